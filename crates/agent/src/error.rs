@@ -1,0 +1,54 @@
+//! What can go wrong, whose fault it is, and whether anything changed.
+
+use rumormill_core::config::ConfigError;
+use rumormill_core::data::Refused;
+use std::net::SocketAddr;
+use thiserror::Error;
+
+/// A node could not start. Nothing is left running.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// A setting is out of its range.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The gossip address could not be bound.
+    #[error("cannot bind the {what} address {addr}: {source}")]
+    Bind {
+        /// Which address.
+        what: &'static str,
+        /// The address.
+        addr: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The address is open to others and there is no key.
+    #[error(
+        "refusing to open the {what} port on {addr}: it is not a loopback address and there is no \
+         key, so anyone who reaches it could read and write everything. Bind 127.0.0.1, or pass \
+         --insecure (insecure = true) if the network itself keeps strangers out"
+    )]
+    Insecure {
+        /// Which address.
+        what: &'static str,
+        /// The address.
+        addr: SocketAddr,
+    },
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// A write was not acknowledged.
+#[derive(Clone, Debug, Error)]
+pub enum WriteError {
+    /// The user asked for something out of bounds. Nothing changed.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The store does not take writes (a full disk, say). Nothing changed, or the write is in
+    /// memory only and will be made durable when the store recovers.
+    #[error("the store does not take writes: {0}")]
+    Store(String),
+    /// The node has shut down. Nothing changed.
+    #[error("the node has shut down")]
+    Closed,
+}

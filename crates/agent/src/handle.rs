@@ -1,0 +1,274 @@
+//! The handle by which a program uses a node.
+
+use crate::builder::Builder;
+use crate::driver::Command;
+use crate::error::WriteError;
+use crate::status::{MemberCounts, MemberInfo, Status, Traffic};
+use crate::view::{Event, View};
+use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Stamp};
+use rumormill_core::{Identity, Stats};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use thiserror::Error;
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+/// A running node. Clones share it; it stops when [`Rumormill::shutdown`] or [`Rumormill::leave`]
+/// is called or the last clone is dropped.
+#[derive(Clone)]
+pub struct Rumormill {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// What the driver's loop and the handles share.
+pub(crate) struct Shared {
+    pub(crate) identity: Identity,
+    pub(crate) cluster: String,
+    pub(crate) limits: rumormill_core::config::Limits,
+    pub(crate) started: Instant,
+    pub(crate) view: Arc<View>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// What the loop last said of itself.
+#[derive(Default)]
+pub(crate) struct Snapshot {
+    pub(crate) numbers: Mutex<Numbers>,
+    pub(crate) members: RwLock<Arc<[MemberInfo]>>,
+    pub(crate) store: Mutex<String>,
+}
+
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Numbers {
+    pub(crate) stats: Stats,
+    pub(crate) traffic: Traffic,
+    pub(crate) tombstones: u64,
+    pub(crate) digest: rumormill_core::data::Digest,
+    pub(crate) members: MemberCounts,
+}
+
+impl Rumormill {
+    /// Settings for a new node.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    /// The live entry under a key, from memory.
+    #[must_use]
+    pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Arc<Entry>> {
+        self.shared.view.get(key.as_ref(), wall_ms())
+    }
+
+    /// Writes a value; returns when it has reached the operating system (or the disk, with
+    /// `fsync = "always"`).
+    ///
+    /// # Errors
+    /// If key or value are too long, the store takes no writes, or the node has shut down.
+    pub async fn set(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<Stamp, WriteError> {
+        self.set_until(key, value, Expiry::Never).await
+    }
+
+    /// Like [`Rumormill::set`], for a value that hides itself after `ttl`.
+    ///
+    /// # Errors
+    /// As for [`Rumormill::set`].
+    pub async fn set_for(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        ttl: Duration,
+    ) -> Result<Stamp, WriteError> {
+        let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+        self.set_until(key, value, Expiry::At(wall_ms().saturating_add(ttl))).await
+    }
+
+    async fn set_until(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        expiry: Expiry,
+    ) -> Result<Stamp, WriteError> {
+        let (key, value) = (key.as_ref().into(), value.as_ref().into());
+        let outcome = self.write_one(Op::Put { key, value, expiry }).await?;
+        Ok(outcome.written.map(|entry| entry.stamp()).unwrap_or_default())
+    }
+
+    /// Deletes a key; returns whether it was there.
+    ///
+    /// # Errors
+    /// As for [`Rumormill::set`].
+    pub async fn delete(&self, key: impl AsRef<[u8]>) -> Result<bool, WriteError> {
+        let outcome = self.write_one(Op::Delete { key: key.as_ref().into() }).await?;
+        Ok(outcome.previous.is_some())
+    }
+
+    /// Carries out one operation.
+    ///
+    /// # Errors
+    /// As for [`Rumormill::set`].
+    pub async fn write_one(&self, op: Op) -> Result<Outcome, WriteError> {
+        let mut outcomes = self.write(vec![op]).await?;
+        Ok(outcomes.pop().unwrap_or(Ok(Outcome::default()))?)
+    }
+
+    /// Carries out operations in order, as one batch: they travel together. Each succeeds or is
+    /// refused by itself; the outer error is about all.
+    ///
+    /// # Errors
+    /// If the store takes no writes or the node has shut down.
+    pub async fn write(&self, ops: Vec<Op>) -> Result<Vec<Result<Outcome, Refused>>, WriteError> {
+        let (reply, outcomes) = oneshot::channel();
+        let command = Command::Write { ops, reply };
+        self.shared.commands.send(command).await.map_err(|_| WriteError::Closed)?;
+        outcomes.await.map_err(|_| WriteError::Closed)?
+    }
+
+    /// Up to `limit` live entries whose keys start with `prefix` and come after `after`, in the
+    /// order of their keys.
+    #[must_use]
+    pub fn scan(&self, prefix: &[u8], after: Option<&[u8]>, limit: usize) -> Vec<Arc<Entry>> {
+        self.shared.view.scan(prefix, after, limit, wall_ms())
+    }
+
+    /// A page of about `count` live entries in hash order from `cursor` on, and the cursor to go on
+    /// from; 0 begins and ends. Entries that exist throughout a whole iteration are all returned.
+    ///
+    /// # Errors
+    /// If the node has shut down.
+    pub async fn scan_hashed(
+        &self,
+        cursor: u64,
+        count: usize,
+    ) -> Result<(u64, Vec<Arc<Entry>>), WriteError> {
+        let (reply, page) = oneshot::channel();
+        let command = Command::Scan { cursor, count, reply };
+        self.shared.commands.send(command).await.map_err(|_| WriteError::Closed)?;
+        page.await.map_err(|_| WriteError::Closed)
+    }
+
+    /// Live entries.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.shared.view.len()
+    }
+
+    /// True if there are no live entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Changes of keys that start with `prefix`, from now on, from whichever node they come.
+    #[must_use]
+    pub fn watch(&self, prefix: impl AsRef<[u8]>) -> Watch {
+        Watch { prefix: prefix.as_ref().into(), events: self.shared.view.watch() }
+    }
+
+    /// Everyone that this node knows, itself included.
+    #[must_use]
+    pub fn members(&self) -> Arc<[MemberInfo]> {
+        let members = self.shared.snapshot.members.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&members)
+    }
+
+    /// Who this node is, with the addresses that are really bound.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.shared.identity
+    }
+
+    /// Bounds on keys and values.
+    #[must_use]
+    pub fn limits(&self) -> &rumormill_core::config::Limits {
+        &self.shared.limits
+    }
+
+    /// The state of the node.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let shared = &self.shared;
+        let numbers = *shared.snapshot.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = shared.snapshot.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Status {
+            name: shared.identity.name.clone(),
+            id: shared.identity.id.to_string(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            cluster: shared.cluster.clone(),
+            gossip: shared.identity.gossip,
+            redis: shared.identity.redis,
+            http: shared.identity.http,
+            uptime_ms: u64::try_from(shared.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+            entries: self.len(),
+            tombstones: numbers.tombstones,
+            digest: numbers.digest.to_string(),
+            members: numbers.members,
+            traffic: numbers.traffic,
+            store,
+            counters: numbers.stats,
+        }
+    }
+
+    /// Tells everyone that this node goes, and stops it. The data folder stays.
+    pub async fn leave(&self) {
+        self.stop(true).await;
+    }
+
+    /// Stops the node without a goodbye, as for a restart. Everything acknowledged is on disk when
+    /// this returns.
+    pub async fn shutdown(&self) {
+        self.stop(false).await;
+    }
+
+    async fn stop(&self, leave: bool) {
+        let (done, stopped) = oneshot::channel();
+        if self.shared.commands.send(Command::Stop { leave, done }).await.is_ok() {
+            // An error means that the loop has ended, which is what was asked for.
+            let _ = stopped.await;
+        }
+    }
+}
+
+/// Changes of keys with one prefix.
+pub struct Watch {
+    prefix: Box<[u8]>,
+    events: broadcast::Receiver<Event>,
+}
+
+/// Why a watch has no next event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum WatchError {
+    /// The watcher was too slow and this many events are gone; the next call goes on after them.
+    #[error("{0} events were missed")]
+    Missed(u64),
+    /// The node has shut down.
+    #[error("the node has shut down")]
+    Closed,
+}
+
+impl Watch {
+    /// The next change.
+    ///
+    /// # Errors
+    /// If events were missed, or the node has shut down.
+    pub async fn next(&mut self) -> Result<Event, WatchError> {
+        loop {
+            match self.events.recv().await {
+                Ok(event) if event.entry.key().starts_with(&self.prefix) => return Ok(event),
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(n)) => return Err(WatchError::Missed(n)),
+                Err(broadcast::error::RecvError::Closed) => return Err(WatchError::Closed),
+            }
+        }
+    }
+}
+
+/// Wall clock, milliseconds since 1970.
+pub(crate) fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,1 @@
+//! What makes entries durable. (Being written.)

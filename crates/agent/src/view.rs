@@ -1,0 +1,200 @@
+//! What readers and watchers see: the live entries, in the order of their keys.
+//!
+//! The driver's loop alone writes to it; any thread reads, at memory speed and without waiting for
+//! the loop. Tombstones are not in it, and expired entries are hidden as soon as they expire.
+
+use rumormill_core::data::Entry;
+use smallvec::SmallVec;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::ops::Bound;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use tokio::sync::broadcast;
+
+/// Power of two; enough that readers on many cores rarely meet.
+const SHARDS: usize = 16;
+/// Events kept for a slow watcher before it is told that it missed some.
+const WATCH_BACKLOG: usize = 16 * 1024;
+
+type Key = SmallVec<[u8; 24]>;
+type Shard = BTreeMap<Key, Arc<Entry>>;
+
+/// A change of one key, in the order in which this node applied them.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What happened.
+    pub kind: EventKind,
+    /// The entry: the new one, or for [`EventKind::Expired`] the one that is gone.
+    pub entry: Arc<Entry>,
+}
+
+/// The ways a key changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventKind {
+    /// A value was written.
+    Put,
+    /// The key was deleted.
+    Delete,
+    /// The value's time is over.
+    Expired,
+}
+
+impl EventKind {
+    /// `put`, `delete` or `expired`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Put => "put",
+            Self::Delete => "delete",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+pub(crate) struct View {
+    shards: [RwLock<Shard>; SHARDS],
+    expiries: Mutex<BTreeSet<(u64, Key)>>,
+    len: AtomicU64,
+    events: broadcast::Sender<Event>,
+}
+
+impl View {
+    pub(crate) fn new() -> Self {
+        Self {
+            shards: Default::default(),
+            expiries: Mutex::default(),
+            len: AtomicU64::new(0),
+            events: broadcast::channel(WATCH_BACKLOG).0,
+        }
+    }
+
+    /// Live entries, give or take those that expired in the last instant.
+    pub(crate) fn len(&self) -> u64 {
+        self.len.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn get(&self, key: &[u8], wall_ms: u64) -> Option<Arc<Entry>> {
+        let shard = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
+        shard.get(key).filter(|entry| entry.live_at(wall_ms)).cloned()
+    }
+
+    /// Up to `limit` live entries whose keys start with `prefix` and come after `after`, in order.
+    pub(crate) fn scan(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        limit: usize,
+        wall_ms: u64,
+    ) -> Vec<Arc<Entry>> {
+        let guards: Vec<_> = self
+            .shards
+            .iter()
+            .map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner))
+            .collect();
+        let from = match after {
+            Some(after) if after >= prefix => Bound::Excluded(after),
+            _ => Bound::Included(prefix),
+        };
+        let mut cursors: Vec<_> =
+            guards.iter().map(|shard| shard.range::<[u8], _>((from, Bound::Unbounded))).collect();
+        let mut heads = BinaryHeap::with_capacity(SHARDS);
+        for (index, cursor) in cursors.iter_mut().enumerate() {
+            heads.extend(
+                cursor.next().map(|(key, entry)| Reverse((key, index, Arc::as_ptr(entry)))),
+            );
+        }
+        let mut page = Vec::new();
+        while let Some(Reverse((key, index, _))) = heads.pop() {
+            if page.len() >= limit || !key.starts_with(prefix) {
+                break;
+            }
+            if let Some(entry) = guards[index].get(key.as_slice())
+                && entry.live_at(wall_ms)
+            {
+                page.push(Arc::clone(entry));
+            }
+            heads.extend(
+                cursors[index].next().map(|(key, entry)| Reverse((key, index, Arc::as_ptr(entry)))),
+            );
+        }
+        page
+    }
+
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Event> {
+        self.events.subscribe()
+    }
+
+    /// Shows an entry that the replica has taken in.
+    pub(crate) fn apply(&self, entry: &Arc<Entry>, wall_ms: u64) {
+        let live = entry.live_at(wall_ms);
+        let old = {
+            let mut shard = self.shard(entry.key()).write().unwrap_or_else(PoisonError::into_inner);
+            match live {
+                true => match shard.get_mut(entry.key()) {
+                    Some(held) => Some(std::mem::replace(held, Arc::clone(entry))),
+                    None => shard.insert(Key::from_slice(entry.key()), Arc::clone(entry)),
+                },
+                false => shard.remove(entry.key()),
+            }
+        };
+        match (old.is_some(), live) {
+            (false, true) => self.len.fetch_add(1, Ordering::Relaxed),
+            (true, false) => self.len.fetch_sub(1, Ordering::Relaxed),
+            _ => 0,
+        };
+        let old_expiry = old.as_ref().and_then(|old| old.expires_at());
+        let new_expiry = entry.expires_at().filter(|_| live);
+        if old_expiry.is_some() || new_expiry.is_some() {
+            let mut expiries = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(at) = old_expiry {
+                expiries.remove(&(at, Key::from_slice(entry.key())));
+            }
+            if let Some(at) = new_expiry {
+                expiries.insert((at, Key::from_slice(entry.key())));
+            }
+        }
+        if self.events.receiver_count() > 0 {
+            let kind = match (live, entry.is_tombstone()) {
+                (true, _) => EventKind::Put,
+                (false, true) => EventKind::Delete,
+                (false, false) => EventKind::Expired,
+            };
+            // Fails only if the last watcher has just gone.
+            let _ = self.events.send(Event { kind, entry: Arc::clone(entry) });
+        }
+    }
+
+    /// When the next entry expires, wall milliseconds.
+    pub(crate) fn next_expiry(&self) -> Option<u64> {
+        let expiries = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+        expiries.first().map(|(at, _)| *at)
+    }
+
+    /// Takes out what has expired, up to a bound per call so that the caller stays responsive.
+    pub(crate) fn expire(&self, wall_ms: u64) {
+        for _ in 0..1000 {
+            let mut expiries = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some((at, _)) = expiries.first() else { return };
+            if *at > wall_ms {
+                return;
+            }
+            let Some((_, key)) = expiries.pop_first() else { return };
+            drop(expiries);
+            let mut shard = self.shard(&key).write().unwrap_or_else(PoisonError::into_inner);
+            if let Some(entry) = shard.remove(key.as_slice()) {
+                drop(shard);
+                self.len.fetch_sub(1, Ordering::Relaxed);
+                let _ = self.events.send(Event { kind: EventKind::Expired, entry });
+            }
+        }
+    }
+
+    fn shard(&self, key: &[u8]) -> &RwLock<Shard> {
+        // FNV-1a over at most 64 bytes: only spreads lock contention.
+        let hash = key.iter().take(64).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        &self.shards[(hash >> 32) as usize % SHARDS]
+    }
+}

@@ -1,0 +1,2 @@
+//! The rumormill command. (Being written.)
+fn main() {}

@@ -1,0 +1,9 @@
+//! What everything else stands on: time, randomness, identity, bytes, hashes.
+//!
+//! Nothing here knows what an entry or a member is.
+
+pub mod codec;
+pub mod hash;
+pub mod id;
+pub mod rng;
+pub mod time;

@@ -1,0 +1,167 @@
+//! Everything that can be set on a node, with presets.
+
+use crate::base::time::text;
+use crate::data::entry::{MAX_KEY, MAX_VALUE};
+use crate::member::liveness;
+use crate::spread;
+use crate::spread::entropy;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use thiserror::Error;
+
+/// The settings of the protocol. Nodes of one cluster may differ in all but [`Config::cluster`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The cluster's name. Nodes of clusters with other names are strangers.
+    pub cluster: String,
+    /// How new entries spread.
+    pub spread: spread::Config,
+    /// Anti-entropy.
+    pub repair: entropy::Config,
+    /// How members are watched.
+    pub member: liveness::Config,
+    /// Bounds.
+    pub limits: Limits,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            cluster: "rumormill".into(),
+            spread: spread::Config::default(),
+            repair: entropy::Config::default(),
+            member: liveness::Config::default(),
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Bounds on what a node takes, keeps and sends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Longest key that users may write, bytes; at most 4,096.
+    pub max_key: usize,
+    /// Longest value that users may write, bytes; at most 8 MiB. Values above a packet travel over
+    /// streams.
+    pub max_value: usize,
+    /// Largest datagram sent, payload bytes, 576 to 65,000. Source: memberlist's LAN preset, which
+    /// stays below an Ethernet frame with tunnels in it.
+    pub datagram: usize,
+    /// A backlog to one peer above this goes over the stream, bytes; at least one datagram
+    /// (guess: what a default socket buffer takes many times over).
+    pub burst: usize,
+    /// Stamps further ahead of the local wall clock are refused and counted.
+    #[serde(with = "text")]
+    pub max_clock_skew: Duration,
+    /// Members known at once; more are refused and counted.
+    pub max_members: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_key: MAX_KEY,
+            max_value: 1024 * 1024,
+            datagram: 1400,
+            burst: 8 * 1400,
+            max_clock_skew: Duration::from_secs(60),
+            max_members: 20_000,
+        }
+    }
+}
+
+/// A setting that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{field} = {got}: {expected}")]
+pub struct ConfigError {
+    /// The setting, as written in the file.
+    pub field: &'static str,
+    /// Its value.
+    pub got: String,
+    /// What it may be.
+    pub expected: &'static str,
+}
+
+impl Config {
+    /// The preset called `local`, `lan` (the default) or `wan`.
+    #[must_use]
+    pub fn preset(name: &str) -> Option<Self> {
+        let mut config = Self::default();
+        match name {
+            "lan" => {}
+            "local" => {
+                config.member.probe_timeout = Duration::from_millis(200);
+                config.member.suspicion_timeout = Duration::from_secs(3);
+                config.member.rejoin_interval = Duration::from_secs(1);
+            }
+            "wan" => {
+                config.spread.tree.window = Duration::from_millis(5);
+                config.spread.mail.retransmit = Duration::from_secs(1);
+                config.repair.interval = Duration::from_secs(1);
+                config.repair.idle_interval = Duration::from_secs(5);
+                config.member.probe_interval = Duration::from_secs(5);
+                config.member.probe_timeout = Duration::from_secs(3);
+                config.member.suspicion_timeout = Duration::from_secs(20);
+                config.member.rejoin_interval = Duration::from_secs(10);
+            }
+            _ => return None,
+        }
+        Some(config)
+    }
+
+    /// Checks every bound.
+    ///
+    /// # Errors
+    /// The first setting that is out of its range, with the range.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let limits = &self.limits;
+        check("cluster", &self.cluster, (1..=255).contains(&self.cluster.len()), "1 to 255 bytes")?;
+        let fanout = self.spread.tree.fanout;
+        check("spread.tree.fanout", fanout, (1..=1000).contains(&fanout), "1 to 1000")?;
+        let fanout = self.spread.rumor.fanout;
+        check("spread.rumor.fanout", fanout, (1..=1000).contains(&fanout), "1 to 1000")?;
+        let k = self.spread.rumor.k;
+        check("spread.rumor.k", k, (1..=1000).contains(&k), "1 to 1000")?;
+        let hot = self.spread.rumor.max_hot;
+        check("spread.rumor.max_hot", hot, (1..=1_000_000).contains(&hot), "1 to 1,000,000")?;
+        let piece = self.repair.piece_bytes;
+        check("repair.piece_bytes", piece, (1024..=4 << 20).contains(&piece), "1 KiB to 4 MiB")?;
+        let key = limits.max_key;
+        check("limits.max_key", key, (1..=MAX_KEY).contains(&key), "1 to 4096 bytes")?;
+        let value = limits.max_value;
+        check("limits.max_value", value, (1..=MAX_VALUE).contains(&value), "1 byte to 8 MiB")?;
+        let datagram = limits.datagram;
+        check(
+            "limits.datagram",
+            datagram,
+            (576..=65_000).contains(&datagram),
+            "576 to 65,000 bytes",
+        )?;
+        let burst = limits.burst;
+        check("limits.burst", burst, burst >= datagram, "at least limits.datagram")?;
+        for (field, duration, least) in [
+            ("spread.rumor.period", self.spread.rumor.period, 1),
+            ("spread.mail.retransmit", self.spread.mail.retransmit, 1),
+            ("repair.idle_interval", self.repair.idle_interval, 1),
+            ("member.probe_interval", self.member.probe_interval, 1),
+            ("member.probe_timeout", self.member.probe_timeout, 1),
+            ("member.suspicion_timeout", self.member.suspicion_timeout, 1),
+            ("member.rejoin_interval", self.member.rejoin_interval, 1),
+        ] {
+            let got = humantime::format_duration(duration);
+            check(field, got, duration >= Duration::from_millis(least), "at least 1ms")?;
+        }
+        Ok(())
+    }
+}
+
+fn check(
+    field: &'static str,
+    got: impl ToString,
+    good: bool,
+    expected: &'static str,
+) -> Result<(), ConfigError> {
+    if good { Ok(()) } else { Err(ConfigError { field, got: got.to_string(), expected }) }
+}

@@ -1,0 +1,84 @@
+//! The hybrid logical clock and its guard against clocks that run ahead.
+
+use super::stamp::Stamp;
+use crate::base::id::NodeId;
+use crate::base::time::millis;
+use std::time::Duration;
+
+/// Issues stamps that are bigger than every stamp issued or observed before.
+#[derive(Clone, Debug)]
+pub struct Clock {
+    node: NodeId,
+    last: u64,
+    max_skew_ms: u64,
+}
+
+impl Clock {
+    /// A clock of `node` that refuses stamps more than `max_skew` ahead of the local wall clock.
+    #[must_use]
+    pub fn new(node: NodeId, max_skew: Duration) -> Self {
+        Self { node, last: 0, max_skew_ms: millis(max_skew) }
+    }
+
+    /// The next stamp.
+    pub fn tick(&mut self, wall_ms: u64) -> Stamp {
+        self.last = (self.last + 1).max(wall_ms << 16);
+        Stamp { time: self.last, node: self.node }
+    }
+
+    /// True if `stamp` may be accepted at this wall time. One from too far ahead would win over
+    /// every honest write for that long, and would drag every clock along.
+    #[must_use]
+    pub fn admits(&self, stamp: Stamp, wall_ms: u64) -> bool {
+        stamp.wall_ms() <= wall_ms.saturating_add(self.max_skew_ms)
+    }
+
+    /// Moves the clock past an admitted stamp.
+    pub fn observe(&mut self, stamp: Stamp) {
+        self.last = self.last.max(stamp.time);
+    }
+
+    /// The largest time issued or observed.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clock() -> Clock {
+        Clock::new(NodeId(1), Duration::from_secs(60))
+    }
+
+    #[test]
+    fn stamps_grow_while_the_wall_clock_stands_or_falls() {
+        let mut clock = clock();
+        let mut last = clock.tick(1000);
+        for wall in [1000, 1000, 900, 0, 1001, 5] {
+            let next = clock.tick(wall);
+            assert!(next > last);
+            last = next;
+        }
+    }
+
+    #[test]
+    fn a_write_after_a_read_has_the_bigger_stamp() {
+        let mut clock = clock();
+        let seen = Stamp { time: 50_000 << 16, node: NodeId(9) };
+        assert!(clock.admits(seen, 1000));
+        clock.observe(seen);
+        assert!(clock.tick(1000) > seen);
+    }
+
+    #[test]
+    fn a_stamp_from_too_far_ahead_is_not_admitted() {
+        let clock = clock();
+        let ahead = |ms: u64| Stamp { time: ms << 16, node: NodeId(9) };
+        assert!(clock.admits(ahead(61_000), 1000));
+        assert!(!clock.admits(ahead(61_001), 1000));
+        assert!(!clock.admits(Stamp { time: u64::MAX, node: NodeId(9) }, 1000));
+    }
+}

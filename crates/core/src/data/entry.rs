@@ -1,0 +1,111 @@
+//! The replicated primitive.
+
+use super::stamp::Stamp;
+use crate::base::hash::Keyed;
+use std::fmt;
+
+/// Longest key on the wire and on disk, bytes.
+pub const MAX_KEY: usize = 4 * 1024;
+/// Longest value on the wire and on disk, bytes; nodes accept up to their configured
+/// [`crate::config::Limits::max_value`] from their own users.
+pub const MAX_VALUE: usize = 8 * 1024 * 1024;
+
+/// One key with its latest known write. Immutable; key and value share one allocation.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    stamp: Stamp,
+    expires_at: Option<std::num::NonZeroU64>,
+    tombstone: bool,
+    key_len: u16,
+    bytes: Box<[u8]>,
+}
+
+impl Entry {
+    /// A key with a value, hidden from `expires_at` (wall milliseconds, if given) on.
+    ///
+    /// The caller has checked the lengths: a key is at most [`MAX_KEY`] bytes long.
+    #[must_use]
+    pub fn new(key: &[u8], value: &[u8], stamp: Stamp, expires_at: Option<u64>) -> Self {
+        let mut bytes = Vec::with_capacity(key.len() + value.len());
+        bytes.extend_from_slice(key);
+        bytes.extend_from_slice(value);
+        // An expiry in 1970 means "at once"; 0 is the one value that cannot be stored.
+        let expires_at = expires_at.map(|at| {
+            std::num::NonZeroU64::MIN.max(at.try_into().unwrap_or(std::num::NonZeroU64::MIN))
+        });
+        Self { stamp, expires_at, tombstone: false, key_len: key_len(key), bytes: bytes.into() }
+    }
+
+    /// A deleted key.
+    #[must_use]
+    pub fn tombstone(key: &[u8], stamp: Stamp) -> Self {
+        Self { stamp, expires_at: None, tombstone: true, key_len: key_len(key), bytes: key.into() }
+    }
+
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        self.bytes.split_at_checked(usize::from(self.key_len)).map_or(&[], |(key, _)| key)
+    }
+
+    /// The value; `None` for a tombstone. Whether it has expired is for [`Entry::live_at`] to say.
+    #[must_use]
+    pub fn value(&self) -> Option<&[u8]> {
+        if self.tombstone {
+            return None;
+        }
+        self.bytes.split_at_checked(usize::from(self.key_len)).map(|(_, value)| value)
+    }
+
+    /// The stamp.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        self.stamp
+    }
+
+    /// True if the entry says that its key was deleted.
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.tombstone
+    }
+
+    /// When the entry hides itself, wall milliseconds since 1970.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<u64> {
+        self.expires_at.map(std::num::NonZeroU64::get)
+    }
+
+    /// True if a reader at this wall time sees the value: no tombstone and not expired.
+    #[must_use]
+    pub fn live_at(&self, wall_ms: u64) -> bool {
+        !self.tombstone && self.expires_at().is_none_or(|at| at > wall_ms)
+    }
+
+    /// Key and value bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// The hash that stands for (key, stamp) in digests. The value is not in it: equal stamps mean
+    /// the same write.
+    #[must_use]
+    pub fn item_hash(&self, keyed: &Keyed) -> u128 {
+        keyed.hash128(&[&self.stamp.to_bytes(), self.key()])
+    }
+}
+
+fn key_len(key: &[u8]) -> u16 {
+    debug_assert!(key.len() <= MAX_KEY, "callers check lengths at the door");
+    u16::try_from(key.len()).unwrap_or(u16::MAX)
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let key = String::from_utf8_lossy(self.key());
+        match self.value() {
+            Some(value) => write!(f, "{key}={} B {}", value.len(), self.stamp),
+            None => write!(f, "{key} deleted {}", self.stamp),
+        }
+    }
+}

@@ -1,0 +1,384 @@
+//! The replica: a map of entries in the order of their keys' hashes.
+//!
+//! A 16-ary trie over the 64-bit key hash with a [`Digest`] at every node. So the digest of any
+//! [`Range`] is at hand, ranges are walked in an order that is the same on every node, and growth
+//! never moves more than one leaf.
+
+use super::digest::{Digest, Range};
+use super::entry::Entry;
+use crate::base::hash::Keyed;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+/// A leaf that grows past this is cut in sixteen (guess: a leaf fits a few cache lines).
+const LEAF: usize = 32;
+
+/// What became of an entry that was offered to the map.
+#[derive(Clone, Debug)]
+pub enum Applied {
+    /// The map already held this write or a bigger one.
+    Stale,
+    /// The entry is now in the map, in place of the one given here.
+    New(Option<Arc<Entry>>),
+}
+
+/// Last-writer-wins map with digests.
+#[derive(Debug)]
+pub struct Map {
+    keyed: Keyed,
+    root: Tree,
+    tombstones: u64,
+    bytes: u64,
+}
+
+#[derive(Debug, Default)]
+struct Tree {
+    digest: Digest,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// Sorted by hash.
+    Leaf(Vec<Slot>),
+    Branch(Box<[Tree; 16]>),
+}
+
+impl Default for Kind {
+    fn default() -> Self {
+        Self::Leaf(Vec::new())
+    }
+}
+
+#[derive(Debug)]
+struct Slot {
+    hash: u64,
+    entry: Arc<Entry>,
+}
+
+impl Map {
+    /// An empty map whose hashes are keyed for one cluster.
+    #[must_use]
+    pub fn new(keyed: Keyed) -> Self {
+        Self { keyed, root: Tree::default(), tombstones: 0, bytes: 0 }
+    }
+
+    /// Count and checksum over everything, tombstones and expired entries included.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        self.root.digest
+    }
+
+    /// Entries that are tombstones.
+    #[must_use]
+    pub fn tombstones(&self) -> u64 {
+        self.tombstones
+    }
+
+    /// Sum of the entries' key and value bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The hash by which a key is placed.
+    #[must_use]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.keyed.hash64(key)
+    }
+
+    /// The hash that stands for an entry in the digests.
+    #[must_use]
+    pub fn item_hash(&self, entry: &Entry) -> u128 {
+        entry.item_hash(&self.keyed)
+    }
+
+    /// The entry under a key, be it tombstone, expired or live.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<&Arc<Entry>> {
+        let hash = self.hash(key);
+        let mut tree = &self.root;
+        let mut range = Range::ALL;
+        loop {
+            match &tree.kind {
+                Kind::Leaf(slots) => {
+                    return slots
+                        .iter()
+                        .find(|slot| slot.hash == hash && slot.entry.key() == key)
+                        .map(|slot| &slot.entry);
+                }
+                Kind::Branch(children) => {
+                    tree = children.get(range.nibble(hash))?;
+                    range = Range::around(hash, range.depth() + 1);
+                }
+            }
+        }
+    }
+
+    /// Takes an entry in if its stamp is the bigger one.
+    pub fn apply(&mut self, entry: Arc<Entry>) -> Applied {
+        let hash = self.hash(entry.key());
+        if let Some(held) = self.get(entry.key())
+            && held.stamp() >= entry.stamp()
+        {
+            return Applied::Stale;
+        }
+        let added = self.item_hash(&entry);
+        self.bytes += entry.size() as u64;
+        self.tombstones += u64::from(entry.is_tombstone());
+        let keyed = self.keyed;
+        let previous = self.root.insert(Range::ALL, hash, entry, added, &keyed);
+        if let Some(previous) = &previous {
+            self.bytes -= previous.size() as u64;
+            self.tombstones -= u64::from(previous.is_tombstone());
+        }
+        Applied::New(previous)
+    }
+
+    /// Count and checksum of a range.
+    #[must_use]
+    pub fn digest_of(&self, range: Range) -> Digest {
+        let mut tree = &self.root;
+        let mut at = Range::ALL;
+        while at.depth() < range.depth() {
+            let Kind::Branch(children) = &tree.kind else {
+                let mut digest = Digest::default();
+                self.walk(range, &mut |_, entry| {
+                    digest.add(self.item_hash(entry));
+                    ControlFlow::Continue(())
+                });
+                return digest;
+            };
+            let Some(child) = children.get(at.nibble(range.first())) else {
+                return Digest::default();
+            };
+            tree = child;
+            at = Range::around(range.first(), at.depth() + 1);
+        }
+        tree.digest
+    }
+
+    /// Visits the entries of a range in hash order until told to stop.
+    pub fn walk(&self, range: Range, visit: &mut impl FnMut(u64, &Arc<Entry>) -> ControlFlow<()>) {
+        let _ = self.root.walk(Range::ALL, range.first(), range.last(), visit);
+    }
+
+    /// Visits the entries whose key hash is `from` or more, in hash order, until told to stop.
+    pub fn walk_from(
+        &self,
+        from: u64,
+        visit: &mut impl FnMut(u64, &Arc<Entry>) -> ControlFlow<()>,
+    ) {
+        let _ = self.root.walk(Range::ALL, from, u64::MAX, visit);
+    }
+
+    /// Collects a page: entries from `from` on until `max_bytes` (keys, values and about 24 bytes
+    /// each) or `max_entries` are reached, and the hash to go on from (`None` at the end). Pages
+    /// hold at least one entry, and never part entries of equal hash.
+    #[must_use]
+    pub fn page(
+        &self,
+        from: u64,
+        max_bytes: usize,
+        max_entries: usize,
+    ) -> (Vec<Arc<Entry>>, Option<u64>) {
+        let mut page = Vec::new();
+        let mut left = max_bytes;
+        let mut next = None;
+        let mut last = None;
+        self.walk_from(from, &mut |hash, entry| {
+            let cost = entry.size() + 24;
+            let full = cost > left || page.len() >= max_entries;
+            if full && !page.is_empty() && last != Some(hash) {
+                next = Some(hash);
+                return ControlFlow::Break(());
+            }
+            left = left.saturating_sub(cost);
+            last = Some(hash);
+            page.push(Arc::clone(entry));
+            ControlFlow::Continue(())
+        });
+        (page, next)
+    }
+}
+
+impl Tree {
+    fn insert(
+        &mut self,
+        range: Range,
+        hash: u64,
+        entry: Arc<Entry>,
+        added: u128,
+        keyed: &Keyed,
+    ) -> Option<Arc<Entry>> {
+        let previous = match &mut self.kind {
+            Kind::Branch(children) => {
+                let child = children.get_mut(range.nibble(hash))?;
+                child.insert(Range::around(hash, range.depth() + 1), hash, entry, added, keyed)
+            }
+            Kind::Leaf(slots) => {
+                let held = slots
+                    .iter_mut()
+                    .find(|slot| slot.hash == hash && slot.entry.key() == entry.key());
+                if let Some(slot) = held {
+                    Some(std::mem::replace(&mut slot.entry, entry))
+                } else {
+                    let at = slots.partition_point(|slot| slot.hash <= hash);
+                    slots.insert(at, Slot { hash, entry });
+                    if slots.len() > LEAF && range.depth() < Range::MAX_DEPTH {
+                        let slots = std::mem::take(slots);
+                        self.kind = Kind::Branch(cut(range, slots, keyed));
+                    }
+                    None
+                }
+            }
+        };
+        self.digest.add(added);
+        if let Some(previous) = &previous {
+            self.digest.remove(previous.item_hash(keyed));
+        }
+        previous
+    }
+
+    fn walk(
+        &self,
+        range: Range,
+        from: u64,
+        to: u64,
+        visit: &mut impl FnMut(u64, &Arc<Entry>) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match &self.kind {
+            Kind::Leaf(slots) => {
+                let start = slots.partition_point(|slot| slot.hash < from);
+                for slot in slots.iter().skip(start).take_while(|slot| slot.hash <= to) {
+                    visit(slot.hash, &slot.entry)?;
+                }
+            }
+            Kind::Branch(children) => {
+                for (nibble, child) in children.iter().enumerate() {
+                    let Some(inner) = range.child(nibble as u8) else { continue };
+                    if inner.last() >= from && inner.first() <= to && child.digest.count > 0 {
+                        child.walk(inner, from, to, visit)?;
+                    }
+                }
+            }
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// The children of a leaf that has grown too large.
+fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Box<[Tree; 16]> {
+    let mut children: Box<[Tree; 16]> = Box::default();
+    for slot in slots {
+        if let Some(child) = children.get_mut(range.nibble(slot.hash)) {
+            child.digest.add(slot.entry.item_hash(keyed));
+            if let Kind::Leaf(inner) = &mut child.kind {
+                inner.push(slot);
+            }
+        }
+    }
+    children
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::id::NodeId;
+    use crate::data::stamp::Stamp;
+    use proptest::prelude::*;
+    use std::collections::BTreeMap;
+
+    fn entry(key: u16, time: u64, tombstone: bool) -> Arc<Entry> {
+        let stamp = Stamp { time, node: NodeId(1) };
+        let key = key.to_be_bytes();
+        Arc::new(match tombstone {
+            true => Entry::tombstone(&key, stamp),
+            false => Entry::new(&key, &time.to_be_bytes(), stamp, None),
+        })
+    }
+
+    fn map_of(entries: &[Arc<Entry>]) -> Map {
+        let mut map = Map::new(Keyed::for_cluster("test"));
+        for entry in entries {
+            let _ = map.apply(Arc::clone(entry));
+        }
+        map
+    }
+
+    fn writes() -> impl Strategy<Value = Vec<Arc<Entry>>> {
+        prop::collection::vec((0_u16..600, 1_u64..50, any::<bool>()), 0..900).prop_map(|all| {
+            // A stamp names one write: equal (key, stamp) must mean equal entries.
+            all.into_iter().map(|(key, time, _)| entry(key, time, time % 5 == 0)).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_repetition_do_not_matter(writes in writes(), seed: u64) {
+            let map = map_of(&writes);
+            let mut other: Vec<_> = writes.iter().chain(&writes).cloned().collect();
+            crate::base::rng::Rng::new(seed).shuffle(&mut other);
+            prop_assert_eq!(map.digest(), map_of(&other).digest());
+        }
+
+        #[test]
+        fn the_map_holds_the_biggest_stamps(writes in writes()) {
+            let map = map_of(&writes);
+            let mut model: BTreeMap<Vec<u8>, Arc<Entry>> = BTreeMap::new();
+            for entry in &writes {
+                let held = model.entry(entry.key().to_vec()).or_insert_with(|| Arc::clone(entry));
+                if held.stamp() < entry.stamp() {
+                    *held = Arc::clone(entry);
+                }
+            }
+            prop_assert_eq!(map.digest().count, model.len() as u64);
+            let dead = model.values().filter(|entry| entry.is_tombstone()).count();
+            prop_assert_eq!(map.tombstones(), dead as u64);
+            prop_assert_eq!(map.bytes(), model.values().map(|entry| entry.size() as u64).sum::<u64>());
+            for (key, entry) in &model {
+                prop_assert_eq!(map.get(key), Some(entry));
+            }
+        }
+
+        #[test]
+        fn every_range_digest_is_the_sum_of_its_items(writes in writes(), hash: u64, depth in 0_u8..5) {
+            let map = map_of(&writes);
+            let range = Range::around(hash, depth);
+            let mut digest = Digest::default();
+            map.walk(Range::ALL, &mut |hash, entry| {
+                if range.contains(hash) {
+                    digest.add(map.item_hash(entry));
+                }
+                ControlFlow::Continue(())
+            });
+            prop_assert_eq!(map.digest_of(range), digest);
+        }
+
+        #[test]
+        fn pages_cover_everything_once_in_hash_order(writes in writes(), size in 1_usize..40) {
+            let map = map_of(&writes);
+            let mut hashes = Vec::new();
+            let mut cursor = Some(0);
+            while let Some(from) = cursor {
+                let (page, next) = map.page(from, 1 << 20, size);
+                prop_assert!(next.is_none() || !page.is_empty());
+                hashes.extend(page.iter().map(|entry| map.hash(entry.key())));
+                cursor = next;
+            }
+            prop_assert_eq!(hashes.len() as u64, map.digest().count);
+            prop_assert!(hashes.is_sorted());
+        }
+    }
+
+    #[test]
+    fn an_older_write_changes_nothing() {
+        let mut map = map_of(&[entry(1, 10, false)]);
+        let before = map.digest();
+        assert!(matches!(map.apply(entry(1, 9, true)), Applied::Stale));
+        assert!(matches!(map.apply(entry(1, 10, false)), Applied::Stale));
+        assert_eq!(map.digest(), before);
+        assert!(matches!(map.apply(entry(1, 11, true)), Applied::New(Some(_))));
+        assert_eq!(map.tombstones(), 1);
+    }
+}

@@ -1,0 +1,48 @@
+//! The one replicated primitive and the map of it.
+//!
+//! An [`Entry`] with the bigger [`Stamp`] wins and nothing else merges, so replicas form a
+//! join-semilattice: every way of spreading or repairing only has to move entries.
+
+pub mod block;
+pub mod clock;
+pub mod digest;
+pub mod entry;
+pub mod map;
+pub mod op;
+pub mod stamp;
+
+pub use clock::Clock;
+pub use digest::{Digest, Range};
+pub use entry::Entry;
+pub use map::{Applied, Map};
+pub use op::{Expiry, Op, Outcome, Refused};
+pub use stamp::Stamp;
+
+/// Which of a node's two replicated maps an entry belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Space {
+    /// Users' keys and values.
+    Data,
+    /// The members of the cluster: spread and repaired by the same machinery.
+    Roster,
+}
+
+impl Space {
+    /// Both spaces, in wire order.
+    pub const ALL: [Self; 2] = [Self::Data, Self::Roster];
+
+    /// The space's number on the wire.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Data => 0,
+            Self::Roster => 1,
+        }
+    }
+
+    /// The space with this number, if there is one.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|space| space.code() == code)
+    }
+}

@@ -1,0 +1,94 @@
+//! What a user can ask of one key on one node.
+
+use super::entry::Entry;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// When a written value hides itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Expiry {
+    /// Never; an earlier expiry is lifted.
+    #[default]
+    Never,
+    /// At this wall time, milliseconds since 1970.
+    At(u64),
+    /// As the key had it before, if it had one.
+    Keep,
+}
+
+/// One local operation, carried out at once against this node's replica. Atomic on this node;
+/// between nodes the bigger stamp wins.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Op {
+    /// Write a value.
+    Put {
+        /// The key.
+        key: Box<[u8]>,
+        /// The new value.
+        value: Box<[u8]>,
+        /// When it hides itself.
+        expiry: Expiry,
+    },
+    /// Delete a key; nothing happens if it is not there.
+    Delete {
+        /// The key.
+        key: Box<[u8]>,
+    },
+    /// Add bytes to the end of a value (an absent one is empty); the expiry stays.
+    Append {
+        /// The key.
+        key: Box<[u8]>,
+        /// What to add.
+        tail: Box<[u8]>,
+    },
+    /// Change when a key hides itself; nothing happens if it is not there.
+    Expire {
+        /// The key.
+        key: Box<[u8]>,
+        /// The new expiry.
+        expiry: Expiry,
+    },
+}
+
+impl Op {
+    /// The key that the operation is about.
+    #[must_use]
+    pub fn key(&self) -> &[u8] {
+        match self {
+            Self::Put { key, .. }
+            | Self::Delete { key }
+            | Self::Append { key, .. }
+            | Self::Expire { key, .. } => key,
+        }
+    }
+}
+
+/// What an operation found and left.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// The live entry before, if there was one.
+    pub previous: Option<Arc<Entry>>,
+    /// The entry that was written; `None` if the operation had nothing to do.
+    pub written: Option<Arc<Entry>>,
+}
+
+/// An operation that was refused. Nothing was changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum Refused {
+    /// The key is too long.
+    #[error("key of {got} bytes is over the limit of {limit}")]
+    KeyTooLong {
+        /// Its length.
+        got: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// The value is too long.
+    #[error("value of {got} bytes is over the limit of {limit} (limits.max_value)")]
+    ValueTooLong {
+        /// Its length.
+        got: usize,
+        /// The limit.
+        limit: usize,
+    },
+}

@@ -1,0 +1,67 @@
+//! What a node asks of the world.
+
+use crate::base::id::NodeId;
+use crate::data::{Entry, Space};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// One thing to do. They are carried out in order: an entry is persisted before anything that
+/// reveals it is sent.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// An entry is now in the replica: persist it, then show it to readers and watchers.
+    Applied(Applied),
+    /// Send bytes.
+    Send(Send),
+}
+
+/// An entry that has just entered the replica.
+#[derive(Clone, Debug)]
+pub struct Applied {
+    /// Which of the two maps.
+    pub space: Space,
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// What it replaced.
+    pub previous: Option<Arc<Entry>>,
+    /// The peer that it came from; `None` for a write of this node's own.
+    pub from: Option<NodeId>,
+}
+
+/// Bytes for a peer.
+#[derive(Clone, Debug)]
+pub struct Send {
+    /// Gossip address.
+    pub to: SocketAddr,
+    /// By which transport.
+    pub via: Via,
+    /// What kind of traffic it is.
+    pub class: Class,
+    /// The payload of one datagram or frame.
+    pub bytes: Vec<u8>,
+}
+
+/// A transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Via {
+    /// A datagram: may be lost, repeated, reordered.
+    Datagram,
+    /// A reliable ordered stream, opened when needed.
+    Stream,
+}
+
+/// A kind of traffic. Each is counted apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Class {
+    /// Probes, answers, joins: never held back for the disk.
+    Membership,
+    /// New entries on their way to everyone.
+    Updates,
+    /// Anti-entropy.
+    Repair,
+}
+
+impl Class {
+    /// All classes, in the order of their counters.
+    pub const ALL: [Self; 3] = [Self::Membership, Self::Updates, Self::Repair];
+}

@@ -1,0 +1,1 @@
+//! How two replicas find out what differs, and exchange just that.

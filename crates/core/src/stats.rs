@@ -1,0 +1,88 @@
+//! Plain counters: what a node did, refused and shed since it started.
+
+use serde::Serialize;
+
+macro_rules! stats {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Counters since the start. All only grow.
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+        pub struct Stats {
+            $($(#[doc = $doc])+ pub $name: u64,)+
+        }
+
+        impl Stats {
+            /// Every counter with its name and meaning, for metrics.
+            #[must_use]
+            pub fn all(&self) -> Vec<(&'static str, &'static str, u64)> {
+                vec![$((stringify!($name), concat!($($doc),+), self.$name),)+]
+            }
+        }
+    };
+}
+
+stats! {
+    /// Entries written by this node's own users.
+    local_writes,
+    /// Entries that came from peers and were new.
+    entries_new,
+    /// Entries that came from peers and were already known or older.
+    entries_stale,
+    /// Entries refused because their stamp is too far ahead of this node's clock.
+    refused_skew,
+    /// Members refused because the table is full.
+    refused_members,
+    /// Packets of other clusters or of no cluster, dropped unparsed.
+    dropped_strangers,
+    /// Packets of a protocol version not spoken here, dropped.
+    dropped_version,
+    /// Packets or messages that could not be decoded, dropped.
+    dropped_malformed,
+    /// Messages of a type unknown to this build, passed over.
+    unknown_messages,
+    /// Packets sent by this node to itself, dropped.
+    dropped_own,
+    /// Messages of membership sent.
+    sent_membership_messages,
+    /// Bytes of membership packets sent.
+    sent_membership_bytes,
+    /// Messages of updates sent.
+    sent_update_messages,
+    /// Bytes of update packets sent.
+    sent_update_bytes,
+    /// Messages of repair sent.
+    sent_repair_messages,
+    /// Bytes of repair packets sent.
+    sent_repair_bytes,
+    /// Copies of updates sent (entries times receivers).
+    update_copies,
+    /// Tree rumors that came a second time and were not passed on.
+    tree_duplicates,
+    /// Branches of tree rumors that stayed silent and were delegated again.
+    tree_redelegated,
+    /// Rumors that were still hot and were dropped for lack of room.
+    rumors_shed,
+    /// Mails dropped because the outbox for a member was full.
+    mail_dropped,
+    /// Mails sent again for lack of a receipt.
+    mail_retransmitted,
+    /// Anti-entropy exchanges begun.
+    repair_sessions,
+    /// Anti-entropy exchanges that found equal replicas.
+    repair_equal,
+    /// Entries sent by anti-entropy.
+    repair_entries_sent,
+    /// Pieces of bulk transfers received.
+    bulk_pieces,
+    /// Bulk transfers that stopped because the peer fell silent.
+    bulk_stalled,
+    /// Probes sent.
+    probes_sent,
+    /// Probes that were not answered in time.
+    probes_failed,
+    /// Members that this node began to suspect.
+    suspicions,
+    /// Suspicions of this node that it refuted.
+    refutations,
+    /// Streams that could not be opened or broke.
+    streams_lost,
+}
