@@ -1,0 +1,34 @@
+//! Random faults under load: nothing is lost, nothing comes back, all agree in the end.
+
+use crate::{ms, secs};
+use rumormill_sim::{Options, Start, Violation, Workload, World, faults};
+
+fn survives(seed: u64) {
+    let nodes = 3 + seed as usize % 6;
+    let plan = faults::random_plan(seed, nodes, secs(20));
+    let run = || -> Result<(), Violation> {
+        let start =
+            if seed.is_multiple_of(2) { Start::Prefilled } else { Start::Join { seeds: 2 } };
+        let mut world = World::new(Options {
+            seed,
+            nodes,
+            start,
+            loss: 0.005,
+            clock_skew: ms(100),
+            ..Options::default()
+        });
+        world.start_load(Workload { every: ms(20), keys: 100, deletes: 0.3, value: 40 });
+        world.run_plan(&plan)?;
+        world.stop_load();
+        world.settle(secs(60))?;
+        Ok(())
+    };
+    if let Err(violation) = run() {
+        panic!("{nodes} nodes, {plan}{violation}");
+    }
+}
+
+#[test]
+fn twenty_random_plans_end_well() {
+    (0..20).for_each(survives);
+}
