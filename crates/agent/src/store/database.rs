@@ -289,3 +289,52 @@ fn explain(error: &fjall::Error) -> String {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumormill_core::NodeId;
+    use rumormill_core::data::Stamp;
+
+    #[test]
+    fn a_record_that_makes_no_sense_is_skipped_and_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path(), Fsync::Everysec).unwrap();
+        let good = Entry::new(b"good", b"v", Stamp { time: 1, node: NodeId(1) }, None);
+        database.append(&[(Space::Data, Arc::new(good.clone()))]).unwrap();
+        let entries = &database.opened().unwrap().entries;
+        for (name, body) in [(&[0, 1][..], &b""[..]), (&[0, 2], &[1, 2, 3]), (&[9], &[9; 100])] {
+            entries.insert(name, body).unwrap();
+        }
+        let mut found = Vec::new();
+        let loaded = database.load(|space, entry| found.push((space, entry))).unwrap();
+        assert_eq!(loaded, Loaded { entries: 1, skipped: 3 });
+        assert_eq!(found, [(Space::Data, good)]);
+    }
+
+    #[test]
+    fn a_damaged_table_is_an_error_and_no_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path(), Fsync::Everysec).unwrap();
+        for n in 0..2000_u64 {
+            let stamp = Stamp { time: 1, node: NodeId(1) };
+            let entry = Arc::new(Entry::new(&n.to_be_bytes(), &[1; 100], stamp, None));
+            database.append(&[(Space::Data, entry)]).unwrap();
+        }
+        database.opened().unwrap().entries.rotate_memtable_and_wait().unwrap();
+        drop(database);
+        let tables = dir.path().join("store/keyspaces/1/tables");
+        for item in std::fs::read_dir(&tables).unwrap() {
+            let path = item.unwrap().path();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let middle = bytes.len() / 3;
+            bytes[middle..middle + 100].fill(0xAA);
+            std::fs::write(&path, bytes).unwrap();
+        }
+        let error = Database::open(dir.path(), Fsync::Everysec)
+            .and_then(|database| database.load(|_, _| {}))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("store"), "{error}");
+    }
+}

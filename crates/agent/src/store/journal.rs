@@ -22,6 +22,8 @@ const ITEM: u8 = 2;
 const END: u8 = 3;
 const CLEAR: u8 = 4;
 const MAGIC: [u8; 4] = *b"FJL\x03";
+/// More batches are never written, and the database counts on from the largest number it finds.
+const LAST_SEQUENCE: u64 = 1 << 60;
 /// A record's name is a space and a key.
 const LONGEST_NAME: u64 = 1 + MAX_KEY as u64;
 /// A record's body is an entry with at most 64 bytes around key and value.
@@ -110,7 +112,9 @@ impl Scan<'_> {
             return Ok(false);
         }
         let count = u32::from_le_bytes(self.take()?);
-        let _sequence: [u8; 8] = self.take()?;
+        if u64::from_le_bytes(self.take()?) > LAST_SEQUENCE {
+            return Ok(false);
+        }
         for _ in 0..count {
             if !self.item()? {
                 return Ok(false);

@@ -307,3 +307,84 @@ fn full_disk_rewrite_child() {
 fn too_much_for_the_backlog_asks_for_a_rewrite() {
     on_small_disk("full_disk_rewrite_child", 64);
 }
+
+fn figures_asked_for() -> bool {
+    std::env::var_os(FIGURES).is_some()
+}
+
+fn small(from: u64, count: u64, time: u64) -> Vec<(Space, Arc<Entry>)> {
+    (from..from + count).map(|n| put(format!("key:{:020}", n * 7919), 64, time)).collect()
+}
+
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    format!("resident {} MiB, at most {} MiB", line("VmRSS") / 1024, line("VmHWM") / 1024)
+}
+
+/// Writes a million entries twice, as the writer does, and dies.
+#[test]
+fn million_child() {
+    let Some(dir) = folder() else { return };
+    let mut store = open(&dir);
+    for (round, name) in [(1, "write"), (2, "overwrite")] {
+        let began = Instant::now();
+        for from in (0..1_000_000).step_by(1000) {
+            store.append(&small(from, 1000, round)).unwrap();
+        }
+        println!("{name} 1,000,000 by 1,000: {:.2?}; {}", began.elapsed(), resident());
+    }
+    std::process::abort();
+}
+
+#[test]
+fn load_child() {
+    let Some(dir) = folder() else { return };
+    let before = resident();
+    let began = Instant::now();
+    let mut store = open(&dir);
+    let opened = began.elapsed();
+    let mut times = HashMap::<u64, u64>::new();
+    let loaded = store.load(|_, entry| *times.entry(entry.stamp().time).or_default() += 1);
+    println!(
+        "open {opened:.2?}, with load of {} {:.2?}, stamps {times:?}; before: {before}; then: {}",
+        loaded.unwrap().entries,
+        began.elapsed(),
+        resident()
+    );
+}
+
+/// Prints figures when asked for (`RUMORMILL_TRIAL_FIGURES=1`, release build); asserts nothing.
+#[test]
+fn figures() {
+    if !figures_asked_for() {
+        return;
+    }
+    for fsync in [Fsync::Everysec, Fsync::Always] {
+        for size in [1_u64, 32, 1000] {
+            let dir = tempfile::tempdir_in(".").unwrap();
+            let mut store = Store::open(dir.path(), "trial", fsync).unwrap();
+            let batches: Vec<_> =
+                (0..(200_000 / size).min(4000)).map(|n| small(n * size, size, 1)).collect();
+            let began = Instant::now();
+            for batch in &batches {
+                store.append(batch).unwrap();
+            }
+            let took = began.elapsed();
+            let rate = (batches.len() as u64 * size) as f64 / took.as_secs_f64();
+            println!("{fsync:?}, batches of {size}: {rate:.0} entries/s");
+        }
+    }
+    let dir = tempfile::tempdir_in(".").unwrap();
+    let run = |test, dir: &Path| child(test).env(FOLDER, dir).status().unwrap();
+    run("million_child", dir.path());
+    run("load_child", dir.path());
+    run("load_child", dir.path());
+    let dir = tempfile::tempdir_in(".").unwrap();
+    open(dir.path()).append(&small(0, 5, 1)).unwrap();
+    println!("five entries:");
+    run("load_child", dir.path());
+}

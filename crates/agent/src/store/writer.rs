@@ -280,3 +280,65 @@ impl Thread {
         let _ = self.events.send(event);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumormill_core::NodeId;
+    use rumormill_core::data::Stamp;
+    use std::path::Path;
+
+    fn entry(key: u64, time: u64) -> (Space, Arc<Entry>) {
+        let stamp = Stamp { time, node: NodeId(7) };
+        (Space::Data, Arc::new(Entry::new(&key.to_be_bytes(), b"value", stamp, None)))
+    }
+
+    fn open(dir: &Path, fsync: Fsync) -> Store {
+        Store::open(dir, "blue", fsync).unwrap()
+    }
+
+    #[test]
+    fn every_batch_is_reported_in_order_and_written() {
+        for fsync in [Fsync::Everysec, Fsync::Always] {
+            let dir = tempfile::tempdir().unwrap();
+            let (writer, mut events) = Writer::spawn(open(dir.path(), fsync), fsync).unwrap();
+            for seq in 1..=500 {
+                let batch = match seq % 10 {
+                    0 => Vec::new(),
+                    _ => vec![entry(seq, seq), entry(0, seq)],
+                };
+                writer.submit(seq, batch);
+            }
+            let mut last = 0;
+            while last < 500 {
+                match events.blocking_recv() {
+                    Some(StoreEvent::Done { upto }) if upto > last => last = upto,
+                    other => panic!("{other:?} after {last}"),
+                }
+            }
+            assert_eq!(writer.pending(), Pending::default());
+            writer.close().unwrap();
+            assert_eq!(events.blocking_recv(), None);
+            let mut newest = 0;
+            let loaded = open(dir.path(), fsync).load(|_, entry| {
+                if entry.key() == [0; 8] {
+                    newest = entry.stamp().time;
+                }
+            });
+            assert_eq!((loaded.unwrap().entries, newest), (451, 499));
+        }
+    }
+
+    #[test]
+    fn closing_writes_what_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let fsync = Fsync::Everysec;
+        let (writer, _events) = Writer::spawn(open(dir.path(), fsync), fsync).unwrap();
+        for seq in 1..=100 {
+            writer.submit(seq, vec![entry(seq, seq)]);
+        }
+        writer.close().unwrap();
+        let loaded = open(dir.path(), fsync).load(|_, _| {}).unwrap();
+        assert_eq!(loaded.entries, 100);
+    }
+}
