@@ -2,9 +2,13 @@
 
 mod builder;
 mod driver;
+#[cfg_attr(not(test), allow(dead_code))]
+mod entropy;
 mod error;
 mod handle;
 mod status;
+#[cfg_attr(not(test), allow(dead_code, unused_imports))]
+mod store;
 pub mod view;
 
 pub use builder::Builder;
