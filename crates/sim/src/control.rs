@@ -9,8 +9,10 @@ use crate::trace::{Kind, Line};
 use crate::workload::Workload;
 use crate::world::{Event, World};
 use rumormill_core::base::time::micros;
+use rumormill_core::data::Space;
 use rumormill_core::{Input, Instant, Node, NodeId};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Nodes whose addresses a booting node is given, where nothing else is said.
@@ -97,7 +99,14 @@ impl World {
         let now = self.now_at(node);
         let host = &mut self.hosts[node];
         let mut machine = Node::new(self.options.config.clone(), host.identity.clone(), seed, now);
-        host.disk.replay(|space, entry| machine.restore(space, std::sync::Arc::clone(entry)));
+        // On the first boot of a prefilled world this run's own record is on the disk already: it
+        // is not one of an earlier run, which would have to be overruled.
+        let own = host.identity.id;
+        host.disk.replay(|space, entry| {
+            if boots > 0 || space == Space::Data || entry.stamp().node != own {
+                machine.restore(space, Arc::clone(entry), now);
+            }
+        });
         host.node = Some(machine);
         self.arm(node);
     }

@@ -20,7 +20,7 @@ use crate::stream::Streams;
 use crate::trace::{Kind, Line, Trace};
 use crate::workload::Workload;
 use rumormill_core::base::rng::Rng;
-use rumormill_core::data::{Entry, Expiry, Op, Refused, Space};
+use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Space};
 use rumormill_core::member::{Record, State};
 use rumormill_core::output::Applied;
 use rumormill_core::{Input, Instant, NodeId, Now, Output};
@@ -135,18 +135,19 @@ impl World {
         world
     }
 
-    /// Puts everyone's record on everyone's disk.
+    /// Puts everyone's record on everyone's disk, each as the node itself will put it.
     fn prefill(&mut self) {
-        let record = |host: &Host| Record {
+        let record = |(node, host): (usize, &Host)| Record {
             id: host.identity.id,
-            incarnation: 1,
+            // What a node takes for its first incarnation when it boots at time zero.
+            incarnation: self.clocks.wall_ms(node, self.now),
             state: State::Alive,
             name: host.identity.name.clone(),
             gossip: host.identity.gossip,
             redis: None,
             http: None,
         };
-        let mut records: Vec<Record> = self.hosts.iter().map(record).collect();
+        let mut records: Vec<Record> = self.hosts.iter().enumerate().map(record).collect();
         records.sort_by_key(|record| record.id);
         let base: Arc<[Arc<Entry>]> =
             records.iter().map(|record| Arc::new(record.to_entry())).collect();
@@ -234,6 +235,7 @@ impl World {
         let mut outputs = std::mem::take(&mut self.outputs);
         if let Some(machine) = &mut self.hosts[node].node {
             machine.handle(input, now, &mut outputs);
+            machine.flush(now, &mut outputs);
         }
         self.carry_out(node, &mut outputs);
         self.outputs = outputs;
@@ -334,19 +336,34 @@ impl World {
     /// # Errors
     /// If the node does not run, has nothing to do, or refuses.
     pub fn operate(&mut self, node: usize, op: Op) -> Result<WriteId, WriteError> {
+        self.operate_all(node, [op]).pop().unwrap_or(Err(WriteError::Nothing))
+    }
+
+    /// Carries out operations at a node in one turn, as an agent does with what has piled up.
+    pub fn operate_all(
+        &mut self,
+        node: usize,
+        ops: impl IntoIterator<Item = Op>,
+    ) -> Vec<Result<WriteId, WriteError>> {
         let now = self.now_at(node);
         let host = &mut self.hosts[node];
         let Some(machine) = host.node.as_mut().filter(|_| !host.paused) else {
-            return Err(WriteError::NotRunning);
+            return ops.into_iter().map(|_| Err(WriteError::NotRunning)).collect();
         };
         let mut outputs = std::mem::take(&mut self.outputs);
-        let outcome = machine.write(op, now, &mut outputs);
+        let outcomes: Vec<_> =
+            ops.into_iter().map(|op| machine.write(op, now, &mut outputs)).collect();
+        machine.flush(now, &mut outputs);
         self.carry_out(node, &mut outputs);
         self.outputs = outputs;
         self.arm(node);
-        let written = outcome.map_err(WriteError::Refused)?.written.ok_or(WriteError::Nothing)?;
-        // It is acknowledged if it was persisted; the process may have died before.
-        self.ledger.find(written.stamp()).ok_or(WriteError::NotRunning)
+        let acknowledged = |outcome: Result<Outcome, Refused>| {
+            let written = outcome.map_err(WriteError::Refused)?.written;
+            let stamp = written.ok_or(WriteError::Nothing)?.stamp();
+            // It is acknowledged if it was persisted; the process may have died before.
+            self.ledger.find(stamp).ok_or(WriteError::NotRunning)
+        };
+        outcomes.into_iter().map(acknowledged).collect()
     }
 
     fn write_some(&mut self, load: u32) {

@@ -19,6 +19,7 @@ fn both_halves_write_and_delete_and_agree_after_healing() {
         world.delete(5 + key % 5, format!("key-{}", key + 5)).unwrap();
         world.run_for(ms(20)).unwrap();
     }
+    world.delete(7, "key-2").unwrap();
     // Long enough that each half takes the other for dead.
     world.run_for(secs(60)).unwrap();
     assert_eq!(world.digests().len(), 2);
@@ -28,7 +29,8 @@ fn both_halves_write_and_delete_and_agree_after_healing() {
     for node in 0..10 {
         assert_eq!(world.read(node, "key-1"), Some(&b"one side"[..]));
         assert_eq!(world.read(node, "key-12"), None, "deleted on the other side");
-        assert_eq!(world.read(node, "key-9"), None, "deleted there after it was written here");
+        assert_eq!(world.read(node, "key-9"), Some(&b"one side"[..]), "deleted before that");
+        assert_eq!(world.read(node, "key-2"), None, "deleted after it was written over there");
         assert_eq!(world.read(node, "one-9"), Some(&b"new"[..]));
     }
 }

@@ -28,7 +28,16 @@ fn survives(seed: u64) {
     }
 }
 
+/// The seeds in `SIM_SEEDS`, as in `SIM_SEEDS=20..1000`, or the usual twenty.
+fn seeds() -> std::ops::Range<u64> {
+    let Ok(asked) = std::env::var("SIM_SEEDS") else { return 0..20 };
+    let range = asked
+        .split_once("..")
+        .and_then(|(first, end)| Some(first.parse().ok()?..end.parse().ok()?));
+    range.unwrap_or_else(|| panic!("SIM_SEEDS={asked}: write two numbers as in 20..1000"))
+}
+
 #[test]
-fn twenty_random_plans_end_well() {
-    (0..20).for_each(survives);
+fn random_plans_end_well() {
+    seeds().for_each(survives);
 }
