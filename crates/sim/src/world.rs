@@ -357,13 +357,23 @@ impl World {
         self.carry_out(node, &mut outputs);
         self.outputs = outputs;
         self.arm(node);
-        let acknowledged = |outcome: Result<Outcome, Refused>| {
-            let written = outcome.map_err(WriteError::Refused)?.written;
-            let stamp = written.ok_or(WriteError::Nothing)?.stamp();
-            // It is acknowledged if it was persisted; the process may have died before.
-            self.ledger.find(stamp).ok_or(WriteError::NotRunning)
-        };
-        outcomes.into_iter().map(acknowledged).collect()
+        outcomes.into_iter().map(|outcome| self.acknowledged(node, outcome)).collect()
+    }
+
+    /// The write that an outcome stands for. It is acknowledged if it was persisted; a process that
+    /// says so without having persisted it must have died since.
+    fn acknowledged(
+        &mut self,
+        node: usize,
+        outcome: Result<Outcome, Refused>,
+    ) -> Result<WriteId, WriteError> {
+        let written = outcome.map_err(WriteError::Refused)?.written.ok_or(WriteError::Nothing)?;
+        let write = self.ledger.find(written.stamp());
+        if write.is_none() && self.hosts[node].node.is_some() {
+            let what = format!("says that {written:?} is written, but has not persisted it");
+            self.violated(Some(node), "no lost write", what);
+        }
+        write.ok_or(WriteError::NotRunning)
     }
 
     fn write_some(&mut self, load: u32) {
