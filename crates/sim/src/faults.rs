@@ -141,7 +141,7 @@ fn draw_trouble(
     steps: &mut Vec<(Duration, Fault)>,
 ) {
     let node = rng.index(nodes);
-    let (begins, ends) = match rng.below(13) {
+    let (begins, ends) = match rng.below(14) {
         0 | 1 => (Fault::Crash(node), Fault::Boot(node)),
         2 => {
             let outputs = rng.below(40) as u32;
@@ -163,6 +163,12 @@ fn draw_trouble(
         11 => {
             let extra = Duration::from_micros(rng.below(300_000));
             (Fault::Slow { node, extra }, Fault::Slow { node, extra: Duration::ZERO })
+        }
+        12 => {
+            // Boots at once, with a clock that is behind what it wrote before.
+            let ms = -(rng.below(5000) as i64);
+            steps.extend([(start, Fault::Crash(node)), (start, Fault::ClockJump { node, ms })]);
+            (Fault::Boot(node), Fault::ClockJump { node, ms: -ms })
         }
         _ => {
             let ms = rng.below(4001) as i64 - 2000;

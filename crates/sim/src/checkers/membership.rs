@@ -1,11 +1,14 @@
 //! A member that stays reachable is not held dead for ever, and a dead one is noticed: in the end
-//! every live node holds exactly the live nodes for alive.
+//! every live node holds exactly the live nodes for alive, and suspects nobody.
 
 use rumormill_core::member::State;
 use rumormill_core::{Node, NodeId};
 
 /// Checks a node when all is settled; `live` is sorted.
 pub(crate) fn settled(live: &[NodeId], node: &Node) -> Result<(), String> {
+    if let Some(suspect) = node.members().find(|member| member.state == State::Suspect) {
+        return Err(format!("still suspects {}", suspect.id));
+    }
     let mut seen: Vec<NodeId> = node
         .members()
         .filter(|member| member.state == State::Alive)

@@ -61,3 +61,16 @@ fn a_lost_disk_makes_a_new_node_that_gets_the_data_back() {
     assert_ne!(world.id(3), old);
     assert_eq!(world.read(3, "k"), Some(&b"v"[..]));
 }
+
+#[test]
+fn a_node_whose_clock_was_set_back_while_it_was_down_can_overwrite_what_it_wrote() {
+    let mut world = World::new(Options { seed: 14, nodes: 3, ..Options::default() });
+    world.write(0, "k", "before").unwrap();
+    world.run_for(secs(1)).unwrap();
+    world.crash(0);
+    world.jump_clock(0, -30_000);
+    world.boot(0);
+    world.write(0, "k", "after").unwrap();
+    world.settle(secs(30)).unwrap();
+    assert_eq!(world.read(2, "k"), Some(&b"after"[..]));
+}
