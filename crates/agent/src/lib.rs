@@ -2,12 +2,12 @@
 
 mod builder;
 mod driver;
-#[cfg_attr(not(test), allow(dead_code))]
 mod entropy;
 mod error;
 mod handle;
+mod ledger;
+mod net;
 mod status;
-#[cfg_attr(not(test), allow(dead_code, unused_imports))]
 mod store;
 pub mod view;
 
