@@ -54,6 +54,12 @@ impl Table {
         Self { own, members: Vec::new(), peers: Vec::new() }
     }
 
+    /// The node whose table it is.
+    #[must_use]
+    pub fn own(&self) -> NodeId {
+        self.own
+    }
+
     /// Takes in what a roster entry says; the roster has judged already that it is news.
     pub fn update(&mut self, record: &Record, entry: &Arc<Entry>, now: Instant) {
         let found = self.members.binary_search_by_key(&record.id, |member| member.id);

@@ -20,7 +20,7 @@ use crate::base::id::NodeId;
 use crate::base::time::{Instant, text};
 use crate::data::{Entry, Space, block};
 use crate::env::Env;
-use crate::member::table::Peer;
+use crate::member::table::{Peer, Table};
 use crate::message::kind;
 use crate::output::{Class, Via};
 use serde::{Deserialize, Serialize};
@@ -274,21 +274,16 @@ impl Tree {
         entries: usize,
         env: &mut Env<'_>,
     ) {
-        let peers: Vec<Peer> = env.table.between(start, end).copied().collect();
-        let parts = self.config.fanout.min(peers.len());
         let bytes: usize = blocks.iter().map(Vec::len).sum();
         let large = blocks.iter().any(|block| block.len() > env.room());
         let stream = large || bytes + blocks.len() * 32 > env.limits.burst;
         let via = if stream { Via::Stream } else { Via::Datagram };
         let shared: Vec<Arc<[u8]>> = blocks.iter().map(|block| block.as_slice().into()).collect();
-        for part in 0..parts {
-            let bound = |n: usize| n * peers.len() / parts;
-            let Some(members) = peers.get(bound(part)..bound(part + 1)) else { continue };
-            let Some(delegate) = choose(members, None, env) else { continue };
-            // The id ranges of the parts cover the whole range without a gap.
-            let first = |n: usize| peers.get(bound(n)).map_or(end, |peer| peer.id);
-            let from = if part == 0 { start } else { first(part) };
-            let to = if part + 1 == parts { end } else { first(part + 1) };
+        for Part { from, to, members } in cut(start, end, self.config.fanout, env.table) {
+            // A chain begins with the first: what is left of its part is one part again.
+            let first = members.first().filter(|peer| self.config.fanout == 1 && peer.alive);
+            let chosen = first.copied().or_else(|| choose(&members, None, env));
+            let Some(delegate) = chosen else { continue };
             let wanted = match self.config.acknowledge {
                 Acknowledge::None => false,
                 Acknowledge::Branches => members.len() > 1,
@@ -356,6 +351,46 @@ impl Tree {
     }
 }
 
+/// A part of a range, and who is known to be in it.
+struct Part {
+    from: NodeId,
+    to: NodeId,
+    members: Vec<Peer>,
+}
+
+/// Cuts `[start, end)` into about `fanout` parts of about equal member count. They cover the range
+/// without a gap, but for this node's own id: a part that held it would send the rumor back.
+fn cut(start: NodeId, end: NodeId, fanout: usize, table: &Table) -> Vec<Part> {
+    let own = table.own();
+    let behind = NodeId(own.0.wrapping_add(1));
+    let offset = |id: NodeId| id.0.wrapping_sub(start.0);
+    // Equal bounds are the whole circle.
+    let inside = offset(own) < offset(end) || start == end;
+    let halves = if inside { [(start, own), (behind, end)] } else { [(start, end), (end, end)] };
+    // Equal bounds of a half are an empty one.
+    let halves = halves.map(|(from, to)| {
+        let members =
+            if from == to { Vec::new() } else { table.between(from, to).copied().collect() };
+        Part { from, to, members }
+    });
+    let total: usize = halves.iter().map(|half| half.members.len()).sum();
+    let mut parts = Vec::with_capacity(fanout.min(total) + 1);
+    for half in halves.iter().filter(|half| !half.members.is_empty()) {
+        let count = half.members.len();
+        // Its share of the fan-out, rounded.
+        let share = (2 * fanout.min(total) * count + total) / (2 * total);
+        let pieces = share.clamp(1, count);
+        let bound = |n: usize| n * count / pieces;
+        let first = |n: usize| half.members.get(bound(n)).map_or(half.to, |peer| peer.id);
+        for piece in 0..pieces {
+            let from = if piece == 0 { half.from } else { first(piece) };
+            let members = half.members.get(bound(piece)..bound(piece + 1)).unwrap_or_default();
+            parts.push(Part { from, to: first(piece + 1), members: members.to_vec() });
+        }
+    }
+    parts
+}
+
 /// A random member other than `not`, one that is not suspected if there is one.
 fn choose(members: &[Peer], not: Option<NodeId>, env: &mut Env<'_>) -> Option<Peer> {
     let fits = |peer: &&Peer| Some(peer.id) != not;
@@ -370,4 +405,71 @@ fn choose(members: &[Peer], not: Option<NodeId>, env: &mut Env<'_>) -> Option<Pe
         alive = members.iter().filter(fits).collect();
     }
     alive.get(env.rng.index(alive.len())).map(|peer| **peer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::member::State;
+    use crate::member::record::tests::record;
+    use proptest::prelude::*;
+
+    fn table(own: u64, ids: &BTreeSet<u64>) -> Table {
+        let mut table = Table::new(NodeId(own));
+        for id in ids {
+            let record = record(*id, 1, State::Alive);
+            table.update(&record, &Arc::new(record.to_entry()), Instant(0));
+        }
+        table
+    }
+
+    /// Spreads a rumor over a full cluster; answers how often each member was sent it.
+    fn spread(
+        ids: &BTreeSet<u64>,
+        writer: u64,
+        fanout: usize,
+        mut pick: u64,
+    ) -> BTreeMap<u64, u32> {
+        let mut got = BTreeMap::new();
+        let mut todo = vec![(writer, NodeId(writer.wrapping_add(1)), NodeId(writer))];
+        while let Some((own, start, end)) = todo.pop() {
+            for part in cut(start, end, fanout, &table(own, ids)) {
+                pick = pick.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let delegate = part.members[(pick >> 33) as usize % part.members.len()].id;
+                *got.entry(delegate.0).or_default() += 1;
+                assert!(got[&delegate.0] < 3, "the rumor goes round");
+                todo.push((delegate.0, part.from, part.to));
+            }
+        }
+        got
+    }
+
+    proptest! {
+        #[test]
+        fn everyone_is_sent_a_rumor_just_once(
+            mut ids in prop::collection::btree_set(any::<u64>(), 1..40),
+            ends: bool,
+            writer: prop::sample::Index,
+            fanout in 1_usize..10,
+            pick: u64,
+        ) {
+            if ends {
+                // Neighbours, and the seam of the circle.
+                ids.extend([0, 1, 2, u64::MAX - 1, u64::MAX]);
+            }
+            let writer = *ids.iter().nth(writer.index(ids.len())).unwrap();
+            let got = spread(&ids, writer, fanout, pick);
+            let others: Vec<u64> = ids.iter().copied().filter(|id| *id != writer).collect();
+            prop_assert_eq!(got.keys().copied().collect::<Vec<_>>(), others);
+            prop_assert!(got.values().all(|times| *times == 1));
+        }
+    }
+
+    #[test]
+    fn a_range_is_cut_into_as_many_parts_as_the_fan_out() {
+        let ids = (0..100).map(|id| id * 10).collect();
+        let parts = cut(NodeId(1), NodeId(0), 8, &table(0, &ids));
+        assert_eq!(parts.len(), 8);
+        assert!(parts.iter().all(|part| (12..=13).contains(&part.members.len())));
+    }
 }
