@@ -1,0 +1,3 @@
+//! Integration tests of the agent, in one binary.
+
+mod http;
