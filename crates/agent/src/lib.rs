@@ -5,6 +5,8 @@ mod driver;
 mod entropy;
 mod error;
 mod handle;
+#[doc(hidden)]
+pub mod http;
 mod ledger;
 mod net;
 mod status;
