@@ -2,12 +2,14 @@
 
 mod builder;
 mod driver;
-#[cfg_attr(not(test), allow(dead_code))]
 mod entropy;
 mod error;
 mod handle;
+#[doc(hidden)]
+pub mod http;
+mod ledger;
+mod net;
 mod status;
-#[cfg_attr(not(test), allow(dead_code, unused_imports))]
 mod store;
 pub mod view;
 
