@@ -20,7 +20,7 @@ use crate::base::id::NodeId;
 use crate::base::time::{Instant, text};
 use crate::data::{Entry, Space, block};
 use crate::env::Env;
-use crate::member::table::{Peer, Table};
+use crate::member::table::{Peer, Span, Table};
 use crate::message::kind;
 use crate::output::{Class, Via};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ const WAITING_BYTES: usize = 1 << 20;
 /// Rumors remembered so that a datagram that the network repeats is not passed on again. A lossy
 /// table: a collision forgets the older one.
 const SEEN: usize = 2048;
+/// A busy node's window is at most this many times the configured one.
+const BUSY: u32 = 8;
 /// Times a branch is sent before it is left to anti-entropy: once, again, and to another.
 const TRIES: u8 = 3;
 
@@ -59,8 +61,9 @@ pub struct Config {
     /// cluster's size is direct mail; depth is log_fanout N. Source: the simulation in
     /// docs/spread.md.
     pub fanout: usize,
-    /// Writes of a busy node within this time travel as one batch; an idle node sends at once
-    /// (guess: below what a reader notices, far above the cost of a packet).
+    /// Writes of a busy node within this time travel as one batch, or within up to eight times as
+    /// long while batches stay small; an idle node sends at once (guess: below what a reader
+    /// notices, far above the cost of a packet).
     #[serde(with = "text")]
     pub window: Duration,
     /// Which hops are answered, so that a silent one is repaired in a few round trips. Source: the
@@ -136,6 +139,8 @@ pub struct Tree {
     pending: [Vec<Arc<Entry>>; 2],
     /// When the last batch went out.
     last: Option<Instant>,
+    /// The window now: see [`Tree::adapt`].
+    window: Duration,
     seen: Vec<u64>,
     branches: BTreeMap<u64, Branch>,
     timers: BTreeSet<(Instant, u64)>,
@@ -149,15 +154,16 @@ impl Tree {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
-            config,
             pending: Default::default(),
             last: None,
+            window: config.window,
             seen: Vec::new(),
             branches: BTreeMap::new(),
             timers: BTreeSet::new(),
             waiting_bytes: 0,
             next_token: 1,
             rtt: Rtt::default(),
+            config,
         }
     }
 
@@ -183,7 +189,7 @@ impl Tree {
     }
 
     fn flush_at(&self) -> Instant {
-        self.last.map_or(Instant(0), |last| last.after(self.config.window))
+        self.last.map_or(Instant(0), |last| last.after(self.window))
     }
 
     /// Sends what is pending if the window has passed, and looks after silent branches.
@@ -203,11 +209,25 @@ impl Tree {
             if entries.is_empty() {
                 continue;
             }
-            self.last = Some(env.now);
             let blocks = block::chunks(entries.iter().map(AsRef::as_ref), env.room());
+            self.adapt(blocks.iter().map(Vec::len).sum(), env);
             let start = NodeId(own.0.wrapping_add(1));
             self.delegate(space, start, own, &blocks, entries.len(), env);
         }
+    }
+
+    /// Sets the window after a batch of so many bytes: while batches follow each other and do not
+    /// fill a datagram, longer ones save packets; a node that was idle begins anew.
+    fn adapt(&mut self, bytes: usize, env: &Env<'_>) {
+        let idle = self.last.is_none_or(|last| env.now.since(last) > self.window * 4);
+        self.window = if idle {
+            self.config.window
+        } else if bytes < env.room() {
+            (self.window * 2).min(self.config.window * BUSY)
+        } else {
+            (self.window / 2).max(self.config.window)
+        };
+        self.last = Some(env.now);
     }
 
     /// True the first time that a rumor comes in.
@@ -279,14 +299,15 @@ impl Tree {
         let stream = large || bytes + blocks.len() * 32 > env.limits.burst;
         let via = if stream { Via::Stream } else { Via::Datagram };
         let shared: Vec<Arc<[u8]>> = blocks.iter().map(|block| block.as_slice().into()).collect();
-        for Part { from, to, members } in cut(start, end, self.config.fanout, env.table) {
+        for Part { from, to, span } in cut(start, end, self.config.fanout, env.table) {
             // A chain begins with the first: what is left of its part is one part again.
-            let first = members.first().filter(|peer| self.config.fanout == 1 && peer.alive);
-            let chosen = first.copied().or_else(|| choose(&members, None, env));
+            let first = env.table.nth(span, 0);
+            let first = first.filter(|peer| self.config.fanout == 1 && peer.alive);
+            let chosen = first.copied().or_else(|| choose(span, None, env));
             let Some(delegate) = chosen else { continue };
             let wanted = match self.config.acknowledge {
                 Acknowledge::None => false,
-                Acknowledge::Branches => members.len() > 1,
+                Acknowledge::Branches => span.len() > 1,
                 Acknowledge::All => true,
             };
             for block in &shared {
@@ -336,8 +357,8 @@ impl Tree {
         }
         branch.tries += 1;
         if branch.tries == TRIES {
-            let members: Vec<Peer> = env.table.between(branch.start, branch.end).copied().collect();
-            let Some(other) = choose(&members, Some(branch.to), env) else { return };
+            let span = env.table.span(branch.start, branch.end);
+            let Some(other) = choose(span, Some(branch.to), env) else { return };
             (branch.to, branch.addr) = (other.id, other.gossip);
         }
         env.stats.tree_redelegated += 1;
@@ -352,10 +373,11 @@ impl Tree {
 }
 
 /// A part of a range, and who is known to be in it.
+#[derive(Clone, Copy)]
 struct Part {
     from: NodeId,
     to: NodeId,
-    members: Vec<Peer>,
+    span: Span,
 }
 
 /// Cuts `[start, end)` into about `fanout` parts of about equal member count. They cover the range
@@ -369,42 +391,35 @@ fn cut(start: NodeId, end: NodeId, fanout: usize, table: &Table) -> Vec<Part> {
     let halves = if inside { [(start, own), (behind, end)] } else { [(start, end), (end, end)] };
     // Equal bounds of a half are an empty one.
     let halves = halves.map(|(from, to)| {
-        let members =
-            if from == to { Vec::new() } else { table.between(from, to).copied().collect() };
-        Part { from, to, members }
+        let span = if from == to { Span::default() } else { table.span(from, to) };
+        Part { from, to, span }
     });
-    let total: usize = halves.iter().map(|half| half.members.len()).sum();
+    let total: usize = halves.iter().map(|half| half.span.len()).sum();
     let mut parts = Vec::with_capacity(fanout.min(total) + 1);
-    for half in halves.iter().filter(|half| !half.members.is_empty()) {
-        let count = half.members.len();
+    for half in halves.iter().filter(|half| !half.span.is_empty()) {
+        let count = half.span.len();
         // Its share of the fan-out, rounded.
         let share = (2 * fanout.min(total) * count + total) / (2 * total);
         let pieces = share.clamp(1, count);
         let bound = |n: usize| n * count / pieces;
-        let first = |n: usize| half.members.get(bound(n)).map_or(half.to, |peer| peer.id);
+        let first = |n: usize| table.nth(half.span, bound(n)).map_or(half.to, |peer| peer.id);
         for piece in 0..pieces {
             let from = if piece == 0 { half.from } else { first(piece) };
-            let members = half.members.get(bound(piece)..bound(piece + 1)).unwrap_or_default();
-            parts.push(Part { from, to: first(piece + 1), members: members.to_vec() });
+            let span = half.span.part(bound(piece), bound(piece + 1));
+            parts.push(Part { from, to: first(piece + 1), span });
         }
     }
     parts
 }
 
 /// A random member other than `not`, one that is not suspected if there is one.
-fn choose(members: &[Peer], not: Option<NodeId>, env: &mut Env<'_>) -> Option<Peer> {
+fn choose(span: Span, not: Option<NodeId>, env: &mut Env<'_>) -> Option<Peer> {
+    let picked = env.rng.index(span.len());
     let fits = |peer: &&Peer| Some(peer.id) != not;
-    let picked = members.get(env.rng.index(members.len())).filter(fits);
-    if let Some(peer) = picked
-        && peer.alive
-    {
-        return Some(*peer);
-    }
-    let mut alive: Vec<&Peer> = members.iter().filter(fits).filter(|peer| peer.alive).collect();
-    if alive.is_empty() {
-        alive = members.iter().filter(fits).collect();
-    }
-    alive.get(env.rng.index(alive.len())).map(|peer| **peer)
+    // From a random place once around: nearly always the first one will do.
+    let around = || (picked..span.len()).chain(0..picked);
+    let peers = || around().filter_map(|place| env.table.nth(span, place)).filter(fits);
+    peers().find(|peer| peer.alive).or_else(|| peers().next()).copied()
 }
 
 #[cfg(test)]
@@ -435,7 +450,9 @@ mod tests {
         while let Some((own, start, end)) = todo.pop() {
             for part in cut(start, end, fanout, &table(own, ids)) {
                 pick = pick.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let delegate = part.members[(pick >> 33) as usize % part.members.len()].id;
+                let table = table(own, ids);
+                let place = (pick >> 33) as usize % part.span.len();
+                let delegate = table.nth(part.span, place).unwrap().id;
                 *got.entry(delegate.0).or_default() += 1;
                 assert!(got[&delegate.0] < 3, "the rumor goes round");
                 todo.push((delegate.0, part.from, part.to));
@@ -470,6 +487,6 @@ mod tests {
         let ids = (0..100).map(|id| id * 10).collect();
         let parts = cut(NodeId(1), NodeId(0), 8, &table(0, &ids));
         assert_eq!(parts.len(), 8);
-        assert!(parts.iter().all(|part| (12..=13).contains(&part.members.len())));
+        assert!(parts.iter().all(|part| (12..=13).contains(&part.span.len())));
     }
 }
