@@ -4,6 +4,8 @@ mod builder;
 mod driver;
 mod error;
 mod handle;
+#[doc(hidden)]
+pub mod redis;
 mod status;
 pub mod view;
 
