@@ -55,18 +55,22 @@ impl Batch {
 
     /// Carries everything out; the batch is empty then.
     pub(super) async fn carry_out(&mut self, node: &Rumormill) -> Done {
-        let mut ops = std::mem::take(&mut self.ops);
+        let ops = std::mem::take(&mut self.ops);
         let waiting = std::mem::take(&mut self.waiting);
-        let mut outcomes = VecDeque::new();
+        if ops.len() <= MAX_OPS {
+            return match node.write(ops).await {
+                Ok(outcomes) => Done { waiting, outcomes: outcomes.into(), failed: None },
+                Err(error) => Done { waiting, outcomes: VecDeque::new(), failed: Some(error) },
+            };
+        }
+        let mut outcomes = VecDeque::with_capacity(ops.len());
         let mut failed = None;
-        while !ops.is_empty() && failed.is_none() {
-            let rest = if ops.len() > MAX_OPS { ops.split_off(MAX_OPS) } else { Vec::new() };
-            match node.write(ops).await {
-                Ok(done) if outcomes.is_empty() => outcomes = done.into(),
+        let mut ops = ops.into_iter();
+        while failed.is_none() && ops.len() > 0 {
+            match node.write(ops.by_ref().take(MAX_OPS).collect()).await {
                 Ok(done) => outcomes.extend(done),
                 Err(error) => failed = Some(error),
             }
-            ops = rest;
         }
         Done { waiting, outcomes, failed }
     }

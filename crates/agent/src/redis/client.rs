@@ -136,6 +136,7 @@ impl Clients {
 
 /// Carries out a `CLIENT` subcommand.
 pub(super) fn run(session: &mut Session, id: Id, request: &Request<'_>) -> Result<(), Fault> {
+    session.client.touch(Some(id));
     match id {
         Id::ClientId => {
             session.out.int(i64::try_from(session.client.id).unwrap_or(i64::MAX));

@@ -49,7 +49,6 @@ fn settings(session: &Session) -> Vec<(&'static str, String)> {
     let durable = is_durable(&server.node.status());
     let timeout = server.options.idle_timeout.map_or(0, |timeout| timeout.as_secs());
     vec![
-        ("appendfsync", "everysec".into()),
         ("appendonly", if durable { "yes" } else { "no" }.into()),
         ("bind", session.client.local.ip().to_string()),
         ("databases", "1".into()),

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 const FREE_BYTES: usize = 128 * 1024;
 /// After an error, what the client still sends is read for this long at most, so that the error
 /// reaches it: unread bytes would make the system cut the connection hard.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(3);
 const LINGER_BYTES: usize = 1024 * 1024;
 
 /// Serves one client until it goes.

@@ -75,7 +75,7 @@ fn clients(server: &Server, _: &Status, text: &mut String) {
     line(text, "connected_clients", read(&server.options.stats.connections));
     line(text, "maxclients", server.options.max_clients);
     line(text, "blocked_clients", 0);
-    line(text, "client_large_buffers", server.budget.held());
+    line(text, "clients_large_buffers", server.budget.held());
 }
 
 fn memory(_: &Server, _: &Status, text: &mut String) {

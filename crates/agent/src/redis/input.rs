@@ -85,11 +85,56 @@ impl Input {
         self.bytes.capacity()
     }
 
-    /// Room to make: enough for the argument at hand, but no more than has arrived already, so that
-    /// a claimed length costs its sender as much as it costs us.
+    /// Room to make for the next read. A claimed length makes room only as its bytes arrive, so that
+    /// it costs its sender as much as it costs us.
     fn room(&self) -> usize {
         let arrived = self.bytes.get(self.start..).unwrap_or_default();
-        let missing = self.parser.missing(arrived);
-        self.read.max(missing.min(arrived.len().max(MAX_READ)).min(missing))
+        match self.parser.missing(arrived) {
+            0 => self.read,
+            missing if arrived.len() <= MAX_READ => missing.min(MAX_READ).max(self.read),
+            missing => missing.min(arrived.len()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits =
+        Limits { args: 1000, bulk: 2 << 20, request: 64 << 20, authenticated: true };
+
+    /// Takes bytes as if they had been read, and says how much was allocated at most.
+    fn feed(input: &mut Input, bytes: &[u8]) -> usize {
+        let mut most = 0;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            input.bytes.drain(..input.start);
+            input.start = 0;
+            input.bytes.reserve(input.room());
+            let n = (input.bytes.capacity() - input.bytes.len()).min(rest.len());
+            let (now, later) = rest.split_at(n);
+            input.bytes.extend_from_slice(now);
+            rest = later;
+            most = most.max(input.capacity());
+            while let Some(len) = input.parse(&LIMITS).unwrap() {
+                input.consume(len);
+            }
+        }
+        most
+    }
+
+    #[test]
+    fn grows_with_what_arrives_and_shrinks_again() {
+        let mut input = Input::default();
+        assert!(feed(&mut input, b"*2\r\n$3\r\nGET\r\n$2097152\r\n") <= 2 * FIRST_READ);
+        // A claim alone gets no more than one read's worth.
+        assert!(feed(&mut input, b"x") <= 2 * MAX_READ);
+        let most = feed(&mut input, &[b'x'; (2 << 20) - 1]);
+        assert!(most < 5 << 20, "{most}");
+        feed(&mut input, b"\r\n");
+        assert!(input.capacity() <= MAX_READ);
+        input.release();
+        assert_eq!(input.capacity(), 0);
     }
 }

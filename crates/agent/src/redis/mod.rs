@@ -151,6 +151,7 @@ fn admit(
     shutdown: &watch::Receiver<bool>,
 ) {
     let stats = &server.options.stats;
+    while connections.try_join_next().is_some() {}
     if connections.len() >= server.options.max_clients {
         stats::add(&stats.refused, 1);
         // A new connection takes a line at once, or is not worth waiting for.

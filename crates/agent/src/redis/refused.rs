@@ -7,12 +7,12 @@ const CONSENSUS: &str = "needs consensus, a decision locked among all nodes, whi
 
 /// What to use in place of each command that needs consensus. In the order of their names.
 const NEED_CONSENSUS: &[(&str, &str)] = &[
-    ("discard", BATCH),
+    ("discard", DONE),
     ("eval", SCRIPT),
     ("eval_ro", SCRIPT),
     ("evalsha", SCRIPT),
     ("evalsha_ro", SCRIPT),
-    ("exec", BATCH),
+    ("exec", DONE),
     ("fcall", SCRIPT),
     ("fcall_ro", SCRIPT),
     ("function", SCRIPT),
@@ -29,6 +29,8 @@ const NEED_CONSENSUS: &[(&str, &str)] = &[
 const WRITE: &str = "Write unconditionally with SET, or use a system with consensus for locks";
 const BATCH: &str = "Send the commands as a pipeline without MULTI (in redis-py: \
     pipeline(transaction=False)), or use a system with consensus";
+const DONE: &str = "MULTI was refused, so the commands after it were carried out one by one. Send \
+    them as a pipeline without MULTI (in redis-py: pipeline(transaction=False))";
 const SCRIPT: &str = "Send plain commands, or use a system with consensus";
 
 /// What is not in this version, by the commands that would use it.

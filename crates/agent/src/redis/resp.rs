@@ -274,7 +274,10 @@ mod tests {
     const LIMITS: Limits =
         Limits { args: 1 << 20, bulk: 1 << 20, request: 64 << 20, authenticated: true };
 
-    fn parse(bytes: &[u8]) -> Result<Option<(usize, Vec<Vec<u8>>)>, ProtocolError> {
+    /// A request's length and its arguments.
+    type Parsed = (usize, Vec<Vec<u8>>);
+
+    fn parse(bytes: &[u8]) -> Result<Option<Parsed>, ProtocolError> {
         let mut parser = Parser::default();
         let Some(len) = parser.parse(bytes, &LIMITS)? else { return Ok(None) };
         Ok(Some((len, parser.request(bytes).from(0).map(<[u8]>::to_vec).collect())))

@@ -27,6 +27,7 @@ pub(super) async fn mget(
         if session.crowded() {
             session.make_room().await?;
         }
+        tokio::task::coop::consume_budget().await;
     }
     Ok(Ok(()))
 }

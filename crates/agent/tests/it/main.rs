@@ -1,0 +1,3 @@
+//! Tests of the agent from outside, as one program.
+
+mod redis;
