@@ -66,7 +66,6 @@ impl Out {
         self.bytes.capacity()
     }
 
-    /// Replies written so far, by bytes; for telling whether anything was said since.
     fn push(&mut self, bytes: &[u8]) {
         if !self.muted {
             self.bytes.extend_from_slice(bytes);
