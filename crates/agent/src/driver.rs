@@ -30,6 +30,8 @@ const FRAMES: usize = 8;
 const STORE_BACKLOG: u64 = 64 * 1024 * 1024;
 /// Entries looked at for one page of a scan, live or not.
 const SCAN_STEPS: usize = 10_000;
+/// Bits of a key hash that a scan's cursor does without: 53 are left.
+const CURSOR_SHIFT: u32 = 11;
 /// After a goodbye the loop lives on for this long, to say it again to whoever did not answer.
 const GOODBYE: Duration = Duration::from_millis(300);
 
@@ -101,6 +103,8 @@ impl Driver {
             match self.wait().await {
                 Woken::Command(Some(command)) => {
                     self.command(command);
+                    // Writers that are ready to run put theirs into the same batch.
+                    tokio::task::yield_now().await;
                     for _ in 1..COMMANDS {
                         let Ok(command) = self.inbox.try_recv() else { break };
                         self.command(command);
@@ -183,17 +187,21 @@ impl Driver {
         }
     }
 
+    /// Cursors are the upper bits of key hashes, few enough for clients that read them as floating
+    /// point numbers; so a page never parts entries that share those bits.
     fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Arc<Entry>>) {
         let now = wall_ms();
         let mut page = Vec::new();
         let (mut next, mut steps, mut last) = (0, 0, None);
-        self.node.data().walk_from(cursor, &mut |hash, entry| {
+        let from = cursor.min(u64::MAX >> CURSOR_SHIFT) << CURSOR_SHIFT;
+        self.node.data().walk_from(from, &mut |hash, entry| {
+            let place = hash >> CURSOR_SHIFT;
             let full = page.len() >= count.max(1) || steps >= SCAN_STEPS;
-            if full && last != Some(hash) {
-                next = hash;
+            if full && last != Some(place) {
+                next = place;
                 return ControlFlow::Break(());
             }
-            (steps, last) = (steps + 1, Some(hash));
+            (steps, last) = (steps + 1, Some(place));
             if entry.live_at(now) {
                 page.push(Arc::clone(entry));
             }

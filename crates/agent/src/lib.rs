@@ -9,6 +9,8 @@ mod handle;
 pub mod http;
 mod ledger;
 mod net;
+#[doc(hidden)]
+pub mod redis;
 mod status;
 mod store;
 pub mod view;
