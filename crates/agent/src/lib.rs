@@ -1,15 +1,19 @@
 //! Rumormill as a library: one key-value map, the same on every node of a fleet, by gossip.
 
+mod agent;
 mod builder;
 mod driver;
 mod error;
 mod handle;
+pub mod settings;
 mod status;
 pub mod view;
 
-pub use builder::Builder;
+pub use agent::{Addresses, Agent, Ended};
+pub use builder::{Builder, Fsync};
 pub use error::{StartError, WriteError};
 pub use handle::{Rumormill, Watch, WatchError};
 pub use rumormill_core as core;
+pub use settings::Settings;
 pub use status::{MemberInfo, Status};
 pub use view::{Event, EventKind};
