@@ -50,6 +50,8 @@ pub struct Settings {
     pub redis: Option<SocketAddr>,
     /// Where to serve HTTP; `None` ("off") serves none.
     pub http: Option<SocketAddr>,
+    /// Names under which browsers may reach the HTTP port, beside addresses and `localhost`.
+    pub http_hosts: Vec<String>,
     /// The folder in which entries and the node's id are kept; without one they live in memory.
     pub data: Option<PathBuf>,
     /// Members to join by, `host:port` of their gossip.
@@ -78,6 +80,7 @@ impl Default for Settings {
             advertise: None,
             redis: Some(DEFAULT_REDIS),
             http: Some(DEFAULT_HTTP),
+            http_hosts: Vec::new(),
             data: None,
             join: Vec::new(),
             insecure: false,
@@ -181,8 +184,9 @@ impl Settings {
         table.insert("redis".into(), listen(self.redis));
         table.insert("http".into(), listen(self.http));
         table.extend(self.data.iter().map(|path| ("data".into(), text(&path.display()))));
-        let seeds = self.join.iter().map(|seed| text(seed)).collect();
-        table.insert("join".into(), Value::Array(seeds));
+        let list = |texts: &[String]| Value::Array(texts.iter().map(|one| text(one)).collect());
+        table.insert("http_hosts".into(), list(&self.http_hosts));
+        table.insert("join".into(), list(&self.join));
         table.insert("insecure".into(), self.insecure.into());
         table.extend(Value::try_from(self.fsync).map(|fsync| ("fsync".into(), fsync)));
         table.insert("log".into(), text(&self.log));
@@ -304,6 +308,7 @@ impl Draft {
             "advertise" => settings.advertise = Some(read(value)?),
             "redis" => settings.redis = read::<Listen>(value)?.0,
             "http" => settings.http = read::<Listen>(value)?.0,
+            "http_hosts" => settings.http_hosts = check_hosts(read(value)?)?,
             "data" => settings.data = Some(read(value)?),
             "join" => settings.join = check_seeds(read(value)?)?,
             "insecure" => settings.insecure = read(value)?,
@@ -364,6 +369,13 @@ fn check_seeds(seeds: Vec<String>) -> Result<Vec<String>, String> {
         }
     }
     Ok(seeds)
+}
+
+fn check_hosts(hosts: Vec<String>) -> Result<Vec<String>, String> {
+    match hosts.iter().find(|host| host.is_empty() || host.contains([':', '/', ' '])) {
+        Some(bad) => Err(format!("{bad:?} is no host name; write it without scheme and port")),
+        None => Ok(hosts),
+    }
 }
 
 #[cfg(test)]

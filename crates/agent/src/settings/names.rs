@@ -5,12 +5,13 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 
 /// Settings of the agent itself; those of the protocol are found in [`Config`].
-const OWN: [&str; 14] = [
+const OWN: [&str; 15] = [
     "name",
     "gossip",
     "advertise",
     "redis",
     "http",
+    "http_hosts",
     "data",
     "join",
     "insecure",
@@ -58,7 +59,7 @@ pub(super) fn from_text(field: &str, text: &str) -> Result<Value, String> {
         _ => Err(format!("{text:?} is neither true nor false")),
     };
     match field {
-        "join" => {
+        "join" | "http_hosts" => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             return Ok(Value::Array(parts.map(|part| Value::String(part.into())).collect()));
         }

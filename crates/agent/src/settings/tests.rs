@@ -100,6 +100,7 @@ fn errors_name_source_line_and_field() {
             "join = [\"a:1\",\n\"b\"]",
             "agent.toml:1: join: \"b\" is no address to join by; write \"host:port\"",
         ),
+        ("http_hosts = [\"http://a\"]", "agent.toml:1: http_hosts: \"http://a\" is no host name"),
         ("a\n= [", "agent.toml:1: not TOML: "),
         ("name = \"a\"\nname = \"b\"\n", "agent.toml:2: not TOML: duplicate key"),
     ] {
