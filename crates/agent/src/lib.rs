@@ -5,6 +5,8 @@ mod builder;
 mod driver;
 mod error;
 mod handle;
+#[doc(hidden)]
+pub mod http;
 pub mod settings;
 mod status;
 pub mod view;

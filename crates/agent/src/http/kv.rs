@@ -1,0 +1,228 @@
+//! Single keys as raw bytes, and lists of them.
+
+use super::body::Upload;
+use super::problem::Problem;
+use super::query::{Query, decode};
+use super::{App, json};
+use crate::handle::wall_ms;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use rumormill_core::base::time::millis;
+use rumormill_core::data::{Entry, Expiry, Op};
+use std::sync::Arc;
+
+/// The write that an entry comes from.
+pub(super) const STAMP: HeaderName = HeaderName::from_static("x-rumormill-stamp");
+/// The id of the node that wrote.
+pub(super) const ORIGIN: HeaderName = HeaderName::from_static("x-rumormill-origin");
+/// When the value hides itself, milliseconds since 1970, as `expires_at_ms` in JSON.
+pub(super) const EXPIRES: HeaderName = HeaderName::from_static("x-rumormill-expires-at");
+
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 10_000;
+/// A page of a list ends after this many bytes, though never before its first entry.
+const PAGE_BYTES: usize = 4 << 20;
+/// Entries looked at before the readers' locks are given back.
+const STEP: usize = 256;
+
+/// `GET` and `HEAD` of a key.
+pub(super) async fn get(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    let key = key(&uri)?;
+    let entry = app.node.get(&key).ok_or_else(|| missing(&key))?;
+    let unchanged = headers
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .any(|given| names(given.as_bytes(), &etag(&entry)));
+    let mut response = match unchanged {
+        true => StatusCode::NOT_MODIFIED.into_response(),
+        // Whatever the bytes are, a browser that is led here must not run them.
+        false => (
+            [
+                (header::CONTENT_TYPE, "application/octet-stream"),
+                (header::CONTENT_SECURITY_POLICY, "sandbox; default-src 'none'"),
+            ],
+            Body::from(Bytes::from_owner(Value(Arc::clone(&entry)))),
+        )
+            .into_response(),
+    };
+    describe(&entry, response.headers_mut());
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    Ok(response)
+}
+
+/// `PUT` of a key.
+pub(super) async fn put(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    request: Request,
+) -> Result<Response, Problem> {
+    let key = key(&uri)?;
+    let ttl = Query::parse(uri.query(), &["ttl"])?.ttl()?;
+    unconditional(request.headers())?;
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
+    let mut upload = Upload::new(request.into_body(), app.options.body_timeout);
+    let value = match upload.whole(length, app.node.limits().max_value).await {
+        Ok(value) => value,
+        Err(problem) => {
+            upload.drain();
+            return Err(problem);
+        }
+    };
+    let expiry = match ttl {
+        None => Expiry::Never,
+        Some(ttl) => Expiry::At(wall_ms().saturating_add(millis(ttl))),
+    };
+    let op = Op::Put { key: key.as_slice().into(), value: value.into(), expiry };
+    let outcome = app.node.write_one(op).await?;
+    Ok(written(outcome.written.as_deref()))
+}
+
+/// `DELETE` of a key.
+pub(super) async fn delete(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    let key = key(&uri)?;
+    unconditional(&headers)?;
+    let outcome = app.node.write_one(Op::Delete { key: key.as_slice().into() }).await?;
+    match outcome.previous {
+        None => Err(missing(&key)),
+        Some(_) => Ok(written(outcome.written.as_deref())),
+    }
+}
+
+/// `GET` of a page of entries.
+pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["prefix", "limit", "after", "keys"])?;
+    let limit = query.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
+    let with_values = !query.flag("keys")?;
+    let mut after = match query.bytes("after") {
+        None => None,
+        Some(after) => Some(json::from_cursor(after).ok_or_else(|| {
+            Problem::bad("after starts with base64: but is no base64; pass \"next\" as it came")
+        })?),
+    };
+    let mut page = b"{\"entries\":[".to_vec();
+    let (mut count, mut more) = (0, true);
+    while more && count < limit && page.len() < PAGE_BYTES {
+        // One more than is wanted tells whether there is a next page.
+        let step = (limit - count).min(STEP);
+        let entries = app.node.scan(query.prefix(), after.as_deref(), step + 1);
+        more = entries.len() > step;
+        for entry in entries.iter().take(step) {
+            if page.len() >= PAGE_BYTES {
+                more = true;
+                break;
+            }
+            if count > 0 {
+                page.push(b',');
+            }
+            page.extend_from_slice(&json::entry(entry, with_values));
+            after = Some(entry.key().to_vec());
+            count += 1;
+        }
+    }
+    let next = after.filter(|_| more).map(|key| json::to_cursor(&key));
+    page.extend_from_slice(b"],\"next\":");
+    page.extend_from_slice(&json::to_vec(&next));
+    page.push(b'}');
+    Ok(json::answer(page))
+}
+
+/// The key in a request's path: everything after `/v1/kv/`.
+fn key(uri: &Uri) -> Result<Vec<u8>, Problem> {
+    decode(uri.path().strip_prefix("/v1/kv/").unwrap_or_default(), false)
+}
+
+fn missing(key: &[u8]) -> Problem {
+    let hint = match key {
+        [] => "; to list keys, leave out the last slash: /v1/kv?prefix=",
+        _ => "",
+    };
+    let key = String::from_utf8_lossy(key);
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no key {key:?}{hint}"))
+}
+
+/// Refuses writes that depend on what is there.
+fn unconditional(headers: &HeaderMap) -> Result<(), Problem> {
+    let conditions = [header::IF_MATCH, header::IF_NONE_MATCH, header::IF_UNMODIFIED_SINCE];
+    match conditions.iter().find(|name| headers.contains_key(*name)) {
+        None => Ok(()),
+        Some(name) => Err(Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            format!(
+                "a conditional write ({name}) would need consensus: another node may accept a \
+                 write at the same moment. Here every node takes writes at any time and the \
+                 latest wins; leave the header out, or keep what needs a condition elsewhere"
+            ),
+        )),
+    }
+}
+
+/// True if an `If-None-Match` names the tag.
+fn names(given: &[u8], etag: &str) -> bool {
+    given
+        .split(|byte| *byte == b',')
+        .map(<[u8]>::trim_ascii)
+        .any(|tag| tag == b"*" || tag.strip_prefix(b"W/").unwrap_or(tag) == etag.as_bytes())
+}
+
+fn etag(entry: &Entry) -> String {
+    format!("\"{}\"", entry.stamp())
+}
+
+fn describe(entry: &Entry, headers: &mut HeaderMap) {
+    let stamp = entry.stamp();
+    let expires = entry.expires_at().map(|at| at.to_string());
+    for (name, value) in [
+        (STAMP, Some(stamp.to_string())),
+        (ORIGIN, Some(stamp.node.to_string())),
+        (header::ETAG, Some(etag(entry))),
+        (EXPIRES, expires),
+    ] {
+        if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
+            headers.insert(name, value);
+        }
+    }
+}
+
+/// What a write left, without the value.
+fn written(entry: Option<&Entry>) -> Response {
+    let Some(entry) = entry else { return json::answer("{}") };
+    let mut response = json::answer(json::entry(entry, false));
+    describe(entry, response.headers_mut());
+    response
+}
+
+/// The value of an entry, sent without a copy.
+struct Value(Arc<Entry>);
+
+impl AsRef<[u8]> for Value {
+    fn as_ref(&self) -> &[u8] {
+        self.0.value().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_found_in_lists() {
+        assert!(names(b"\"x\"", "\"x\""));
+        assert!(names(b"\"a\", W/\"x\"", "\"x\""));
+        assert!(names(b"*", "\"x\""));
+        assert!(!names(b"x", "\"x\""));
+        assert!(!names(b"\"xy\"", "\"x\""));
+    }
+}

@@ -1,0 +1,166 @@
+//! Numbers for Prometheus, in the OpenMetrics text format.
+
+use super::problem::Problem;
+use super::query::Query;
+use super::{App, node};
+use crate::Rumormill;
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::Arc;
+
+const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What this port counts of itself, and how to read the rest off the node.
+pub(super) struct Metrics {
+    registry: Registry,
+    requests: Family<Labels, Counter>,
+    /// Connections that are open.
+    pub(super) connections: Gauge,
+    /// Connections that were refused because too many were open.
+    pub(super) refused: Counter,
+}
+
+/// What is told apart about requests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    route: String,
+    status: &'static str,
+}
+
+impl Metrics {
+    pub(super) fn new(node: Rumormill) -> Self {
+        let status = node.status();
+        let mut registry = Registry::with_prefix("rumormill");
+        let requests = Family::default();
+        let connections = Gauge::default();
+        let refused = Counter::default();
+        let build = Info::new([("version", status.version)]);
+        registry.register("build", "The program", build);
+        let who =
+            Info::new([("name", status.name), ("id", status.id), ("cluster", status.cluster)]);
+        registry.register("node", "Who the node is", who);
+        registry.register(
+            "http_requests",
+            "Requests answered, by route and status class",
+            Family::clone(&requests),
+        );
+        registry.register(
+            "http_connections",
+            "HTTP connections that are open",
+            Gauge::clone(&connections),
+        );
+        registry.register(
+            "http_connections_refused",
+            "HTTP connections refused because too many were open",
+            Counter::clone(&refused),
+        );
+        registry.register_collector(Box::new(Reading(node)));
+        Self { registry, requests, connections, refused }
+    }
+}
+
+/// `GET` of all numbers.
+pub(super) async fn serve(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, &app.metrics.registry).map_err(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written")
+    })?;
+    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
+}
+
+/// Counts every request, refused ones too.
+pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>();
+    let route = route.map_or("other", MatchedPath::as_str).replace("{*key}", "{key}");
+    let response = next.run(request).await;
+    let status = match response.status().as_u16() / 100 {
+        2 => "2xx",
+        3 => "3xx",
+        4 => "4xx",
+        5 => "5xx",
+        _ => "1xx",
+    };
+    app.metrics.requests.get_or_create_owned(&Labels { route, status }).inc();
+    response
+}
+
+/// Reads the node's numbers when they are asked for.
+struct Reading(Rumormill);
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reading")
+    }
+}
+
+impl Collector for Reading {
+    fn encode(&self, mut to: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let status = self.0.status();
+        for (name, help, value) in [
+            ("entries", "Live entries", status.entries),
+            ("tombstones", "Tombstones kept", status.tombstones),
+            ("uptime_seconds", "Seconds since the start", status.uptime_ms / 1000),
+            (
+                "store_ok",
+                "1 if the durable store takes writes, or there is none",
+                u64::from(node::store_problem(&status).is_none()),
+            ),
+        ] {
+            let gauge = ConstGauge::new(value);
+            gauge.encode(to.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        let members = &status.members;
+        let help = "Members that the node knows, by state";
+        let mut family = to.encode_descriptor("members", help, None, MetricType::Gauge)?;
+        for (state, count) in [
+            ("alive", members.alive),
+            ("suspect", members.suspect),
+            ("dead", members.dead),
+            ("left", members.left),
+        ] {
+            ConstGauge::new(count).encode(family.encode_family(&[("state", state)])?)?;
+        }
+        let traffic = &status.traffic;
+        for (name, help, sent, received) in [
+            (
+                "gossip_bytes",
+                "Payload bytes through the gossip port",
+                traffic.sent_bytes,
+                traffic.received_bytes,
+            ),
+            (
+                "gossip_messages",
+                "Datagrams and frames through the gossip port",
+                traffic.sent_messages,
+                traffic.received_messages,
+            ),
+        ] {
+            let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+            for (direction, count) in [("sent", sent), ("received", received)] {
+                let labels = [("direction", direction)];
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Datagrams and frames not sent because a queue was full or the system refused";
+        let shed = ConstCounter::new(traffic.shed_messages);
+        shed.encode(to.encode_descriptor("gossip_shed", help, None, MetricType::Counter)?)?;
+        for (name, help, value) in status.counters.all() {
+            let help = help.trim().trim_end_matches('.');
+            let counter = ConstCounter::new(value);
+            counter.encode(to.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! The node itself: status, members, leaving, health.
+
+use super::problem::Problem;
+use super::query::Query;
+use super::{App, ROUTES, json};
+use crate::Status;
+use axum::extract::State;
+use axum::http::{StatusCode, Uri, header};
+use axum::response::Response;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// `GET` of the node's state.
+pub(super) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    Ok(fresh(&app.node.status()))
+}
+
+/// `GET` of everyone that the node knows.
+pub(super) async fn members(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    Ok(fresh(&serde_json::json!({ "members": app.node.members().as_ref() })))
+}
+
+/// `POST` that makes the node say goodbye and stop.
+pub(super) async fn leave(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    app.left.store(true, Ordering::Relaxed);
+    app.node.leave().await;
+    app.options.left.notify_one();
+    Ok(fresh(&serde_json::json!({ "left": true })))
+}
+
+/// `GET` of the routes, for people with a terminal.
+pub(super) async fn routes() -> Response {
+    let routes: Vec<_> = ROUTES
+        .iter()
+        .map(|(path, methods)| {
+            let path = path.replace("{*key}", "{key}");
+            serde_json::json!({ "path": path, "methods": methods })
+        })
+        .collect();
+    json::answer(json::to_vec(&serde_json::json!({ "routes": routes })))
+}
+
+/// `GET` that succeeds while the process answers.
+pub(super) async fn healthz() -> Response {
+    fresh(&serde_json::json!({ "ok": true }))
+}
+
+/// `GET` that succeeds while the node can do its work.
+pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    match not_ready(&app) {
+        None => Ok(fresh(&serde_json::json!({ "ready": true }))),
+        Some(reason) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason)),
+    }
+}
+
+/// Why the node cannot do its work, if so.
+fn not_ready(app: &App) -> Option<String> {
+    if app.left.load(Ordering::Relaxed) || *app.shutdown.borrow() {
+        return Some("the node is leaving or shutting down".into());
+    }
+    // Once it knows others it has joined, and stays ready when they are gone: it serves alone.
+    if app.options.joining && !app.node.members().iter().any(|member| !member.is_self) {
+        return Some("the node has not reached any of the members that it should join".into());
+    }
+    store_problem(&app.node.status())
+}
+
+/// Why the store takes no writes, if so.
+pub(super) fn store_problem(status: &Status) -> Option<String> {
+    match status.store.as_str() {
+        "" | "ok" | "memory" => None,
+        wrong => Some(format!("the store does not take writes: {wrong}")),
+    }
+}
+
+/// JSON that nobody keeps.
+fn fresh(value: &impl serde::Serialize) -> Response {
+    let mut response = json::answer(json::to_vec(value));
+    let no_store = axum::http::HeaderValue::from_static("no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    response
+}

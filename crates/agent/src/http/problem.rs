@@ -1,0 +1,74 @@
+//! Refusals: a status and JSON that says what to do.
+
+use crate::WriteError;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rumormill_core::data::Refused;
+use serde_json::{Map, Value};
+
+/// Why a request was not carried out.
+#[derive(Debug)]
+pub(super) struct Problem {
+    status: StatusCode,
+    fields: Map<String, Value>,
+    header: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        let fields = Map::from_iter([("error".to_owned(), Value::String(message.into()))]);
+        Self { status, fields, header: None }
+    }
+
+    pub(super) fn bad(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    /// Adds a number for programs.
+    pub(super) fn with(mut self, name: &str, value: u64) -> Self {
+        self.fields.insert(name.to_owned(), value.into());
+        self
+    }
+
+    pub(super) fn header(mut self, name: HeaderName, value: &'static str) -> Self {
+        self.header = Some((name, HeaderValue::from_static(value)));
+        self
+    }
+
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        self.fields.get("error").and_then(Value::as_str).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, axum::Json(self.fields)).into_response();
+        if let Some((name, value)) = self.header {
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
+}
+
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let status = match refused {
+            Refused::ValueTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Self::new(status, refused.to_string())
+    }
+}
+
+impl From<WriteError> for Problem {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Refused(refused) => refused.into(),
+            WriteError::Store(_) | WriteError::Closed => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+                    .header(header::RETRY_AFTER, "1")
+            }
+        }
+    }
+}
