@@ -3,16 +3,18 @@
 use crate::error::StartError;
 use crate::handle::Rumormill;
 use crate::settings::Settings;
+use crate::{http, redis};
 use serde::Serialize;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-/// How long requests that are under way may take once the agent stops.
-const DRAIN: Duration = Duration::from_secs(3);
+/// How long the ports may take to finish once the agent stops; each has a shorter bound itself.
+const DRAIN: Duration = Duration::from_secs(8);
 
 /// A running agent. Dropping it stops its ports; [`Agent::run_until`] or [`Agent::stop`] stops it
 /// in order.
@@ -21,6 +23,8 @@ pub struct Agent {
     addresses: Addresses,
     stopping: watch::Sender<bool>,
     services: JoinSet<&'static str>,
+    /// Told when an HTTP client has made the node leave.
+    left: Arc<Notify>,
 }
 
 /// Where an agent is reached: the addresses that are really bound.
@@ -41,7 +45,7 @@ pub enum Ended {
     Stopped,
     /// Its node left the cluster.
     Left,
-    /// One of its ports ended by itself.
+    /// A part of it ended by itself: `Redis`, `HTTP` or `node`.
     Failed(&'static str),
 }
 
@@ -60,9 +64,18 @@ impl Agent {
         let addresses =
             Addresses { gossip: node.identity().gossip, redis: redis_addr, http: http_addr };
         let (stopping, stop) = watch::channel(false);
+        let left = Arc::new(Notify::new());
         let mut services = JoinSet::new();
-        serve(&mut services, redis, http, &node, &settings, &stop);
-        Ok(Self { node, addresses, stopping, services })
+        if let Some(listener) = redis {
+            let serving =
+                redis::serve(listener, node.clone(), redis_options(&settings), stop.clone());
+            services.spawn(named("Redis", serving));
+        }
+        if let Some(listener) = http {
+            let options = http_options(&settings, Arc::clone(&left));
+            services.spawn(named("HTTP", http::serve(listener, node.clone(), options, stop)));
+        }
+        Ok(Self { node, addresses, stopping, services, left })
     }
 
     /// The node.
@@ -80,13 +93,18 @@ impl Agent {
     /// Runs until `shutdown` is ready, the node has left the cluster, or a port has failed; then
     /// stops in order. Everything acknowledged is on disk when this returns.
     pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> Ended {
+        let left = Arc::clone(&self.left);
         let ended = tokio::select! {
             () = shutdown => Ended::Stopped,
-            () = self.node.shared.commands.closed() => Ended::Left,
-            Some(service) = self.services.join_next() => Ended::Failed(service.unwrap_or("a")),
+            () = self.node.shared.commands.closed() => Ended::Failed("node"),
+            Some(service) = self.services.join_next() => Ended::Failed(service.unwrap_or("a task")),
         };
+        // This lets the request that made the node leave be answered, and noted.
         self.stop().await;
-        ended
+        match tokio::time::timeout(Duration::ZERO, left.notified()).await {
+            Ok(()) => Ended::Left,
+            Err(_) => ended,
+        }
     }
 
     /// Stops: no new requests, those under way are finished, then the node stops.
@@ -100,6 +118,29 @@ impl Agent {
         }
         self.node.shutdown().await;
     }
+}
+
+fn redis_options(settings: &Settings) -> redis::Options {
+    let password = settings.redis_password.as_ref();
+    redis::Options {
+        password: password.map(|password| redis::Password::new(password.expose())),
+        ..redis::Options::default()
+    }
+}
+
+fn http_options(settings: &Settings, left: Arc<Notify>) -> http::Options {
+    http::Options {
+        token: settings.http_token.as_ref().map(|token| http::Secret::new(token.expose())),
+        hosts: settings.http_hosts.clone(),
+        joining: !settings.join.is_empty(),
+        left,
+        ..http::Options::default()
+    }
+}
+
+async fn named(name: &'static str, service: impl Future<Output = ()>) -> &'static str {
+    service.await;
+    name
 }
 
 fn refuse_strangers(settings: &Settings) -> Result<(), StartError> {
@@ -140,17 +181,4 @@ fn bound(
         .local_addr()
         .map(Some)
         .map_err(|error| StartError::Other(format!("cannot tell the {what} address: {error}")))
-}
-
-/// Begins to serve at the bound ports.
-fn serve(
-    services: &mut JoinSet<&'static str>,
-    redis: Option<TcpListener>,
-    http: Option<TcpListener>,
-    node: &Rumormill,
-    settings: &Settings,
-    stop: &watch::Receiver<bool>,
-) {
-    // WIRE HERE: crate::redis::serve and crate::http::serve.
-    let _ = (services, redis, http, node, settings, stop);
 }

@@ -7,6 +7,8 @@ mod error;
 mod handle;
 #[doc(hidden)]
 pub mod http;
+#[doc(hidden)]
+pub mod redis;
 pub mod settings;
 mod status;
 pub mod view;

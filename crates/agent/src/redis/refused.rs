@@ -1,0 +1,294 @@
+//! Redis commands that are not here, each with the reason, so that nobody searches for a typo.
+
+use std::fmt::Write as _;
+
+const CONSENSUS: &str = "needs consensus, a decision locked among all nodes, which a gossip store \
+    does not have: two nodes could both say yes. ";
+
+/// What to use in place of each command that needs consensus. In the order of their names.
+const NEED_CONSENSUS: &[(&str, &str)] = &[
+    ("discard", BATCH),
+    ("eval", SCRIPT),
+    ("eval_ro", SCRIPT),
+    ("evalsha", SCRIPT),
+    ("evalsha_ro", SCRIPT),
+    ("exec", BATCH),
+    ("fcall", SCRIPT),
+    ("fcall_ro", SCRIPT),
+    ("function", SCRIPT),
+    ("hsetnx", WRITE),
+    ("msetnx", WRITE),
+    ("multi", BATCH),
+    ("renamenx", WRITE),
+    ("script", SCRIPT),
+    ("setnx", WRITE),
+    ("unwatch", BATCH),
+    ("watch", BATCH),
+];
+
+const WRITE: &str = "Write unconditionally with SET, or use a system with consensus for locks";
+const BATCH: &str = "Send the commands as a pipeline without MULTI (in redis-py: \
+    pipeline(transaction=False)), or use a system with consensus";
+const SCRIPT: &str = "Send plain commands, or use a system with consensus";
+
+/// What is not in this version, by the commands that would use it.
+const NOT_HERE: &[(&str, &[&str])] = &[
+    ("counters", &["decr", "decrby", "incr", "incrby", "incrbyfloat"]),
+    (
+        "hashes",
+        &[
+            "hdel",
+            "hexists",
+            "hexpire",
+            "hexpireat",
+            "hexpiretime",
+            "hget",
+            "hgetall",
+            "hgetdel",
+            "hgetex",
+            "hincrby",
+            "hincrbyfloat",
+            "hkeys",
+            "hlen",
+            "hmget",
+            "hmset",
+            "hpersist",
+            "hpexpire",
+            "hpexpireat",
+            "hpexpiretime",
+            "hpttl",
+            "hrandfield",
+            "hscan",
+            "hset",
+            "hsetex",
+            "hstrlen",
+            "httl",
+            "hvals",
+        ],
+    ),
+    (
+        "lists",
+        &[
+            "blmove",
+            "blmpop",
+            "blpop",
+            "brpop",
+            "brpoplpush",
+            "lindex",
+            "linsert",
+            "llen",
+            "lmove",
+            "lmpop",
+            "lpop",
+            "lpos",
+            "lpush",
+            "lpushx",
+            "lrange",
+            "lrem",
+            "lset",
+            "ltrim",
+            "rpop",
+            "rpoplpush",
+            "rpush",
+            "rpushx",
+            "sort",
+            "sort_ro",
+        ],
+    ),
+    (
+        "sets",
+        &[
+            "sadd",
+            "scard",
+            "sdiff",
+            "sdiffstore",
+            "sinter",
+            "sintercard",
+            "sinterstore",
+            "sismember",
+            "smembers",
+            "smismember",
+            "smove",
+            "spop",
+            "srandmember",
+            "srem",
+            "sscan",
+            "sunion",
+            "sunionstore",
+        ],
+    ),
+    (
+        "sorted sets",
+        &[
+            "bzmpop",
+            "bzpopmax",
+            "bzpopmin",
+            "zadd",
+            "zcard",
+            "zcount",
+            "zdiff",
+            "zdiffstore",
+            "zincrby",
+            "zinter",
+            "zintercard",
+            "zinterstore",
+            "zlexcount",
+            "zmpop",
+            "zmscore",
+            "zpopmax",
+            "zpopmin",
+            "zrandmember",
+            "zrange",
+            "zrangebylex",
+            "zrangebyscore",
+            "zrangestore",
+            "zrank",
+            "zrem",
+            "zremrangebylex",
+            "zremrangebyrank",
+            "zremrangebyscore",
+            "zrevrange",
+            "zrevrangebylex",
+            "zrevrangebyscore",
+            "zrevrank",
+            "zscan",
+            "zscore",
+            "zunion",
+            "zunionstore",
+        ],
+    ),
+    (
+        "streams",
+        &[
+            "xack",
+            "xadd",
+            "xautoclaim",
+            "xclaim",
+            "xdel",
+            "xgroup",
+            "xinfo",
+            "xlen",
+            "xpending",
+            "xrange",
+            "xread",
+            "xreadgroup",
+            "xrevrange",
+            "xsetid",
+            "xtrim",
+        ],
+    ),
+    (
+        "pub/sub channels",
+        &[
+            "psubscribe",
+            "publish",
+            "pubsub",
+            "punsubscribe",
+            "spublish",
+            "ssubscribe",
+            "subscribe",
+            "sunsubscribe",
+            "unsubscribe",
+        ],
+    ),
+    (
+        "geographic indexes",
+        &[
+            "geoadd",
+            "geodist",
+            "geohash",
+            "geopos",
+            "georadius",
+            "georadius_ro",
+            "georadiusbymember",
+            "georadiusbymember_ro",
+            "geosearch",
+            "geosearchstore",
+        ],
+    ),
+    ("HyperLogLogs", &["pfadd", "pfcount", "pfdebug", "pfmerge", "pfselftest"]),
+    ("bitmaps", &["bitcount", "bitfield", "bitfield_ro", "bitop", "bitpos", "getbit", "setbit"]),
+    ("writes into the middle of a value", &["setrange"]),
+    ("renames and copies", &["copy", "dump", "migrate", "move", "rename", "restore", "swapdb"]),
+    ("waits for other nodes", &["wait", "waitaof"]),
+    (
+        "Redis' own replication and persistence (nodes gossip, and every write is durable)",
+        &[
+            "bgrewriteaof",
+            "bgsave",
+            "cluster",
+            "failover",
+            "lastsave",
+            "psync",
+            "replconf",
+            "replicaof",
+            "role",
+            "save",
+            "slaveof",
+            "sync",
+        ],
+    ),
+    (
+        "Redis' own administration commands",
+        &["acl", "latency", "lolwut", "module", "monitor", "shutdown", "slowlog"],
+    ),
+];
+
+/// Why a command that is not in the table is refused.
+pub(super) fn explain(name: &[u8], args: &mut dyn Iterator<Item = &[u8]>) -> String {
+    let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
+    if let Some((_, instead)) = NEED_CONSENSUS.iter().find(|(name, _)| *name == lower) {
+        return format!("ERR {} {CONSENSUS}{instead}", lower.to_ascii_uppercase());
+    }
+    if let Some((what, _)) = NOT_HERE.iter().find(|(_, names)| names.contains(&lower.as_str())) {
+        return format!(
+            "ERR unknown command '{lower}': {what} are not available in this version of Rumormill; \
+             COMMAND LIST has what is"
+        );
+    }
+    // As Redis says it, and as long as Redis makes it.
+    let mut text = format!("ERR unknown command '{}', with args beginning with: ", shown(name));
+    let end = text.len() + 128;
+    for arg in args {
+        if text.len() >= end {
+            break;
+        }
+        let _ = write!(text, "'{}' ", shown(arg));
+    }
+    text
+}
+
+/// Why an option of a command that would make it conditional is refused.
+pub(super) fn conditional(command: &str, option: &str) -> String {
+    format!("ERR {command} with {option} {CONSENSUS}{WRITE}")
+}
+
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes.get(..128).unwrap_or(bytes)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redis::table;
+
+    #[test]
+    fn nothing_is_both_here_and_refused() {
+        let refused = NOT_HERE.iter().flat_map(|(_, names)| names.iter());
+        for name in refused.chain(NEED_CONSENSUS.iter().map(|(name, _)| name)) {
+            assert!(table::find(name.as_bytes()).is_none(), "{name}");
+        }
+    }
+
+    #[test]
+    fn explanations() {
+        let none = || std::iter::empty::<&[u8]>();
+        assert!(explain(b"SetNX", &mut none()).starts_with("ERR SETNX needs consensus"));
+        assert!(explain(b"LPUSH", &mut none()).contains("lists are not available"));
+        let args = [&b"a"[..], b"b"];
+        assert_eq!(
+            explain(b"nope", &mut args.into_iter()),
+            "ERR unknown command 'nope', with args beginning with: 'a' 'b' "
+        );
+    }
+}

@@ -1,0 +1,367 @@
+//! The one table of commands: names, arities, flags, where the keys are, and words for `COMMAND`.
+
+/// A command's handler, by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+#[allow(clippy::enum_variant_names, reason = "CLIENT ID is a command's name")]
+pub(super) enum Id {
+    Append,
+    Auth,
+    Client,
+    ClientGetname,
+    ClientHelp,
+    ClientId,
+    ClientInfo,
+    ClientList,
+    ClientNoEvict,
+    ClientNoTouch,
+    ClientReply,
+    ClientSetinfo,
+    ClientSetname,
+    Command,
+    CommandCount,
+    CommandDocs,
+    CommandGetkeys,
+    CommandHelp,
+    CommandInfo,
+    CommandList,
+    Config,
+    ConfigGet,
+    ConfigHelp,
+    ConfigResetstat,
+    ConfigRewrite,
+    ConfigSet,
+    Dbsize,
+    Del,
+    Echo,
+    Exists,
+    Expire,
+    Expireat,
+    Expiretime,
+    Flushall,
+    Flushdb,
+    Get,
+    Getdel,
+    Getex,
+    Getrange,
+    Getset,
+    Hello,
+    Info,
+    Keys,
+    Memory,
+    MemoryHelp,
+    MemoryUsage,
+    Mget,
+    Mset,
+    Object,
+    ObjectEncoding,
+    ObjectHelp,
+    ObjectRefcount,
+    Persist,
+    Pexpire,
+    Pexpireat,
+    Pexpiretime,
+    Ping,
+    Psetex,
+    Pttl,
+    Quit,
+    Randomkey,
+    Reset,
+    Scan,
+    Select,
+    Set,
+    Setex,
+    Strlen,
+    Time,
+    Touch,
+    Ttl,
+    Type,
+    Unlink,
+}
+
+/// Properties of commands, as bits.
+pub(super) mod flag {
+    /// Changes data.
+    pub const WRITE: u16 = 1;
+    /// Reads data.
+    pub const READ: u16 = 2;
+    /// Constant or logarithmic time.
+    pub const FAST: u16 = 4;
+    /// Allowed before the password.
+    pub const NO_AUTH: u16 = 8;
+    /// Only queues operations: may share a batch with the writes before it.
+    pub const QUEUES: u16 = 16;
+    /// Dangerous in Redis' classes: slow over all keys, or destructive.
+    pub const DANGEROUS: u16 = 32;
+    /// About the connection.
+    pub const CONNECTION: u16 = 64;
+    /// For administrators.
+    pub const ADMIN: u16 = 128;
+}
+use flag::{ADMIN, CONNECTION, DANGEROUS, FAST, NO_AUTH, QUEUES, READ, WRITE};
+
+/// Where a command's keys are: first index, last index (negative from the end), step.
+pub(super) type Keys = (i8, i8, i8);
+const NONE: Keys = (0, 0, 0);
+const ONE: Keys = (1, 1, 1);
+const ALL: Keys = (1, -1, 1);
+
+/// One command.
+#[derive(Debug)]
+pub(super) struct Command {
+    /// Lower case; subcommands as `client|id`.
+    pub name: &'static str,
+    pub id: Id,
+    /// Arguments, the name included; negative: at least as many.
+    pub arity: i8,
+    pub flags: u16,
+    pub keys: Keys,
+    pub group: &'static str,
+    pub since: &'static str,
+    pub summary: &'static str,
+    pub subcommands: &'static [Command],
+}
+
+impl Command {
+    /// True if the command may have this many arguments, its name included.
+    pub(super) fn takes(&self, args: usize) -> bool {
+        let arity = usize::from(self.arity.unsigned_abs());
+        if self.arity < 0 { args >= arity } else { args == arity }
+    }
+
+    pub(super) fn has(&self, flag: u16) -> bool {
+        self.flags & flag != 0
+    }
+
+    /// The subcommand of a container, whatever the case.
+    pub(super) fn subcommand(&self, name: &[u8]) -> Option<&'static Command> {
+        self.subcommands.iter().find(|sub| {
+            let own = sub.name.split_once('|').map_or(sub.name, |(_, own)| own);
+            own.as_bytes().eq_ignore_ascii_case(name)
+        })
+    }
+
+    /// Flags as `COMMAND` names them.
+    pub(super) fn flag_names(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        for (bit, name) in [(WRITE, "write"), (READ, "readonly"), (ADMIN, "admin")] {
+            if self.has(bit) {
+                names.push(name);
+            }
+        }
+        if !self.has(WRITE | READ) {
+            names.extend(["noscript", "loading", "stale"]);
+        }
+        for (bit, name) in [(FAST, "fast"), (NO_AUTH, "no_auth")] {
+            if self.has(bit) {
+                names.push(name);
+            }
+        }
+        names
+    }
+
+    /// Access-control categories as `COMMAND` names them.
+    pub(super) fn categories(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        if self.keys.0 > 0 || self.group == "generic" {
+            names.push("@keyspace");
+        }
+        for (bit, name) in [
+            (WRITE, "@write"),
+            (READ, "@read"),
+            (ADMIN, "@admin"),
+            (DANGEROUS, "@dangerous"),
+            (CONNECTION, "@connection"),
+        ] {
+            if self.has(bit) {
+                names.push(name);
+            }
+        }
+        if self.group == "string" {
+            names.push("@string");
+        }
+        names.push(if self.has(FAST) { "@fast" } else { "@slow" });
+        names
+    }
+}
+
+/// Longest name in the table.
+const MAX_NAME: usize = 16;
+
+/// Looks a command up by its name, whatever the case.
+pub(super) fn find(name: &[u8]) -> Option<&'static Command> {
+    let mut lower = [0_u8; MAX_NAME];
+    let lower = lower.get_mut(..name.len())?;
+    lower.copy_from_slice(name);
+    lower.make_ascii_lowercase();
+    let at = COMMANDS.binary_search_by(|command| command.name.as_bytes().cmp(lower)).ok()?;
+    COMMANDS.get(at)
+}
+
+/// Looks a command or subcommand up by the number of its [`Id`].
+pub(super) fn by_number(number: u16) -> Option<&'static Command> {
+    let all =
+        COMMANDS.iter().flat_map(|command| std::iter::once(command).chain(command.subcommands));
+    all.into_iter().find(|command| command.id as u16 == number)
+}
+
+const fn command(
+    name: &'static str,
+    id: Id,
+    arity: i8,
+    flags: u16,
+    keys: Keys,
+    about: (&'static str, &'static str, &'static str),
+) -> Command {
+    let (group, since, summary) = about;
+    Command { name, id, arity, flags, keys, group, since, summary, subcommands: &[] }
+}
+
+const fn container(
+    name: &'static str,
+    id: Id,
+    arity: i8,
+    about: (&'static str, &'static str, &'static str),
+    subcommands: &'static [Command],
+) -> Command {
+    Command { subcommands, ..command(name, id, arity, 0, NONE, about) }
+}
+
+use Id::*;
+
+const CN: &str = "connection";
+const GE: &str = "generic";
+const ST: &str = "string";
+const SV: &str = "server";
+const QW: u16 = WRITE | QUEUES;
+
+/// Every command, in the order of the names.
+#[rustfmt::skip]
+pub(super) static COMMANDS: &[Command] = &[
+    command("append", Append, 3, QW | FAST, ONE, (ST, "2.0.0", "Appends bytes to the value of a key. Creates the key if it doesn't exist.")),
+    command("auth", Auth, -2, NO_AUTH | CONNECTION | FAST, NONE, (CN, "1.0.0", "Authenticates the connection.")),
+    container("client", Client, -2, (CN, "2.4.0", "A container for client connection commands."), CLIENT),
+    container("command", Id::Command, -1, (SV, "2.8.13", "Returns detailed information about all commands."), COMMAND),
+    container("config", Config, -2, (SV, "2.0.0", "A container for server configuration commands."), CONFIG),
+    command("dbsize", Dbsize, 1, READ | FAST, NONE, (SV, "1.0.0", "Returns the number of keys.")),
+    command("del", Del, -2, QW, ALL, (GE, "1.0.0", "Deletes one or more keys.")),
+    command("echo", Echo, 2, CONNECTION | FAST, NONE, (CN, "1.0.0", "Returns the given string.")),
+    command("exists", Exists, -2, READ | FAST, ALL, (GE, "1.0.0", "Determines whether one or more keys exist.")),
+    command("expire", Expire, -3, QW | FAST, ONE, (GE, "1.0.0", "Sets the expiration time of a key in seconds.")),
+    command("expireat", Expireat, -3, QW | FAST, ONE, (GE, "1.2.0", "Sets the expiration time of a key to a Unix timestamp.")),
+    command("expiretime", Expiretime, 2, READ | FAST, ONE, (GE, "7.0.0", "Returns the expiration time of a key as a Unix timestamp.")),
+    command("flushall", Flushall, -1, WRITE | DANGEROUS, NONE, (SV, "1.0.0", "Deletes all keys, here and on every other node.")),
+    command("flushdb", Flushdb, -1, WRITE | DANGEROUS, NONE, (SV, "1.0.0", "Deletes all keys, here and on every other node.")),
+    command("get", Get, 2, READ | FAST, ONE, (ST, "1.0.0", "Returns the string value of a key.")),
+    command("getdel", Getdel, 2, QW | FAST, ONE, (ST, "6.2.0", "Returns the string value of a key after deleting the key.")),
+    command("getex", Getex, -2, WRITE | FAST, ONE, (ST, "6.2.0", "Returns the string value of a key after setting its expiration time.")),
+    command("getrange", Getrange, 4, READ, ONE, (ST, "2.4.0", "Returns a substring of the string stored at a key.")),
+    command("getset", Getset, 3, QW | FAST, ONE, (ST, "1.0.0", "Returns the previous string value of a key after setting it to a new value.")),
+    command("hello", Hello, -1, NO_AUTH | CONNECTION | FAST, NONE, (CN, "6.0.0", "Handshakes with the server.")),
+    command("info", Info, -1, DANGEROUS, NONE, (SV, "1.0.0", "Returns information and statistics about the server.")),
+    command("keys", Keys, 2, READ | DANGEROUS, NONE, (GE, "1.0.0", "Returns all key names that match a pattern.")),
+    container("memory", Memory, -2, (SV, "4.0.0", "A container for memory diagnostics commands."), MEMORY),
+    command("mget", Mget, -2, READ | FAST, ALL, (ST, "1.0.0", "Returns the string values of one or more keys.")),
+    command("mset", Mset, -3, QW, (1, -1, 2), (ST, "1.0.1", "Sets the string values of one or more keys.")),
+    container("object", Object, -2, (GE, "2.2.3", "A container for object introspection commands."), OBJECT),
+    command("persist", Persist, 2, WRITE | FAST, ONE, (GE, "2.2.0", "Removes the expiration time of a key.")),
+    command("pexpire", Pexpire, -3, QW | FAST, ONE, (GE, "2.6.0", "Sets the expiration time of a key in milliseconds.")),
+    command("pexpireat", Pexpireat, -3, QW | FAST, ONE, (GE, "2.6.0", "Sets the expiration time of a key to a Unix milliseconds timestamp.")),
+    command("pexpiretime", Pexpiretime, 2, READ | FAST, ONE, (GE, "7.0.0", "Returns the expiration time of a key as a Unix milliseconds timestamp.")),
+    command("ping", Ping, -1, CONNECTION | FAST, NONE, (CN, "1.0.0", "Returns the server's liveliness response.")),
+    command("psetex", Psetex, 4, QW, ONE, (ST, "2.6.0", "Sets both string value and expiration time in milliseconds of a key.")),
+    command("pttl", Pttl, 2, READ | FAST, ONE, (GE, "2.6.0", "Returns the expiration time in milliseconds of a key.")),
+    command("quit", Quit, -1, NO_AUTH | CONNECTION | FAST, NONE, (CN, "1.0.0", "Closes the connection.")),
+    command("randomkey", Randomkey, 1, READ, NONE, (GE, "1.0.0", "Returns a random key name.")),
+    command("reset", Reset, 1, NO_AUTH | CONNECTION | FAST, NONE, (CN, "6.2.0", "Resets the connection.")),
+    command("scan", Scan, -2, READ, NONE, (GE, "2.8.0", "Iterates over the key names.")),
+    command("select", Select, 2, CONNECTION | FAST, NONE, (CN, "1.0.0", "Changes the selected database; there is one, 0.")),
+    command("set", Set, -3, QW, ONE, (ST, "1.0.0", "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.")),
+    command("setex", Setex, 4, QW, ONE, (ST, "2.0.0", "Sets the string value and expiration time of a key.")),
+    command("strlen", Strlen, 2, READ | FAST, ONE, (ST, "2.2.0", "Returns the length of a string value.")),
+    command("substr", Getrange, 4, READ, ONE, (ST, "1.0.0", "Returns a substring of the string stored at a key.")),
+    command("time", Time, 1, FAST, NONE, (SV, "2.6.0", "Returns the server time.")),
+    command("touch", Touch, -2, READ | FAST, ALL, (GE, "3.2.1", "Returns the number of existing keys out of those specified.")),
+    command("ttl", Ttl, 2, READ | FAST, ONE, (GE, "1.0.0", "Returns the expiration time in seconds of a key.")),
+    command("type", Type, 2, READ | FAST, ONE, (GE, "1.0.0", "Determines the type of value stored at a key.")),
+    command("unlink", Unlink, -2, QW | FAST, ALL, (GE, "4.0.0", "Deletes one or more keys.")),
+];
+
+#[rustfmt::skip]
+static CLIENT: &[Command] = &[
+    command("client|getname", ClientGetname, 2, CONNECTION, NONE, (CN, "2.6.9", "Returns the name of the connection.")),
+    command("client|help", ClientHelp, 2, CONNECTION, NONE, (CN, "5.0.0", "Returns helpful text about the subcommands.")),
+    command("client|id", ClientId, 2, CONNECTION, NONE, (CN, "5.0.0", "Returns the unique client ID of the connection.")),
+    command("client|info", ClientInfo, 2, CONNECTION, NONE, (CN, "6.2.0", "Returns information about the connection.")),
+    command("client|list", ClientList, -2, CONNECTION | ADMIN | DANGEROUS, NONE, (CN, "2.4.0", "Lists open connections.")),
+    command("client|no-evict", ClientNoEvict, 3, CONNECTION, NONE, (CN, "7.0.0", "Accepted and ignored: clients are not evicted.")),
+    command("client|no-touch", ClientNoTouch, 3, CONNECTION, NONE, (CN, "7.2.0", "Accepted and ignored: reads leave no trace.")),
+    command("client|reply", ClientReply, 3, CONNECTION, NONE, (CN, "3.2.0", "Instructs the server whether to reply to commands.")),
+    command("client|setinfo", ClientSetinfo, 4, CONNECTION, NONE, (CN, "7.2.0", "Sets information specific to the client or connection.")),
+    command("client|setname", ClientSetname, 3, CONNECTION, NONE, (CN, "2.6.9", "Sets the connection name.")),
+];
+
+#[rustfmt::skip]
+static COMMAND: &[Command] = &[
+    command("command|count", CommandCount, 2, 0, NONE, (SV, "2.8.13", "Returns a count of commands.")),
+    command("command|docs", CommandDocs, -2, 0, NONE, (SV, "7.0.0", "Returns documentary information about commands.")),
+    command("command|getkeys", CommandGetkeys, -3, 0, NONE, (SV, "2.8.13", "Extracts the key names from an arbitrary command.")),
+    command("command|help", CommandHelp, 2, 0, NONE, (SV, "5.0.0", "Returns helpful text about the subcommands.")),
+    command("command|info", CommandInfo, -2, 0, NONE, (SV, "2.8.13", "Returns information about one, multiple or all commands.")),
+    command("command|list", CommandList, -2, 0, NONE, (SV, "7.0.0", "Returns a list of command names.")),
+];
+
+#[rustfmt::skip]
+static CONFIG: &[Command] = &[
+    command("config|get", ConfigGet, -3, ADMIN | DANGEROUS, NONE, (SV, "2.0.0", "Returns the effective values of configuration parameters.")),
+    command("config|help", ConfigHelp, 2, 0, NONE, (SV, "5.0.0", "Returns helpful text about the subcommands.")),
+    command("config|resetstat", ConfigResetstat, 2, ADMIN | DANGEROUS, NONE, (SV, "2.0.0", "Refused: counters only grow.")),
+    command("config|rewrite", ConfigRewrite, 2, ADMIN | DANGEROUS, NONE, (SV, "2.8.0", "Refused: settings are in the agent's own file.")),
+    command("config|set", ConfigSet, -4, ADMIN | DANGEROUS, NONE, (SV, "2.0.0", "Refused: settings are in the agent's own file.")),
+];
+
+#[rustfmt::skip]
+static MEMORY: &[Command] = &[
+    command("memory|help", MemoryHelp, 2, 0, NONE, (SV, "4.0.0", "Returns helpful text about the subcommands.")),
+    command("memory|usage", MemoryUsage, -3, READ, (2, 2, 1), (SV, "4.0.0", "Estimates the memory usage of a key.")),
+];
+
+#[rustfmt::skip]
+static OBJECT: &[Command] = &[
+    command("object|encoding", ObjectEncoding, 3, READ, (2, 2, 1), (GE, "2.2.3", "Returns the internal encoding of a value.")),
+    command("object|help", ObjectHelp, 2, 0, NONE, (GE, "6.2.0", "Returns helpful text about the subcommands.")),
+    command("object|refcount", ObjectRefcount, 3, READ, (2, 2, 1), (GE, "2.2.3", "Returns the reference count of a value.")),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sorted_and_short_enough() {
+        for pair in COMMANDS.windows(2) {
+            assert!(pair[0].name < pair[1].name, "{}", pair[1].name);
+        }
+        for command in COMMANDS {
+            assert!(command.name.len() <= MAX_NAME);
+            assert_eq!(find(command.name.to_uppercase().as_bytes()).unwrap().name, command.name);
+            for sub in command.subcommands {
+                let (container, own) = sub.name.split_once('|').unwrap();
+                assert_eq!(container, command.name);
+                assert_eq!(command.subcommand(own.as_bytes()).unwrap().id, sub.id);
+            }
+        }
+        assert!(find(b"").is_none());
+        assert!(find(&[b'a'; 1000]).is_none());
+    }
+
+    #[test]
+    fn arities() {
+        let get = find(b"get").unwrap();
+        assert!(get.takes(2) && !get.takes(1) && !get.takes(3));
+        let del = find(b"del").unwrap();
+        assert!(del.takes(2) && del.takes(900) && !del.takes(1));
+        assert_eq!(by_number(Id::ClientId as u16).unwrap().name, "client|id");
+        assert!(by_number(u16::MAX).is_none());
+    }
+}

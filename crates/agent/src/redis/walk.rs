@@ -1,0 +1,169 @@
+//! Commands over all keys. They go in pages, so that nothing is held for long.
+
+use super::glob;
+use super::number;
+use super::resp::Request;
+use super::session::{Fault, Session};
+use rumormill_core::data::{Entry, Op};
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::io;
+use std::sync::Arc;
+
+/// Entries looked at in one go.
+const PAGE: usize = 1000;
+/// Most entries that one `SCAN` looks at, whatever `COUNT` says: it is a hint.
+const MAX_SCAN: usize = 10_000;
+/// Byte comparisons of patterns after which others get their turn.
+const PATTERN_WORK: usize = 1 << 20;
+
+/// A glob pattern, and the work done with it since others had their turn.
+struct Pattern<'a> {
+    glob: &'a [u8],
+    work: usize,
+}
+
+impl<'a> Pattern<'a> {
+    fn new(glob: &'a [u8]) -> Result<Self, Fault> {
+        if glob.len() > glob::MAX_PATTERN {
+            let most = glob::MAX_PATTERN;
+            return Err(Fault::from(format!("ERR the pattern is longer than {most} bytes")));
+        }
+        Ok(Self { glob, work: 0 })
+    }
+
+    async fn matches(&mut self, key: &[u8]) -> bool {
+        self.work += (key.len() + 1) * (self.glob.len() + 1);
+        if self.work > PATTERN_WORK {
+            self.work = 0;
+            tokio::task::yield_now().await;
+        }
+        glob::matches(self.glob, key)
+    }
+}
+
+/// `KEYS pattern`
+pub(super) async fn keys(
+    session: &mut Session,
+    request: &Request<'_>,
+) -> io::Result<Result<(), Fault>> {
+    let mut pattern = match Pattern::new(request.arg(1)) {
+        Ok(pattern) => pattern,
+        Err(fault) => return Ok(Err(fault)),
+    };
+    let (head, whole) = glob::literal_head(pattern.glob);
+    let mut found = Vec::new();
+    if whole {
+        found.extend(session.server.node.get(&head));
+    } else {
+        let mut after: Option<Arc<Entry>> = None;
+        loop {
+            let last = after.as_deref().map(Entry::key);
+            let page = session.server.node.scan(&head, last, PAGE);
+            let Some(last) = page.last() else { break };
+            after = Some(Arc::clone(last));
+            for entry in page {
+                if pattern.matches(entry.key()).await {
+                    found.push(entry);
+                }
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+    session.out.array(found.len());
+    for entry in found {
+        session.out.bulk(entry.key());
+        if session.crowded() {
+            session.make_room().await?;
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
+pub(super) async fn scan(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+    let cursor = number::parse_u64(request.arg(1)).ok_or(Fault::from("ERR invalid cursor"))?;
+    let (mut pattern, mut count, mut strings) = (None, 10, true);
+    for index in (2..request.len()).step_by(2) {
+        if index + 1 >= request.len() {
+            return Err(Fault::SYNTAX);
+        }
+        let value = request.arg(index + 1);
+        if request.is(index, "match") {
+            pattern = if value == b"*" { None } else { Some(Pattern::new(value)?) };
+        } else if request.is(index, "count") {
+            let given = number::parse(value).ok_or(Fault::NOT_INTEGER)?;
+            if given < 1 {
+                return Err(Fault::SYNTAX);
+            }
+            count = usize::try_from(given).unwrap_or(MAX_SCAN).min(MAX_SCAN);
+        } else if request.is(index, "type") {
+            strings = value.eq_ignore_ascii_case(b"string");
+        } else {
+            return Err(Fault::SYNTAX);
+        }
+    }
+    let page = session.server.node.scan_hashed(cursor, count).await;
+    let (next, mut page) = page.map_err(|error| Fault::of_write(&error))?;
+    if !strings {
+        page.clear();
+    }
+    if let Some(pattern) = &mut pattern {
+        let mut matched = Vec::new();
+        for entry in page {
+            if pattern.matches(entry.key()).await {
+                matched.push(entry);
+            }
+        }
+        page = matched;
+    }
+    session.out.array(2);
+    session.out.bulk(next.to_string().as_bytes());
+    session.out.array(page.len());
+    for entry in page {
+        session.out.bulk(entry.key());
+    }
+    Ok(())
+}
+
+/// `RANDOMKEY`: one of the first few keys from a random place on.
+pub(super) async fn randomkey(session: &mut Session) -> Result<(), Fault> {
+    let random = random();
+    let mut page = Vec::new();
+    for cursor in [random, 0] {
+        let found = session.server.node.scan_hashed(cursor, 16).await;
+        page = found.map_err(|error| Fault::of_write(&error))?.1;
+        if !page.is_empty() {
+            break;
+        }
+    }
+    // Low bits chose among the few, high bits the place: they are independent.
+    let chosen = usize::try_from(random % (page.len().max(1) as u64)).ok();
+    let entry = chosen.and_then(|index| page.get(index));
+    session.out.bulk_or_null(entry.map(|entry| entry.key()));
+    Ok(())
+}
+
+/// `FLUSHALL [ASYNC|SYNC]` and `FLUSHDB [ASYNC|SYNC]`: deletes every live key, page by page.
+pub(super) async fn flush(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+    let plain = request.len() == 1;
+    let known = request.len() == 2 && (request.is(1, "async") || request.is(1, "sync"));
+    if !plain && !known {
+        return Err(Fault::SYNTAX);
+    }
+    let node = &session.server.node;
+    let mut after: Option<Arc<Entry>> = None;
+    loop {
+        let page = node.scan(b"", after.as_deref().map(Entry::key), PAGE);
+        let Some(last) = page.last() else { break };
+        after = Some(Arc::clone(last));
+        let ops = page.iter().map(|entry| Op::Delete { key: entry.key().into() }).collect();
+        node.write(ops).await.map_err(|error| Fault::of_write(&error))?;
+    }
+    session.out.ok();
+    Ok(())
+}
+
+/// 64 bits from the operating system.
+fn random() -> u64 {
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
