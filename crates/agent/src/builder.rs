@@ -1,13 +1,19 @@
 //! Settings of an embedded node, and its start.
 
-use crate::driver::Driver;
+use crate::driver::{Driver, Durable, Turn};
+use crate::entropy::random_u64;
 use crate::error::StartError;
 use crate::handle::{Rumormill, Shared, Snapshot, wall_ms};
+use crate::net::stream::Streams;
+use crate::net::{self, Counters};
+use crate::store::{Store, StoreError, Writer};
 use crate::view::View;
+use rumormill_core::base::hash::Keyed;
+use rumormill_core::data::Space;
 use rumormill_core::{Config, Identity, Instant, Node, NodeId, Now};
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use tokio::sync::mpsc;
 
 /// Settings of a node; every one has a default.
@@ -123,32 +129,139 @@ impl Builder {
     /// If a setting, an address or the data folder cannot be used; nothing is left running.
     pub async fn start(self) -> Result<Rumormill, StartError> {
         self.config.check()?;
-        let id = NodeId(random());
+        if !self.gossip.ip().is_loopback() && !self.insecure {
+            return Err(StartError::Insecure { what: "gossip", addr: self.gossip });
+        }
+        let seeds = resolve(&self.join).await?;
+        let (udp, listener) = net::bind(self.gossip).await?;
+        let bound = listener.local_addr().map_err(|source| StartError::Bind {
+            what: "gossip",
+            addr: self.gossip,
+            source,
+        })?;
+        let gossip = advertised(bound, self.advertise, &seeds)?;
+        let started = std::time::Instant::now();
+        let mut store = self.open_store().await?;
+        let id = store.as_ref().map_or_else(|| NodeId(random_u64()), Store::node_id);
         let identity = Identity {
             id,
-            name: self.name.unwrap_or_else(|| format!("node-{:08x}", id.0 >> 32)),
-            gossip: self.gossip,
+            name: self.name.clone().unwrap_or_else(|| format!("node-{:08x}", id.0 >> 32)),
+            gossip,
             redis: self.redis,
             http: self.http,
         };
-        let started = std::time::Instant::now();
         let now = Now { mono: Instant(0), wall_ms: wall_ms() };
-        let node = Node::new(self.config.clone(), identity.clone(), random(), now);
-        let (commands, inbox) = mpsc::channel(4096);
+        let mut node = Node::new(self.config.clone(), identity.clone(), random_u64(), now);
         let view = Arc::new(View::new());
+        if let Some(mut opened) = store.take() {
+            let shown = Arc::clone(&view);
+            (store, node) = blocking(move || {
+                let loaded = opened.load(|space, entry| {
+                    let entry = Arc::new(entry);
+                    if space == Space::Data {
+                        shown.apply(&entry, now.wall_ms);
+                    }
+                    node.restore(space, entry, now);
+                })?;
+                let (entries, skipped) = (loaded.entries, loaded.skipped);
+                tracing::info!(entries, skipped, folder = ?opened.origin(), "data loaded");
+                Ok((Some(opened), node))
+            })
+            .await?;
+        }
+        let durable = match store {
+            Some(store) => {
+                let (writer, events) = Writer::spawn(store, self.fsync)?;
+                Some(Durable { writer, events })
+            }
+            None => None,
+        };
+        let (commands, inbox) = mpsc::channel(4096);
         let snapshot = Arc::new(Snapshot::default());
-        let driver = Driver::new(node, inbox, Arc::clone(&view), Arc::clone(&snapshot), started);
+        let kept = if durable.is_some() { "ok" } else { "memory" };
+        *snapshot.store.lock().unwrap_or_else(PoisonError::into_inner) = kept.into();
+        let counters = Arc::new(Counters::default());
+        let tag = Keyed::for_cluster(&self.config.cluster).tag();
+        let driver = Driver {
+            node,
+            inbox,
+            udp,
+            streams: Streams::new(listener, gossip, tag, Arc::clone(&counters)),
+            durable,
+            view: Arc::clone(&view),
+            snapshot: Arc::clone(&snapshot),
+            counters,
+            started,
+            turn: Turn::default(),
+        };
         tokio::spawn(driver.run());
         let (cluster, limits) = (self.config.cluster, self.config.limits);
         let shared = Shared { identity, cluster, limits, started, view, commands, snapshot };
-        Ok(Rumormill { shared: Arc::new(shared) })
+        let node = Rumormill { shared: Arc::new(shared) };
+        node.join(seeds).await;
+        Ok(node)
+    }
+
+    async fn open_store(&self) -> Result<Option<Store>, StartError> {
+        let Some(dir) = self.data.clone() else { return Ok(None) };
+        let (cluster, fsync) = (self.config.cluster.clone(), self.fsync);
+        blocking(move || Store::open(&dir, &cluster, fsync)).await.map(Some)
     }
 }
 
-/// 64 bits from the operating system.
-fn random() -> u64 {
-    use std::hash::{BuildHasher as _, Hasher as _};
-    // RandomState is seeded by the operating system; two of them make 64 fresh bits.
-    let state = std::collections::hash_map::RandomState::new();
-    state.build_hasher().finish()
+/// Runs what blocks on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StartError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(error) => Err(StartError::Other(format!("the store could not be opened: {error}"))),
+    }
+}
+
+/// Addresses of the members to join by. A name that cannot be resolved now is an error: it is
+/// more likely misspelt than late.
+async fn resolve(join: &[String]) -> Result<Vec<SocketAddr>, StartError> {
+    let mut seeds = Vec::new();
+    for name in join {
+        match tokio::net::lookup_host(name.as_str()).await {
+            Ok(found) => seeds.extend(found),
+            Err(error) => {
+                return Err(StartError::Other(format!(
+                    "cannot find the member to join by {name:?} ({error}); write host:port"
+                )));
+            }
+        }
+    }
+    Ok(seeds)
+}
+
+/// The address that others are told. One that is bound to every interface names none, so the one
+/// by which the first seed is reached is taken.
+fn advertised(
+    bound: SocketAddr,
+    wanted: Option<SocketAddr>,
+    seeds: &[SocketAddr],
+) -> Result<SocketAddr, StartError> {
+    if let Some(mut wanted) = wanted {
+        if wanted.port() == 0 {
+            wanted.set_port(bound.port());
+        }
+        return Ok(wanted);
+    }
+    if !bound.ip().is_unspecified() {
+        return Ok(bound);
+    }
+    let route = |seed: &SocketAddr| {
+        // Connecting a datagram socket sends nothing; it chooses the interface.
+        let socket = std::net::UdpSocket::bind(SocketAddr::new(bound.ip(), 0)).ok()?;
+        socket.connect(seed).ok()?;
+        socket.local_addr().ok().map(|local| SocketAddr::new(local.ip(), bound.port()))
+    };
+    seeds.iter().find_map(route).ok_or_else(|| {
+        StartError::Other(format!(
+            "{bound} is every interface at once: say with --advertise ADDR at which address \
+             others reach this node"
+        ))
+    })
 }

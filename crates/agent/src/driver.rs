@@ -1,96 +1,409 @@
 //! The loop that drives the core: the one place that touches it.
+//!
+//! Each turn takes in what has come (commands, datagrams, frames, the clock), closes with one
+//! flush of the node, and carries out what it asks for: show to readers, make durable, send.
 
 use crate::error::WriteError;
 use crate::handle::{Numbers, Snapshot, wall_ms};
+use crate::ledger::Ledger;
+use crate::net::Counters;
+use crate::net::stream::{StreamEvent, Streams};
+use crate::net::udp::Udp;
+use crate::status::{MemberCounts, MemberInfo};
+use crate::store::{StoreEvent, Writer};
 use crate::view::View;
 use rumormill_core::data::{Entry, Op, Outcome, Refused, Space};
-use rumormill_core::{Instant, Node, Now, Output};
+use rumormill_core::member::{Record, State};
+use rumormill_core::output::{Applied, Class, Send, Via};
+use rumormill_core::{Input, Instant, Node, Now, Output};
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
-type WriteReply = oneshot::Sender<Result<Vec<Result<Outcome, Refused>>, WriteError>>;
+/// What a turn takes from each source at most, so that none starves another.
+const COMMANDS: usize = 256;
+const BATCHES: usize = 4;
+const FRAMES: usize = 8;
+/// Key and value bytes on their way to the store at which new commands wait.
+const STORE_BACKLOG: u64 = 64 * 1024 * 1024;
+/// Entries looked at for one page of a scan, live or not.
+const SCAN_STEPS: usize = 10_000;
+/// After a goodbye the loop lives on for this long, to say it again to whoever did not answer.
+const GOODBYE: Duration = Duration::from_millis(300);
 
+pub(crate) type WriteReply = oneshot::Sender<Result<Vec<Result<Outcome, Refused>>, WriteError>>;
+
+/// What handles ask of the loop.
 pub(crate) enum Command {
     Write { ops: Vec<Op>, reply: WriteReply },
     Scan { cursor: u64, count: usize, reply: oneshot::Sender<(u64, Vec<Arc<Entry>>)> },
+    Join { seeds: Vec<SocketAddr> },
     Stop { leave: bool, done: oneshot::Sender<()> },
 }
 
+/// The durable store, if there is one.
+pub(crate) struct Durable {
+    pub(crate) writer: Writer,
+    pub(crate) events: mpsc::UnboundedReceiver<StoreEvent>,
+}
+
 pub(crate) struct Driver {
-    node: Node,
-    inbox: mpsc::Receiver<Command>,
-    view: Arc<View>,
-    snapshot: Arc<Snapshot>,
-    started: std::time::Instant,
+    pub(crate) node: Node,
+    pub(crate) inbox: mpsc::Receiver<Command>,
+    pub(crate) udp: Udp,
+    pub(crate) streams: Streams,
+    pub(crate) durable: Option<Durable>,
+    pub(crate) view: Arc<View>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) started: std::time::Instant,
+    pub(crate) turn: Turn,
+}
+
+/// What the loop remembers from turn to turn.
+#[derive(Default)]
+pub(crate) struct Turn {
+    out: Vec<Output>,
+    ledger: Ledger,
+    /// Writes of this turn that wait for its entries to be handed to the store.
+    replies: Vec<(WriteReply, Vec<Result<Outcome, Refused>>)>,
+    store_failure: Option<String>,
+    roster_changed: bool,
+    stop: Option<Stop>,
+}
+
+struct Stop {
+    done: Vec<oneshot::Sender<()>>,
+    at: tokio::time::Instant,
+}
+
+enum Woken {
+    Command(Option<Command>),
+    Datagrams,
+    Stream(StreamEvent),
+    Store(StoreEvent),
+    Clock,
 }
 
 impl Driver {
-    pub(crate) fn new(
-        node: Node,
-        inbox: mpsc::Receiver<Command>,
-        view: Arc<View>,
-        snapshot: Arc<Snapshot>,
-        started: std::time::Instant,
-    ) -> Self {
-        Self { node, inbox, view, snapshot, started }
-    }
-
     fn now(&self) -> Now {
         let mono = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         Now { mono: Instant(mono), wall_ms: wall_ms() }
     }
 
+    /// Runs until a handle says stop, or the last handle is gone.
     pub(crate) async fn run(mut self) {
-        while let Some(command) = self.inbox.recv().await {
-            let mut out = Vec::new();
-            match command {
-                Command::Write { ops, reply } => {
-                    let now = self.now();
-                    let outcomes =
-                        ops.into_iter().map(|op| self.node.write(op, now, &mut out)).collect();
-                    self.carry_out(out);
-                    let _ = reply.send(Ok(outcomes));
+        self.turn.roster_changed = true;
+        self.finish_turn();
+        while self.turn.stop.as_ref().is_none_or(|stop| stop.at > tokio::time::Instant::now()) {
+            match self.wait().await {
+                Woken::Command(Some(command)) => {
+                    self.command(command);
+                    for _ in 1..COMMANDS {
+                        let Ok(command) = self.inbox.try_recv() else { break };
+                        self.command(command);
+                    }
                 }
-                Command::Scan { cursor, count, reply } => {
-                    let now = wall_ms();
-                    let mut page = Vec::new();
-                    let mut next = 0;
-                    self.node.data().walk_from(cursor, &mut |hash, entry| {
-                        if page.len() >= count.max(1) {
-                            next = hash;
-                            return ControlFlow::Break(());
-                        }
-                        if entry.live_at(now) {
-                            page.push(Arc::clone(entry));
-                        }
-                        ControlFlow::Continue(())
-                    });
-                    let _ = reply.send((next, page));
+                Woken::Command(None) => self.stop(false, None),
+                Woken::Datagrams => {}
+                Woken::Stream(event) => {
+                    self.stream_event(event);
+                    for _ in 1..FRAMES {
+                        let Some(event) = self.streams.try_next() else { break };
+                        self.stream_event(event);
+                    }
                 }
-                Command::Stop { done, .. } => {
-                    let _ = done.send(());
+                Woken::Store(event) => self.store_event(event),
+                Woken::Clock => self.view.expire(wall_ms()),
+            }
+            // Whatever woke the loop, datagrams may have come: the cheapest place to look.
+            self.receive();
+            self.finish_turn();
+        }
+        self.close().await;
+    }
+
+    async fn wait(&mut self) -> Woken {
+        let deadline = self.deadline();
+        let backlog = self.durable.as_ref().map_or(0, |durable| durable.writer.pending().bytes);
+        let Self { inbox, udp, streams, durable, .. } = self;
+        let store = async {
+            match durable {
+                Some(durable) => match durable.events.recv().await {
+                    Some(event) => event,
+                    None => std::future::pending().await,
+                },
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            command = inbox.recv(), if backlog < STORE_BACKLOG => Woken::Command(command),
+            _ = udp.readable() => Woken::Datagrams,
+            event = streams.next() => Woken::Stream(event),
+            event = store => Woken::Store(event),
+            () = tokio::time::sleep_until(deadline) => Woken::Clock,
+        }
+    }
+
+    /// When the node, an expiry or the end wants a turn.
+    fn deadline(&self) -> tokio::time::Instant {
+        let node = self.node.deadline().map(|at| self.started + Duration::from_micros(at.0));
+        let expiry = self.view.next_expiry().map(|at| {
+            std::time::Instant::now() + Duration::from_millis(at.saturating_sub(wall_ms()) + 1)
+        });
+        let stop = self.turn.stop.as_ref().map(|stop| stop.at.into_std());
+        let never = std::time::Instant::now() + Duration::from_secs(3600);
+        [node, expiry, stop].into_iter().flatten().fold(never, std::cmp::Ord::min).into()
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Write { ops, reply } => {
+                if let Some(failure) = &self.turn.store_failure {
+                    let _ = reply.send(Err(WriteError::Store(failure.clone())));
                     return;
+                }
+                let now = self.now();
+                let Self { node, turn, .. } = self;
+                let outcomes =
+                    ops.into_iter().map(|op| node.write(op, now, &mut turn.out)).collect();
+                self.turn.replies.push((reply, outcomes));
+            }
+            Command::Scan { cursor, count, reply } => {
+                // An error means that nobody waits for the page any more.
+                let _ = reply.send(self.scan(cursor, count));
+            }
+            Command::Join { seeds } => {
+                let now = self.now();
+                self.node.handle(Input::Join { seeds: &seeds }, now, &mut self.turn.out);
+            }
+            Command::Stop { leave, done } => self.stop(leave, Some(done)),
+        }
+    }
+
+    fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Arc<Entry>>) {
+        let now = wall_ms();
+        let mut page = Vec::new();
+        let (mut next, mut steps, mut last) = (0, 0, None);
+        self.node.data().walk_from(cursor, &mut |hash, entry| {
+            let full = page.len() >= count.max(1) || steps >= SCAN_STEPS;
+            if full && last != Some(hash) {
+                next = hash;
+                return ControlFlow::Break(());
+            }
+            (steps, last) = (steps + 1, Some(hash));
+            if entry.live_at(now) {
+                page.push(Arc::clone(entry));
+            }
+            ControlFlow::Continue(())
+        });
+        (next, page)
+    }
+
+    fn stop(&mut self, leave: bool, done: Option<oneshot::Sender<()>>) {
+        let now = tokio::time::Instant::now();
+        let alone = self.node.members().filter(|member| member.state.is_present()).count() < 2;
+        let at = if leave && !alone { now + GOODBYE } else { now };
+        if leave {
+            let now = self.now();
+            self.node.handle(Input::Leave, now, &mut self.turn.out);
+        }
+        self.turn.stop.get_or_insert(Stop { done: Vec::new(), at }).done.extend(done);
+    }
+
+    fn receive(&mut self) {
+        let now = self.now();
+        let Self { udp, node, counters, turn, .. } = self;
+        for _ in 0..BATCHES {
+            let received = udp.receive(|from, bytes| {
+                counters.received(bytes.len());
+                node.handle(Input::Datagram { from, bytes }, now, &mut turn.out);
+            });
+            if received == 0 {
+                break;
+            }
+        }
+    }
+
+    fn stream_event(&mut self, event: StreamEvent) {
+        let now = self.now();
+        match event {
+            StreamEvent::Frame { from, bytes } => {
+                let input = Input::Frame { from, bytes: &bytes };
+                self.node.handle(input, now, &mut self.turn.out);
+            }
+            StreamEvent::Accepted { from, link } => self.streams.keep(from, link),
+            StreamEvent::Closed { to, number, lost } => {
+                self.streams.forget(to, number);
+                if lost {
+                    self.node.handle(Input::StreamLost { to }, now, &mut self.turn.out);
                 }
             }
         }
     }
 
-    fn carry_out(&mut self, out: Vec<Output>) {
-        let now = wall_ms();
-        for output in out {
-            if let Output::Applied(applied) = output
-                && applied.space == Space::Data
-            {
-                self.view.apply(&applied.entry, now);
+    fn store_event(&mut self, event: StoreEvent) {
+        match event {
+            StoreEvent::Done { upto } => self.settle(upto, None),
+            StoreEvent::Failed { upto, error } => {
+                tracing::error!(%error, "the store takes no writes; reads and gossip go on");
+                self.settle(upto, Some(&error));
+                self.turn.store_failure = Some(error);
+            }
+            StoreEvent::Recovered { needs_rewrite } => {
+                tracing::info!("the store takes writes again");
+                self.turn.store_failure = None;
+                if needs_rewrite {
+                    self.rewrite();
+                }
             }
         }
-        let numbers = Numbers {
+        let state = match &self.turn.store_failure {
+            Some(failure) => failure.clone(),
+            None => "ok".into(),
+        };
+        *self.snapshot.store.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    fn settle(&mut self, upto: u64, failure: Option<&str>) {
+        let Self { turn, udp, streams, counters, .. } = self;
+        turn.ledger.settle(upto, failure, |packet| send(packet, udp, streams, counters));
+    }
+
+    /// Hands everything in memory to the store again.
+    fn rewrite(&mut self) {
+        let Some(durable) = &self.durable else { return };
+        let mut cursor = Some(0);
+        while let Some(from) = cursor {
+            let (page, next) = self.node.data().page(from, 4 << 20, 10_000);
+            let batch = page.into_iter().map(|entry| (Space::Data, entry)).collect();
+            durable.writer.submit(self.turn.ledger.submit(), batch);
+            cursor = next;
+        }
+    }
+
+    /// Closes a turn of the node and carries out what it asks for.
+    fn finish_turn(&mut self) {
+        let now = self.now();
+        self.node.flush(now, &mut self.turn.out);
+        let mut batch = Vec::new();
+        let mut packets = Vec::new();
+        for output in self.turn.out.drain(..) {
+            match output {
+                Output::Send(packet) => packets.push(packet),
+                Output::Applied(Applied { space, entry, .. }) => {
+                    match space {
+                        Space::Data => self.view.apply(&entry, now.wall_ms),
+                        Space::Roster => self.turn.roster_changed = true,
+                    }
+                    if self.durable.is_some() {
+                        batch.push((space, entry));
+                    }
+                }
+            }
+        }
+        if let Some(durable) = &self.durable
+            && !batch.is_empty()
+        {
+            durable.writer.submit(self.turn.ledger.submit(), batch);
+        }
+        self.publish();
+        let Self { turn, udp, streams, counters, .. } = self;
+        for packet in packets {
+            if turn.ledger.is_settled() || packet.class == Class::Membership {
+                send(packet, udp, streams, counters);
+            } else {
+                let dropped = turn.ledger.hold_packet(packet);
+                (0..dropped).for_each(|_| counters.shed());
+            }
+        }
+        for (reply, outcomes) in turn.replies.drain(..) {
+            turn.ledger.hold_reply(reply, outcomes);
+        }
+        if turn.ledger.is_settled() {
+            turn.ledger.settle(0, None, |packet| send(packet, udp, streams, counters));
+        }
+    }
+
+    /// Lets readers see what the turn has changed.
+    fn publish(&mut self) {
+        let members = std::mem::take(&mut self.turn.roster_changed).then(|| self.list_members());
+        let lock = &self.snapshot.numbers;
+        let mut numbers = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        *numbers = Numbers {
             stats: *self.node.stats(),
+            traffic: self.counters.read(),
             tombstones: self.node.data().tombstones(),
             digest: self.node.data().digest(),
-            ..Numbers::default()
+            members: members.as_ref().map_or(numbers.members, |(counts, _)| *counts),
         };
-        *self.snapshot.numbers.lock().unwrap_or_else(PoisonError::into_inner) = numbers;
+        drop(numbers);
+        if let Some((_, list)) = members {
+            let lock = &self.snapshot.members;
+            *lock.write().unwrap_or_else(PoisonError::into_inner) = list;
+        }
+    }
+
+    fn list_members(&self) -> (MemberCounts, Arc<[MemberInfo]>) {
+        let own = self.node.identity().id;
+        let mut counts = MemberCounts::default();
+        let list = self.node.members().filter_map(|member| {
+            let record = Record::from_entry(&member.entry).ok()?;
+            counts.count(record.state);
+            Some(MemberInfo {
+                id: record.id.to_string(),
+                name: record.name,
+                state: name_of(record.state).into(),
+                incarnation: record.incarnation,
+                gossip: record.gossip,
+                redis: record.redis,
+                http: record.http,
+                is_self: record.id == own,
+            })
+        });
+        let list = list.collect();
+        (counts, list)
+    }
+
+    /// Makes everything durable, then tells whoever asked for the stop.
+    async fn close(self) {
+        let Self { durable, mut turn, inbox, .. } = self;
+        // Commands that come now are answered by the closed channel.
+        drop(inbox);
+        let failure = match durable {
+            Some(Durable { writer, .. }) => {
+                let closed = tokio::task::spawn_blocking(|| writer.close()).await;
+                closed.unwrap_or_else(|error| Err(error.to_string())).err()
+            }
+            None => None,
+        };
+        if let Some(error) = &failure {
+            tracing::error!(%error, "the store could not be closed well");
+        }
+        turn.ledger.settle(u64::MAX, failure.as_deref(), |_| ());
+        for done in turn.stop.map(|stop| stop.done).unwrap_or_default() {
+            let _ = done.send(());
+        }
+    }
+}
+
+fn send(packet: Send, udp: &Udp, streams: &mut Streams, counters: &Counters) {
+    match packet.via {
+        Via::Stream => streams.send(packet.to, packet.bytes),
+        Via::Datagram => match udp.send(packet.to, &packet.bytes) {
+            Ok(()) => counters.sent(packet.bytes.len()),
+            Err(_) => counters.shed(),
+        },
+    }
+}
+
+fn name_of(state: State) -> &'static str {
+    match state {
+        State::Alive => "alive",
+        State::Suspect => "suspect",
+        State::Dead => "dead",
+        State::Left => "left",
     }
 }

@@ -34,6 +34,9 @@ pub enum StartError {
         /// The address.
         addr: SocketAddr,
     },
+    /// The data folder cannot be used; the message says why and what to do.
+    #[error("{0}")]
+    Store(String),
     /// Anything else, in words.
     #[error("{0}")]
     Other(String),
@@ -61,4 +64,10 @@ pub enum WriteError {
     /// The node has shut down. Nothing changed.
     #[error("the node has shut down")]
     Closed,
+}
+
+impl From<crate::store::StoreError> for StartError {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
 }

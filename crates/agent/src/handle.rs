@@ -213,6 +213,13 @@ impl Rumormill {
         }
     }
 
+    /// Tries to join a cluster by these gossip addresses, and again for as long as nobody else is
+    /// known.
+    pub async fn join(&self, seeds: Vec<std::net::SocketAddr>) {
+        // An error means that the node has shut down.
+        let _ = self.shared.commands.send(Command::Join { seeds }).await;
+    }
+
     /// Tells everyone that this node goes, and stops it. The data folder stays.
     pub async fn leave(&self) {
         self.stop(true).await;

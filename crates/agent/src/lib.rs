@@ -3,14 +3,18 @@
 mod agent;
 mod builder;
 mod driver;
+mod entropy;
 mod error;
 mod handle;
 #[doc(hidden)]
 pub mod http;
+mod ledger;
+mod net;
 #[doc(hidden)]
 pub mod redis;
 pub mod settings;
 mod status;
+mod store;
 pub mod view;
 
 pub use agent::{Addresses, Agent, Ended};

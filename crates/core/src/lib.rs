@@ -1,12 +1,23 @@
-//! The gossip protocol of Rumormill as one state machine.
+//! The gossip protocol of Rumormill as one state machine, without IO.
+//!
+//! [`Node`] is the whole of it: inputs and time go in, outputs come out. It reads no clock, opens
+//! no socket or file, starts no thread and draws all randomness from a seed that it is given, so
+//! that the agent and the simulator run the very same code through the very same bytes.
+//!
+//! Arrows point down only: [`base`] knows nothing of the rest; [`data`] (entries, stamps, the map)
+//! stands on it; [`reconcile`] finds out what differs between two maps; [`member`] knows who is
+//! there; [`spread`] moves entries; [`node`] alone joins them.
 
 pub mod base;
 pub mod config;
 pub mod data;
+pub mod env;
 pub mod input;
 pub mod member;
+pub mod message;
 pub mod node;
 pub mod output;
+pub mod packet;
 pub mod reconcile;
 pub mod spread;
 pub mod stats;

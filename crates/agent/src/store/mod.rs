@@ -1,1 +1,397 @@
-//! What makes entries durable. (Being written.)
+//! The durable store: entries, and who the node is, in one folder.
+//!
+//! Memory serves all reads. The store only makes entries durable, and gives them back at the start.
+
+mod backlog;
+mod database;
+mod error;
+mod folder;
+mod journal;
+mod record;
+mod writer;
+
+#[cfg(test)]
+mod trials;
+
+pub(crate) use database::Loaded;
+pub(crate) use error::StoreError;
+pub(crate) use folder::FolderOrigin;
+pub(crate) use writer::{StoreEvent, Writer};
+
+use crate::builder::Fsync;
+use database::Database;
+use folder::Folder;
+use rumormill_core::NodeId;
+use rumormill_core::data::{Entry, Space};
+use std::path::Path;
+use std::sync::Arc;
+
+/// An open data folder. Its calls block; one thread owns it.
+pub(crate) struct Store {
+    // Before the folder: the lock goes last.
+    database: Database,
+    folder: Folder,
+    node: NodeId,
+    origin: FolderOrigin,
+}
+
+impl Store {
+    /// Opens or makes the folder, and locks it until the store is dropped.
+    ///
+    /// # Errors
+    /// If the folder is in use, belongs to another cluster, or cannot be read or written.
+    pub(crate) fn open(dir: &Path, cluster: &str, fsync: Fsync) -> Result<Self, StoreError> {
+        let folder = Folder::lock(dir)?;
+        let found = folder.identity(cluster)?;
+        let had_data = Database::exists(dir);
+        let database = Database::open(dir, fsync)?;
+        // The identity is written last: a folder with one is complete.
+        let (node, origin) = match found {
+            Some(found) if had_data && !found.copied => (found.node, FolderOrigin::Same),
+            Some(found) => {
+                let node = folder.new_identity(cluster)?;
+                tracing::warn!(
+                    folder = %dir.display(), old = %found.node, new = %node,
+                    "the data folder is a copy, a restored backup, or without its database: \
+                     the node gets a new id"
+                );
+                (node, FolderOrigin::Copied { old: found.node })
+            }
+            None => (folder.new_identity(cluster)?, FolderOrigin::New),
+        };
+        Ok(Self { database, folder, node, origin })
+    }
+
+    /// Who the node is.
+    pub(crate) fn node_id(&self) -> NodeId {
+        self.node
+    }
+
+    /// Where the folder comes from. After [`FolderOrigin::Copied`], [`Store::node_id`] is new.
+    pub(crate) fn origin(&self) -> FolderOrigin {
+        self.origin
+    }
+
+    /// The folder.
+    pub(crate) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Hands out every entry of both spaces, one by one, in no promised order.
+    ///
+    /// # Errors
+    /// If the database is damaged. A single record that makes no sense is skipped.
+    pub(crate) fn load(&mut self, each: impl FnMut(Space, Entry)) -> Result<Loaded, StoreError> {
+        self.database.load(each)
+    }
+
+    /// Writes entries, all or none; of several with one key the one with the biggest stamp. Each
+    /// must be newer than what is stored under its key. When this returns they have reached the
+    /// operating system, or with [`Fsync::Always`] the disk.
+    ///
+    /// # Errors
+    /// If they could not be written; then nothing can be until [`Store::reopen`] has succeeded.
+    pub(crate) fn append(&mut self, batch: &[(Space, Arc<Entry>)]) -> Result<(), StoreError> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        self.database.append(batch)
+    }
+
+    /// Forces everything to the disk.
+    ///
+    /// # Errors
+    /// If the disk refuses. What was written since the last success may then be lost on a power
+    /// cut, even if a later call succeeds: it must be written again.
+    pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
+        self.database.sync()
+    }
+
+    /// Opens the database anew after an error. The folder stays locked, and nothing that was
+    /// acknowledged is lost.
+    ///
+    /// # Errors
+    /// If it still cannot be opened.
+    pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
+        self.folder.probe()?;
+        self.database.reopen()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumormill_core::data::Stamp;
+    use std::collections::BTreeMap;
+    use std::fs;
+    use std::path::PathBuf;
+    use std::process::Command;
+
+    type Held = BTreeMap<(Space, Vec<u8>), Entry>;
+
+    fn stamp(time: u64) -> Stamp {
+        Stamp { time, node: NodeId(7) }
+    }
+
+    fn put(key: &str, value: &str, time: u64) -> (Space, Arc<Entry>) {
+        let entry = Entry::new(key.as_bytes(), value.as_bytes(), stamp(time), None);
+        (Space::Data, Arc::new(entry))
+    }
+
+    fn open(dir: &Path) -> Store {
+        Store::open(dir, "blue", Fsync::Everysec).unwrap()
+    }
+
+    fn held(store: &mut Store) -> Held {
+        let mut held = Held::new();
+        let loaded = store
+            .load(|space, entry| {
+                assert!(held.insert((space, entry.key().to_vec()), entry).is_none());
+            })
+            .unwrap();
+        assert_eq!(loaded, Loaded { entries: held.len() as u64, skipped: 0 });
+        held
+    }
+
+    fn wanted(batch: &[(Space, Arc<Entry>)]) -> Held {
+        let one = |(space, entry): &(Space, Arc<Entry>)| {
+            ((*space, entry.key().to_vec()), Entry::clone(entry))
+        };
+        batch.iter().map(one).collect()
+    }
+
+    #[test]
+    fn what_was_written_is_there_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let big = vec![7; 1 << 20];
+        let batch = [
+            put("a", "1", 1),
+            put("", "the empty key", 2),
+            (Space::Roster, Arc::new(Entry::new(b"a", b"other space", stamp(3), None))),
+            (Space::Roster, Arc::new(Entry::tombstone(b"", stamp(4)))),
+            (Space::Data, Arc::new(Entry::tombstone(b"gone", stamp(5)))),
+            (Space::Data, Arc::new(Entry::new(b"soon", b"x", stamp(6), Some(99)))),
+            (Space::Data, Arc::new(Entry::new(&[255; 4096], &big, stamp(7), None))),
+        ];
+        for fsync in [Fsync::Everysec, Fsync::Always] {
+            let mut store = Store::open(dir.path(), "blue", fsync).unwrap();
+            store.append(&[]).unwrap();
+            store.append(&batch).unwrap();
+            assert_eq!(held(&mut store), wanted(&batch));
+            store.sync().unwrap();
+        }
+        let mut store = open(dir.path());
+        assert_eq!(store.origin(), FolderOrigin::Same);
+        assert_eq!(held(&mut store), wanted(&batch));
+        store.reopen().unwrap();
+        assert_eq!(held(&mut store), wanted(&batch));
+    }
+
+    #[test]
+    fn the_latest_write_of_a_key_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        store.append(&[put("k", "old", 1)]).unwrap();
+        // In one batch too, whatever its order.
+        store.append(&[put("k", "a", 2), put("k", "c", 4), put("k", "b", 3)]).unwrap();
+        drop(store);
+        assert_eq!(held(&mut open(dir.path())), wanted(&[put("k", "c", 4)]));
+    }
+
+    #[test]
+    fn a_new_folder_and_the_same_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/folder");
+        let store = open(&path);
+        assert_eq!(store.origin(), FolderOrigin::New);
+        assert_ne!(store.node_id(), NodeId(0));
+        let node = store.node_id();
+        drop(store);
+        let store = open(&path);
+        assert_eq!((store.node_id(), store.origin()), (node, FolderOrigin::Same));
+    }
+
+    #[test]
+    fn a_folder_in_use_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let error = Store::open(dir.path(), "blue", Fsync::Everysec).err().unwrap().to_string();
+        assert!(error.contains(&*dir.path().to_string_lossy()), "{error}");
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        drop(store);
+        open(dir.path());
+    }
+
+    #[test]
+    fn a_copy_is_a_new_node_with_the_data() {
+        let dir = tempfile::tempdir().unwrap();
+        let (first, copy) = (dir.path().join("first"), dir.path().join("copy"));
+        let mut store = open(&first);
+        store.append(&[put("k", "v", 1)]).unwrap();
+        let old = store.node_id();
+        drop(store);
+        let copied = Command::new("cp").arg("-a").args([&first, &copy]).status().unwrap();
+        assert!(copied.success());
+        let mut store = open(&copy);
+        assert_eq!(store.origin(), FolderOrigin::Copied { old });
+        let new = store.node_id();
+        assert_ne!(new, old);
+        assert_eq!(held(&mut store), wanted(&[put("k", "v", 1)]));
+        drop(store);
+        let store = open(&copy);
+        assert_eq!((store.node_id(), store.origin()), (new, FolderOrigin::Same));
+        assert_eq!(open(&first).node_id(), old);
+    }
+
+    #[test]
+    fn a_folder_without_its_database_is_a_new_node() {
+        let dir = tempfile::tempdir().unwrap();
+        let old = open(dir.path()).node_id();
+        fs::remove_dir_all(dir.path().join("store")).unwrap();
+        let store = open(dir.path());
+        assert_eq!(store.origin(), FolderOrigin::Copied { old });
+        assert_ne!(store.node_id(), old);
+    }
+
+    #[test]
+    fn a_folder_without_its_identity_keeps_its_data() {
+        let dir = tempfile::tempdir().unwrap();
+        open(dir.path()).append(&[put("k", "v", 1)]).unwrap();
+        fs::remove_file(dir.path().join("identity.toml")).unwrap();
+        let mut store = open(dir.path());
+        assert_eq!(store.origin(), FolderOrigin::New);
+        assert_eq!(held(&mut store), wanted(&[put("k", "v", 1)]));
+    }
+
+    #[test]
+    fn another_cluster_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let node = open(dir.path()).node_id();
+        let error = Store::open(dir.path(), "red", Fsync::Everysec).err().unwrap().to_string();
+        for word in ["blue", "red", "--data", &*dir.path().to_string_lossy()] {
+            assert!(error.contains(word), "{error}");
+        }
+        assert_eq!(open(dir.path()).node_id(), node);
+    }
+
+    #[test]
+    fn a_half_made_database_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("store.new/keyspaces")).unwrap();
+        fs::write(dir.path().join("store.new/0.jnl"), [0; 100]).unwrap();
+        let mut store = open(dir.path());
+        store.append(&[put("k", "v", 1)]).unwrap();
+        assert!(!dir.path().join("store.new").exists());
+    }
+
+    #[test]
+    fn a_database_without_its_version_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path()));
+        fs::remove_file(dir.path().join("store/version")).unwrap();
+        let error = Store::open(dir.path(), "blue", Fsync::Everysec).err().unwrap().to_string();
+        assert!(error.contains("version") && error.contains("store"), "{error}");
+    }
+
+    const BATCHES: u64 = 20;
+
+    fn batch_of(number: u64) -> Vec<(Space, Arc<Entry>)> {
+        (0..3).map(|n| put(&format!("{number:03}/{n}"), &"v".repeat(50), number + 1)).collect()
+    }
+
+    /// A folder with `BATCHES` batches, after `damage` to the bytes of its newest journal; what is
+    /// readable in it, as a number of batches from the first. Asserts that there are no gaps and no
+    /// parts of batches, and that the store goes on from there.
+    fn batches_after(damage: impl FnOnce(&mut Vec<u8>)) -> u64 {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        for number in 0..BATCHES {
+            store.append(&batch_of(number)).unwrap();
+        }
+        drop(store);
+        let journal = newest_journal(dir.path());
+        let mut bytes = fs::read(&journal).unwrap();
+        damage(&mut bytes);
+        fs::write(&journal, &bytes).unwrap();
+        let mut store = open(dir.path());
+        let found = held(&mut store);
+        let count = found.len() as u64 / 3;
+        let mut all: Vec<_> = (0..count).flat_map(batch_of).collect();
+        assert_eq!(found, wanted(&all));
+        store.append(&batch_of(900)).unwrap();
+        drop(store);
+        all.extend(batch_of(900));
+        assert_eq!(held(&mut open(dir.path())), wanted(&all));
+        count
+    }
+
+    fn newest_journal(dir: &Path) -> PathBuf {
+        let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse::<u64>().ok();
+        let files = fs::read_dir(dir.join("store")).unwrap().map(|item| item.unwrap().path());
+        files
+            .filter(|path| path.extension().is_some_and(|extension| extension == "jnl"))
+            .max_by_key(number)
+            .unwrap()
+    }
+
+    #[test]
+    fn a_torn_tail_is_cut() {
+        assert_eq!(batches_after(|_| {}), BATCHES);
+        for torn in [1, 3, 4, 5, 12, 13, 14, 40, 100, 200] {
+            assert_eq!(batches_after(|bytes| bytes.truncate(bytes.len() - torn)), BATCHES - 1);
+        }
+    }
+
+    #[test]
+    fn a_tail_of_zeros_or_garbage_is_cut() {
+        let tails: [&[u8]; 9] = [
+            &[0; 5000],
+            b"garbage",
+            &[1; 100],
+            &[2; 100],
+            &[3; 100],
+            &[4; 100],
+            &[255; 3000],
+            // A sound start, and then an item that claims four gigabytes.
+            &[1, 1, 0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 255, 255],
+            // A sound start of nothing, with a wrong sum.
+            &[1, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 3, 1, 2, 3, 4, 5, 6, 7, 8, 70, 74, 76, 3],
+        ];
+        for tail in tails {
+            assert_eq!(batches_after(|bytes| bytes.extend_from_slice(tail)), BATCHES);
+        }
+        let mut random = 0x9E37_79B9_7F4A_7C15_u64;
+        for len in [10, 100, 1000, 100_000] {
+            let tail: Vec<u8> = (0..len)
+                .map(|_| {
+                    random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                    (random >> 56) as u8
+                })
+                .collect();
+            assert_eq!(batches_after(|bytes| bytes.extend_from_slice(&tail)), BATCHES);
+        }
+    }
+
+    #[test]
+    fn a_hole_ends_what_is_readable() {
+        // What a power cut leaves where a later page was written and an earlier one was not.
+        for at in [1, 2, 5, 20, 50, 90] {
+            let count = batches_after(|bytes| {
+                let from = bytes.len() * at / 100;
+                bytes[from..from + 40].fill(0);
+            });
+            assert!(count <= BATCHES * at as u64 / 100, "{count} batches with a hole at {at} %");
+            assert!(count + 2 >= BATCHES * at as u64 / 100, "{count} with a hole at {at} %");
+        }
+    }
+
+    #[test]
+    fn any_flipped_bit_is_survived() {
+        for at in (0..400).step_by(37) {
+            batches_after(|bytes| {
+                let from = bytes.len() - 1 - at;
+                bytes[from] ^= 1 << (at % 8);
+            });
+        }
+    }
+}

@@ -76,6 +76,51 @@ impl Context {
     }
 }
 
+/// Entries in one message at most: a bound on what a small packet can make a reader allocate.
+pub const MAX_ENTRIES: usize = 65_536;
+
+/// Encodes entries in blocks of at most `room` bytes; an entry that is larger stands alone.
+#[must_use]
+pub fn chunks<'a>(entries: impl IntoIterator<Item = &'a Entry>, room: usize) -> Vec<Vec<u8>> {
+    let mut blocks = Vec::new();
+    let mut block = Vec::new();
+    let mut context = Context::default();
+    let mut count = 0;
+    for entry in entries {
+        let mark = block.len();
+        context.encode(entry, &mut block);
+        count += 1;
+        if mark > 0 && (block.len() > room || count > MAX_ENTRIES) {
+            block.truncate(mark);
+            blocks.push(std::mem::take(&mut block));
+            context = Context::default();
+            context.encode(entry, &mut block);
+            count = 1;
+        }
+    }
+    if !block.is_empty() {
+        blocks.push(block);
+    }
+    blocks
+}
+
+/// Reads a whole block.
+///
+/// # Errors
+/// If it is none that [`chunks`] writes; the entries before the fault are not given out either.
+pub fn read(from: &mut Reader<'_>) -> Result<Vec<Entry>, DecodeError> {
+    let mut entries = Vec::new();
+    let mut context = Context::default();
+    while !from.is_empty() {
+        if entries.len() >= MAX_ENTRIES {
+            let (got, bound) = (MAX_ENTRIES as u64 + 1, MAX_ENTRIES as u64);
+            return Err(DecodeError::TooLong { what: "entries", got, bound });
+        }
+        entries.push(context.decode(from)?);
+    }
+    Ok(entries)
+}
+
 /// An upper bound for the encoded size of an entry.
 #[must_use]
 pub fn max_len(entry: &Entry) -> usize {
@@ -119,6 +164,28 @@ pub(crate) mod tests {
                 prop_assert_eq!(&context.decode(&mut reader).unwrap(), entry);
             }
             prop_assert!(reader.is_empty());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn chunks_hold_everything_in_order(
+            entries in prop::collection::vec(any_entry(), 0..40),
+            room in 1_usize..600,
+        ) {
+            let blocks = chunks(&entries, room);
+            let mut all = Vec::new();
+            for block in &blocks {
+                let read = read(&mut Reader::new(block)).unwrap();
+                prop_assert!(block.len() <= room || read.len() == 1);
+                all.extend(read);
+            }
+            prop_assert_eq!(all, entries);
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let _ = read(&mut Reader::new(&bytes));
         }
     }
 

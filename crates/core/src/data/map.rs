@@ -6,6 +6,7 @@
 
 use super::digest::{Digest, Range};
 use super::entry::Entry;
+use super::recent::{Cut, Recent};
 use crate::base::hash::Keyed;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -27,6 +28,7 @@ pub enum Applied {
 pub struct Map {
     keyed: Keyed,
     root: Tree,
+    recent: Recent,
     tombstones: u64,
     bytes: u64,
 }
@@ -60,13 +62,25 @@ impl Map {
     /// An empty map whose hashes are keyed for one cluster.
     #[must_use]
     pub fn new(keyed: Keyed) -> Self {
-        Self { keyed, root: Tree::default(), tombstones: 0, bytes: 0 }
+        Self { keyed, root: Tree::default(), recent: Recent::default(), tombstones: 0, bytes: 0 }
     }
 
     /// Count and checksum over everything, tombstones and expired entries included.
     #[must_use]
     pub fn digest(&self) -> Digest {
         self.root.digest
+    }
+
+    /// Lets time pass: see [`Map::digest_at`].
+    pub fn advance(&mut self, wall_ms: u64) {
+        self.recent.advance(wall_ms);
+    }
+
+    /// Count and checksum of what was stamped before a cut; `None` if the cut lies more than about
+    /// 8 s before the latest [`Map::advance`].
+    #[must_use]
+    pub fn digest_at(&self, cut: Cut) -> Option<Digest> {
+        self.recent.before(cut, self.root.digest)
     }
 
     /// Entries that are tombstones.
@@ -124,11 +138,13 @@ impl Map {
             return Applied::Stale;
         }
         let added = self.item_hash(&entry);
+        self.recent.add(entry.stamp(), added);
         self.bytes += entry.size() as u64;
         self.tombstones += u64::from(entry.is_tombstone());
         let keyed = self.keyed;
         let previous = self.root.insert(Range::ALL, hash, entry, added, &keyed);
         if let Some(previous) = &previous {
+            self.recent.remove(previous.stamp(), self.item_hash(previous));
             self.bytes -= previous.size() as u64;
             self.tombstones -= u64::from(previous.is_tombstone());
         }
@@ -339,6 +355,31 @@ mod tests {
             for (key, entry) in &model {
                 prop_assert_eq!(map.get(key), Some(entry));
             }
+        }
+
+        #[test]
+        fn a_cut_leaves_out_what_is_stamped_after_it(
+            writes in prop::collection::vec((0_u16..50, 0_u64..20_000), 0..200),
+            cut in 0_u64..25_000,
+        ) {
+            let start = 1_000_000;
+            let mut map = Map::new(Keyed::for_cluster("test"));
+            map.advance(start);
+            for (key, after) in writes {
+                let _ = map.apply(entry(key, (start + after) << 16, false));
+            }
+            let cut = Cut::at(start + cut);
+            let mut digest = Digest::default();
+            map.walk(Range::ALL, &mut |_, entry| {
+                if Cut::at(entry.stamp().wall_ms()) < cut {
+                    digest.add(map.item_hash(entry));
+                }
+                ControlFlow::Continue(())
+            });
+            prop_assert_eq!(map.digest_at(cut), Some(digest));
+            map.advance(start + 60_000);
+            prop_assert_eq!(map.digest_at(cut), None);
+            prop_assert_eq!(map.digest_at(Cut::at(start + 60_000)), Some(map.digest()));
         }
 
         #[test]

@@ -9,6 +9,7 @@ pub mod digest;
 pub mod entry;
 pub mod map;
 pub mod op;
+pub mod recent;
 pub mod stamp;
 
 pub use clock::Clock;
@@ -16,6 +17,7 @@ pub use digest::{Digest, Range};
 pub use entry::Entry;
 pub use map::{Applied, Map};
 pub use op::{Expiry, Op, Outcome, Refused};
+pub use recent::Cut;
 pub use stamp::Stamp;
 
 /// Which of a node's two replicated maps an entry belongs to.

@@ -1,8 +1,12 @@
 //! How a new entry reaches the others: direct mail, rumor mongering, the tree rumor; and the
 //! anti-entropy beneath them that makes up for what they lose.
+//!
+//! Each is a machine of its own file with its own settings and messages. They do not know each
+//! other; the node joins them.
 
 pub mod entropy;
 pub mod mail;
+pub mod rtt;
 pub mod rumor;
 pub mod tree;
 

@@ -1,7 +1,23 @@
-//! Rumor mongering.
+//! Rumor mongering: a complex epidemic (SIR).
+//!
+//! A node with a new entry is infective: every period it sends its hot rumors to `fanout` random
+//! members to which it has not sent them yet, never back to the member they came from. By a stop
+//! rule after Demers et al. 1987 ("Epidemic Algorithms for Replicated Database Maintenance",
+//! section 1.4) it becomes removed: it keeps the entry and spreads it no more.
 
-use crate::base::time::text;
+use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::hash::Set;
+use crate::base::id::NodeId;
+use crate::base::rng::Rng;
+use crate::base::time::{Instant, text};
+use crate::data::{Entry, Space, block};
+use crate::env::Env;
+use crate::message::kind;
+use crate::output::{Class, Via};
 use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Which contacts can make a node lose interest in a rumor (Demers et al. 1987).
@@ -54,6 +70,222 @@ impl Default for Config {
             stop: Stop::Counter,
             k: 2,
             max_hot: 10_000,
+        }
+    }
+}
+
+/// Hot rumors as they arrive.
+#[derive(Clone, Debug)]
+pub struct Rumors {
+    /// Which map.
+    pub space: Space,
+    /// What to answer with; 0 if no answer is wanted.
+    pub token: u64,
+    /// The entries.
+    pub entries: Vec<Entry>,
+}
+
+impl Rumors {
+    /// Reads the body of a message.
+    ///
+    /// # Errors
+    /// If it is none that this machine writes.
+    pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        let space = Space::from_code(body.u8()?).ok_or(DecodeError::Invalid("space"))?;
+        let token = body.varint()?;
+        Ok(Self { space, token, entries: block::read(&mut body)? })
+    }
+}
+
+/// What a receiver knew of the rumors it was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The rumors' token.
+    pub token: u64,
+    /// One bit per entry, in their order: set if it was known.
+    pub knew: Vec<u8>,
+}
+
+impl Answer {
+    /// Reads the body of a message.
+    ///
+    /// # Errors
+    /// If it is truncated.
+    pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        let token = body.varint()?;
+        Ok(Self { token, knew: body.take(body.remaining())?.to_vec() })
+    }
+
+    fn knew(&self, index: usize) -> bool {
+        self.knew.get(index / 8).is_some_and(|byte| byte >> (index % 8) & 1 == 1)
+    }
+}
+
+#[derive(Debug)]
+struct Hot {
+    number: u64,
+    space: Space,
+    entry: Arc<Entry>,
+    sent: Set<NodeId>,
+    count: u32,
+}
+
+/// A hot rumor's number and entry.
+type Numbered = (u64, Arc<Entry>);
+
+/// The machine.
+#[derive(Debug)]
+pub struct Mongering {
+    config: Config,
+    hot: VecDeque<Hot>,
+    /// Rumors sent under a token that awaits feedback, until the period after.
+    asked: BTreeMap<u64, (Instant, Vec<u64>)>,
+    next: Option<Instant>,
+    number: u64,
+}
+
+impl Mongering {
+    /// A machine with nothing to tell.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, hot: VecDeque::new(), asked: BTreeMap::new(), next: None, number: 0 }
+    }
+
+    /// The node is infective with this entry from now on; `from` is never sent it.
+    pub fn add(
+        &mut self,
+        space: Space,
+        entry: Arc<Entry>,
+        from: Option<NodeId>,
+        env: &mut Env<'_>,
+    ) {
+        let key = |hot: &Hot| hot.space == space && hot.entry.key() == entry.key();
+        // A newer write of the same key takes the older one's place.
+        if let Some(at) = self.hot.iter().rposition(key) {
+            self.hot.remove(at);
+        }
+        if self.hot.len() >= self.config.max_hot {
+            self.hot.pop_front();
+            env.stats.rumors_shed += 1;
+        }
+        self.number += 1;
+        let sent = from.into_iter().collect();
+        self.hot.push_back(Hot { number: self.number, space, entry, sent, count: 0 });
+        if self.next.is_none() {
+            // Each node has its own phase within the period.
+            let period = crate::base::time::micros(self.config.period).max(1);
+            self.next = Some(Instant(env.now.0 + 1 + env.rng.below(period)));
+        }
+    }
+
+    /// When the next round is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.next
+    }
+
+    /// Rumors that are hot.
+    #[must_use]
+    pub fn hot(&self) -> usize {
+        self.hot.len()
+    }
+
+    /// Sends the hot rumors if the period has passed.
+    pub fn poll(&mut self, env: &mut Env<'_>) {
+        if self.next.is_none_or(|next| next > env.now) {
+            return;
+        }
+        self.asked.retain(|_, (until, _)| *until > env.now);
+        // One random order for all rumors of the round, so that they share packets.
+        let mut order: Vec<_> = env.table.peers().to_vec();
+        env.rng.shuffle(&mut order);
+        let mut batches: BTreeMap<(SocketAddr, Space), Vec<Numbered>> = BTreeMap::new();
+        for hot in &mut self.hot {
+            let mut contacts = 0;
+            for peer in order.iter().filter(|peer| peer.id != hot.entry.stamp().node) {
+                if contacts == self.config.fanout {
+                    break;
+                }
+                if hot.sent.insert(peer.id) {
+                    contacts += 1;
+                    let batch = batches.entry((peer.gossip, hot.space)).or_default();
+                    batch.push((hot.number, Arc::clone(&hot.entry)));
+                }
+            }
+            if contacts < self.config.fanout {
+                // Nobody is left to tell.
+                hot.count = u32::MAX;
+            } else if self.config.contact == Contact::Blind {
+                lose_interest(&self.config, hot, contacts, env.rng);
+            }
+        }
+        for ((to, space), batch) in batches {
+            self.send(to, space, &batch, env);
+        }
+        self.hot.retain(|hot| hot.count < self.config.k);
+        self.next = (!self.hot.is_empty()).then(|| env.now.after(self.config.period));
+    }
+
+    fn send(&mut self, to: SocketAddr, space: Space, batch: &[Numbered], env: &mut Env<'_>) {
+        env.stats.update_copies += batch.len() as u64;
+        let mut left = batch;
+        for block in block::chunks(batch.iter().map(|(_, entry)| entry.as_ref()), env.room()) {
+            let count = block::read(&mut Reader::new(&block)).map_or(0, |read| read.len());
+            let (now, rest) = left.split_at(count.min(left.len()));
+            left = rest;
+            let mut token = 0;
+            if self.config.contact == Contact::Feedback {
+                token = env.rng.bits() | 1;
+                let numbers = now.iter().map(|(number, _)| *number).collect();
+                self.asked.insert(token, (env.now.after(self.config.period), numbers));
+            }
+            let mut head = vec![space.code()];
+            head.put_varint(token);
+            env.outbox.push(to, Class::Updates, Via::Datagram, kind::RUMORS, &[&head, &block]);
+        }
+    }
+
+    /// Answers rumors whose sender asks which of them were known.
+    pub fn answer(&self, token: u64, knew: &[bool], to: SocketAddr, env: &mut Env<'_>) {
+        if token == 0 {
+            return;
+        }
+        let mut body = Vec::new();
+        body.put_varint(token);
+        for eight in knew.chunks(8) {
+            body.push(
+                eight.iter().enumerate().fold(0, |byte, (bit, knew)| byte | u8::from(*knew) << bit),
+            );
+        }
+        env.outbox.push(to, Class::Updates, Via::Datagram, kind::RUMORS_ANSWER, &[&body]);
+    }
+
+    /// A receiver says what it knew.
+    pub fn answered(&mut self, answer: &Answer, env: &mut Env<'_>) {
+        let Some((_, numbers)) = self.asked.remove(&answer.token) else { return };
+        for (index, number) in numbers.iter().enumerate() {
+            let Some(hot) = self.hot.iter_mut().find(|hot| hot.number == *number) else { continue };
+            if answer.knew(index) {
+                lose_interest(&self.config, hot, 1, env.rng);
+            } else if self.config.stop == Stop::Counter {
+                hot.count = 0;
+            }
+        }
+        self.hot.retain(|hot| hot.count < self.config.k);
+        if self.hot.is_empty() {
+            self.next = None;
+        }
+    }
+}
+
+/// `contacts` happened that count against a rumor.
+fn lose_interest(config: &Config, hot: &mut Hot, contacts: usize, rng: &mut Rng) {
+    match config.stop {
+        Stop::Counter => hot.count = hot.count.saturating_add(1),
+        Stop::Coin => {
+            if (0..contacts).any(|_| rng.below(u64::from(config.k)) == 0) {
+                hot.count = u32::MAX;
+            }
         }
     }
 }

@@ -1,0 +1,126 @@
+//! Frames on a stream: a greeting, then packets behind their lengths.
+//!
+//! The greeting says which cluster the dialler belongs to and at which address it receives gossip,
+//! since the stream's own port says nothing. Whatever is not a greeting of this cluster ends the
+//! connection before anything else is read.
+
+use rumormill_core::packet::MAX_FRAME;
+use std::io;
+use std::net::SocketAddr;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+const MAGIC: [u8; 4] = *b"RMS1";
+/// Text of a socket address: the longest is an IPv6 address with scope and port.
+const MAX_ADDR: usize = 80;
+
+/// Writes the greeting.
+pub(crate) async fn greet(
+    to: &mut (impl AsyncWrite + Unpin),
+    tag: u32,
+    gossip: SocketAddr,
+) -> io::Result<()> {
+    let addr = gossip.to_string();
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&tag.to_le_bytes());
+    bytes.push(u8::try_from(addr.len()).unwrap_or(u8::MAX));
+    bytes.extend_from_slice(addr.as_bytes());
+    to.write_all(&bytes).await
+}
+
+/// Reads the greeting; returns where the dialler receives gossip.
+pub(crate) async fn read_greeting(
+    from: &mut (impl AsyncRead + Unpin),
+    tag: u32,
+) -> io::Result<SocketAddr> {
+    let invalid = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
+    let mut head = [0_u8; 9];
+    from.read_exact(&mut head).await?;
+    let [m0, m1, m2, m3, t0, t1, t2, t3, len] = head;
+    if [m0, m1, m2, m3] != MAGIC || u32::from_le_bytes([t0, t1, t2, t3]) != tag {
+        return Err(invalid("not a stream of this cluster"));
+    }
+    let len = usize::from(len);
+    if len > MAX_ADDR {
+        return Err(invalid("the address in the greeting is too long"));
+    }
+    let mut addr = vec![0; len];
+    from.read_exact(&mut addr).await?;
+    let addr = std::str::from_utf8(&addr).ok().and_then(|text| text.parse().ok());
+    addr.ok_or_else(|| invalid("the greeting names no address"))
+}
+
+/// Writes a frame.
+pub(crate) async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    let len = u32::try_from(bytes.len())
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the frame is too long"))?;
+    to.write_all(&len.to_le_bytes()).await?;
+    to.write_all(bytes).await
+}
+
+/// Bytes of a frame on the stream.
+pub(crate) fn len_on_wire(bytes: usize) -> usize {
+    bytes + 4
+}
+
+/// Reads the length of the next frame; `None` at the end of the stream.
+pub(crate) async fn read_len(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<usize>> {
+    let mut len = [0_u8; 4];
+    let first = from.read(&mut len).await?;
+    if first == 0 {
+        return Ok(None);
+    }
+    if let Some(rest) = len.get_mut(first..) {
+        from.read_exact(rest).await?;
+    }
+    let len = u32::from_le_bytes(len) as usize;
+    if len > MAX_FRAME {
+        let text = format!("a frame of {len} bytes is over the bound of {MAX_FRAME}");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(Some(len))
+}
+
+/// Reads the body of a frame. Memory grows with what arrives, not with what is claimed.
+pub(crate) async fn read_body(
+    from: &mut (impl AsyncRead + Unpin),
+    len: usize,
+) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(len.min(64 * 1024));
+    let got = from.take(len as u64).read_to_end(&mut bytes).await?;
+    if got < len {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn frames_survive_the_trip() {
+        let mut wire = Vec::new();
+        let gossip = "[::1]:7400".parse().unwrap();
+        greet(&mut wire, 7, gossip).await.unwrap();
+        write(&mut wire, b"hello").await.unwrap();
+        write(&mut wire, b"").await.unwrap();
+        let mut from = wire.as_slice();
+        assert_eq!(read_greeting(&mut from, 7).await.unwrap(), gossip);
+        assert_eq!(read_len(&mut from).await.unwrap(), Some(5));
+        assert_eq!(read_body(&mut from, 5).await.unwrap(), b"hello");
+        assert_eq!(read_len(&mut from).await.unwrap(), Some(0));
+        assert_eq!(read_len(&mut from).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn strangers_lies_and_cut_streams_are_errors() {
+        let mut wire = Vec::new();
+        greet(&mut wire, 7, "127.0.0.1:1".parse().unwrap()).await.unwrap();
+        assert!(read_greeting(&mut wire.as_slice(), 8).await.is_err());
+        assert!(read_greeting(&mut &wire[..wire.len() - 1], 7).await.is_err());
+        assert!(read_greeting(&mut b"GET / HTTP/1.1\r\n\r\n".as_slice(), 7).await.is_err());
+        assert!(read_len(&mut [0xff; 4].as_slice()).await.is_err());
+        assert!(read_len(&mut [1, 0].as_slice()).await.is_err());
+        assert!(read_body(&mut b"short".as_slice(), 6).await.is_err());
+    }
+}

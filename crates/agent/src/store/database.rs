@@ -1,0 +1,340 @@
+//! The database in the data folder: how it is set up, opened, written and read.
+//!
+//! All of fjall is behind this file and `journal`. It keeps entries durable and is read only at the
+//! start, so its caches are small and it builds no filters. After an input or output error it takes
+//! no more writes until it is opened anew.
+
+use super::error::StoreError;
+use super::folder::rename;
+use super::{journal, record};
+use crate::builder::Fsync;
+use fjall::config::{BlockSizePolicy, FilterPolicy, PinningPolicy};
+use fjall::{AbstractTree as _, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
+use rumormill_core::data::{Entry, Space};
+use std::collections::HashMap;
+use std::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const FOLDER: &str = "store";
+const UNFINISHED: &str = "store.new";
+/// One keyspace for both spaces: an idle one would hold back the journals of the busy one.
+const KEYSPACE: &str = "entries";
+/// The file that fjall writes last when it makes a database.
+const VERSION: &str = "version";
+
+const MIB: u64 = 1024 * 1024;
+/// Entries in memory before they go to a table. Small: memory already holds everything once.
+const MEMTABLE: u64 = 8 * MIB;
+/// All journals together; the smallest that fjall takes. It bounds what a start has to read.
+const JOURNALS: u64 = 64 * MIB;
+/// Blocks are read once, in order, at the start: large ones are fewer, and need no cache.
+const BLOCK: u32 = 32 * 1024;
+const CACHE: u64 = MIB;
+/// One to flush, one to compact.
+const WORKERS: usize = 2;
+const OPEN_FILES: usize = 64;
+
+/// A write waits while more than this is behind. fjall itself waits without end at 4 sealed
+/// memtables or 30 runs, even when the worker that would free them has died; one write adds at
+/// most two sealed memtables, so below these bounds it never gets there.
+const MOST_SEALED: usize = 1;
+const MOST_RUNS: usize = 24;
+const MOST_ACTIVE: u64 = 4 * MEMTABLE;
+const STUCK: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_millis(2);
+
+pub(super) struct Database {
+    folder: PathBuf,
+    mode: PersistMode,
+    open: Option<Open>,
+}
+
+struct Open {
+    // Before the database, so that it goes first when both are dropped.
+    entries: fjall::Keyspace,
+    database: fjall::Database,
+}
+
+/// What was found in the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Loaded {
+    /// Entries that were read.
+    pub(crate) entries: u64,
+    /// Records that could not be read, and were left alone: peers will repair them.
+    pub(crate) skipped: u64,
+}
+
+impl Database {
+    pub(super) fn exists(data: &Path) -> bool {
+        data.join(FOLDER).exists()
+    }
+
+    /// Opens the database in the data folder; makes it if it is not there.
+    pub(super) fn open(data: &Path, fsync: Fsync) -> Result<Self, StoreError> {
+        let mode = match fsync {
+            Fsync::Everysec => PersistMode::Buffer,
+            Fsync::Always => PersistMode::SyncData,
+        };
+        if !Self::exists(data) {
+            make(data)?;
+        }
+        let mut database = Self { folder: data.join(FOLDER), mode, open: None };
+        database.reopen()?;
+        Ok(database)
+    }
+
+    /// Closes the database, if it is open, and opens it again.
+    pub(super) fn reopen(&mut self) -> Result<(), StoreError> {
+        self.close();
+        if !self.folder.join(VERSION).exists() {
+            let reason = format!(
+                "its file {VERSION:?} is missing; restore it, or move the data folder away, and \
+                 the node comes back under a new id and gets everything from its peers"
+            );
+            return Err(StoreError::Database {
+                action: "open",
+                folder: self.folder.clone(),
+                reason,
+            });
+        }
+        journal::make_whole(&self.folder)?;
+        self.open = Some(guarded("open", &self.folder, || Open::new(&self.folder))?);
+        Ok(())
+    }
+
+    pub(super) fn load(&self, mut each: impl FnMut(Space, Entry)) -> Result<Loaded, StoreError> {
+        let open = self.opened()?;
+        let mut loaded = Loaded::default();
+        guarded("read", &self.folder, || {
+            for record in open.entries.iter() {
+                let (name, body) = record.into_inner()?;
+                match record::decode(&name, &body) {
+                    Ok((space, entry)) => {
+                        loaded.entries += 1;
+                        each(space, entry);
+                    }
+                    Err(error) => {
+                        if loaded.skipped == 0 {
+                            tracing::warn!(
+                                %error, record = %name.escape_ascii(),
+                                "a stored record cannot be read and is skipped; peers will repair it"
+                            );
+                        }
+                        loaded.skipped += 1;
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        if loaded.skipped > 0 {
+            tracing::warn!(skipped = loaded.skipped, "stored records that cannot be read");
+        }
+        Ok(loaded)
+    }
+
+    /// Writes entries as one atomic batch; of several with one key the one with the biggest stamp.
+    pub(super) fn append(&self, batch: &[(Space, Arc<Entry>)]) -> Result<(), StoreError> {
+        let open = self.opened()?;
+        open.wait_for_room(&self.folder)?;
+        guarded("write to", &self.folder, || {
+            let mut writes = OwnedWriteBatch::with_capacity(open.database.clone(), batch.len())
+                .durability(Some(self.mode));
+            let latest = Latest::of(batch);
+            for (index, (space, entry)) in batch.iter().enumerate() {
+                if latest.is(index, *space, entry) {
+                    let name = record::name(*space, entry.key());
+                    writes.insert(&open.entries, name, record::body(entry));
+                }
+            }
+            writes.commit()
+        })
+    }
+
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        let open = self.opened()?;
+        guarded("force to disk", &self.folder, || open.database.persist(PersistMode::SyncAll))
+    }
+
+    fn opened(&self) -> Result<&Open, StoreError> {
+        self.open.as_ref().ok_or_else(|| StoreError::Database {
+            action: "use",
+            folder: self.folder.clone(),
+            reason: "it could not be opened again after an earlier error".into(),
+        })
+    }
+
+    fn close(&mut self) {
+        let open = self.open.take();
+        // What cannot be flushed any more was never acknowledged.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(open)));
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Open {
+    fn new(folder: &Path) -> fjall::Result<Self> {
+        let database = fjall::Database::builder(folder)
+            .cache_size(CACHE)
+            .max_journaling_size(JOURNALS)
+            .worker_threads(WORKERS)
+            .max_cached_files(Some(OPEN_FILES))
+            .open()?;
+        let entries = database.keyspace(KEYSPACE, || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(MEMTABLE)
+                .data_block_size_policy(BlockSizePolicy::all(BLOCK))
+                .index_block_pinning_policy(PinningPolicy::disabled())
+                .filter_block_pinning_policy(PinningPolicy::disabled())
+                .filter_policy(FilterPolicy::disabled())
+        })?;
+        Ok(Self { entries, database })
+    }
+
+    fn backlog(&self) -> (usize, usize, bool) {
+        let tree = &self.entries.tree;
+        let active = tree.active_memtable().size() > MOST_ACTIVE;
+        (tree.sealed_memtable_count(), tree.l0_run_count(), active)
+    }
+
+    /// Waits until the workers have caught up.
+    fn wait_for_room(&self, folder: &Path) -> Result<(), StoreError> {
+        let mut last = self.backlog();
+        let mut since = Instant::now();
+        while last.0 > MOST_SEALED || last.1 > MOST_RUNS || last.2 {
+            // Fails if a worker has died: nobody would ever catch up.
+            guarded("write to", folder, || self.database.persist(PersistMode::Buffer))?;
+            std::thread::sleep(WAIT);
+            let now = self.backlog();
+            if now != last {
+                (last, since) = (now, Instant::now());
+            } else if since.elapsed() > STUCK {
+                return Err(StoreError::Database {
+                    action: "write to",
+                    folder: folder.into(),
+                    reason: format!("it has made no progress for {} seconds", STUCK.as_secs()),
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The indices of a batch whose entries are the latest of their keys.
+struct Latest<'a>(Option<HashMap<(Space, &'a [u8]), usize>>);
+
+impl<'a> Latest<'a> {
+    fn of(batch: &'a [(Space, Arc<Entry>)]) -> Self {
+        if batch.len() < 2 {
+            return Self(None);
+        }
+        let mut latest = HashMap::with_capacity(batch.len());
+        for (index, (space, entry)) in batch.iter().enumerate() {
+            let held = latest.entry((*space, entry.key())).or_insert(index);
+            if batch.get(*held).is_some_and(|(_, held)| held.stamp() < entry.stamp()) {
+                *held = index;
+            }
+        }
+        Self(Some(latest))
+    }
+
+    fn is(&self, index: usize, space: Space, entry: &Entry) -> bool {
+        self.0.as_ref().is_none_or(|latest| latest.get(&(space, entry.key())) == Some(&index))
+    }
+}
+
+/// Makes a database under another name and renames it, so that one that was only half made when
+/// the process ended is never taken for a real one.
+fn make(data: &Path) -> Result<(), StoreError> {
+    let unfinished = data.join(UNFINISHED);
+    if unfinished.exists() {
+        std::fs::remove_dir_all(&unfinished)
+            .map_err(StoreError::io("remove the unfinished", &unfinished))?;
+    }
+    drop(guarded("make", &unfinished, || Open::new(&unfinished))?);
+    rename(&unfinished, &data.join(FOLDER))
+}
+
+/// Runs a call into fjall: a panic in it, say over a damaged table, must not end the agent.
+fn guarded<T>(
+    action: &'static str,
+    folder: &Path,
+    call: impl FnOnce() -> fjall::Result<T>,
+) -> Result<T, StoreError> {
+    let reason = match catch_unwind(AssertUnwindSafe(call)) {
+        Ok(Ok(done)) => return Ok(done),
+        Ok(Err(error)) => explain(&error),
+        Err(_) => "a check inside it failed; its files may be damaged".into(),
+    };
+    Err(StoreError::Database { action, folder: folder.into(), reason })
+}
+
+fn explain(error: &fjall::Error) -> String {
+    match error {
+        fjall::Error::Poisoned => "an earlier write failed (is the disk full?)".into(),
+        fjall::Error::Locked => "another process has it open".into(),
+        _ => {
+            let mut cause: &dyn Error = error;
+            while let Some(source) = cause.source() {
+                cause = source;
+            }
+            cause.to_string()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumormill_core::NodeId;
+    use rumormill_core::data::Stamp;
+
+    #[test]
+    fn a_record_that_makes_no_sense_is_skipped_and_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path(), Fsync::Everysec).unwrap();
+        let good = Entry::new(b"good", b"v", Stamp { time: 1, node: NodeId(1) }, None);
+        database.append(&[(Space::Data, Arc::new(good.clone()))]).unwrap();
+        let entries = &database.opened().unwrap().entries;
+        for (name, body) in [(&[0, 1][..], &b""[..]), (&[0, 2], &[1, 2, 3]), (&[9], &[9; 100])] {
+            entries.insert(name, body).unwrap();
+        }
+        let mut found = Vec::new();
+        let loaded = database.load(|space, entry| found.push((space, entry))).unwrap();
+        assert_eq!(loaded, Loaded { entries: 1, skipped: 3 });
+        assert_eq!(found, [(Space::Data, good)]);
+    }
+
+    #[test]
+    fn a_damaged_table_is_an_error_and_no_panic() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = Database::open(dir.path(), Fsync::Everysec).unwrap();
+        for n in 0..2000_u64 {
+            let stamp = Stamp { time: 1, node: NodeId(1) };
+            let entry = Arc::new(Entry::new(&n.to_be_bytes(), &[1; 100], stamp, None));
+            database.append(&[(Space::Data, entry)]).unwrap();
+        }
+        database.opened().unwrap().entries.rotate_memtable_and_wait().unwrap();
+        drop(database);
+        let tables = dir.path().join("store/keyspaces/1/tables");
+        for item in std::fs::read_dir(&tables).unwrap() {
+            let path = item.unwrap().path();
+            let mut bytes = std::fs::read(&path).unwrap();
+            let middle = bytes.len() / 3;
+            bytes[middle..middle + 100].fill(0xAA);
+            std::fs::write(&path, bytes).unwrap();
+        }
+        let error = Database::open(dir.path(), Fsync::Everysec)
+            .and_then(|database| database.load(|_, _| {}))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("store"), "{error}");
+    }
+}

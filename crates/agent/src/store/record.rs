@@ -1,0 +1,123 @@
+//! Entries as the database holds them: one record per key and space.
+//!
+//! The record's name is the space's number and the key; its body is a version byte and the entry
+//! as it stands in messages. The key is in both, which tells a mixed-up record from a good one.
+
+use fjall::Slice;
+use rumormill_core::base::codec::{DecodeError, Reader};
+use rumormill_core::data::block::{self, Context};
+use rumormill_core::data::{Entry, Space};
+
+/// The format of a body. An older build that meets a newer one skips the record.
+const VERSION: u8 = 1;
+
+/// The name of an entry's record. Never empty, even where the key is.
+pub(super) fn name(space: Space, key: &[u8]) -> Slice {
+    let mut name = Vec::with_capacity(1 + key.len());
+    name.push(space.code());
+    name.extend_from_slice(key);
+    name.into()
+}
+
+/// The body of an entry's record.
+pub(super) fn body(entry: &Entry) -> Slice {
+    let mut body = Vec::with_capacity(1 + block::max_len(entry));
+    body.push(VERSION);
+    Context::default().encode(entry, &mut body);
+    body.into()
+}
+
+/// Reads a record back.
+///
+/// # Errors
+/// If no version of this program writes such a record.
+pub(super) fn decode(name: &[u8], body: &[u8]) -> Result<(Space, Entry), DecodeError> {
+    let (code, key) = name.split_first().ok_or(DecodeError::Truncated)?;
+    let space = Space::from_code(*code).ok_or(DecodeError::Invalid("space"))?;
+    let mut reader = Reader::new(body);
+    let version = reader.u8()?;
+    if version != VERSION {
+        return Err(DecodeError::Invalid("record version"));
+    }
+    let entry = Context::default().decode(&mut reader)?;
+    if !reader.is_empty() {
+        return Err(DecodeError::Invalid("record length"));
+    }
+    if entry.key() != key {
+        return Err(DecodeError::Invalid("record key"));
+    }
+    Ok((space, entry))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rumormill_core::NodeId;
+    use rumormill_core::data::Stamp;
+
+    fn stamp(time: u64) -> Stamp {
+        Stamp { time, node: NodeId(0x0807_0605_0403_0201) }
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let put = Entry::new(b"k", b"v1", stamp(2 << 16), Some(5));
+        assert_eq!(&*name(Space::Data, b"k"), [0, b'k']);
+        let golden = [1, 2, 0x80, 0x80, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 6, 1, b'k', 2, b'v', b'1'];
+        assert_eq!(&*body(&put), golden);
+        let gone = Entry::tombstone(b"gone", stamp(1));
+        assert_eq!(&*name(Space::Roster, b"gone"), [1, b'g', b'o', b'n', b'e']);
+        let golden = [1, 1, 2, 1, 2, 3, 4, 5, 6, 7, 8, 4, b'g', b'o', b'n', b'e'];
+        assert_eq!(&*body(&gone), golden);
+    }
+
+    #[test]
+    fn what_was_not_written_here_is_refused() {
+        let good = body(&Entry::new(b"k", b"v", stamp(9), None));
+        assert!(decode(&[0, b'k'], &good).is_ok());
+        for name in [&[] as &[u8], &[9, b'k'], &[0], &[0, b'x'], &[0, b'k', b'k']] {
+            assert!(decode(name, &good).is_err());
+        }
+        let mut newer = good.to_vec();
+        newer[0] = VERSION + 1;
+        assert_eq!(decode(&[0, b'k'], &newer), Err(DecodeError::Invalid("record version")));
+        let mut longer = good.to_vec();
+        longer.push(0);
+        assert_eq!(decode(&[0, b'k'], &longer), Err(DecodeError::Invalid("record length")));
+        for len in 0..good.len() {
+            assert!(decode(&[0, b'k'], &good[..len]).is_err());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn records_survive_the_trip(
+            key in prop::collection::vec(any::<u8>(), 0..40),
+            value in prop::option::of(prop::collection::vec(any::<u8>(), 0..200)),
+            time: u64,
+            expiry in prop::option::of(1_u64..1 << 48),
+        ) {
+            let entry = match value {
+                Some(value) => Entry::new(&key, &value, stamp(time), expiry),
+                None => Entry::tombstone(&key, stamp(time)),
+            };
+            for space in Space::ALL {
+                let back = decode(&name(space, &key), &body(&entry));
+                prop_assert_eq!(back, Ok((space, entry.clone())));
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_survived(
+            name in prop::collection::vec(any::<u8>(), 0..8),
+            mut body in prop::collection::vec(any::<u8>(), 0..64),
+        ) {
+            let _ = decode(&name, &body);
+            if let Some(version) = body.first_mut() {
+                *version = VERSION;
+            }
+            let _ = decode(&name, &body);
+        }
+    }
+}

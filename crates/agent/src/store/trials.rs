@@ -1,0 +1,390 @@
+//! Trials that need a process of their own: a kill, a full disk, and figures to read.
+//!
+//! A trial starts the test binary again, with the name of a child test and an environment variable
+//! without which that test does nothing.
+
+use super::{FolderOrigin, Store, StoreEvent, Writer};
+use crate::builder::Fsync;
+use rumormill_core::NodeId;
+use rumormill_core::data::{Entry, Space, Stamp};
+use std::collections::HashMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+const FOLDER: &str = "RUMORMILL_TRIAL_FOLDER";
+const FROM: &str = "RUMORMILL_TRIAL_FROM";
+const FIGURES: &str = "RUMORMILL_TRIAL_FIGURES";
+
+fn child(test: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command.args(child_args(test));
+    command
+}
+
+fn child_args(test: &str) -> [String; 4] {
+    let name = format!("{}::{test}", module_path!().split_once("::").unwrap().1);
+    ["--exact".into(), name, "--nocapture".into(), "--test-threads=1".into()]
+}
+
+fn folder() -> Option<PathBuf> {
+    std::env::var_os(FOLDER).map(PathBuf::from)
+}
+
+fn open(dir: &Path) -> Store {
+    Store::open(dir, "trial", Fsync::Everysec).unwrap()
+}
+
+fn put(key: String, size: usize, time: u64) -> (Space, Arc<Entry>) {
+    let value = vec![time as u8; size];
+    let stamp = Stamp { time, node: NodeId(7) };
+    (Space::Data, Arc::new(Entry::new(key.as_bytes(), &value, stamp, None)))
+}
+
+fn times(store: &mut Store) -> HashMap<Vec<u8>, u64> {
+    let mut held = HashMap::new();
+    let loaded = store
+        .load(|_, entry| {
+            let (time, value) = (entry.stamp().time, entry.value().unwrap());
+            assert!(value.iter().all(|byte| *byte == time as u8));
+            held.insert(entry.key().to_vec(), time);
+        })
+        .unwrap();
+    assert_eq!(loaded.skipped, 0);
+    held
+}
+
+/// Entries per batch differ, and one key is in all of them.
+fn batch_of(seq: u64) -> Vec<(Space, Arc<Entry>)> {
+    let count = seq % 13 + 1;
+    let mut batch: Vec<_> = (0..count).map(|n| put(format!("{seq}/{n}"), 1000, seq)).collect();
+    batch.push(put("every batch".into(), 8, seq));
+    batch
+}
+
+/// The child: writes as fast as it can, and prints every number that is acknowledged.
+#[test]
+fn kill_child() {
+    let Some(dir) = folder() else { return };
+    let from: u64 = std::env::var(FROM).unwrap().parse().unwrap();
+    let (writer, mut events) = Writer::spawn(open(&dir), Fsync::Everysec).unwrap();
+    let mut seq = from;
+    loop {
+        while writer.pending().batches < 20 {
+            seq += 1;
+            writer.submit(seq, batch_of(seq));
+        }
+        match events.blocking_recv() {
+            Some(StoreEvent::Done { upto }) => println!("acked {upto}"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_killed_process_loses_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut acked, mut node) = (0, None);
+    for reach in [1, 30, 700, 100, 3000, 2] {
+        let mut child = child("kill_child")
+            .env(FOLDER, dir.path())
+            .env(FROM, acked.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let until = acked + reach;
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut kill = Some(());
+        // After the kill, what the child had printed before is still in the pipe.
+        while let Some(Ok(line)) = lines.next() {
+            if let Some((_, number)) = line.split_once("acked ") {
+                // The last line may be cut short: then it names a smaller number.
+                acked = acked.max(number.parse().unwrap_or(0));
+            }
+            if acked >= until && kill.take().is_some() {
+                child.kill().unwrap();
+            }
+        }
+        child.wait().unwrap();
+        assert!(acked >= until, "the child ended by itself");
+        let mut store = open(dir.path());
+        assert_eq!(*node.get_or_insert(store.node_id()), store.node_id());
+        assert_eq!(store.origin(), FolderOrigin::Same);
+        let held = times(&mut store);
+        for seq in 1..=acked {
+            for (_, entry) in batch_of(seq) {
+                let found = held.get(entry.key());
+                assert!(found >= Some(&seq), "{entry:?} of batch {seq} of {acked}: {found:?}");
+            }
+        }
+        // Batches are whole: what is there beyond the last acknowledged one is complete too.
+        acked = held[&b"every batch"[..]];
+        for seq in 1..=acked {
+            assert!(batch_of(seq).iter().all(|(_, entry)| held.contains_key(entry.key())));
+        }
+    }
+}
+
+/// Runs a child test on a small file system of its own, which is gone when the child has ended;
+/// false if this machine does not allow that.
+fn on_small_disk(test: &str, megabytes: u32) -> bool {
+    let dir = tempfile::tempdir().unwrap();
+    let allowed = |flags: &&str| {
+        let mount = format!("mount -t tmpfs none '{}'", dir.path().display());
+        let tried = Command::new("unshare").args([*flags, "sh", "-c", &mount]).output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    let Some(flags) = ["-m", "-Urm"].into_iter().find(allowed) else {
+        eprintln!("no small file system: this machine lets nobody mount one; trial left out");
+        return false;
+    };
+    let script = format!(r#"mount -t tmpfs -o size={megabytes}m none "${FOLDER}" && exec "$@""#);
+    let status = Command::new("unshare")
+        .args([flags, "sh", "-c", &script, "sh"])
+        .arg(std::env::current_exe().unwrap())
+        .args(child_args(test))
+        .env(FOLDER, dir.path())
+        .status()
+        .unwrap();
+    assert!(status.success(), "{test}: {status}");
+    true
+}
+
+struct Disk {
+    dir: PathBuf,
+    filler: PathBuf,
+}
+
+impl Disk {
+    fn new(dir: PathBuf, filler_megabytes: usize) -> Self {
+        let filler = dir.join("filler");
+        std::fs::write(&filler, vec![1; filler_megabytes << 20]).unwrap();
+        Self { dir: dir.join("data"), filler }
+    }
+
+    fn free(&self) {
+        std::fs::remove_file(&self.filler).unwrap();
+    }
+
+    fn fill(&self) {
+        let mut file = std::fs::File::create(&self.filler).unwrap();
+        while file.write_all(&[1; 4096]).is_ok() {}
+    }
+}
+
+fn next(events: &mut UnboundedReceiver<StoreEvent>) -> StoreEvent {
+    let since = Instant::now();
+    loop {
+        match events.try_recv() {
+            Ok(event) => return event,
+            Err(error) => assert!(since.elapsed() < Duration::from_secs(60), "{error}"),
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn big_batch(seq: u64) -> Vec<(Space, Arc<Entry>)> {
+    (0..8).map(|n| put(format!("{seq}/{n}"), 4000, seq)).collect()
+}
+
+/// Submits batches until the store fails; returns the last number acknowledged and submitted.
+fn write_until_full(
+    writer: &Writer,
+    events: &mut UnboundedReceiver<StoreEvent>,
+    mut seq: u64,
+) -> (u64, u64) {
+    let mut acked = seq;
+    loop {
+        seq += 1;
+        writer.submit(seq, big_batch(seq));
+        match next(events) {
+            StoreEvent::Done { upto } => acked = upto,
+            StoreEvent::Failed { upto, error } => {
+                assert_eq!(upto, seq);
+                assert!(error.contains("No space left") || error.contains("disk full"), "{error}");
+                return (acked, seq);
+            }
+            other => panic!("{other:?}"),
+        }
+        assert!(seq < 10_000, "the disk is never full");
+    }
+}
+
+fn assert_all(dir: &Path, last: u64) {
+    let held = times(&mut open(dir));
+    for seq in 1..=last {
+        for (_, entry) in big_batch(seq) {
+            assert_eq!(held.get(entry.key()), Some(&seq), "batch {seq} of {last}");
+        }
+    }
+}
+
+#[test]
+fn full_disk_child() {
+    let Some(dir) = folder() else { return };
+    // First the journal meets the end of the disk, then, with more in memory, a table does.
+    for filler in [55, 25, 2] {
+        let disk = Disk::new(dir.clone(), filler);
+        let (writer, mut events) = Writer::spawn(open(&disk.dir), Fsync::Everysec).unwrap();
+        let (acked, mut seq) = write_until_full(&writer, &mut events, 0);
+        assert!(acked > 0);
+        for _ in 0..50 {
+            seq += 1;
+            writer.submit(seq, big_batch(seq));
+        }
+        loop {
+            match next(&mut events) {
+                StoreEvent::Failed { upto, .. } if upto < seq => {}
+                StoreEvent::Failed { .. } => break,
+                other => panic!("{other:?}"),
+            }
+        }
+        disk.free();
+        if filler < 20 {
+            // There was nothing to free: the failed state ends with the process.
+            assert!(writer.close().is_err());
+            let held = times(&mut open(&disk.dir));
+            for seq in 1..=acked {
+                assert!(big_batch(seq).iter().all(|(_, entry)| held.contains_key(entry.key())));
+            }
+        } else {
+            assert_eq!(next(&mut events), StoreEvent::Recovered { needs_rewrite: false });
+            seq += 1;
+            writer.submit(seq, big_batch(seq));
+            assert_eq!(next(&mut events), StoreEvent::Done { upto: seq });
+            writer.close().unwrap();
+            assert_all(&disk.dir, seq);
+        }
+        std::fs::remove_dir_all(&disk.dir).unwrap();
+    }
+}
+
+#[test]
+fn a_full_disk_fails_writes_and_recovers() {
+    on_small_disk("full_disk_child", 64);
+}
+
+#[test]
+fn full_disk_rewrite_child() {
+    let Some(dir) = folder() else { return };
+    let disk = Disk::new(dir, 50);
+    let (writer, mut events) = Writer::spawn_with(open(&disk.dir), Fsync::Always, 100).unwrap();
+    let (_, last) = write_until_full(&writer, &mut events, 0);
+    disk.free();
+    assert_eq!(next(&mut events), StoreEvent::Recovered { needs_rewrite: true });
+    for seq in 1..=last {
+        writer.submit(last + seq, big_batch(seq));
+    }
+    writer.close().unwrap();
+    assert_all(&disk.dir, last);
+    // A disk that is full when the agent starts: it starts and reads, or says what is wrong.
+    disk.fill();
+    let mut starts = Store::open(&disk.dir, "trial", Fsync::Everysec);
+    match &mut starts {
+        Ok(store) => {
+            assert_eq!(times(store).len() as u64, 8 * last);
+            let more: Vec<_> = (1..=100).flat_map(big_batch).collect();
+            assert!(store.append(&more).is_err());
+            assert!(store.reopen().is_err());
+        }
+        Err(error) => assert!(error.to_string().contains("No space left"), "{error}"),
+    }
+    drop(starts);
+    disk.free();
+    assert_all(&disk.dir, last);
+    let other = disk.dir.with_file_name("other");
+    disk.fill();
+    let error = Store::open(&other, "trial", Fsync::Everysec).err().unwrap().to_string();
+    assert!(error.contains("No space left"), "{error}");
+    disk.free();
+    assert_eq!(open(&other).origin(), FolderOrigin::New);
+}
+
+#[test]
+fn too_much_for_the_backlog_asks_for_a_rewrite() {
+    on_small_disk("full_disk_rewrite_child", 64);
+}
+
+fn figures_asked_for() -> bool {
+    std::env::var_os(FIGURES).is_some()
+}
+
+fn small(from: u64, count: u64, time: u64) -> Vec<(Space, Arc<Entry>)> {
+    (from..from + count).map(|n| put(format!("key:{:020}", n * 7919), 64, time)).collect()
+}
+
+fn resident() -> String {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name));
+        line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
+    };
+    format!("resident {} MiB, at most {} MiB", line("VmRSS") / 1024, line("VmHWM") / 1024)
+}
+
+/// Writes a million entries twice, as the writer does, and dies.
+#[test]
+fn million_child() {
+    let Some(dir) = folder() else { return };
+    let mut store = open(&dir);
+    for (round, name) in [(1, "write"), (2, "overwrite")] {
+        let began = Instant::now();
+        for from in (0..1_000_000).step_by(1000) {
+            store.append(&small(from, 1000, round)).unwrap();
+        }
+        println!("{name} 1,000,000 by 1,000: {:.2?}; {}", began.elapsed(), resident());
+    }
+    std::process::abort();
+}
+
+#[test]
+fn load_child() {
+    let Some(dir) = folder() else { return };
+    let before = resident();
+    let began = Instant::now();
+    let mut store = open(&dir);
+    let opened = began.elapsed();
+    let mut times = HashMap::<u64, u64>::new();
+    let loaded = store.load(|_, entry| *times.entry(entry.stamp().time).or_default() += 1);
+    println!(
+        "open {opened:.2?}, with load of {} {:.2?}, stamps {times:?}; before: {before}; then: {}",
+        loaded.unwrap().entries,
+        began.elapsed(),
+        resident()
+    );
+}
+
+/// Prints figures when asked for (`RUMORMILL_TRIAL_FIGURES=1`, release build); asserts nothing.
+#[test]
+fn figures() {
+    if !figures_asked_for() {
+        return;
+    }
+    for fsync in [Fsync::Everysec, Fsync::Always] {
+        for size in [1_u64, 32, 1000] {
+            let dir = tempfile::tempdir_in(".").unwrap();
+            let mut store = Store::open(dir.path(), "trial", fsync).unwrap();
+            let batches: Vec<_> =
+                (0..(200_000 / size).min(4000)).map(|n| small(n * size, size, 1)).collect();
+            let began = Instant::now();
+            for batch in &batches {
+                store.append(batch).unwrap();
+            }
+            let took = began.elapsed();
+            let rate = (batches.len() as u64 * size) as f64 / took.as_secs_f64();
+            println!("{fsync:?}, batches of {size}: {rate:.0} entries/s");
+        }
+    }
+    let dir = tempfile::tempdir_in(".").unwrap();
+    let run = |test, dir: &Path| child(test).env(FOLDER, dir).status().unwrap();
+    run("million_child", dir.path());
+    run("load_child", dir.path());
+    run("load_child", dir.path());
+    let dir = tempfile::tempdir_in(".").unwrap();
+    open(dir.path()).append(&small(0, 5, 1)).unwrap();
+    println!("five entries:");
+    run("load_child", dir.path());
+}

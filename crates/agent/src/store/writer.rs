@@ -1,0 +1,344 @@
+//! The thread that writes: everything that waits goes into one batch, then into one report.
+//!
+//! When a write fails, a full disk say, what could not be written is kept and tried again every
+//! second, while new batches are kept too and reported as failed.
+
+use super::backlog::Backlog;
+use super::{Store, StoreError};
+use crate::builder::Fsync;
+use rumormill_core::data::{Entry, Space};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// About as much as one write takes; more than the database holds in memory gains nothing.
+const GROUP_BYTES: u64 = 4 * 1024 * 1024;
+/// What is kept while the store cannot write, before everything must be written again.
+const BACKLOG_BYTES: usize = 64 * 1024 * 1024;
+const SYNC_EVERY: Duration = Duration::from_secs(1);
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// What the writer reports, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StoreEvent {
+    /// All batches up to `upto` that were not reported before are durable.
+    Done {
+        /// The largest number among them.
+        upto: u64,
+    },
+    /// The store takes no writes. The batches up to `upto` that were not reported before are not
+    /// durable, and nor may be those of the last second; all are kept and tried again.
+    Failed {
+        /// The largest number handed over so far.
+        upto: u64,
+        /// Why.
+        error: String,
+    },
+    /// The store takes writes again, and everything that was kept is durable.
+    Recovered {
+        /// More had failed than could be kept: every entry in memory must be submitted again.
+        needs_rewrite: bool,
+    },
+}
+
+/// Batches that were submitted and not yet reported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pending {
+    pub(crate) batches: u64,
+    /// Keys and values.
+    pub(crate) bytes: u64,
+}
+
+/// The handle of the writing thread.
+pub(crate) struct Writer {
+    jobs: Sender<Job>,
+    load: Arc<Load>,
+    thread: JoinHandle<Result<(), String>>,
+}
+
+struct Job {
+    seq: u64,
+    bytes: u64,
+    batch: Vec<(Space, Arc<Entry>)>,
+}
+
+#[derive(Default)]
+struct Load {
+    batches: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Writer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// If the system has no thread to give.
+    pub(crate) fn spawn(
+        store: Store,
+        fsync: Fsync,
+    ) -> Result<(Self, UnboundedReceiver<StoreEvent>), StoreError> {
+        Self::spawn_with(store, fsync, BACKLOG_BYTES)
+    }
+
+    pub(super) fn spawn_with(
+        store: Store,
+        fsync: Fsync,
+        backlog_bytes: usize,
+    ) -> Result<(Self, UnboundedReceiver<StoreEvent>), StoreError> {
+        let (jobs, inbox) = mpsc::channel();
+        let (events, reports) = unbounded_channel();
+        let load = Arc::new(Load::default());
+        let path = store.path().to_path_buf();
+        let thread = Thread {
+            store,
+            inbox,
+            events,
+            load: Arc::clone(&load),
+            everysec: fsync == Fsync::Everysec,
+            backlog_bytes,
+            last_seq: 0,
+            sync_due: None,
+            failed: None,
+        };
+        let thread = std::thread::Builder::new()
+            .name("store".into())
+            .spawn(move || thread.run())
+            .map_err(StoreError::io("start the writer of", &path))?;
+        Ok((Self { jobs, load, thread }, reports))
+    }
+
+    /// Hands over a batch; `seq` grows from call to call. Never blocks.
+    pub(crate) fn submit(&self, seq: u64, batch: Vec<(Space, Arc<Entry>)>) {
+        let bytes = batch.iter().map(|(_, entry)| entry.size() as u64).sum();
+        self.load.batches.fetch_add(1, Ordering::Relaxed);
+        self.load.bytes.fetch_add(bytes, Ordering::Relaxed);
+        // The thread ends only after this sender is gone.
+        let _ = self.jobs.send(Job { seq, bytes, batch });
+    }
+
+    /// What waits, for back-pressure.
+    pub(crate) fn pending(&self) -> Pending {
+        Pending {
+            batches: self.load.batches.load(Ordering::Relaxed),
+            bytes: self.load.bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Writes what waits, forces everything to disk, and closes the store. Blocks.
+    ///
+    /// # Errors
+    /// If something could not be written; it is lost here.
+    pub(crate) fn close(self) -> Result<(), String> {
+        drop(self.jobs);
+        self.thread.join().unwrap_or_else(|_| Err("the store's writer has panicked".into()))
+    }
+}
+
+struct Thread {
+    store: Store,
+    inbox: Receiver<Job>,
+    events: UnboundedSender<StoreEvent>,
+    load: Arc<Load>,
+    everysec: bool,
+    backlog_bytes: usize,
+    last_seq: u64,
+    /// When to force to disk what was written since the last time.
+    sync_due: Option<Instant>,
+    failed: Option<Failed>,
+}
+
+struct Failed {
+    error: String,
+    backlog: Backlog,
+    retry_at: Instant,
+}
+
+impl Thread {
+    fn run(mut self) -> Result<(), String> {
+        let mut open = true;
+        while open {
+            let first = match self.next_deadline() {
+                None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => self.inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
+            };
+            match first {
+                Ok(first) => self.write_group(first),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => open = false,
+            }
+            let now = Instant::now();
+            if self.sync_due.is_some_and(|due| due <= now) {
+                self.sync();
+            }
+            if self.failed.as_ref().is_some_and(|failed| failed.retry_at <= now) {
+                self.retry();
+            }
+        }
+        if self.failed.is_some() {
+            self.retry();
+        }
+        self.sync();
+        self.failed.map_or(Ok(()), |failed| Err(failed.error))
+    }
+
+    fn next_deadline(&self) -> Option<Instant> {
+        let retry = self.failed.as_ref().map(|failed| failed.retry_at);
+        self.sync_due.into_iter().chain(retry).min()
+    }
+
+    /// Writes a job and those that wait behind it.
+    fn write_group(&mut self, first: Job) {
+        let (mut batches, mut bytes) = (1, first.bytes);
+        self.last_seq = first.seq;
+        let mut group = first.batch;
+        while bytes < GROUP_BYTES
+            && let Ok(job) = self.inbox.try_recv()
+        {
+            batches += 1;
+            bytes += job.bytes;
+            self.last_seq = job.seq;
+            group.extend(job.batch);
+        }
+        let result = match &self.failed {
+            Some(failed) => Err(failed.error.clone()),
+            None => self.store.append(&group).map_err(|error| error.to_string()),
+        };
+        // Before the report, so that who has heard it sees the room that it made.
+        self.load.batches.fetch_sub(batches, Ordering::Relaxed);
+        self.load.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        match result {
+            Ok(()) => {
+                if self.everysec && !group.is_empty() {
+                    self.sync_due.get_or_insert_with(|| Instant::now() + SYNC_EVERY);
+                }
+                self.report(StoreEvent::Done { upto: self.last_seq });
+            }
+            Err(error) => self.fail(error, &group),
+        }
+    }
+
+    fn sync(&mut self) {
+        self.sync_due = None;
+        if self.failed.is_some() {
+            return;
+        }
+        if let Err(error) = self.store.sync() {
+            // The system may have dropped what it could not write, and a later success would not
+            // say so: only memory still has it for certain.
+            self.fail(error.to_string(), &[]);
+            if let Some(failed) = &mut self.failed {
+                failed.backlog.give_up();
+            }
+        }
+    }
+
+    fn fail(&mut self, error: String, group: &[(Space, Arc<Entry>)]) {
+        if self.failed.is_none() {
+            tracing::error!(%error, "the store takes no writes; trying again every second");
+        }
+        let failed = self.failed.get_or_insert_with(|| Failed {
+            error: error.clone(),
+            backlog: Backlog::default(),
+            retry_at: Instant::now() + RETRY_EVERY,
+        });
+        for (space, entry) in group {
+            failed.backlog.keep(*space, entry, self.backlog_bytes);
+        }
+        self.report(StoreEvent::Failed { upto: self.last_seq, error });
+    }
+
+    fn retry(&mut self) {
+        let Some(mut failed) = self.failed.take() else { return };
+        match self.write_backlog(&failed.backlog) {
+            Ok(()) => {
+                tracing::info!("the store takes writes again");
+                self.sync_due = None;
+                let needs_rewrite = failed.backlog.overflown();
+                self.report(StoreEvent::Recovered { needs_rewrite });
+            }
+            Err(error) => {
+                failed.error = error.to_string();
+                failed.retry_at = Instant::now() + RETRY_EVERY;
+                self.failed = Some(failed);
+            }
+        }
+    }
+
+    fn write_backlog(&mut self, backlog: &Backlog) -> Result<(), StoreError> {
+        self.store.reopen()?;
+        for piece in backlog.pieces(GROUP_BYTES as usize) {
+            self.store.append(&piece)?;
+        }
+        self.store.sync()
+    }
+
+    fn report(&self, event: StoreEvent) {
+        // Nobody listens any more while the agent shuts down.
+        let _ = self.events.send(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumormill_core::NodeId;
+    use rumormill_core::data::Stamp;
+    use std::path::Path;
+
+    fn entry(key: u64, time: u64) -> (Space, Arc<Entry>) {
+        let stamp = Stamp { time, node: NodeId(7) };
+        (Space::Data, Arc::new(Entry::new(&key.to_be_bytes(), b"value", stamp, None)))
+    }
+
+    fn open(dir: &Path, fsync: Fsync) -> Store {
+        Store::open(dir, "blue", fsync).unwrap()
+    }
+
+    #[test]
+    fn every_batch_is_reported_in_order_and_written() {
+        for fsync in [Fsync::Everysec, Fsync::Always] {
+            let dir = tempfile::tempdir().unwrap();
+            let (writer, mut events) = Writer::spawn(open(dir.path(), fsync), fsync).unwrap();
+            for seq in 1..=500 {
+                let batch = match seq % 10 {
+                    0 => Vec::new(),
+                    _ => vec![entry(seq, seq), entry(0, seq)],
+                };
+                writer.submit(seq, batch);
+            }
+            let mut last = 0;
+            while last < 500 {
+                match events.blocking_recv() {
+                    Some(StoreEvent::Done { upto }) if upto > last => last = upto,
+                    other => panic!("{other:?} after {last}"),
+                }
+            }
+            assert_eq!(writer.pending(), Pending::default());
+            writer.close().unwrap();
+            assert_eq!(events.blocking_recv(), None);
+            let mut newest = 0;
+            let loaded = open(dir.path(), fsync).load(|_, entry| {
+                if entry.key() == [0; 8] {
+                    newest = entry.stamp().time;
+                }
+            });
+            assert_eq!((loaded.unwrap().entries, newest), (451, 499));
+        }
+    }
+
+    #[test]
+    fn closing_writes_what_waits() {
+        let dir = tempfile::tempdir().unwrap();
+        let fsync = Fsync::Everysec;
+        let (writer, _events) = Writer::spawn(open(dir.path(), fsync), fsync).unwrap();
+        for seq in 1..=100 {
+            writer.submit(seq, vec![entry(seq, seq)]);
+        }
+        writer.close().unwrap();
+        let loaded = open(dir.path(), fsync).load(|_, _| {}).unwrap();
+        assert_eq!(loaded.entries, 100);
+    }
+}

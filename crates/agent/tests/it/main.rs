@@ -1,0 +1,4 @@
+//! Integration tests of the agent library: real sockets, real folders.
+
+mod cluster;
+mod support;

@@ -1,0 +1,33 @@
+//! What a machine of the protocol works with for the length of one call.
+
+use crate::base::rng::Rng;
+use crate::base::time::Instant;
+use crate::config::Limits;
+use crate::member::Table;
+use crate::packet::Outbox;
+use crate::stats::Stats;
+
+/// Time, members, randomness, bounds, and where messages and counts go.
+pub struct Env<'a> {
+    /// The time.
+    pub now: Instant,
+    /// The members.
+    pub table: &'a Table,
+    /// Randomness.
+    pub rng: &'a mut Rng,
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// Where messages go.
+    pub outbox: &'a mut Outbox,
+    /// Counters.
+    pub stats: &'a mut Stats,
+}
+
+impl Env<'_> {
+    /// Bytes of a block of entries that fit a datagram with the envelope of any message.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        // Kind and length, space, token, range: at most 1 + 3 + 1 + 10 + 16.
+        self.limits.datagram.saturating_sub(crate::packet::HEADER + 32)
+    }
+}

@@ -1,0 +1,107 @@
+//! Every message, as the closed sum of what the parts define.
+
+use crate::base::codec::{DecodeError, Reader};
+use crate::data::{Entry, block};
+use crate::reconcile::{checksum, full};
+use crate::spread::{mail, rumor, tree};
+
+/// The numbers by which messages are told apart on the wire.
+pub mod kind {
+    /// Are you there? Body: number (varint).
+    pub const PING: u8 = 1;
+    /// Yes. Body: the ping's number.
+    pub const PONG: u8 = 2;
+    /// Let me in. Body: the joiner's roster entry as a block.
+    pub const JOIN: u8 = 3;
+    /// See [`crate::spread::tree`].
+    pub const TREE: u8 = 8;
+    /// See [`crate::spread::tree`].
+    pub const TREE_ANSWER: u8 = 9;
+    /// See [`crate::spread::rumor`].
+    pub const RUMORS: u8 = 10;
+    /// See [`crate::spread::rumor`].
+    pub const RUMORS_ANSWER: u8 = 11;
+    /// See [`crate::spread::mail`].
+    pub const MAIL: u8 = 12;
+    /// See [`crate::spread::mail`].
+    pub const MAIL_RECEIPT: u8 = 13;
+    /// See [`crate::reconcile::checksum`].
+    pub const DIGEST: u8 = 16;
+    /// See [`crate::reconcile::checksum`].
+    pub const SPLIT: u8 = 17;
+    /// See [`crate::reconcile::checksum`].
+    pub const ITEMS: u8 = 18;
+    /// See [`crate::reconcile::checksum`].
+    pub const WANT: u8 = 19;
+    /// See [`crate::reconcile`].
+    pub const ENTRIES: u8 = 20;
+    /// See [`crate::reconcile::full`].
+    pub const PULL: u8 = 21;
+    /// See [`crate::reconcile::full`].
+    pub const PIECE: u8 = 22;
+}
+
+/// A message as it arrives.
+#[derive(Clone, Debug)]
+pub enum Message<'a> {
+    /// Are you there?
+    Ping(u64),
+    /// Yes.
+    Pong(u64),
+    /// Let me in.
+    Join(Entry),
+    /// A tree rumor.
+    Tree(tree::Rumor<'a>),
+    /// A delegate answers.
+    TreeAnswer(u64),
+    /// Hot rumors.
+    Rumors(rumor::Rumors),
+    /// What was known of hot rumors.
+    RumorsAnswer(rumor::Answer),
+    /// Direct mail.
+    Mail(mail::Mail),
+    /// A mail has arrived.
+    MailReceipt(u64),
+    /// What a replica holds, in short.
+    Digest(checksum::Opening),
+    /// Digests of the parts of ranges.
+    Split(checksum::Split),
+    /// The items in a range.
+    Items(checksum::Items),
+    /// Items that are asked for.
+    Want(checksum::Want),
+    /// Entries that answer an exchange.
+    Entries(crate::reconcile::Entries),
+    /// Send me everything from here on.
+    Pull(full::Pull),
+    /// A piece of everything.
+    Piece(full::Piece),
+}
+
+impl<'a> Message<'a> {
+    /// Reads a message; `None` if this build does not know its kind.
+    ///
+    /// # Errors
+    /// If the body is not one of its kind.
+    pub fn decode(kind: u8, mut body: Reader<'a>) -> Result<Option<Self>, DecodeError> {
+        Ok(Some(match kind {
+            kind::PING => Self::Ping(body.varint()?),
+            kind::PONG => Self::Pong(body.varint()?),
+            kind::JOIN => Self::Join(block::Context::default().decode(&mut body)?),
+            kind::TREE => Self::Tree(tree::Rumor::decode(body)?),
+            kind::TREE_ANSWER => Self::TreeAnswer(body.varint()?),
+            kind::RUMORS => Self::Rumors(rumor::Rumors::decode(body)?),
+            kind::RUMORS_ANSWER => Self::RumorsAnswer(rumor::Answer::decode(body)?),
+            kind::MAIL => Self::Mail(mail::Mail::decode(body)?),
+            kind::MAIL_RECEIPT => Self::MailReceipt(body.varint()?),
+            kind::DIGEST => Self::Digest(checksum::Opening::decode(body)?),
+            kind::SPLIT => Self::Split(checksum::Split::decode(body)?),
+            kind::ITEMS => Self::Items(checksum::Items::decode(body)?),
+            kind::WANT => Self::Want(checksum::Want::decode(body)?),
+            kind::ENTRIES => Self::Entries(crate::reconcile::Entries::decode(body)?),
+            kind::PULL => Self::Pull(full::Pull::decode(body)?),
+            kind::PIECE => Self::Piece(full::Piece::decode(body)?),
+            _ => return Ok(None),
+        }))
+    }
+}

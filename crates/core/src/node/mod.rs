@@ -1,0 +1,330 @@
+//! The facade: one node of the cluster as a state machine. Wiring only.
+//!
+//! A turn is any number of [`Node::write`] and [`Node::handle`], closed by one [`Node::flush`],
+//! which packs all that the turn has to say into as few packets as it can.
+
+mod receive;
+mod repair;
+mod roster;
+
+use crate::base::hash::Keyed;
+use crate::base::id::NodeId;
+use crate::base::rng::Rng;
+use crate::base::time::{Instant, Now};
+use crate::config::Config;
+use crate::data::{self, Clock, Digest, Entry, Expiry, Map, Op, Outcome, Refused, Space};
+use crate::input::Input;
+use crate::member::liveness::Liveness;
+use crate::member::{Member, Table};
+use crate::output::{Applied, Output};
+use crate::packet::{Header, Outbox};
+use crate::spread::Method;
+use crate::spread::entropy::Entropy;
+use crate::spread::mail::DirectMail;
+use crate::spread::rumor::Mongering;
+use crate::spread::tree::Tree;
+use crate::stats::Stats;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// Who a node is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The id of its data folder.
+    pub id: NodeId,
+    /// A name for people, at most [`crate::member::record::MAX_NAME`] bytes; more is cut off.
+    pub name: String,
+    /// The address that others reach it at.
+    pub gossip: SocketAddr,
+    /// Where it serves the Redis protocol, if it does.
+    pub redis: Option<SocketAddr>,
+    /// Where it serves HTTP, if it does.
+    pub http: Option<SocketAddr>,
+}
+
+/// One node.
+#[derive(Debug)]
+pub struct Node {
+    config: Config,
+    identity: Identity,
+    header: Header,
+    rng: Rng,
+    clock: Clock,
+    data: Map,
+    roster: Map,
+    table: Table,
+    incarnation: u64,
+    left: bool,
+    liveness: Liveness,
+    tree: Tree,
+    mongering: Mongering,
+    mail: DirectMail,
+    entropy: Entropy,
+    outbox: Outbox,
+    stats: Stats,
+}
+
+/// What the machines work with, borrowed from a node field by field.
+macro_rules! env {
+    ($node:ident, $now:expr) => {
+        crate::env::Env {
+            now: $now.mono,
+            table: &$node.table,
+            rng: &mut $node.rng,
+            limits: &$node.config.limits,
+            outbox: &mut $node.outbox,
+            stats: &mut $node.stats,
+        }
+    };
+}
+use env;
+
+/// What became of an entry that a peer sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Taken in.
+    New,
+    /// Just this write is held already.
+    Known,
+    /// A bigger write is held, or the entry was refused.
+    Useless,
+}
+
+impl Node {
+    /// A node that knows nobody and holds nothing. `seed` determines all its random choices.
+    #[must_use]
+    pub fn new(config: Config, identity: Identity, seed: u64, now: Now) -> Self {
+        let keyed = Keyed::for_cluster(&config.cluster);
+        let mut rng = Rng::new(seed);
+        let mut node = Self {
+            header: Header { tag: keyed.tag(), sender: identity.id },
+            clock: Clock::new(identity.id, config.limits.max_clock_skew),
+            data: Map::new(keyed),
+            roster: Map::new(keyed),
+            table: Table::new(identity.id),
+            // A restarted node must overrule what was said of it before.
+            incarnation: now.wall_ms.max(1),
+            left: false,
+            liveness: Liveness::new(config.member.clone(), now.mono, &mut rng),
+            tree: Tree::new(config.spread.tree.clone()),
+            mongering: Mongering::new(config.spread.rumor.clone()),
+            mail: DirectMail::new(config.spread.mail.clone()),
+            entropy: Entropy::new(config.repair.clone(), now.mono, &mut rng),
+            outbox: Outbox::default(),
+            stats: Stats::default(),
+            rng,
+            identity,
+            config,
+        };
+        node.data.advance(now.wall_ms);
+        node.enrol_self(now);
+        node
+    }
+
+    /// Takes in an entry that this node had persisted. Comes before all input.
+    pub fn restore(&mut self, space: Space, entry: Arc<Entry>, now: Now) {
+        match space {
+            Space::Data => {
+                self.clock.observe(entry.stamp());
+                let _ = self.data.apply(entry);
+            }
+            Space::Roster => self.restore_member(&entry, now),
+        }
+    }
+
+    /// Carries out a user's operation on this node's replica. The entry spreads with the next
+    /// [`Node::flush`].
+    ///
+    /// # Errors
+    /// If a bound is passed; nothing was changed then.
+    pub fn write(&mut self, op: Op, now: Now, out: &mut Vec<Output>) -> Result<Outcome, Refused> {
+        let limits = &self.config.limits;
+        if op.key().len() > limits.max_key {
+            return Err(Refused::KeyTooLong { got: op.key().len(), limit: limits.max_key });
+        }
+        let previous = self.data.get(op.key()).filter(|held| held.live_at(now.wall_ms)).cloned();
+        let Some((value, expires_at)) = result_of(&op, previous.as_deref()) else {
+            return Ok(Outcome { previous, written: None });
+        };
+        if let Some(value) = &value
+            && value.len() > limits.max_value
+        {
+            return Err(Refused::ValueTooLong { got: value.len(), limit: limits.max_value });
+        }
+        let stamp = self.clock.tick(now.wall_ms);
+        let entry = Arc::new(match value {
+            Some(value) => Entry::new(op.key(), &value, stamp, expires_at),
+            None => Entry::tombstone(op.key(), stamp),
+        });
+        if let data::Applied::New(replaced) = self.data.apply(Arc::clone(&entry)) {
+            self.stats.local_writes += 1;
+            out.push(applied(Space::Data, &entry, replaced, None));
+            self.spread(Space::Data, Arc::clone(&entry), None, now);
+        }
+        Ok(Outcome { previous, written: Some(entry) })
+    }
+
+    /// Takes an input in. What is to be sent comes out of the next [`Node::flush`].
+    pub fn handle(&mut self, input: Input<'_>, now: Now, out: &mut Vec<Output>) {
+        match input {
+            Input::Datagram { from, bytes } | Input::Frame { from, bytes } => {
+                self.receive(from, bytes, now, out);
+            }
+            Input::StreamLost { to } => {
+                self.stats.streams_lost += 1;
+                self.stats.bulk_stalled += u64::from(self.entropy.stream_lost(to));
+            }
+            Input::Tick => {}
+            Input::Join { seeds } => self.join(seeds, now),
+            Input::Leave => self.leave(now, out),
+        }
+    }
+
+    /// Closes a turn: does what is due and packs everything that is to be sent.
+    pub fn flush(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.data.advance(now.wall_ms);
+        if !self.left {
+            self.watch_members(now, out);
+            self.begin_repair(now);
+        }
+        self.tree.poll(self.identity.id, &mut env!(self, now));
+        self.mongering.poll(&mut env!(self, now));
+        self.mail.poll(&mut env!(self, now));
+        self.outbox.flush(self.header, &self.config.limits, &mut self.stats, out);
+    }
+
+    /// When the next turn is due even without input: [`Input::Tick`], then [`Node::flush`].
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let machines = [
+            self.liveness.deadline().filter(|_| !self.left),
+            self.entropy.deadline().filter(|_| !self.left),
+            self.tree.deadline(),
+            self.mongering.deadline(),
+            self.mail.deadline(),
+        ];
+        machines.into_iter().flatten().min()
+    }
+
+    /// Gives a new entry to the configured method of spreading.
+    fn spread(&mut self, space: Space, entry: Arc<Entry>, from: Option<NodeId>, now: Now) {
+        self.entropy.stir(now.mono, &mut self.rng);
+        match self.config.spread.method {
+            Method::Tree => self.tree.add(space, entry),
+            Method::Rumor => self.mongering.add(space, entry, from, &mut env!(self, now)),
+            Method::DirectMail => self.mail.add(space, entry),
+            Method::None => {}
+        }
+    }
+
+    /// Offers a peer's entry to the replica.
+    fn apply(
+        &mut self,
+        space: Space,
+        entry: &Arc<Entry>,
+        from: NodeId,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) -> Fate {
+        if space == Space::Roster {
+            return self.apply_member(entry, from, now, out);
+        }
+        if !self.clock.admits(entry.stamp(), now.wall_ms) {
+            self.stats.refused_skew += 1;
+            return Fate::Useless;
+        }
+        let data::Applied::New(replaced) = self.data.apply(Arc::clone(entry)) else {
+            self.stats.entries_stale += 1;
+            let held = self.data.get(entry.key());
+            return match held.is_some_and(|held| held.stamp() == entry.stamp()) {
+                true => Fate::Known,
+                false => Fate::Useless,
+            };
+        };
+        self.clock.observe(entry.stamp());
+        self.stats.entries_new += 1;
+        self.entropy.stir(now.mono, &mut self.rng);
+        out.push(applied(space, entry, replaced, Some(from)));
+        Fate::New
+    }
+
+    /// Who this node is.
+    #[must_use]
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The users' data.
+    #[must_use]
+    pub fn data(&self) -> &Map {
+        &self.data
+    }
+
+    /// Digest of one of the maps.
+    #[must_use]
+    pub fn digest(&self, space: Space) -> Digest {
+        self.map(space).digest()
+    }
+
+    fn map(&self, space: Space) -> &Map {
+        match space {
+            Space::Data => &self.data,
+            Space::Roster => &self.roster,
+        }
+    }
+
+    /// All members that are known, this node included, in the order of their ids.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.table.members().iter()
+    }
+
+    /// Counters.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// True once this node has said goodbye.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.left
+    }
+}
+
+/// The value (`None`: deleted) and expiry that an operation leaves; `None` if it has nothing to do.
+#[expect(clippy::type_complexity)]
+fn result_of(op: &Op, held: Option<&Entry>) -> Option<(Option<Box<[u8]>>, Option<u64>)> {
+    let old_expiry = held.and_then(Entry::expires_at);
+    let resolve = |expiry: Expiry| match expiry {
+        Expiry::Never => None,
+        Expiry::At(at) => Some(at),
+        Expiry::Keep => old_expiry,
+    };
+    Some(match op {
+        Op::Put { value, expiry, .. } => (Some(value.clone()), resolve(*expiry)),
+        Op::Delete { .. } => {
+            held?;
+            (None, None)
+        }
+        Op::Append { tail, .. } => {
+            let head = held.and_then(Entry::value).unwrap_or_default();
+            (Some([head, tail].concat().into()), old_expiry)
+        }
+        Op::Expire { expiry, .. } => (held?.value().map(Into::into), resolve(*expiry)),
+    })
+}
+
+fn applied(
+    space: Space,
+    entry: &Arc<Entry>,
+    previous: Option<Arc<Entry>>,
+    from: Option<NodeId>,
+) -> Output {
+    Output::Applied(Applied { space, entry: Arc::clone(entry), previous, from })
+}

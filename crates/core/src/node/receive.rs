@@ -1,0 +1,180 @@
+//! What a packet does to a node.
+
+use super::{Fate, Node, env};
+use crate::base::codec::{DecodeError, Reader, Write as _};
+use crate::base::id::NodeId;
+use crate::base::time::Now;
+use crate::data::{Entry, Space, block};
+use crate::member::State;
+use crate::message::{Message, kind};
+use crate::output::{Class, Output, Via};
+use crate::packet::{Header, next_message};
+use crate::spread::{Method, tree};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// A tree rumor whose entries are known already is still passed on while they are this young, since
+/// anti-entropy may have been faster than the tree; later it can only be a repetition.
+const STILL_NEWS_MS: u64 = 10_000;
+
+impl Node {
+    /// Takes a packet in: checks the header, then message by message. What is malformed is dropped
+    /// and counted; the messages before it stand.
+    pub(super) fn receive(
+        &mut self,
+        from: SocketAddr,
+        bytes: &[u8],
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let mut reader = Reader::new(bytes);
+        let header = match Header::decode(&mut reader, self.header.tag) {
+            Ok(header) => header,
+            Err(DecodeError::Version(_)) => return self.stats.dropped_version += 1,
+            Err(DecodeError::Stranger) => return self.stats.dropped_strangers += 1,
+            Err(_) => return self.stats.dropped_malformed += 1,
+        };
+        if header.sender == self.identity.id {
+            return self.stats.dropped_own += 1;
+        }
+        while !reader.is_empty() && !self.left {
+            let decoded = next_message(&mut reader)
+                .and_then(|(kind, body)| Message::decode(kind, body))
+                .and_then(|message| match message {
+                    Some(message) => self.on_message(header.sender, from, message, now, out),
+                    None => {
+                        self.stats.unknown_messages += 1;
+                        Ok(())
+                    }
+                });
+            if decoded.is_err() {
+                return self.stats.dropped_malformed += 1;
+            }
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        message: Message<'_>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) -> Result<(), DecodeError> {
+        match message {
+            Message::Ping(number) => {
+                self.tell_the_dead(sender, from);
+                let mut body = Vec::with_capacity(10);
+                body.put_varint(number);
+                self.outbox.push(from, Class::Membership, Via::Datagram, kind::PONG, &[&body]);
+            }
+            Message::Pong(number) => {
+                if let Some(took) = self.liveness.answered(sender, number, now.mono) {
+                    self.tree.sample(took);
+                }
+            }
+            Message::Join(entry) => self.on_join(sender, from, entry, now, out),
+            Message::Tree(rumor) => self.on_tree(sender, from, &rumor, now, out)?,
+            Message::TreeAnswer(token) => self.tree.answered(sender, token, now.mono),
+            Message::Rumors(rumors) => {
+                let mut knew = Vec::with_capacity(rumors.entries.len());
+                for entry in rumors.entries {
+                    let entry = Arc::new(entry);
+                    let fate = self.apply(rumors.space, &entry, sender, now, out);
+                    knew.push(fate != Fate::New);
+                    if fate == Fate::New {
+                        self.mongering.add(rumors.space, entry, Some(sender), &mut env!(self, now));
+                    }
+                }
+                self.mongering.answer(rumors.token, &knew, from, &mut env!(self, now));
+            }
+            Message::RumorsAnswer(answer) => {
+                self.mongering.answered(&answer, &mut env!(self, now));
+            }
+            Message::Mail(mail) => {
+                self.take_in(mail.space, mail.entries, sender, now, out);
+                self.mail.confirm(mail.number, from, &mut env!(self, now));
+            }
+            Message::MailReceipt(number) => self.mail.confirmed(sender, number, now.mono),
+            Message::Digest(opening) => {
+                self.tell_the_dead(sender, from);
+                self.on_opening(sender, from, &opening, now);
+            }
+            Message::Split(split) => self.on_split(from, &split, now),
+            Message::Items(items) => self.on_items(from, &items, now),
+            Message::Want(want) => self.on_want(from, &want, now),
+            Message::Entries(entries) => {
+                self.entropy.progress(now.mono);
+                self.take_in(entries.space, entries.entries, sender, now, out);
+            }
+            Message::Pull(pull) => self.on_pull(from, pull, now),
+            Message::Piece(piece) => self.on_piece(sender, from, piece, now, out),
+        }
+        Ok(())
+    }
+
+    /// Applies entries that need not be passed on; returns how many were new.
+    pub(super) fn take_in(
+        &mut self,
+        space: Space,
+        entries: Vec<Entry>,
+        sender: NodeId,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) -> usize {
+        let mut new = 0;
+        for entry in entries {
+            let entry = Arc::new(entry);
+            if self.apply(space, &entry, sender, now, out) == Fate::New {
+                new += 1;
+                // Rumor mongering takes up what anti-entropy has found (Demers et al. 1987, 1.5).
+                if self.config.spread.method == Method::Rumor {
+                    self.mongering.add(space, entry, Some(sender), &mut env!(self, now));
+                }
+            }
+        }
+        new
+    }
+
+    fn on_tree(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        rumor: &tree::Rumor<'_>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) -> Result<(), DecodeError> {
+        if !self.tree.first_time(rumor) {
+            self.stats.tree_duplicates += 1;
+            self.tree.answer(rumor, from, &mut env!(self, now));
+            return Ok(());
+        }
+        let entries = block::read(&mut Reader::new(rumor.block))?;
+        let count = entries.len();
+        let mut news = Vec::with_capacity(count);
+        for entry in entries {
+            let entry = Arc::new(entry);
+            let age = now.wall_ms.saturating_sub(entry.stamp().wall_ms());
+            let young = rumor.space == Space::Data && age < STILL_NEWS_MS;
+            match self.apply(rumor.space, &entry, sender, now, out) {
+                Fate::New => news.push(entry),
+                Fate::Known if young => news.push(entry),
+                Fate::Known | Fate::Useless => {}
+            }
+        }
+        self.tree.answer(rumor, from, &mut env!(self, now));
+        let whole = news.len() == count;
+        self.tree.pass_on(rumor, &news, whole, &mut env!(self, now));
+        Ok(())
+    }
+
+    /// A member that is held dead or gone but talks is told so, so that it can refute.
+    fn tell_the_dead(&mut self, sender: NodeId, to: SocketAddr) {
+        let gone = |state: State| !state.is_present();
+        if let Some(member) = self.table.get(sender).filter(|member| gone(member.state)) {
+            let mut body = vec![Space::Roster.code()];
+            block::Context::default().encode(&member.entry, &mut body);
+            self.outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! How membership is joined to a node: joining, leaving, suspecting, refuting.
+
+use super::{Fate, Node, applied, env};
+use crate::base::id::NodeId;
+use crate::base::time::Now;
+use crate::data::{self, Entry, Space, block};
+use crate::member::liveness::Finding;
+use crate::member::record::MAX_NAME;
+use crate::member::{Record, State};
+use crate::message::kind;
+use crate::output::{Class, Output, Via};
+use crate::reconcile::Flow;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+impl Node {
+    fn own_record(&self, state: State) -> Record {
+        let mut name = self.identity.name.clone();
+        while name.len() > MAX_NAME {
+            name.pop();
+        }
+        Record {
+            id: self.identity.id,
+            incarnation: self.incarnation,
+            state,
+            name,
+            gossip: self.identity.gossip,
+            redis: self.identity.redis,
+            http: self.identity.http,
+        }
+    }
+
+    /// Puts this node's own record into its roster; returns the entry.
+    pub(super) fn enrol_self(&mut self, now: Now) -> Arc<Entry> {
+        let record = self.own_record(if self.left { State::Left } else { State::Alive });
+        let entry = Arc::new(record.to_entry());
+        let _ = self.roster.apply(Arc::clone(&entry));
+        self.table.update(&record, &entry, now.mono);
+        entry
+    }
+
+    /// Says something new of this node to everyone.
+    fn announce(&mut self, now: Now, out: &mut Vec<Output>) {
+        let entry = self.enrol_self(now);
+        out.push(applied(Space::Roster, &entry, None, None));
+        self.spread(Space::Roster, entry, None, now);
+    }
+
+    pub(super) fn restore_member(&mut self, entry: &Arc<Entry>, now: Now) {
+        let Ok(record) = Record::from_entry(entry) else { return };
+        if record.id == self.identity.id {
+            // This run's incarnation must be the bigger one, whatever the wall clock says.
+            if record.incarnation >= self.incarnation {
+                self.incarnation = record.incarnation + 1;
+                self.enrol_self(now);
+            }
+        } else if let data::Applied::New(_) = self.roster.apply(Arc::clone(entry)) {
+            self.table.update(&record, entry, now.mono);
+            self.liveness.changed(record.id, record.state, now.mono);
+        }
+    }
+
+    pub(super) fn join(&mut self, seeds: &[SocketAddr], now: Now) {
+        self.liveness.set_seeds(seeds);
+        for seed in seeds {
+            self.knock(*seed);
+        }
+        // Members from before a restart are told of it.
+        if let Some(own) = self.table.get(self.identity.id).map(|own| Arc::clone(&own.entry))
+            && !self.table.peers().is_empty()
+        {
+            self.spread(Space::Roster, own, None, now);
+        }
+    }
+
+    /// Asks to be let in by whoever is at an address.
+    fn knock(&mut self, to: SocketAddr) {
+        let Some(own) = self.table.get(self.identity.id) else { return };
+        if to == self.identity.gossip {
+            return;
+        }
+        let mut body = Vec::with_capacity(96);
+        block::Context::default().encode(&own.entry, &mut body);
+        self.outbox.push(to, Class::Membership, Via::Datagram, kind::JOIN, &[&body]);
+    }
+
+    /// Somebody asks to be let in: tell everyone of it, and open an exchange.
+    pub(super) fn on_join(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        entry: Entry,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let entry = Arc::new(entry);
+        if self.apply(Space::Roster, &entry, sender, now, out) == Fate::New {
+            self.spread(Space::Roster, entry, Some(sender), now);
+        }
+        self.open(from, Flow { mine: true, yours: true }, false, now);
+    }
+
+    /// Says goodbye.
+    pub(super) fn leave(&mut self, now: Now, out: &mut Vec<Output>) {
+        if !self.left {
+            self.left = true;
+            self.announce(now, out);
+        }
+    }
+
+    /// Offers a peer's roster entry to the roster.
+    pub(super) fn apply_member(
+        &mut self,
+        entry: &Arc<Entry>,
+        from: NodeId,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) -> Fate {
+        let Ok(record) = Record::from_entry(entry) else {
+            self.stats.dropped_malformed += 1;
+            return Fate::Useless;
+        };
+        let held = self.table.get(record.id);
+        match held.map(|held| held.entry.stamp().cmp(&entry.stamp())) {
+            Some(std::cmp::Ordering::Equal) => return Fate::Known,
+            Some(std::cmp::Ordering::Greater) => return Fate::Useless,
+            Some(std::cmp::Ordering::Less) => {}
+            None if self.table.members().len() >= self.config.limits.max_members => {
+                self.stats.refused_members += 1;
+                return Fate::Useless;
+            }
+            None => {}
+        }
+        if record.id == self.identity.id {
+            // Only this node speaks for itself.
+            self.stats.refutations += 1;
+            self.incarnation = record.incarnation.saturating_add(1);
+            self.announce(now, out);
+            return Fate::Useless;
+        }
+        self.accept_member(&record, entry, Some(from), now, out);
+        Fate::New
+    }
+
+    fn accept_member(
+        &mut self,
+        record: &Record,
+        entry: &Arc<Entry>,
+        from: Option<NodeId>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
+            self.table.update(record, entry, now.mono);
+            self.liveness.changed(record.id, record.state, now.mono);
+            self.entropy.stir(now.mono, &mut self.rng);
+            out.push(applied(Space::Roster, entry, replaced, from));
+        }
+    }
+
+    /// Does what the liveness check has due.
+    pub(super) fn watch_members(&mut self, now: Now, out: &mut Vec<Output>) {
+        let mut found = Vec::new();
+        self.liveness.poll(&mut env!(self, now), &mut found);
+        for finding in found {
+            match finding {
+                Finding::Suspect(id) => self.declare(id, State::Alive, State::Suspect, now, out),
+                Finding::Dead(id) => self.declare(id, State::Suspect, State::Dead, now, out),
+                Finding::Rejoin(addr) => self.knock(addr),
+            }
+        }
+    }
+
+    /// Changes what is believed of a member, if it is believed as `was`, and tells everyone, the
+    /// member first.
+    fn declare(&mut self, id: NodeId, was: State, state: State, now: Now, out: &mut Vec<Output>) {
+        let Some(member) = self.table.get(id).filter(|member| member.state == was) else { return };
+        let Ok(mut record) = Record::from_entry(&member.entry) else { return };
+        self.stats.suspicions += u64::from(state == State::Suspect);
+        record.state = state;
+        let entry = Arc::new(record.to_entry());
+        self.accept_member(&record, &entry, None, now, out);
+        let mut body = vec![Space::Roster.code()];
+        block::Context::default().encode(&entry, &mut body);
+        self.outbox.push(record.gossip, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+        self.spread(Space::Roster, entry, None, now);
+    }
+}

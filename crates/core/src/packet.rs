@@ -1,0 +1,267 @@
+//! Packets: what one datagram or one stream frame carries.
+//!
+//! A header (version, cluster tag, sender), then messages one after the other, each behind its kind
+//! and length. A message of an unknown kind is passed over and counted, and bytes behind the
+//! fields that a reader knows are passed over, so that nodes of adjacent versions can talk.
+
+use crate::base::codec::{DecodeError, Reader, Write, varint_len};
+use crate::base::id::NodeId;
+use crate::config::Limits;
+use crate::data::entry::{MAX_KEY, MAX_VALUE};
+use crate::output::{Class, Output, Send, Via};
+use crate::stats::Stats;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+/// The protocol version that this build speaks.
+pub const VERSION: u8 = 1;
+/// Bytes before the first message.
+pub const HEADER: usize = 1 + 4 + 8;
+/// Largest frame on a stream, bytes: one largest entry with its envelope.
+pub const MAX_FRAME: usize = MAX_VALUE + MAX_KEY + 1024;
+/// Frames are filled up to about this size, so that a peer can act on the first while the next is
+/// on its way (guess).
+const FRAME: usize = 64 * 1024;
+
+/// Who a packet is from, checked before anything else in it is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The cluster's tag.
+    pub tag: u32,
+    /// The sender.
+    pub sender: NodeId,
+}
+
+impl Header {
+    /// Appends the header.
+    pub fn encode(self, to: &mut Vec<u8>) {
+        to.put(&[VERSION]);
+        to.put(&self.tag.to_le_bytes());
+        to.put(&self.sender.0.to_le_bytes());
+    }
+
+    /// Reads the header of a packet for the cluster with this tag.
+    ///
+    /// # Errors
+    /// [`DecodeError::Stranger`] for another cluster's packet, [`DecodeError::Version`] for one of
+    /// another version.
+    pub fn decode(from: &mut Reader<'_>, tag: u32) -> Result<Self, DecodeError> {
+        let version = from.u8().map_err(|_| DecodeError::Stranger)?;
+        let got = from.u32().map_err(|_| DecodeError::Stranger)?;
+        if got != tag {
+            return Err(DecodeError::Stranger);
+        }
+        if version != VERSION {
+            return Err(DecodeError::Version(version));
+        }
+        let sender = NodeId(from.u64()?);
+        Ok(Self { tag, sender })
+    }
+}
+
+/// Appends a message's kind and length, then the parts of its body.
+pub fn frame_message(kind: u8, body: &[&[u8]], to: &mut Vec<u8>) {
+    let len: usize = body.iter().map(|part| part.len()).sum();
+    to.put(&[kind]);
+    to.put_varint(len as u64);
+    for part in body {
+        to.put(part);
+    }
+}
+
+/// The next message of a packet: its kind and body.
+///
+/// # Errors
+/// If its length is more than what is left.
+pub fn next_message<'a>(from: &mut Reader<'a>) -> Result<(u8, Reader<'a>), DecodeError> {
+    let kind = from.u8()?;
+    let body = from.bytes("message", MAX_FRAME)?;
+    Ok((kind, Reader::new(body)))
+}
+
+/// Bytes that a message of this body length takes.
+#[must_use]
+pub fn message_len(body: usize) -> usize {
+    1 + varint_len(body as u64) + body
+}
+
+/// Messages on their way out, gathered per peer so that those of one turn share packets.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queues: BTreeMap<(SocketAddr, Class, Via), Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    bytes: Vec<u8>,
+    /// Where each message ends.
+    ends: Vec<usize>,
+}
+
+impl Outbox {
+    /// Queues a message.
+    pub fn push(&mut self, to: SocketAddr, class: Class, via: Via, kind: u8, body: &[&[u8]]) {
+        let queue = self.queues.entry((to, class, via)).or_default();
+        frame_message(kind, body, &mut queue.bytes);
+        queue.ends.push(queue.bytes.len());
+    }
+
+    /// True if nothing is queued.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Packs everything queued into packets. A message that is larger than a datagram, and every
+    /// message to a peer with a backlog over the burst limit, goes over the stream.
+    pub fn flush(
+        &mut self,
+        header: Header,
+        limits: &Limits,
+        stats: &mut Stats,
+        out: &mut Vec<Output>,
+    ) {
+        for ((to, class, via), queue) in std::mem::take(&mut self.queues) {
+            let via = if queue.bytes.len() > limits.burst { Via::Stream } else { via };
+            let mut start = 0;
+            let mut packet = Packet::new(header, via, limits);
+            for end in &queue.ends {
+                let Some(message) = queue.bytes.get(start..*end) else { break };
+                start = *end;
+                if !packet.fits(message) {
+                    packet.close(to, class, stats, out);
+                    packet = Packet::new(header, via, limits);
+                }
+                if !packet.fits(message) {
+                    // Alone and still too large for a datagram.
+                    packet.via = Via::Stream;
+                }
+                packet.add(message);
+                if packet.via != via {
+                    packet.close(to, class, stats, out);
+                    packet = Packet::new(header, via, limits);
+                }
+            }
+            packet.close(to, class, stats, out);
+        }
+    }
+}
+
+struct Packet {
+    bytes: Vec<u8>,
+    messages: u64,
+    via: Via,
+    room: usize,
+}
+
+impl Packet {
+    fn new(header: Header, via: Via, limits: &Limits) -> Self {
+        let mut bytes = Vec::new();
+        header.encode(&mut bytes);
+        let room = match via {
+            Via::Datagram => limits.datagram,
+            Via::Stream => FRAME,
+        };
+        Self { bytes, messages: 0, via, room }
+    }
+
+    fn fits(&self, message: &[u8]) -> bool {
+        let first = self.messages == 0 && self.via == Via::Stream;
+        first || self.bytes.len() + message.len() <= self.room
+    }
+
+    fn add(&mut self, message: &[u8]) {
+        self.bytes.put(message);
+        self.messages += 1;
+    }
+
+    fn close(self, to: SocketAddr, class: Class, stats: &mut Stats, out: &mut Vec<Output>) {
+        if self.messages == 0 {
+            return;
+        }
+        let bytes = self.bytes.len() as u64;
+        let (message_count, byte_count) = match class {
+            Class::Membership => {
+                (&mut stats.sent_membership_messages, &mut stats.sent_membership_bytes)
+            }
+            Class::Updates => (&mut stats.sent_update_messages, &mut stats.sent_update_bytes),
+            Class::Repair => (&mut stats.sent_repair_messages, &mut stats.sent_repair_bytes),
+        };
+        *message_count += self.messages;
+        *byte_count += bytes;
+        out.push(Output::Send(Send { to, via: self.via, class, bytes: self.bytes }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADER_OF_TEST: Header = Header { tag: 0x0403_0201, sender: NodeId(5) };
+
+    fn sends(outbox: &mut Outbox, limits: &Limits) -> Vec<Send> {
+        let mut out = Vec::new();
+        outbox.flush(HEADER_OF_TEST, limits, &mut Stats::default(), &mut out);
+        out.into_iter()
+            .map(|output| match output {
+                Output::Send(send) => send,
+                Output::Applied(_) => unreachable!("packing applies nothing"),
+            })
+            .collect()
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let mut outbox = Outbox::default();
+        let to = SocketAddr::from(([127, 0, 0, 1], 1));
+        outbox.push(to, Class::Updates, Via::Datagram, 9, &[b"ab", b"c"]);
+        outbox.push(to, Class::Updates, Via::Datagram, 7, &[]);
+        let sent = sends(&mut outbox, &Limits::default());
+        let golden = [1, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 0, 0, 9, 3, b'a', b'b', b'c', 7, 0];
+        assert_eq!(sent.len(), 1);
+        assert_eq!(sent[0].bytes, golden);
+    }
+
+    #[test]
+    fn datagrams_stay_below_the_limit_and_backlogs_take_the_stream() {
+        let limits = Limits::default();
+        let to = SocketAddr::from(([127, 0, 0, 1], 1));
+        for (messages, via) in [(20, Via::Datagram), (200, Via::Stream)] {
+            let mut outbox = Outbox::default();
+            for _ in 0..messages {
+                outbox.push(to, Class::Repair, Via::Datagram, 9, &[&[0; 500]]);
+            }
+            let sent = sends(&mut outbox, &limits);
+            assert!(sent.iter().all(|send| send.via == via));
+            let bound = if via == Via::Datagram { limits.datagram } else { FRAME };
+            assert!(sent.iter().all(|send| send.bytes.len() <= bound));
+            let payload: usize = sent.iter().map(|send| send.bytes.len() - HEADER).sum();
+            assert_eq!(payload, messages * message_len(500));
+        }
+    }
+
+    #[test]
+    fn a_message_too_large_for_a_datagram_takes_the_stream_alone() {
+        let to = SocketAddr::from(([127, 0, 0, 1], 1));
+        let mut outbox = Outbox::default();
+        outbox.push(to, Class::Updates, Via::Datagram, 1, &[&[0; 10]]);
+        outbox.push(to, Class::Updates, Via::Datagram, 1, &[&[0; 5000]]);
+        outbox.push(to, Class::Updates, Via::Datagram, 1, &[&[0; 10]]);
+        let sent = sends(&mut outbox, &Limits::default());
+        let via: Vec<Via> = sent.iter().map(|send| send.via).collect();
+        assert_eq!(via, [Via::Datagram, Via::Stream, Via::Datagram]);
+    }
+
+    #[test]
+    fn strangers_and_other_versions_are_told_apart() {
+        let mut bytes = Vec::new();
+        HEADER_OF_TEST.encode(&mut bytes);
+        let read = |bytes: &[u8], tag| Header::decode(&mut Reader::new(bytes), tag);
+        assert_eq!(read(&bytes, 0x0403_0201), Ok(HEADER_OF_TEST));
+        assert_eq!(read(&bytes, 1), Err(DecodeError::Stranger));
+        assert_eq!(read(b"GET / HTTP/1.1", 0x0403_0201), Err(DecodeError::Stranger));
+        assert_eq!(read(&[], 0x0403_0201), Err(DecodeError::Stranger));
+        bytes[0] = 9;
+        assert_eq!(read(&bytes, 0x0403_0201), Err(DecodeError::Version(9)));
+    }
+}
