@@ -113,8 +113,8 @@ impl RowError {
 /// The rows of a file.
 pub fn read<'a>(
     format: RowFormat,
-    from: impl BufRead + 'a,
-) -> Box<dyn Iterator<Item = Result<Row, RowError>> + 'a> {
+    from: impl BufRead + Send + 'a,
+) -> Box<dyn Iterator<Item = Result<Row, RowError>> + Send + 'a> {
     match format {
         RowFormat::Jsonl => Box::new(jsonl::Jsonl::new(from)),
         RowFormat::Csv => Box::new(csv::Csv::new(from)),

@@ -82,8 +82,7 @@ async fn a_restart_keeps_id_data_and_membership() {
     let start = || Rumormill::builder().name("kept").data(folder.path());
     let first = start().start().await.unwrap();
     let (id, gossip) = (first.identity().id, first.identity().gossip);
-    let other =
-        Rumormill::builder().join([gossip.to_string()]).start().await.unwrap();
+    let other = Rumormill::builder().join([gossip.to_string()]).start().await.unwrap();
     until("both see both", || other.status().members.alive == 2).await;
     let old = first.set("key", "before").await.unwrap();
     first.shutdown().await;

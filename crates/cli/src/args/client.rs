@@ -86,7 +86,11 @@ pub struct SetArgs {
     /// The key.
     pub key: OsString,
     /// The value; \"-\" reads it from standard input, to the end and byte for byte.
-    #[arg(required_unless_present = "file", conflicts_with = "file", allow_hyphen_values = true)]
+    #[arg(
+        required_unless_present = "file",
+        conflicts_with = "file",
+        allow_negative_numbers = true
+    )]
     pub value: Option<OsString>,
     /// Read the value from a file.
     #[arg(long, value_name = "FILE")]

@@ -53,16 +53,14 @@ fn show(
 
     let input = input::open(args.import.as_deref())?;
     say(out, format!("importing {} through {}", input.what, fleet.first()?.name()))?;
-    let started = Instant::now();
-    let written = input.send(&fleet.first()?.client())?;
-    let took = started.elapsed().as_secs_f64();
-    say(out, format!("{} entries written in {took:.3} s", count(written.entries)))?;
-    let arrived = spread::show_arrival(fleet, started, stop)?;
-    if !out.is_json() {
-        for (name, entries, after) in &arrived {
-            let after = after.as_secs_f64();
-            out.line(format!("  {name}: {} entries after {after:.3} s", count(*entries)))?;
-        }
+    let client = fleet.first()?.client();
+    let arrival = spread::show_arrival(fleet, move |given_up| input.send(&client, given_up), stop)?;
+    let written = arrival.written;
+    let took = arrival.acknowledged.as_secs_f64();
+    say(out, format!("{} entries acknowledged after {took:.3} s", count(written.entries)))?;
+    for (name, entries, after) in &arrival.agents {
+        let after = after.as_secs_f64();
+        say(out, format!("  {name} has {} entries after {after:.3} s", count(*entries)))?;
     }
     let mut table = spread::Table::of(fleet)?;
     table.print(out, written.entries)?;
@@ -123,7 +121,8 @@ fn links(out: &mut Output, fleet: &Fleet, example: Option<&str>) -> anyhow::Resu
         out.line(format!("  redis-cli -p {} set greeting hello", write_to.port()))?;
     }
     if let Some(http) = last.hello.http {
-        let path = crate::encoding::percent(key.as_bytes());
+        let path = key.split('/').map(|part| crate::encoding::percent(part.as_bytes()));
+        let path = path.collect::<Vec<_>>().join("/");
         out.line(format!("  curl http://{http}/v1/kv/{path}"))?;
         out.line(format!("  curl -N 'http://{http}/v1/watch?prefix=greeting'"))?;
         out.line(format!("  rumormill status --http {http}"))?;

@@ -52,10 +52,10 @@ fn open(
     args: &ImportArgs,
     stdin: bool,
     name: &str,
-) -> anyhow::Result<(Box<dyn Read>, ProgressBar)> {
+) -> anyhow::Result<(Box<dyn Read + Send>, ProgressBar)> {
     if stdin {
         let bar = progress::bytes(None);
-        return Ok((Box::new(bar.wrap_read(io::stdin().lock())), bar));
+        return Ok((Box::new(bar.wrap_read(io::stdin())), bar));
     }
     let opened = std::fs::File::open(&args.file).and_then(|file| Ok((file.metadata()?, file)));
     let (about, file) = opened.with_context(|| format!("cannot read {name}"))?;

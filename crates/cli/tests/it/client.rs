@@ -63,8 +63,8 @@ fn values_are_bytes_and_keys_are_anything() {
     agent.run(&["set", "file", "--file", file.to_str().unwrap()]).good();
     let json = agent.run(&["get", "file", "--format", "json"]).good().json();
     assert!(json["value_base64"].as_str().unwrap().starts_with("AAEC"));
-    agent.run(&["set", "dash", "--", "-x"]).good();
-    assert_eq!(agent.run(&["get", "dash"]).good().stdout, b"-x");
+    agent.run(&["set", "number", "-5"]).good();
+    assert_eq!(agent.run(&["get", "number"]).good().stdout, b"-5");
 }
 
 #[test]

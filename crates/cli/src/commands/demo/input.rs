@@ -8,12 +8,13 @@ use indicatif::ProgressBar;
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Without a package list, this many lines of the files under /etc.
 const MAX_LINES: usize = 20_000;
 const MAX_FILE: u64 = 1 << 20;
 
-type Rows = Box<dyn Iterator<Item = Result<Row, RowError>>>;
+type Rows = Box<dyn Iterator<Item = Result<Row, RowError>> + Send>;
 
 /// Entries to import, and what they are.
 pub struct Input {
@@ -119,10 +120,10 @@ fn lines_under(folder: &Path) -> Vec<Row> {
 }
 
 impl Input {
-    /// Writes everything through one agent.
-    pub fn send(self, client: &Client) -> anyhow::Result<Written> {
+    /// Writes everything through one agent, or less if it is given up.
+    pub fn send(self, client: &Client, given_up: &AtomicBool) -> anyhow::Result<Written> {
         let mut example = None;
-        let rows = self.rows.inspect(|row| {
+        let rows = self.rows.take_while(|_| !given_up.load(Ordering::Relaxed)).inspect(|row| {
             if let Ok(row) = row
                 && example.is_none()
             {

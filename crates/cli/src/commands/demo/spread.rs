@@ -1,12 +1,15 @@
 //! Watching how entries arrive, and whether all agents hold the same.
 
 use super::fleet::Fleet;
+use super::input::Written;
 use super::stop::Stop;
 use crate::client::Status;
 use crate::commands::progress;
 use crate::output::{Output, count};
 use indicatif::{MultiProgress, ProgressBar};
 use serde_json::json;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often agents are asked.
@@ -40,19 +43,58 @@ pub fn wait_for_members(fleet: &mut Fleet, stop: &Stop) -> anyhow::Result<()> {
     }
 }
 
-/// Shows how entries arrive until every agent holds what the first one holds; returns the name
-/// and the entries of each, and when it had them, in the order of arrival.
+/// Runs an import and shows meanwhile how its entries arrive at every agent, until all hold the
+/// same.
 pub fn show_arrival(
     fleet: &mut Fleet,
-    since: Instant,
+    import: impl FnOnce(&AtomicBool) -> anyhow::Result<Written> + Send,
     stop: &Stop,
-) -> anyhow::Result<Vec<(String, u64, Duration)>> {
+) -> anyhow::Result<Arrival> {
+    let since = Instant::now();
+    let finished = Mutex::new(None);
+    let given_up = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let result = import(&given_up);
+            let result = result.map(|written| (written, since.elapsed()));
+            *finished.lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
+        });
+        let arrival = watch_arrival(fleet, since, &finished, stop);
+        given_up.store(true, Ordering::Relaxed);
+        arrival
+    })
+}
+
+/// What came of an import, and when it was everywhere.
+pub struct Arrival {
+    pub written: Written,
+    /// When the last entry was acknowledged.
+    pub acknowledged: Duration,
+    /// The name of each agent, its entries, and when it had them all, the first one first.
+    pub agents: Vec<(String, u64, Duration)>,
+}
+
+type Finished = Mutex<Option<anyhow::Result<(Written, Duration)>>>;
+
+fn watch_arrival(
+    fleet: &mut Fleet,
+    since: Instant,
+    finished: &Finished,
+    stop: &Stop,
+) -> anyhow::Result<Arrival> {
     let bars = MultiProgress::new();
     let bars: Vec<ProgressBar> =
         fleet.agents.iter().map(|agent| bars.add(progress::entries(agent.name(), 0))).collect();
     let mut arrived: Vec<Option<(String, u64, Duration)>> = vec![None; bars.len()];
-    let until = Instant::now() + PATIENCE;
+    let mut imported: Option<(Written, Duration)> = None;
+    let mut patience = Instant::now() + PATIENCE;
     loop {
+        if imported.is_none() {
+            // Before the agents are asked: what they then hold, they hold with all entries.
+            let result = finished.lock().unwrap_or_else(PoisonError::into_inner).take();
+            imported = result.transpose()?;
+            patience = Instant::now() + PATIENCE;
+        }
         let statuses = statuses(fleet)?;
         let took = since.elapsed();
         // More than the input may be there, where an earlier demo left its folders.
@@ -62,19 +104,20 @@ pub fn show_arrival(
         for ((agent, status), (bar, arrived)) in agents {
             bar.set_length(expected);
             bar.set_position(status.entries);
-            if status.digest == target && arrived.is_none() {
-                bar.set_message(format!("after {:.3} s", took.as_secs_f64()));
-                bar.abandon();
+            if imported.is_some() && status.digest == target && arrived.is_none() {
+                bar.abandon_with_message(format!("after {:.3} s", took.as_secs_f64()));
                 *arrived = Some((agent.name().into(), status.entries, took));
             }
         }
-        if statuses.iter().all(|status| status.digest == target) {
+        if let Some((written, acknowledged)) =
+            imported.take_if(|_| statuses.iter().all(|status| status.digest == target))
+        {
             bars.iter().for_each(ProgressBar::finish_and_clear);
-            let mut arrived: Vec<_> = arrived.into_iter().flatten().collect();
-            arrived.sort_by_key(|(_, _, after)| *after);
-            return Ok(arrived);
+            let mut agents: Vec<_> = arrived.into_iter().flatten().collect();
+            agents.sort_by_key(|(_, _, after)| *after);
+            return Ok(Arrival { written, acknowledged, agents });
         }
-        if Instant::now() > until {
+        if Instant::now() > patience {
             anyhow::bail!("the agents do not agree after {} s", PATIENCE.as_secs());
         }
         stop.nap(STEP)?;
