@@ -27,6 +27,10 @@ pub fn run(args: &DemoArgs, format: Format) -> anyhow::Result<()> {
         out.flush()?;
     }
     let stopped = fleet.stop();
+    if result.is_err() && stop.within(Duration::ZERO) {
+        // Whatever failed, failed because of that.
+        anyhow::bail!("interrupted");
+    }
     result?;
     stopped?;
     if out.is_json() {

@@ -14,6 +14,8 @@ pub fn run(args: &MembersArgs, format: Format) -> anyhow::Result<()> {
         return out.flush();
     }
     let list = members.get("members").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut list: Vec<&Value> = list.iter().collect();
+    list.sort_by_key(|member| cell(member, "name"));
     let header = ["name", "id", "state", "incarnation", "gossip", "redis", "http"];
     let rows = list.iter().map(|member| header.map(|field| cell(member, field)).to_vec());
     out.table(&header, rows.collect())?;

@@ -4,7 +4,7 @@ use crate::args::{Format, SetArgs};
 use crate::client::Client;
 use crate::encoding::printable;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, bytes};
 use anyhow::Context as _;
 use rumormill_core::data::entry::MAX_VALUE;
 use std::io::{self, Read};
@@ -17,7 +17,8 @@ pub fn run(args: &SetArgs, format: Format) -> anyhow::Result<()> {
     match out.is_json() {
         true => out.json(&serde_json::json!({ "written": true, "stamp": stamp }))?,
         false if out.terminal => {
-            out.line(format!("{} = {} bytes, stamp {stamp}", printable(key), value.len()))?;
+            let size = bytes(value.len() as u64);
+            out.line(format!("{}: {size}, stamp {stamp}", printable(key)))?;
         }
         // A script wants the exit code.
         false => {}
