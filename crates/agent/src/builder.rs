@@ -171,7 +171,7 @@ impl Builder {
         }
         let durable = match store {
             Some(store) => {
-                let (writer, events) = Writer::spawn(store, self.fsync)?;
+                let (writer, events) = Writer::spawn(store)?;
                 Some(Durable { writer, events })
             }
             None => None,

@@ -1,1 +1,38 @@
-//! A deterministic world around the core. (Being written.)
+//! A deterministic world around the Rumormill core.
+//!
+//! The world stands in for everything that a real agent has around
+//! [`rumormill_core::Node`]: clocks, network, disks and the faults of all three. Nodes talk through
+//! the same encoded bytes as on a real network, and everything that happens follows from one seed,
+//! so a failure can be replayed from its number. What the world does not do: threads, real clocks,
+//! files, sockets.
+
+pub mod checkers;
+pub mod clock;
+pub mod delivery;
+pub mod faults;
+pub mod ledger;
+pub mod network;
+pub mod options;
+pub mod trace;
+pub mod traffic;
+pub mod workload;
+pub mod world;
+
+mod control;
+mod disk;
+mod host;
+mod packet;
+mod queue;
+mod stream;
+mod transit;
+mod view;
+
+pub use checkers::Violation;
+pub use delivery::Delivery;
+pub use faults::{Fault, Plan};
+pub use ledger::WriteId;
+pub use network::Latency;
+pub use options::{Options, Start};
+pub use traffic::{Count, Traffic};
+pub use workload::Workload;
+pub use world::{World, WriteError};

@@ -416,7 +416,7 @@ mod tests {
 
         #[test]
         fn anything_like_lines_is_read_without_panic(
-            text in "([{}\", \n\r]|key|value|_base64|:|[a-z0-9=]{0,4}|ttl|\\{\"key\":\"a\",\"value\":\"b\"\\}){0,20}"
+            text in "([{}\":, \n\r]|key|value|_base64|[a-z0-9=]{0,4}|ttl|\\{\"key\":\"a\"){0,20}"
         ) {
             fuzz(text.as_bytes());
         }

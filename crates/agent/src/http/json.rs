@@ -104,11 +104,17 @@ mod tests {
             |shown: &Entry, with_value| String::from_utf8(entry(shown, with_value)).unwrap();
         assert_eq!(
             shown(&Entry::new(b"a\"b", b"\xff\x00", stamp, Some(9)), true),
-            r#"{"key":"a\"b","value_base64":"/wA=","stamp":"5.1@000000000000000a","origin":"000000000000000a","expires_at_ms":9}"#
+            concat!(
+                r#"{"key":"a\"b","value_base64":"/wA=","stamp":"5.1@000000000000000a","#,
+                r#""origin":"000000000000000a","expires_at_ms":9}"#
+            )
         );
         assert_eq!(
             shown(&Entry::tombstone(b"\xfe", stamp), true),
-            r#"{"key_base64":"/g==","stamp":"5.1@000000000000000a","origin":"000000000000000a","expires_at_ms":null}"#
+            concat!(
+                r#"{"key_base64":"/g==","stamp":"5.1@000000000000000a","#,
+                r#""origin":"000000000000000a","expires_at_ms":null}"#
+            )
         );
         assert!(!shown(&Entry::new(b"k", b"v", stamp, None), false).contains("value"));
     }

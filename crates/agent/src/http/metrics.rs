@@ -27,6 +27,8 @@ pub(super) struct Metrics {
     requests: Family<Labels, Counter>,
     /// Connections that are open.
     pub(super) connections: Gauge,
+    /// Watches that are under way.
+    pub(super) watches: Gauge,
     /// Connections that were refused because too many were open.
     pub(super) refused: Counter,
 }
@@ -44,6 +46,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("rumormill");
         let requests = Family::default();
         let connections = Gauge::default();
+        let watches = Gauge::default();
         let refused = Counter::default();
         let build = Info::new([("version", status.version)]);
         registry.register("build", "The program", build);
@@ -60,13 +63,14 @@ impl Metrics {
             "HTTP connections that are open",
             Gauge::clone(&connections),
         );
+        registry.register("http_watches", "Watches that are under way", Gauge::clone(&watches));
         registry.register(
             "http_connections_refused",
             "HTTP connections refused because too many were open",
             Counter::clone(&refused),
         );
         registry.register_collector(Box::new(Reading(node)));
-        Self { registry, requests, connections, refused }
+        Self { registry, requests, connections, watches, refused }
     }
 }
 

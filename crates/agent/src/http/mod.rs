@@ -133,21 +133,26 @@ pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shu
     conn::accept(listener, router(&app), app).await;
 }
 
-/// Every route, with its methods: for the router's refusals and the tests.
-const ROUTES: [(&str, &str); 13] = [
-    ("/", "GET, HEAD"),
-    ("/healthz", "GET, HEAD"),
-    ("/readyz", "GET, HEAD"),
-    ("/metrics", "GET, HEAD"),
-    ("/v1/kv", "GET, HEAD, POST"),
-    ("/v1/kv/", "GET, HEAD, PUT, DELETE"),
-    ("/v1/kv/{*key}", "GET, HEAD, PUT, DELETE"),
-    ("/v1/export", "GET, HEAD"),
-    ("/v1/watch", "GET, HEAD"),
-    ("/v1/status", "GET, HEAD"),
-    ("/v1/members", "GET, HEAD"),
-    ("/v1/leave", "POST"),
-    ("/v1", "GET, HEAD"),
+/// Every route: its path, its methods, and what it is for.
+const ROUTES: [(&str, &str, &str); 13] = [
+    ("/", "GET, HEAD", "the status page"),
+    ("/healthz", "GET, HEAD", "200 while the process answers"),
+    ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
+    ("/metrics", "GET, HEAD", "numbers for Prometheus"),
+    ("/v1", "GET, HEAD", "this list"),
+    (
+        "/v1/kv",
+        "GET, HEAD, POST",
+        "GET ?prefix= &limit= &after= &keys=1 lists entries; POST writes lines of JSON: key, \
+         value (or key_base64, value_base64), ttl",
+    ),
+    ("/v1/kv/", "GET, HEAD, PUT, DELETE", "the empty key"),
+    ("/v1/kv/{*key}", "GET, HEAD, PUT, DELETE", "one value, raw bytes; PUT ?ttl=30 or ?ttl=10m"),
+    ("/v1/export", "GET, HEAD", "all entries as lines of JSON; ?prefix= &keys=1"),
+    ("/v1/watch", "GET, HEAD", "changes as server-sent events; ?prefix= &keys=1"),
+    ("/v1/status", "GET, HEAD", "the state of the node"),
+    ("/v1/members", "GET, HEAD", "everyone that the node knows"),
+    ("/v1/leave", "POST", "says goodbye and stops the node"),
 ];
 
 fn router(app: &Arc<App>) -> Router {
@@ -182,8 +187,8 @@ async fn no_route(uri: Uri) -> Problem {
 }
 
 async fn wrong_method(method: Method, path: MatchedPath, uri: Uri) -> Problem {
-    let allowed = ROUTES.iter().find(|(route, _)| *route == path.as_str());
-    let allowed = allowed.map_or("GET", |(_, methods)| methods);
+    let allowed = ROUTES.iter().find(|(route, ..)| *route == path.as_str());
+    let allowed = allowed.map_or("GET", |(_, methods, _)| methods);
     let message = format!("{method} is not possible on {}; use {allowed}", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, message)
 }

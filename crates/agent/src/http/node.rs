@@ -35,9 +35,9 @@ pub(super) async fn leave(State(app): State<Arc<App>>, uri: Uri) -> Result<Respo
 pub(super) async fn routes() -> Response {
     let routes: Vec<_> = ROUTES
         .iter()
-        .map(|(path, methods)| {
+        .map(|(path, methods, what)| {
             let path = path.replace("{*key}", "{key}");
-            serde_json::json!({ "path": path, "methods": methods })
+            serde_json::json!({ "path": path, "methods": methods, "what": what })
         })
         .collect();
     json::answer(json::to_vec(&serde_json::json!({ "routes": routes })))

@@ -11,7 +11,6 @@ use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 /// `GET` of the changes under a prefix, from now on until the client goes or the node stops.
@@ -30,7 +29,12 @@ pub(super) async fn watch(State(app): State<Arc<App>>, uri: Uri) -> Result<Respo
     let (feeder, body) = fed();
     // Subscribed before the answer begins: what is written after that is seen.
     let watch = app.node.watch(query.prefix());
-    tokio::spawn(feed(app, watch, with_values, feeder, permit));
+    tokio::spawn(async move {
+        app.metrics.watches.inc();
+        feed(&app, watch, with_values, feeder).await;
+        app.metrics.watches.dec();
+        drop(permit);
+    });
     let headers = [
         (header::CONTENT_TYPE, "text/event-stream"),
         (header::CACHE_CONTROL, "no-store"),
@@ -40,13 +44,7 @@ pub(super) async fn watch(State(app): State<Arc<App>>, uri: Uri) -> Result<Respo
     Ok((headers, body).into_response())
 }
 
-async fn feed(
-    app: Arc<App>,
-    mut watch: Watch,
-    with_values: bool,
-    feeder: Feeder,
-    _permit: OwnedSemaphorePermit,
-) {
+async fn feed(app: &App, mut watch: Watch, with_values: bool, feeder: Feeder) {
     let mut shutdown = app.shutdown.clone();
     let every = app.options.heartbeat;
     let mut heartbeat = interval_at(Instant::now() + every, every);
@@ -95,5 +93,18 @@ fn add(piece: &mut Vec<u8>, next: Result<Event, WatchError>, with_values: bool) 
             true
         }
         Err(WatchError::Closed) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watcher_that_lagged_is_told_how_much_it_missed() {
+        let mut piece = Vec::new();
+        assert!(add(&mut piece, Err(WatchError::Missed(7)), true));
+        assert_eq!(piece, b"event: missed\ndata: {\"missed\":7}\n\n");
+        assert!(!add(&mut piece, Err(WatchError::Closed), true));
     }
 }

@@ -8,6 +8,7 @@ use super::error::StoreError;
 use super::folder::rename;
 use super::{journal, record};
 use crate::builder::Fsync;
+use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy, PinningPolicy};
 use fjall::{AbstractTree as _, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use rumormill_core::data::{Entry, Space};
@@ -25,6 +26,9 @@ const KEYSPACE: &str = "entries";
 /// The file that fjall writes last when it makes a database.
 const VERSION: &str = "version";
 
+const DAMAGED: &str = "restore the data folder, or move it away: the node then comes back under a \
+                       new id and gets everything from its peers";
+
 const MIB: u64 = 1024 * 1024;
 /// Entries in memory before they go to a table. Small: memory already holds everything once.
 const MEMTABLE: u64 = 8 * MIB;
@@ -33,6 +37,9 @@ const JOURNALS: u64 = 64 * MIB;
 /// Blocks are read once, in order, at the start: large ones are fewer, and need no cache.
 const BLOCK: u32 = 32 * 1024;
 const CACHE: u64 = MIB;
+/// Runs in level 0 before they are merged with all of level 1: many, as nobody looks up single keys
+/// and merging rewrites much.
+const RUNS: u8 = 12;
 /// One to flush, one to compact.
 const WORKERS: usize = 2;
 const OPEN_FILES: usize = 64;
@@ -90,15 +97,9 @@ impl Database {
     pub(super) fn reopen(&mut self) -> Result<(), StoreError> {
         self.close();
         if !self.folder.join(VERSION).exists() {
-            let reason = format!(
-                "its file {VERSION:?} is missing; restore it, or move the data folder away, and \
-                 the node comes back under a new id and gets everything from its peers"
-            );
-            return Err(StoreError::Database {
-                action: "open",
-                folder: self.folder.clone(),
-                reason,
-            });
+            let reason = format!("its file {VERSION:?} is missing; {DAMAGED}");
+            let folder = self.folder.clone();
+            return Err(StoreError::Database { action: "open", folder, reason });
         }
         journal::make_whole(&self.folder)?;
         self.open = Some(guarded("open", &self.folder, || Open::new(&self.folder))?);
@@ -190,6 +191,7 @@ impl Open {
         let entries = database.keyspace(KEYSPACE, || {
             KeyspaceCreateOptions::default()
                 .max_memtable_size(MEMTABLE)
+                .compaction_strategy(Arc::new(Leveled::default().with_l0_threshold(RUNS)))
                 .data_block_size_policy(BlockSizePolicy::all(BLOCK))
                 .index_block_pinning_policy(PinningPolicy::disabled())
                 .filter_block_pinning_policy(PinningPolicy::disabled())
@@ -271,7 +273,7 @@ fn guarded<T>(
     let reason = match catch_unwind(AssertUnwindSafe(call)) {
         Ok(Ok(done)) => return Ok(done),
         Ok(Err(error)) => explain(&error),
-        Err(_) => "a check inside it failed; its files may be damaged".into(),
+        Err(_) => format!("a check inside it failed; if it does so again: {DAMAGED}"),
     };
     Err(StoreError::Database { action, folder: folder.into(), reason })
 }
@@ -285,7 +287,10 @@ fn explain(error: &fjall::Error) -> String {
             while let Some(source) = cause.source() {
                 cause = source;
             }
-            cause.to_string()
+            match cause.is::<std::io::Error>() {
+                true => cause.to_string(),
+                false => format!("its files are damaged ({cause}); {DAMAGED}"),
+            }
         }
     }
 }
@@ -335,6 +340,8 @@ mod tests {
             .and_then(|database| database.load(|_, _| {}))
             .unwrap_err()
             .to_string();
-        assert!(error.contains("store"), "{error}");
+        for words in ["store: its files are damaged", "peers"] {
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

@@ -31,6 +31,7 @@ pub(crate) struct Store {
     // Before the folder: the lock goes last.
     database: Database,
     folder: Folder,
+    fsync: Fsync,
     node: NodeId,
     origin: FolderOrigin,
 }
@@ -59,7 +60,7 @@ impl Store {
             }
             None => (folder.new_identity(cluster)?, FolderOrigin::New),
         };
-        Ok(Self { database, folder, node, origin })
+        Ok(Self { database, folder, fsync, node, origin })
     }
 
     /// Who the node is.
@@ -70,6 +71,11 @@ impl Store {
     /// Where the folder comes from. After [`FolderOrigin::Copied`], [`Store::node_id`] is new.
     pub(crate) fn origin(&self) -> FolderOrigin {
         self.origin
+    }
+
+    /// When writes are forced to the disk.
+    pub(crate) fn fsync(&self) -> Fsync {
+        self.fsync
     }
 
     /// The folder.
@@ -107,13 +113,22 @@ impl Store {
         self.database.sync()
     }
 
+    /// Finds out why nothing can be written; the database itself may only know that an earlier write
+    /// in the background failed.
+    ///
+    /// # Errors
+    /// If the disk takes no writes.
+    pub(crate) fn probe(&self) -> Result<(), StoreError> {
+        self.folder.probe()
+    }
+
     /// Opens the database anew after an error. The folder stays locked, and nothing that was
     /// acknowledged is lost.
     ///
     /// # Errors
     /// If it still cannot be opened.
     pub(crate) fn reopen(&mut self) -> Result<(), StoreError> {
-        self.folder.probe()?;
+        self.probe()?;
         self.database.reopen()
     }
 }

@@ -70,7 +70,7 @@ fn batch_of(seq: u64) -> Vec<(Space, Arc<Entry>)> {
 fn kill_child() {
     let Some(dir) = folder() else { return };
     let from: u64 = std::env::var(FROM).unwrap().parse().unwrap();
-    let (writer, mut events) = Writer::spawn(open(&dir), Fsync::Everysec).unwrap();
+    let (writer, mut events) = Writer::spawn(open(&dir)).unwrap();
     let mut seq = from;
     loop {
         while writer.pending().batches < 20 {
@@ -204,6 +204,7 @@ fn write_until_full(
             StoreEvent::Done { upto } => acked = upto,
             StoreEvent::Failed { upto, error } => {
                 assert_eq!(upto, seq);
+                // The second where the failed write has left enough room behind it.
                 assert!(error.contains("No space left") || error.contains("disk full"), "{error}");
                 return (acked, seq);
             }
@@ -225,41 +226,46 @@ fn assert_all(dir: &Path, last: u64) {
 #[test]
 fn full_disk_child() {
     let Some(dir) = folder() else { return };
-    // First the journal meets the end of the disk, then, with more in memory, a table does.
-    for filler in [55, 25, 2] {
+    // The less the filler takes, the more of the database is there when the disk is full.
+    for filler in [55, 40, 25] {
         let disk = Disk::new(dir.clone(), filler);
-        let (writer, mut events) = Writer::spawn(open(&disk.dir), Fsync::Everysec).unwrap();
+        let (writer, mut events) = Writer::spawn(open(&disk.dir)).unwrap();
         let (acked, mut seq) = write_until_full(&writer, &mut events, 0);
         assert!(acked > 0);
         for _ in 0..50 {
             seq += 1;
             writer.submit(seq, big_batch(seq));
         }
-        loop {
+        let (mut reported, mut failing) = (0, true);
+        while failing || reported < seq {
+            // A compaction that was under way may make room by itself, so both can come early.
             match next(&mut events) {
-                StoreEvent::Failed { upto, .. } if upto < seq => {}
-                StoreEvent::Failed { .. } => break,
-                other => panic!("{other:?}"),
+                StoreEvent::Failed { upto, .. } => (reported, failing) = (upto, true),
+                StoreEvent::Done { upto } => reported = upto,
+                StoreEvent::Recovered { needs_rewrite } => {
+                    assert!(!needs_rewrite);
+                    failing = false;
+                }
+            }
+            if reported == seq && disk.filler.exists() {
+                disk.free();
             }
         }
-        disk.free();
-        if filler < 20 {
-            // There was nothing to free: the failed state ends with the process.
-            assert!(writer.close().is_err());
-            let held = times(&mut open(&disk.dir));
-            for seq in 1..=acked {
-                assert!(big_batch(seq).iter().all(|(_, entry)| held.contains_key(entry.key())));
-            }
-        } else {
-            assert_eq!(next(&mut events), StoreEvent::Recovered { needs_rewrite: false });
-            seq += 1;
-            writer.submit(seq, big_batch(seq));
-            assert_eq!(next(&mut events), StoreEvent::Done { upto: seq });
-            writer.close().unwrap();
-            assert_all(&disk.dir, seq);
-        }
+        seq += 1;
+        writer.submit(seq, big_batch(seq));
+        assert_eq!(next(&mut events), StoreEvent::Done { upto: seq });
+        writer.close().unwrap();
+        assert_all(&disk.dir, seq);
         std::fs::remove_dir_all(&disk.dir).unwrap();
+        let _ = std::fs::remove_file(&disk.filler);
     }
+    // Closed while it cannot write, it says so, and what was acknowledged is there.
+    let disk = Disk::new(dir, 25);
+    let (writer, mut events) = Writer::spawn(open(&disk.dir)).unwrap();
+    let (acked, last) = write_until_full(&writer, &mut events, 0);
+    let closed = writer.close();
+    disk.free();
+    assert_all(&disk.dir, if closed.is_ok() { last } else { acked });
 }
 
 #[test]
@@ -271,7 +277,8 @@ fn a_full_disk_fails_writes_and_recovers() {
 fn full_disk_rewrite_child() {
     let Some(dir) = folder() else { return };
     let disk = Disk::new(dir, 50);
-    let (writer, mut events) = Writer::spawn_with(open(&disk.dir), Fsync::Always, 100).unwrap();
+    let store = Store::open(&disk.dir, "trial", Fsync::Always).unwrap();
+    let (writer, mut events) = Writer::spawn_with(store, 100).unwrap();
     let (_, last) = write_until_full(&writer, &mut events, 0);
     disk.free();
     assert_eq!(next(&mut events), StoreEvent::Recovered { needs_rewrite: true });
@@ -308,12 +315,17 @@ fn too_much_for_the_backlog_asks_for_a_rewrite() {
     on_small_disk("full_disk_rewrite_child", 64);
 }
 
+/// Spreads keys over their whole range, so that none come in order.
+const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
+
 fn figures_asked_for() -> bool {
     std::env::var_os(FIGURES).is_some()
 }
 
 fn small(from: u64, count: u64, time: u64) -> Vec<(Space, Arc<Entry>)> {
-    (from..from + count).map(|n| put(format!("key:{:020}", n * 7919), 64, time)).collect()
+    (from..from + count)
+        .map(|n| put(format!("key:{:020}", n.wrapping_mul(MIX)), 64, time))
+        .collect()
 }
 
 fn resident() -> String {

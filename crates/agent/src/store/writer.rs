@@ -76,16 +76,12 @@ impl Writer {
     ///
     /// # Errors
     /// If the system has no thread to give.
-    pub(crate) fn spawn(
-        store: Store,
-        fsync: Fsync,
-    ) -> Result<(Self, UnboundedReceiver<StoreEvent>), StoreError> {
-        Self::spawn_with(store, fsync, BACKLOG_BYTES)
+    pub(crate) fn spawn(store: Store) -> Result<(Self, UnboundedReceiver<StoreEvent>), StoreError> {
+        Self::spawn_with(store, BACKLOG_BYTES)
     }
 
     pub(super) fn spawn_with(
         store: Store,
-        fsync: Fsync,
         backlog_bytes: usize,
     ) -> Result<(Self, UnboundedReceiver<StoreEvent>), StoreError> {
         let (jobs, inbox) = mpsc::channel();
@@ -93,11 +89,11 @@ impl Writer {
         let load = Arc::new(Load::default());
         let path = store.path().to_path_buf();
         let thread = Thread {
+            everysec: store.fsync() == Fsync::Everysec,
             store,
             inbox,
             events,
             load: Arc::clone(&load),
-            everysec: fsync == Fsync::Everysec,
             backlog_bytes,
             last_seq: 0,
             sync_due: None,
@@ -235,8 +231,11 @@ impl Thread {
         }
     }
 
-    fn fail(&mut self, error: String, group: &[(Space, Arc<Entry>)]) {
+    fn fail(&mut self, mut error: String, group: &[(Space, Arc<Entry>)]) {
         if self.failed.is_none() {
+            if let Err(cause) = self.store.probe() {
+                error = cause.to_string();
+            }
             tracing::error!(%error, "the store takes no writes; trying again every second");
         }
         let failed = self.failed.get_or_insert_with(|| Failed {
@@ -301,7 +300,7 @@ mod tests {
     fn every_batch_is_reported_in_order_and_written() {
         for fsync in [Fsync::Everysec, Fsync::Always] {
             let dir = tempfile::tempdir().unwrap();
-            let (writer, mut events) = Writer::spawn(open(dir.path(), fsync), fsync).unwrap();
+            let (writer, mut events) = Writer::spawn(open(dir.path(), fsync)).unwrap();
             for seq in 1..=500 {
                 let batch = match seq % 10 {
                     0 => Vec::new(),
@@ -333,7 +332,7 @@ mod tests {
     fn closing_writes_what_waits() {
         let dir = tempfile::tempdir().unwrap();
         let fsync = Fsync::Everysec;
-        let (writer, _events) = Writer::spawn(open(dir.path(), fsync), fsync).unwrap();
+        let (writer, _events) = Writer::spawn(open(dir.path(), fsync)).unwrap();
         for seq in 1..=100 {
             writer.submit(seq, vec![entry(seq, seq)]);
         }

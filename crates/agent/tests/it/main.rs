@@ -1,4 +1,5 @@
 //! Integration tests of the agent library: real sockets, real folders.
 
 mod cluster;
+mod http;
 mod support;

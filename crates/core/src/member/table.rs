@@ -54,6 +54,12 @@ impl Table {
         Self { own, members: Vec::new(), peers: Vec::new() }
     }
 
+    /// The node whose table it is.
+    #[must_use]
+    pub fn own(&self) -> NodeId {
+        self.own
+    }
+
     /// Takes in what a roster entry says; the roster has judged already that it is news.
     pub fn update(&mut self, record: &Record, entry: &Arc<Entry>, now: Instant) {
         let found = self.members.binary_search_by_key(&record.id, |member| member.id);
@@ -125,17 +131,52 @@ impl Table {
         self.peers.get(rng.index(self.peers.len())).copied()
     }
 
-    /// Peers whose ids lie in `[start, end)` on the circle of ids; the whole circle if both are
-    /// equal.
-    pub fn between(&self, start: NodeId, end: NodeId) -> impl Iterator<Item = &Peer> {
-        let from = self.peers.partition_point(|peer| peer.id < start);
-        let to = self.peers.partition_point(|peer| peer.id < end);
-        let (first, second) = if start < end {
-            (self.peers.get(from..to), None)
-        } else {
-            (self.peers.get(from..), self.peers.get(..to))
-        };
-        first.unwrap_or_default().iter().chain(second.unwrap_or_default())
+    /// Where the peers stand whose ids lie in `[start, end)` on the circle of ids; the whole circle
+    /// if both are equal.
+    #[must_use]
+    pub fn span(&self, start: NodeId, end: NodeId) -> Span {
+        let first = self.peers.partition_point(|peer| peer.id < start);
+        let behind = self.peers.partition_point(|peer| peer.id < end);
+        let count = if start < end { behind - first } else { self.peers.len() - first + behind };
+        Span { first, count }
+    }
+
+    /// The peer at a place of a span, counted from 0.
+    #[must_use]
+    pub fn nth(&self, span: Span, place: usize) -> Option<&Peer> {
+        if place >= span.count {
+            return None;
+        }
+        self.peers.get((span.first + place) % self.peers.len())
+    }
+}
+
+/// A run of peers on the circle of ids; holds for as long as the table does not change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Span {
+    first: usize,
+    count: usize,
+}
+
+impl Span {
+    /// Peers in it.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.count
+    }
+
+    /// True if there is none in it.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.count == 0
+    }
+
+    /// The places `from..to` of this span.
+    #[must_use]
+    pub fn part(self, from: usize, to: usize) -> Self {
+        let to = to.min(self.count);
+        let from = from.min(to);
+        Self { first: self.first + from, count: to - from }
     }
 }
 
@@ -157,13 +198,21 @@ mod tests {
         peers.map(|peer| peer.id.0).collect()
     }
 
+    fn between(table: &Table, start: u64, end: u64) -> Vec<u64> {
+        let span = table.span(NodeId(start), NodeId(end));
+        assert_eq!(table.nth(span, span.len()), None);
+        ids((0..span.len()).filter_map(|place| table.nth(span, place)))
+    }
+
     #[test]
     fn ranges_go_round_the_circle() {
         let table = table(&[50, 10, 30, 0, 40, 20]);
-        assert_eq!(ids(table.between(NodeId(10), NodeId(30))), [10, 20]);
-        assert_eq!(ids(table.between(NodeId(35), NodeId(15))), [40, 50, 10]);
-        assert_eq!(ids(table.between(NodeId(30), NodeId(30))), [30, 40, 50, 10, 20]);
-        assert_eq!(ids(table.between(NodeId(41), NodeId(42))), [0_u64; 0]);
+        assert_eq!(between(&table, 10, 30), [10, 20]);
+        assert_eq!(between(&table, 35, 15), [40, 50, 10]);
+        assert_eq!(between(&table, 30, 30), [30, 40, 50, 10, 20]);
+        assert_eq!(between(&table, 41, 42), [0_u64; 0]);
+        let span = table.span(NodeId(35), NodeId(15)).part(1, 9);
+        assert_eq!(table.nth(span, 1).map(|peer| peer.id.0), Some(10));
     }
 
     #[test]

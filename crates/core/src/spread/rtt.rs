@@ -11,7 +11,7 @@ const LEAST: Duration = Duration::from_millis(20);
 /// Never wait longer: anti-entropy has begun its repair by then (guess).
 const MOST: Duration = Duration::from_secs(2);
 /// The wait before the first answer was seen (guess).
-const FIRST: Duration = Duration::from_millis(200);
+const FIRST: Duration = Duration::from_millis(100);
 
 /// Round-trip estimate.
 #[derive(Clone, Copy, Debug, Default)]

@@ -20,7 +20,7 @@ use crate::base::id::NodeId;
 use crate::base::time::{Instant, text};
 use crate::data::{Entry, Space, block};
 use crate::env::Env;
-use crate::member::table::Peer;
+use crate::member::table::{Peer, Span, Table};
 use crate::message::kind;
 use crate::output::{Class, Via};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ const WAITING_BYTES: usize = 1 << 20;
 /// Rumors remembered so that a datagram that the network repeats is not passed on again. A lossy
 /// table: a collision forgets the older one.
 const SEEN: usize = 2048;
+/// A busy node's window is at most this many times the configured one.
+const BUSY: u32 = 8;
 /// Times a branch is sent before it is left to anti-entropy: once, again, and to another.
 const TRIES: u8 = 3;
 
@@ -59,8 +61,9 @@ pub struct Config {
     /// cluster's size is direct mail; depth is log_fanout N. Source: the simulation in
     /// docs/spread.md.
     pub fanout: usize,
-    /// Writes of a busy node within this time travel as one batch; an idle node sends at once
-    /// (guess: below what a reader notices, far above the cost of a packet).
+    /// Writes of a busy node within this time travel as one batch, or within up to eight times as
+    /// long while batches stay small; an idle node sends at once (guess: below what a reader
+    /// notices, far above the cost of a packet).
     #[serde(with = "text")]
     pub window: Duration,
     /// Which hops are answered, so that a silent one is repaired in a few round trips. Source: the
@@ -136,6 +139,8 @@ pub struct Tree {
     pending: [Vec<Arc<Entry>>; 2],
     /// When the last batch went out.
     last: Option<Instant>,
+    /// The window now: see [`Tree::adapt`].
+    window: Duration,
     seen: Vec<u64>,
     branches: BTreeMap<u64, Branch>,
     timers: BTreeSet<(Instant, u64)>,
@@ -149,15 +154,16 @@ impl Tree {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
-            config,
             pending: Default::default(),
             last: None,
+            window: config.window,
             seen: Vec::new(),
             branches: BTreeMap::new(),
             timers: BTreeSet::new(),
             waiting_bytes: 0,
             next_token: 1,
             rtt: Rtt::default(),
+            config,
         }
     }
 
@@ -183,7 +189,7 @@ impl Tree {
     }
 
     fn flush_at(&self) -> Instant {
-        self.last.map_or(Instant(0), |last| last.after(self.config.window))
+        self.last.map_or(Instant(0), |last| last.after(self.window))
     }
 
     /// Sends what is pending if the window has passed, and looks after silent branches.
@@ -203,11 +209,25 @@ impl Tree {
             if entries.is_empty() {
                 continue;
             }
-            self.last = Some(env.now);
             let blocks = block::chunks(entries.iter().map(AsRef::as_ref), env.room());
+            self.adapt(blocks.iter().map(Vec::len).sum(), env);
             let start = NodeId(own.0.wrapping_add(1));
             self.delegate(space, start, own, &blocks, entries.len(), env);
         }
+    }
+
+    /// Sets the window after a batch of so many bytes: while batches follow each other and do not
+    /// fill a datagram, longer ones save packets; a node that was idle begins anew.
+    fn adapt(&mut self, bytes: usize, env: &Env<'_>) {
+        let idle = self.last.is_none_or(|last| env.now.since(last) > self.window * 4);
+        self.window = if idle {
+            self.config.window
+        } else if bytes < env.room() {
+            (self.window * 2).min(self.config.window * BUSY)
+        } else {
+            (self.window / 2).max(self.config.window)
+        };
+        self.last = Some(env.now);
     }
 
     /// True the first time that a rumor comes in.
@@ -274,24 +294,20 @@ impl Tree {
         entries: usize,
         env: &mut Env<'_>,
     ) {
-        let peers: Vec<Peer> = env.table.between(start, end).copied().collect();
-        let parts = self.config.fanout.min(peers.len());
         let bytes: usize = blocks.iter().map(Vec::len).sum();
         let large = blocks.iter().any(|block| block.len() > env.room());
         let stream = large || bytes + blocks.len() * 32 > env.limits.burst;
         let via = if stream { Via::Stream } else { Via::Datagram };
         let shared: Vec<Arc<[u8]>> = blocks.iter().map(|block| block.as_slice().into()).collect();
-        for part in 0..parts {
-            let bound = |n: usize| n * peers.len() / parts;
-            let Some(members) = peers.get(bound(part)..bound(part + 1)) else { continue };
-            let Some(delegate) = choose(members, None, env) else { continue };
-            // The id ranges of the parts cover the whole range without a gap.
-            let first = |n: usize| peers.get(bound(n)).map_or(end, |peer| peer.id);
-            let from = if part == 0 { start } else { first(part) };
-            let to = if part + 1 == parts { end } else { first(part + 1) };
+        for Part { from, to, span } in cut(start, end, self.config.fanout, env.table) {
+            // A chain begins with the first: what is left of its part is one part again.
+            let first = env.table.nth(span, 0);
+            let first = first.filter(|peer| self.config.fanout == 1 && peer.alive);
+            let chosen = first.copied().or_else(|| choose(span, None, env));
+            let Some(delegate) = chosen else { continue };
             let wanted = match self.config.acknowledge {
                 Acknowledge::None => false,
-                Acknowledge::Branches => members.len() > 1,
+                Acknowledge::Branches => span.len() > 1,
                 Acknowledge::All => true,
             };
             for block in &shared {
@@ -341,8 +357,8 @@ impl Tree {
         }
         branch.tries += 1;
         if branch.tries == TRIES {
-            let members: Vec<Peer> = env.table.between(branch.start, branch.end).copied().collect();
-            let Some(other) = choose(&members, Some(branch.to), env) else { return };
+            let span = env.table.span(branch.start, branch.end);
+            let Some(other) = choose(span, Some(branch.to), env) else { return };
             (branch.to, branch.addr) = (other.id, other.gossip);
         }
         env.stats.tree_redelegated += 1;
@@ -356,18 +372,121 @@ impl Tree {
     }
 }
 
+/// A part of a range, and who is known to be in it.
+#[derive(Clone, Copy)]
+struct Part {
+    from: NodeId,
+    to: NodeId,
+    span: Span,
+}
+
+/// Cuts `[start, end)` into about `fanout` parts of about equal member count. They cover the range
+/// without a gap, but for this node's own id: a part that held it would send the rumor back.
+fn cut(start: NodeId, end: NodeId, fanout: usize, table: &Table) -> Vec<Part> {
+    let own = table.own();
+    let behind = NodeId(own.0.wrapping_add(1));
+    let offset = |id: NodeId| id.0.wrapping_sub(start.0);
+    // Equal bounds are the whole circle.
+    let inside = offset(own) < offset(end) || start == end;
+    let halves = if inside { [(start, own), (behind, end)] } else { [(start, end), (end, end)] };
+    // Equal bounds of a half are an empty one.
+    let halves = halves.map(|(from, to)| {
+        let span = if from == to { Span::default() } else { table.span(from, to) };
+        Part { from, to, span }
+    });
+    let total: usize = halves.iter().map(|half| half.span.len()).sum();
+    let mut parts = Vec::with_capacity(fanout.min(total) + 1);
+    for half in halves.iter().filter(|half| !half.span.is_empty()) {
+        let count = half.span.len();
+        // Its share of the fan-out, rounded.
+        let share = (2 * fanout.min(total) * count + total) / (2 * total);
+        let pieces = share.clamp(1, count);
+        let bound = |n: usize| n * count / pieces;
+        let first = |n: usize| table.nth(half.span, bound(n)).map_or(half.to, |peer| peer.id);
+        for piece in 0..pieces {
+            let from = if piece == 0 { half.from } else { first(piece) };
+            let span = half.span.part(bound(piece), bound(piece + 1));
+            parts.push(Part { from, to: first(piece + 1), span });
+        }
+    }
+    parts
+}
+
 /// A random member other than `not`, one that is not suspected if there is one.
-fn choose(members: &[Peer], not: Option<NodeId>, env: &mut Env<'_>) -> Option<Peer> {
+fn choose(span: Span, not: Option<NodeId>, env: &mut Env<'_>) -> Option<Peer> {
+    let picked = env.rng.index(span.len());
     let fits = |peer: &&Peer| Some(peer.id) != not;
-    let picked = members.get(env.rng.index(members.len())).filter(fits);
-    if let Some(peer) = picked
-        && peer.alive
-    {
-        return Some(*peer);
+    // From a random place once around: nearly always the first one will do.
+    let around = || (picked..span.len()).chain(0..picked);
+    let peers = || around().filter_map(|place| env.table.nth(span, place)).filter(fits);
+    peers().find(|peer| peer.alive).or_else(|| peers().next()).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::member::State;
+    use crate::member::record::tests::record;
+    use proptest::prelude::*;
+
+    fn table(own: u64, ids: &BTreeSet<u64>) -> Table {
+        let mut table = Table::new(NodeId(own));
+        for id in ids {
+            let record = record(*id, 1, State::Alive);
+            table.update(&record, &Arc::new(record.to_entry()), Instant(0));
+        }
+        table
     }
-    let mut alive: Vec<&Peer> = members.iter().filter(fits).filter(|peer| peer.alive).collect();
-    if alive.is_empty() {
-        alive = members.iter().filter(fits).collect();
+
+    /// Spreads a rumor over a full cluster; answers how often each member was sent it.
+    fn spread(
+        ids: &BTreeSet<u64>,
+        writer: u64,
+        fanout: usize,
+        mut pick: u64,
+    ) -> BTreeMap<u64, u32> {
+        let mut got = BTreeMap::new();
+        let mut todo = vec![(writer, NodeId(writer.wrapping_add(1)), NodeId(writer))];
+        while let Some((own, start, end)) = todo.pop() {
+            for part in cut(start, end, fanout, &table(own, ids)) {
+                pick = pick.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                let table = table(own, ids);
+                let place = (pick >> 33) as usize % part.span.len();
+                let delegate = table.nth(part.span, place).unwrap().id;
+                *got.entry(delegate.0).or_default() += 1;
+                assert!(got[&delegate.0] < 3, "the rumor goes round");
+                todo.push((delegate.0, part.from, part.to));
+            }
+        }
+        got
     }
-    alive.get(env.rng.index(alive.len())).map(|peer| **peer)
+
+    proptest! {
+        #[test]
+        fn everyone_is_sent_a_rumor_just_once(
+            mut ids in prop::collection::btree_set(any::<u64>(), 1..40),
+            ends: bool,
+            writer: prop::sample::Index,
+            fanout in 1_usize..10,
+            pick: u64,
+        ) {
+            if ends {
+                // Neighbours, and the seam of the circle.
+                ids.extend([0, 1, 2, u64::MAX - 1, u64::MAX]);
+            }
+            let writer = *ids.iter().nth(writer.index(ids.len())).unwrap();
+            let got = spread(&ids, writer, fanout, pick);
+            let others: Vec<u64> = ids.iter().copied().filter(|id| *id != writer).collect();
+            prop_assert_eq!(got.keys().copied().collect::<Vec<_>>(), others);
+            prop_assert!(got.values().all(|times| *times == 1));
+        }
+    }
+
+    #[test]
+    fn a_range_is_cut_into_as_many_parts_as_the_fan_out() {
+        let ids = (0..100).map(|id| id * 10).collect();
+        let parts = cut(NodeId(1), NodeId(0), 8, &table(0, &ids));
+        assert_eq!(parts.len(), 8);
+        assert!(parts.iter().all(|part| (12..=13).contains(&part.span.len())));
+    }
 }

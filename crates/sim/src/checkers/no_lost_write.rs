@@ -1,0 +1,19 @@
+//! An acknowledged write is never lost: in the end every node holds it, or a write of the same key
+//! with a bigger stamp.
+
+use crate::ledger::Ledger;
+use rumormill_core::Node;
+
+/// Checks a node when all is settled.
+pub(crate) fn settled(ledger: &Ledger, node: &Node) -> Result<(), String> {
+    for required in ledger.required() {
+        let held = node.data().get(required.entry.key());
+        if held.is_none_or(|held| held.stamp() < required.entry.stamp()) {
+            return Err(format!(
+                "holds {held:?}, but n{} acknowledged {:?} at {} us",
+                required.by, required.entry, required.at.0
+            ));
+        }
+    }
+    Ok(())
+}

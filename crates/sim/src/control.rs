@@ -1,0 +1,266 @@
+//! What a test does to a world: processes, disks, network, faults, load.
+
+use crate::checkers::Violation;
+use crate::disk::Disk;
+use crate::faults::{Fault, Plan};
+use crate::host::address;
+use crate::options::Start;
+use crate::trace::{Kind, Line};
+use crate::workload::Workload;
+use crate::world::{Event, World};
+use rumormill_core::base::time::micros;
+use rumormill_core::data::Space;
+use rumormill_core::{Input, Instant, Node, NodeId};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Nodes whose addresses a booting node is given, where nothing else is said.
+const SEEDS: usize = 3;
+
+impl World {
+    /// Kills a process. What it persisted stays; does nothing if it is down.
+    pub fn crash(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        host.outputs_left = None;
+        if host.node.take().is_none() {
+            return;
+        }
+        host.paused = false;
+        host.backlog_bytes = 0;
+        for event in std::mem::take(&mut host.backlog) {
+            if let Event::Packet(slot) = event {
+                self.packets.take(slot);
+            }
+        }
+        for sender in self.streams.drop_node(node) {
+            self.break_stream(sender, node);
+        }
+        self.record(node, Kind::Down, 0);
+    }
+
+    /// Kills a process after it has carried out this many more outputs, so between persisting and
+    /// sending, or between two sends.
+    pub fn crash_midway(&mut self, node: usize, outputs: u32) {
+        if self.hosts[node].node.is_some() {
+            self.hosts[node].outputs_left = Some(outputs);
+        }
+    }
+
+    /// Kills a process and empties its disk: what boots there next is a new node.
+    pub fn lose_disk(&mut self, node: usize) {
+        self.crash(node);
+        self.record(node, Kind::DiskLost, 0);
+        self.ledger.lose_disk(node);
+        self.hosts[node].disk = Disk::default();
+        self.hosts[node].identity.id = NodeId(self.rng.bits());
+    }
+
+    /// Asks a node to leave, and stops it once it has said goodbye.
+    pub fn leave(&mut self, node: usize) {
+        if self.hosts[node].running().is_some() {
+            self.record(node, Kind::Leave, 0);
+            self.input(node, Input::Leave);
+            self.crash(node);
+        }
+    }
+
+    /// Boots a node that is down from its disk and lets it join through a few others. Does nothing
+    /// if it is up.
+    pub fn boot(&mut self, node: usize) {
+        if self.hosts[node].node.is_some() {
+            return;
+        }
+        self.start(node);
+        let given = match self.options.start {
+            Start::Join { seeds } => seeds,
+            Start::Prefilled | Start::Strangers => SEEDS,
+        };
+        // A seed that boots alone must be able to find the others again.
+        let next = (node + 1) % self.hosts.len();
+        let seeds: Vec<usize> = (0..given.min(self.hosts.len())).chain([next]).collect();
+        self.join(node, &seeds);
+    }
+
+    /// Crashes a node and boots it again at once.
+    pub fn restart(&mut self, node: usize) {
+        self.crash(node);
+        self.boot(node);
+    }
+
+    /// Starts a process and lets it read its disk.
+    pub(crate) fn start(&mut self, node: usize) {
+        let seed = self.rng.bits();
+        let boots = self.hosts[node].boots;
+        self.record(node, Kind::Boot, boots);
+        let host = &mut self.hosts[node];
+        host.boots += 1;
+        host.started = self.now;
+        let now = self.now_at(node);
+        let host = &mut self.hosts[node];
+        let mut machine = Node::new(self.options.config.clone(), host.identity.clone(), seed, now);
+        // On the first boot of a prefilled world this run's own record is on the disk already: it
+        // is not one of an earlier run, which would have to be overruled.
+        let own = host.identity.id;
+        host.disk.replay(|space, entry| {
+            if boots > 0 || space == Space::Data || entry.stamp().node != own {
+                machine.restore(space, Arc::clone(entry), now);
+            }
+        });
+        host.node = Some(machine);
+        self.arm(node);
+    }
+
+    /// Tells a node to join through others; its own index is passed over.
+    pub fn join(&mut self, node: usize, seeds: &[usize]) {
+        if self.hosts[node].running().is_none() {
+            return;
+        }
+        let seeds: Vec<SocketAddr> =
+            seeds.iter().filter(|&&seed| seed != node).map(|&seed| address(seed)).collect();
+        self.record(node, Kind::Join, seeds.len() as u64);
+        self.input(node, Input::Join { seeds: &seeds });
+    }
+
+    /// Lets a process stand still: nothing is handled, datagrams pile up to a bound.
+    pub fn pause(&mut self, node: usize) {
+        if self.hosts[node].running().is_some() {
+            self.hosts[node].paused = true;
+            self.record(node, Kind::Pause, 0);
+        }
+    }
+
+    /// Lets a process go on: it finds all that has come in meanwhile at once.
+    pub fn resume(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        if !std::mem::take(&mut host.paused) {
+            return;
+        }
+        host.backlog_bytes = 0;
+        let backlog = std::mem::take(&mut host.backlog);
+        self.record(node, Kind::Resume, backlog.len() as u64);
+        for event in backlog {
+            match event {
+                Event::Packet(slot) => self.deliver(slot),
+                Event::StreamLost { from, to, id } => self.lose_stream(from, to, id),
+                Event::Wake(_) | Event::Fault(_) | Event::Write { .. } => {}
+            }
+        }
+        self.arm(node);
+    }
+
+    /// Makes everything from and to a node slower.
+    pub fn slow(&mut self, node: usize, extra: Duration) {
+        self.network.slow(node, extra);
+        self.record(node, Kind::Network, micros(extra));
+    }
+
+    /// Lets nothing through between two sets of nodes.
+    pub fn partition(&mut self, one: &[usize], other: &[usize]) {
+        self.cut(one, other);
+        self.cut(other, one);
+    }
+
+    /// Lets nothing through from one set of nodes to another.
+    pub fn cut(&mut self, from: &[usize], to: &[usize]) {
+        self.network.cut(from, to);
+        self.record_network("cut", &[from, to]);
+    }
+
+    /// Ends all cuts and partitions.
+    pub fn heal(&mut self) {
+        self.network.heal();
+        self.record_network("heal", &[]);
+    }
+
+    /// Sets the share of datagrams that are lost.
+    pub fn set_loss(&mut self, share: f64) {
+        self.network.conditions.loss = share;
+        self.record_network("loss", &[]);
+    }
+
+    /// Sets the share of datagrams that arrive twice.
+    pub fn set_duplicate(&mut self, share: f64) {
+        self.network.conditions.duplicate = share;
+        self.record_network("duplicate", &[]);
+    }
+
+    /// Sets the share of datagrams that are held back.
+    pub fn set_reorder(&mut self, share: f64) {
+        self.network.conditions.reorder = share;
+        self.record_network("reorder", &[]);
+    }
+
+    fn record_network(&mut self, what: &str, sets: &[&[usize]]) {
+        let bytes = format!("{what} {sets:?} {:?}", self.network.conditions);
+        let line =
+            Line { at: self.now, node: 0, kind: Kind::Network, about: 0, bytes: bytes.as_bytes() };
+        self.trace.record(&line, true);
+    }
+
+    /// Sets a node's wall clock forwards or back.
+    pub fn jump_clock(&mut self, node: usize, ms: i64) {
+        self.clocks.jump(node, ms);
+        self.record(node, Kind::Clock, ms as u64);
+    }
+
+    /// Ends every fault: all nodes run, the network is as at the start.
+    pub fn calm(&mut self) {
+        self.network.conditions = self.options.conditions();
+        self.heal();
+        for node in 0..self.hosts.len() {
+            self.hosts[node].outputs_left = None;
+            self.slow(node, Duration::ZERO);
+            self.resume(node);
+            self.boot(node);
+        }
+    }
+
+    /// Lets one fault happen now.
+    pub fn inflict(&mut self, fault: &Fault) {
+        match fault {
+            Fault::Crash(node) => self.crash(*node),
+            Fault::CrashMidway { node, outputs } => self.crash_midway(*node, *outputs),
+            Fault::LoseDisk(node) => self.lose_disk(*node),
+            Fault::Leave(node) => self.leave(*node),
+            Fault::Boot(node) => self.boot(*node),
+            Fault::Pause(node) => self.pause(*node),
+            Fault::Resume(node) => self.resume(*node),
+            Fault::Slow { node, extra } => self.slow(*node, *extra),
+            Fault::Cut { from, to } => self.cut(from, to),
+            Fault::Partition { one, other } => self.partition(one, other),
+            Fault::Heal => self.heal(),
+            Fault::Loss(share) => self.set_loss(*share),
+            Fault::Duplicate(share) => self.set_duplicate(*share),
+            Fault::Reorder(share) => self.set_reorder(*share),
+            Fault::ClockJump { node, ms } => self.jump_clock(*node, *ms),
+            Fault::Calm => self.calm(),
+        }
+    }
+
+    /// Runs a plan from its beginning to its end.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn run_plan(&mut self, plan: &Plan) -> Result<(), Violation> {
+        for (after, fault) in &plan.steps {
+            let index = self.faults.len() as u32;
+            self.faults.push(fault.clone());
+            self.queue.push(self.now.after(*after), Event::Fault(index));
+        }
+        self.run_for(plan.duration)
+    }
+
+    /// Starts a load of random writes, in place of the one before.
+    pub fn start_load(&mut self, load: Workload) {
+        self.loads += 1;
+        self.load = Some(load);
+        let at = Instant(self.now.0 + 1);
+        self.queue.push(at, Event::Write { load: self.loads });
+    }
+
+    /// Ends the load.
+    pub fn stop_load(&mut self) {
+        self.load = None;
+    }
+}

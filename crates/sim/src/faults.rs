@@ -1,0 +1,231 @@
+//! Faults, and scripts of them drawn from a seed.
+
+use rumormill_core::base::rng::Rng;
+use rumormill_core::base::time::micros;
+use std::fmt;
+use std::time::Duration;
+
+/// Something that goes wrong, or right again.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fault {
+    /// The process dies. What it persisted stays.
+    Crash(usize),
+    /// The process dies after it has carried out this many more outputs.
+    CrashMidway {
+        /// The node.
+        node: usize,
+        /// Outputs until then.
+        outputs: u32,
+    },
+    /// The process dies and its disk is lost: when it boots, it is a new node.
+    LoseDisk(usize),
+    /// The node says goodbye and stops.
+    Leave(usize),
+    /// A node that is down boots from its disk and joins again.
+    Boot(usize),
+    /// The process stands still.
+    Pause(usize),
+    /// The process goes on.
+    Resume(usize),
+    /// Everything from and to the node takes longer by this.
+    Slow {
+        /// The node.
+        node: usize,
+        /// By how much.
+        extra: Duration,
+    },
+    /// Nothing gets from these nodes to those; the other way stays open.
+    Cut {
+        /// From these.
+        from: Vec<usize>,
+        /// To these.
+        to: Vec<usize>,
+    },
+    /// Nothing gets through between these nodes and those, either way.
+    Partition {
+        /// One side.
+        one: Vec<usize>,
+        /// The other.
+        other: Vec<usize>,
+    },
+    /// All cuts and partitions end.
+    Heal,
+    /// Share of datagrams lost from now on.
+    Loss(f64),
+    /// Share of datagrams doubled from now on.
+    Duplicate(f64),
+    /// Share of datagrams held back from now on.
+    Reorder(f64),
+    /// A wall clock is set forwards or back.
+    ClockJump {
+        /// The node.
+        node: usize,
+        /// By how many milliseconds.
+        ms: i64,
+    },
+    /// Every fault ends: all nodes run, the network is as at the start.
+    Calm,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Crash(node) => write!(f, "n{node} crashes"),
+            Self::CrashMidway { node, outputs } => {
+                write!(f, "n{node} crashes after {outputs} more outputs")
+            }
+            Self::LoseDisk(node) => write!(f, "n{node} crashes and loses its disk"),
+            Self::Leave(node) => write!(f, "n{node} leaves"),
+            Self::Boot(node) => write!(f, "n{node} boots"),
+            Self::Pause(node) => write!(f, "n{node} stands still"),
+            Self::Resume(node) => write!(f, "n{node} goes on"),
+            Self::Slow { node, extra } => write!(f, "n{node} is slower by {extra:?}"),
+            Self::Cut { from, to } => write!(f, "nothing from {from:?} to {to:?}"),
+            Self::Partition { one, other } => write!(f, "nothing between {one:?} and {other:?}"),
+            Self::Heal => f.write_str("all cuts heal"),
+            Self::Loss(share) => write!(f, "{:.1} % are lost", share * 100.0),
+            Self::Duplicate(share) => write!(f, "{:.1} % are doubled", share * 100.0),
+            Self::Reorder(share) => write!(f, "{:.1} % are held back", share * 100.0),
+            Self::ClockJump { node, ms } => write!(f, "the clock of n{node} jumps by {ms} ms"),
+            Self::Calm => f.write_str("all faults end"),
+        }
+    }
+}
+
+/// A script of faults, in the order of time.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The seed that it was drawn from.
+    pub seed: u64,
+    /// How long it runs. All faults end before.
+    pub duration: Duration,
+    /// What happens when.
+    pub steps: Vec<(Duration, Fault)>,
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "faults of seed {}, {:?}:", self.seed, self.duration)?;
+        for (at, fault) in &self.steps {
+            writeln!(f, "  {:>8.3} s  {fault}", at.as_secs_f64())?;
+        }
+        Ok(())
+    }
+}
+
+/// Draws a script of three to ten troubles for a cluster. Everything is over at nine tenths of its
+/// duration.
+#[must_use]
+pub fn random_plan(seed: u64, nodes: usize, duration: Duration) -> Plan {
+    let mut rng = Rng::new(seed ^ 0x6661_756c_7473);
+    let mut steps = Vec::new();
+    for _ in 0..3 + rng.index(8) {
+        let start = share(duration, 0.05 + 0.6 * rng.unit());
+        let end = start + share(share(duration, 0.9) - start, rng.unit());
+        draw_trouble(&mut rng, nodes, start, end, &mut steps);
+    }
+    steps.sort_by_key(|(at, _)| *at);
+    steps.push((share(duration, 0.9), Fault::Calm));
+    Plan { seed, duration, steps }
+}
+
+fn share(duration: Duration, share: f64) -> Duration {
+    Duration::from_micros((micros(duration) as f64 * share) as u64)
+}
+
+fn draw_trouble(
+    rng: &mut Rng,
+    nodes: usize,
+    start: Duration,
+    end: Duration,
+    steps: &mut Vec<(Duration, Fault)>,
+) {
+    let node = rng.index(nodes);
+    let (begins, ends) = match rng.below(14) {
+        0 | 1 => (Fault::Crash(node), Fault::Boot(node)),
+        2 => {
+            let outputs = rng.below(40) as u32;
+            (Fault::CrashMidway { node, outputs }, Fault::Boot(node))
+        }
+        3 => (Fault::LoseDisk(node), Fault::Boot(node)),
+        4 => (Fault::Leave(node), Fault::Boot(node)),
+        5 => (Fault::Pause(node), Fault::Resume(node)),
+        6 | 7 => {
+            let (one, other) = draw_sides(rng, nodes);
+            (Fault::Partition { one, other }, Fault::Heal)
+        }
+        8 => {
+            let (from, to) = draw_sides(rng, nodes);
+            (Fault::Cut { from, to }, Fault::Heal)
+        }
+        9 => (Fault::Loss(0.4 * rng.unit()), Fault::Loss(0.0)),
+        10 => (Fault::Duplicate(0.3 * rng.unit()), Fault::Reorder(0.3 * rng.unit())),
+        11 => {
+            let extra = Duration::from_micros(rng.below(300_000));
+            (Fault::Slow { node, extra }, Fault::Slow { node, extra: Duration::ZERO })
+        }
+        12 => {
+            // Boots at once, with a clock that is behind what it wrote before.
+            let ms = -(rng.below(5000) as i64);
+            steps.extend([(start, Fault::Crash(node)), (start, Fault::ClockJump { node, ms })]);
+            (Fault::Boot(node), Fault::ClockJump { node, ms: -ms })
+        }
+        _ => {
+            let ms = rng.below(4001) as i64 - 2000;
+            let other = rng.index(nodes);
+            (Fault::ClockJump { node, ms }, Fault::ClockJump { node: other, ms: -ms })
+        }
+    };
+    steps.push((start, begins));
+    steps.push((end, ends));
+}
+
+/// Two sides of a cut through the cluster; neither is empty if there are two nodes.
+fn draw_sides(rng: &mut Rng, nodes: usize) -> (Vec<usize>, Vec<usize>) {
+    let mut all: Vec<usize> = (0..nodes).collect();
+    rng.shuffle(&mut all);
+    let mut other = all.split_off(1 + rng.index(nodes.saturating_sub(1)));
+    all.sort_unstable();
+    other.sort_unstable();
+    (all, other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_draws_the_same_plan_and_plans_differ() {
+        let plan = |seed| random_plan(seed, 5, Duration::from_secs(20));
+        assert_eq!(plan(3), plan(3));
+        assert_ne!(plan(3).steps, plan(4).steps);
+    }
+
+    #[test]
+    fn plans_are_in_order_and_end_calmly() {
+        for seed in 0..200 {
+            let plan = random_plan(seed, 7, Duration::from_secs(10));
+            assert!(plan.steps.is_sorted_by_key(|(at, _)| *at), "{plan}");
+            assert_eq!(plan.steps.last(), Some(&(Duration::from_secs(9), Fault::Calm)));
+        }
+    }
+
+    #[test]
+    fn two_sides_make_the_whole_cluster() {
+        let mut rng = Rng::new(1);
+        for _ in 0..100 {
+            let (one, other) = draw_sides(&mut rng, 4);
+            assert!(!one.is_empty() && !other.is_empty());
+            let mut all = [one, other].concat();
+            all.sort_unstable();
+            assert_eq!(all, [0, 1, 2, 3]);
+        }
+    }
+
+    #[test]
+    fn a_plan_can_be_read() {
+        let steps = vec![(Duration::from_millis(1500), Fault::Crash(2))];
+        let plan = Plan { seed: 8, duration: Duration::from_secs(3), steps };
+        assert_eq!(plan.to_string(), "faults of seed 8, 3s:\n     1.500 s  n2 crashes\n");
+    }
+}

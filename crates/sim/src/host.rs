@@ -1,0 +1,111 @@
+//! A machine: its address, its disk, and the process on it, if one runs.
+
+use crate::disk::Disk;
+use crate::traffic::Traffic;
+use crate::world::Event;
+use rumormill_core::{Identity, Instant, Node, NodeId};
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+/// The port of all nodes.
+const PORT: u16 = 7946;
+
+#[derive(Debug)]
+pub(crate) struct Host {
+    pub(crate) identity: Identity,
+    pub(crate) node: Option<Node>,
+    pub(crate) disk: Disk,
+    /// How often a process was started here.
+    pub(crate) boots: u64,
+    /// When the process was started: its monotonic clock counts from there.
+    pub(crate) started: Instant,
+    pub(crate) paused: bool,
+    /// What came in while the process stood still, and the bytes of datagrams in it.
+    pub(crate) backlog: VecDeque<Event>,
+    pub(crate) backlog_bytes: usize,
+    /// The wake-ups in the queue for this host, the next one last: they are only ever put in
+    /// before all others.
+    pub(crate) wakes: Vec<Instant>,
+    /// The last point in time at which the node was ticked, and how often.
+    pub(crate) ticked: (Instant, u32),
+    /// If set: the process dies after this many outputs.
+    pub(crate) outputs_left: Option<u32>,
+    pub(crate) traffic: Traffic,
+}
+
+impl Host {
+    pub(crate) fn new(index: usize, id: NodeId, disk: Disk) -> Self {
+        let gossip = address(index);
+        let name = format!("n{index}");
+        Self {
+            identity: Identity { id, name, gossip, redis: None, http: None },
+            node: None,
+            disk,
+            boots: 0,
+            started: Instant(0),
+            paused: false,
+            backlog: VecDeque::new(),
+            backlog_bytes: 0,
+            wakes: Vec::new(),
+            ticked: (Instant(0), 0),
+            outputs_left: None,
+            traffic: Traffic::default(),
+        }
+    }
+
+    /// The node, unless it is down or stands still.
+    pub(crate) fn running(&self) -> Option<&Node> {
+        self.node.as_ref().filter(|_| !self.paused)
+    }
+
+    /// The process's monotonic clock.
+    pub(crate) fn mono(&self, now: Instant) -> Instant {
+        Instant(now.0 - self.started.0)
+    }
+
+    /// When the running node wants to be woken, in the world's time.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        let deadline = self.running()?.deadline()?;
+        Some(Instant(self.started.0.saturating_add(deadline.0)))
+    }
+
+    /// Counts a tick: how many there have been at this point in time.
+    pub(crate) fn count_tick(&mut self, now: Instant) -> u32 {
+        match &mut self.ticked {
+            (at, times) if *at == now => *times += 1,
+            ticked => *ticked = (now, 1),
+        }
+        self.ticked.1
+    }
+}
+
+/// The gossip address of a node: 10.x.y.z by its index.
+pub(crate) fn address(index: usize) -> SocketAddr {
+    let [_, x, y, z] = (index as u32).to_be_bytes();
+    SocketAddr::new(Ipv4Addr::new(10, x, y, z).into(), PORT)
+}
+
+/// The node with this address, if there can be one.
+pub(crate) fn index_of(address: SocketAddr) -> Option<usize> {
+    match address.ip() {
+        IpAddr::V4(ip) if address.port() == PORT => match ip.octets() {
+            [10, x, y, z] => Some(u32::from_be_bytes([0, x, y, z]) as usize),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_indices_belong_together() {
+        for index in [0, 1, 255, 256, 70_000, (1 << 24) - 1] {
+            assert_eq!(index_of(address(index)), Some(index));
+        }
+        assert_eq!(index_of("10.0.0.1:1".parse().unwrap()), None);
+        assert_eq!(index_of("127.0.0.1:7946".parse().unwrap()), None);
+    }
+}

@@ -1,0 +1,211 @@
+//! What was written, and what each node is known to hold: a model of the replicas built from
+//! persist outputs alone, for the checkers and for the figures.
+
+use rumormill_core::Instant;
+use rumormill_core::base::hash::Map;
+use rumormill_core::data::{Entry, Stamp};
+use std::sync::Arc;
+
+/// One write that a node acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WriteId(u32);
+
+/// A write and where it has got to.
+#[derive(Debug)]
+pub struct Written {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// The node that it was written at.
+    pub by: usize,
+    /// When.
+    pub at: Instant,
+    key: u32,
+    /// Microseconds after `at` at which each node first held it; [`NEVER`] if it has not.
+    held_after: Vec<u32>,
+}
+
+const NEVER: u32 = u32::MAX;
+
+impl Written {
+    /// Microseconds that the write took to a node, if it has ever held it.
+    #[must_use]
+    pub fn held_after(&self, node: usize) -> Option<u32> {
+        self.held_after.get(node).copied().filter(|&after| after != NEVER)
+    }
+
+    /// Microseconds that the write took to each node that has held it, but for the writer.
+    pub fn delays(&self) -> impl Iterator<Item = u32> {
+        let others = self.held_after.iter().enumerate().filter(|&(node, _)| node != self.by);
+        others.map(|(_, &after)| after).filter(|&after| after != NEVER)
+    }
+}
+
+/// Everything that was written in a world.
+#[derive(Debug)]
+pub struct Ledger {
+    nodes: usize,
+    writes: Vec<Written>,
+    by_stamp: Map<Stamp, WriteId>,
+    keys: Map<Box<[u8]>, u32>,
+    /// By key: the biggest acknowledged write that no lost disk excuses.
+    required: Vec<Option<WriteId>>,
+    /// By node and key: the write that the node holds.
+    held: Vec<Vec<Option<WriteId>>>,
+}
+
+impl Ledger {
+    pub(crate) fn new(nodes: usize) -> Self {
+        Self {
+            nodes,
+            writes: Vec::new(),
+            by_stamp: Map::default(),
+            keys: Map::default(),
+            required: Vec::new(),
+            held: vec![Vec::new(); nodes],
+        }
+    }
+
+    /// A write.
+    ///
+    /// # Panics
+    /// If the id is of another world.
+    #[must_use]
+    pub fn get(&self, write: WriteId) -> &Written {
+        &self.writes[write.0 as usize]
+    }
+
+    /// Every write, in the order in which they were made.
+    pub fn writes(&self) -> impl Iterator<Item = (WriteId, &Written)> {
+        (0..).map(WriteId).zip(&self.writes)
+    }
+
+    /// The write with this stamp.
+    #[must_use]
+    pub fn find(&self, stamp: Stamp) -> Option<WriteId> {
+        self.by_stamp.get(&stamp).copied()
+    }
+
+    /// What a node holds under the key of a write.
+    #[must_use]
+    pub fn held_by(&self, node: usize, like: WriteId) -> Option<&Written> {
+        let key = self.get(like).key as usize;
+        self.held.get(node)?.get(key).copied().flatten().map(|write| self.get(write))
+    }
+
+    /// Everything that a node holds.
+    pub fn all_held_by(&self, node: usize) -> impl Iterator<Item = &Written> {
+        self.held.get(node).into_iter().flatten().flatten().map(|&write| self.get(write))
+    }
+
+    /// For every key the biggest acknowledged write: what all must hold in the end, or a bigger
+    /// one.
+    pub fn required(&self) -> impl Iterator<Item = &Written> {
+        self.required.iter().flatten().map(|&write| self.get(write))
+    }
+
+    /// Takes in a write that node `by` has acknowledged.
+    pub(crate) fn acknowledge(&mut self, by: usize, entry: &Arc<Entry>, at: Instant) -> WriteId {
+        let write = WriteId(self.writes.len() as u32);
+        let key = match self.keys.get(entry.key()) {
+            Some(&key) => key,
+            None => {
+                let key = self.required.len() as u32;
+                self.keys.insert(entry.key().into(), key);
+                self.required.push(None);
+                key
+            }
+        };
+        self.by_stamp.insert(entry.stamp(), write);
+        let held_after = vec![NEVER; self.nodes];
+        self.writes.push(Written { entry: Arc::clone(entry), by, at, key, held_after });
+        let before = self.required[key as usize].map(|write| self.get(write).entry.stamp());
+        if before.is_none_or(|before| before < entry.stamp()) {
+            self.required[key as usize] = Some(write);
+        }
+        write
+    }
+
+    /// A node now holds a write.
+    pub(crate) fn hold(&mut self, node: usize, write: WriteId, now: Instant) {
+        let written = &mut self.writes[write.0 as usize];
+        let after = &mut written.held_after[node];
+        if *after == NEVER {
+            *after = (now.0 - written.at.0).min(u64::from(NEVER - 1)) as u32;
+        }
+        let key = written.key as usize;
+        let held = &mut self.held[node];
+        if held.len() <= key {
+            held.resize(self.required.len(), None);
+        }
+        held[key] = Some(write);
+    }
+
+    /// A node's disk is lost. Acknowledged writes that stood on no other disk are lost with it, by
+    /// nobody's fault: they are no longer required.
+    pub(crate) fn lose_disk(&mut self, node: usize) {
+        let lost = std::mem::take(&mut self.held[node]);
+        for (key, _) in lost.iter().enumerate().filter(|(_, write)| write.is_some()) {
+            let Some(required) = self.required[key] else { continue };
+            let elsewhere = self.held.iter().filter_map(|held| held.get(key).copied().flatten());
+            let best = elsewhere.max_by_key(|&write| self.get(write).entry.stamp());
+            let stamp = |write| self.get(write).entry.stamp();
+            if best.is_none_or(|best| stamp(best) < stamp(required)) {
+                self.required[key] = best;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use rumormill_core::NodeId;
+
+    /// A write of `key` at `time` by node `by`; a tombstone if there is no value.
+    pub(crate) fn entry(key: &str, value: Option<&str>, time: u64, by: u64) -> Arc<Entry> {
+        let stamp = Stamp { time, node: NodeId(by) };
+        Arc::new(match value {
+            Some(value) => Entry::new(key.as_bytes(), value.as_bytes(), stamp, None),
+            None => Entry::tombstone(key.as_bytes(), stamp),
+        })
+    }
+
+    #[test]
+    fn delays_are_those_of_the_first_time_and_leave_the_writer_out() {
+        let mut ledger = Ledger::new(3);
+        let write = ledger.acknowledge(0, &entry("k", Some("v"), 1, 0), Instant(100));
+        ledger.hold(0, write, Instant(100));
+        ledger.hold(2, write, Instant(150));
+        ledger.hold(2, write, Instant(170));
+        assert_eq!(ledger.get(write).delays().collect::<Vec<_>>(), [50]);
+        assert_eq!(ledger.get(write).held_after(1), None);
+        assert_eq!(ledger.find(entry("k", None, 1, 0).stamp()), Some(write));
+    }
+
+    #[test]
+    fn the_biggest_stamp_is_required_not_the_last_write() {
+        let mut ledger = Ledger::new(2);
+        ledger.acknowledge(0, &entry("k", Some("a"), 9, 0), Instant(0));
+        ledger.acknowledge(1, &entry("k", Some("b"), 5, 1), Instant(1));
+        let required: Vec<u64> = ledger.required().map(|w| w.entry.stamp().time).collect();
+        assert_eq!(required, [9]);
+    }
+
+    #[test]
+    fn a_lost_disk_excuses_only_what_stood_nowhere_else() {
+        let mut ledger = Ledger::new(3);
+        let both = ledger.acknowledge(0, &entry("both", Some("a"), 1, 0), Instant(0));
+        let older = ledger.acknowledge(0, &entry("older", Some("a"), 2, 0), Instant(0));
+        let newer = ledger.acknowledge(0, &entry("older", Some("b"), 3, 0), Instant(0));
+        let alone = ledger.acknowledge(0, &entry("alone", Some("a"), 4, 0), Instant(0));
+        for write in [both, newer, alone] {
+            ledger.hold(0, write, Instant(0));
+        }
+        ledger.hold(1, both, Instant(5));
+        ledger.hold(1, older, Instant(5));
+        ledger.lose_disk(0);
+        let required: Vec<u64> = ledger.required().map(|w| w.entry.stamp().time).collect();
+        assert_eq!(required, [1, 2]);
+        assert_eq!(ledger.all_held_by(0).count(), 0);
+    }
+}

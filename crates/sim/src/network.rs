@@ -1,0 +1,217 @@
+//! The network: how long a packet takes, whether it arrives, and who can reach whom.
+//!
+//! All arithmetic is + - x / on doubles, which every machine rounds alike, so a seed draws the same
+//! network everywhere. For the lognormal that means an exponential of our own (accurate to about
+//! 1e-9) and a normal deviate made of twelve uniform ones, whose tails end at six sigma.
+
+use rumormill_core::base::rng::Rng;
+use rumormill_core::base::time::micros;
+use std::time::Duration;
+
+/// How long one hop takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Latency {
+    /// Always the same.
+    Fixed(Duration),
+    /// Anything between two bounds, each as likely as the other.
+    Uniform(Duration, Duration),
+    /// A long tail: half of the hops take less than `median`; one in six takes more than
+    /// `median` x e^`sigma`.
+    LogNormal {
+        /// The middle value.
+        median: Duration,
+        /// Standard deviation of the logarithm.
+        sigma: f64,
+    },
+}
+
+impl Latency {
+    /// Draws the time of one hop, in microseconds.
+    pub fn draw(&self, rng: &mut Rng) -> u64 {
+        match *self {
+            Self::Fixed(time) => micros(time),
+            Self::Uniform(least, most) => {
+                let (least, most) = (micros(least), micros(most));
+                least + rng.below(most.saturating_sub(least).saturating_add(1))
+            }
+            Self::LogNormal { median, sigma } => {
+                let normal = (0..12).map(|_| rng.unit()).sum::<f64>() - 6.0;
+                (micros(median) as f64 * exp(sigma * normal)) as u64
+            }
+        }
+    }
+}
+
+/// e^x: the exponent is cut into steps of 1/16 at most, a Taylor series does those, and squaring
+/// puts the steps together again.
+fn exp(x: f64) -> f64 {
+    let mut step = x.clamp(-500.0, 500.0);
+    let mut halvings = 0;
+    while !(-0.0625..=0.0625).contains(&step) {
+        step /= 2.0;
+        halvings += 1;
+    }
+    let mut term = 1.0;
+    let mut sum = 1.0;
+    for n in 1..=8 {
+        term *= step / f64::from(n);
+        sum += term;
+    }
+    for _ in 0..halvings {
+        sum *= sum;
+    }
+    sum
+}
+
+/// What the network does to every packet.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Conditions {
+    pub(crate) latency: Latency,
+    pub(crate) loss: f64,
+    pub(crate) duplicate: f64,
+    pub(crate) reorder: f64,
+    pub(crate) reorder_delay: Duration,
+}
+
+/// The network between the nodes.
+#[derive(Debug)]
+pub(crate) struct Network {
+    rng: Rng,
+    pub(crate) conditions: Conditions,
+    cuts: Vec<Cut>,
+    /// Extra time of everything from and to a node, in microseconds.
+    slow: Vec<u64>,
+}
+
+/// Nothing gets from one set of nodes to another.
+#[derive(Debug)]
+struct Cut {
+    from: Vec<bool>,
+    to: Vec<bool>,
+}
+
+impl Network {
+    pub(crate) fn new(nodes: usize, conditions: Conditions, rng: Rng) -> Self {
+        Self { rng, conditions, cuts: Vec::new(), slow: vec![0; nodes] }
+    }
+
+    /// The times after which copies of a datagram arrive: none if it is lost, two if doubled.
+    pub(crate) fn datagram(&mut self, from: usize, to: usize) -> [Option<u64>; 2] {
+        if !self.passes(from, to) || self.rng.chance(self.conditions.loss) {
+            return [None, None];
+        }
+        let first = self.wild_hop(from, to);
+        let second = self.rng.chance(self.conditions.duplicate).then(|| self.wild_hop(from, to));
+        [Some(first), second]
+    }
+
+    /// The time that a hop takes where nothing is lost or reordered.
+    pub(crate) fn hop(&mut self, from: usize, to: usize) -> u64 {
+        self.conditions.latency.draw(&mut self.rng) + self.slow[from] + self.slow[to]
+    }
+
+    fn wild_hop(&mut self, from: usize, to: usize) -> u64 {
+        let held_back = match self.rng.chance(self.conditions.reorder) {
+            true => self.rng.below(micros(self.conditions.reorder_delay) + 1),
+            false => 0,
+        };
+        self.hop(from, to) + held_back
+    }
+
+    /// True if packets get from one node to another.
+    pub(crate) fn passes(&self, from: usize, to: usize) -> bool {
+        !self.cuts.iter().any(|cut| cut.from[from] && cut.to[to])
+    }
+
+    /// True if a stream can be had between two nodes: it needs both directions.
+    pub(crate) fn connects(&self, one: usize, other: usize) -> bool {
+        self.passes(one, other) && self.passes(other, one)
+    }
+
+    /// From now on nothing gets from nodes in `from` to nodes in `to`.
+    pub(crate) fn cut(&mut self, from: &[usize], to: &[usize]) {
+        let set = |members: &[usize]| {
+            let mut set = vec![false; self.slow.len()];
+            members.iter().for_each(|&node| set[node] = true);
+            set
+        };
+        self.cuts.push(Cut { from: set(from), to: set(to) });
+    }
+
+    /// Ends all cuts.
+    pub(crate) fn heal(&mut self) {
+        self.cuts.clear();
+    }
+
+    /// Everything from and to a node takes this much longer.
+    pub(crate) fn slow(&mut self, node: usize, extra: Duration) {
+        self.slow[node] = micros(extra);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(loss: f64, duplicate: f64) -> Network {
+        let latency = Latency::Fixed(Duration::from_micros(100));
+        let reorder_delay = Duration::from_millis(1);
+        let conditions = Conditions { latency, loss, duplicate, reorder: 0.0, reorder_delay };
+        Network::new(4, conditions, Rng::new(1))
+    }
+
+    #[test]
+    fn the_exponential_is_one() {
+        for x in [-8.0, -1.5, -0.01, 0.0, 0.06, 0.3, 1.0, 5.0, 12.0_f64] {
+            assert!((exp(x) / x.exp() - 1.0).abs() < 1e-9, "{x}");
+        }
+    }
+
+    #[test]
+    fn a_lognormal_has_its_median_and_its_tail() {
+        let latency = Latency::LogNormal { median: Duration::from_millis(1), sigma: 0.5 };
+        let mut rng = Rng::new(2);
+        let mut drawn: Vec<u64> = (0..10_001).map(|_| latency.draw(&mut rng)).collect();
+        drawn.sort_unstable();
+        assert!((970..1030).contains(&drawn[5000]), "{}", drawn[5000]);
+        // One sigma above: e^0.5 = 1.649.
+        assert!((1580..1720).contains(&drawn[8413]), "{}", drawn[8413]);
+    }
+
+    #[test]
+    fn uniform_hops_keep_their_bounds() {
+        let latency = Latency::Uniform(Duration::from_micros(5), Duration::from_micros(7));
+        let mut rng = Rng::new(2);
+        let drawn: Vec<u64> = (0..100).map(|_| latency.draw(&mut rng)).collect();
+        assert_eq!((drawn.iter().min(), drawn.iter().max()), (Some(&5), Some(&7)));
+    }
+
+    #[test]
+    fn datagrams_are_lost_and_doubled_as_often_as_was_asked() {
+        let mut network = network(0.2, 0.1);
+        let arrivals: Vec<_> = (0..10_000).map(|_| network.datagram(0, 1)).collect();
+        let lost = arrivals.iter().filter(|[first, _]| first.is_none()).count();
+        let doubled = arrivals.iter().filter(|[_, second]| second.is_some()).count();
+        assert!((1850..2150).contains(&lost), "{lost}");
+        assert!((700..900).contains(&doubled), "{doubled}");
+    }
+
+    #[test]
+    fn a_cut_goes_one_way_and_healing_ends_it() {
+        let mut network = network(0.0, 0.0);
+        network.cut(&[0, 1], &[2]);
+        assert!(!network.passes(0, 2) && !network.passes(1, 2));
+        assert!(network.passes(2, 0) && network.passes(0, 1) && network.passes(0, 3));
+        assert!(!network.connects(2, 0), "a stream needs both directions");
+        assert_eq!(network.datagram(0, 2), [None, None]);
+        network.heal();
+        assert!(network.passes(0, 2));
+    }
+
+    #[test]
+    fn a_slow_node_is_slow_both_ways() {
+        let mut network = network(0.0, 0.0);
+        network.slow(1, Duration::from_micros(50));
+        assert_eq!([network.hop(0, 1), network.hop(1, 0), network.hop(0, 2)], [150, 150, 100]);
+    }
+}

@@ -1,0 +1,85 @@
+//! What can be set on a world.
+
+use crate::network::{Conditions, Latency};
+use rumormill_core::Config;
+use std::time::Duration;
+
+/// How the nodes of a new world come to know each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// All boot at once and join by the protocol through the first this many nodes.
+    Join {
+        /// Nodes, counted from node 0, whose addresses everyone is given.
+        seeds: usize,
+    },
+    /// Everyone has everyone's record from the start, so large clusters begin settled.
+    Prefilled,
+    /// Nobody knows anybody, and nobody is told to join.
+    Strangers,
+}
+
+/// The settings of a world.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// Nodes.
+    pub nodes: usize,
+    /// The settings of every node.
+    pub config: Config,
+    /// How the nodes come to know each other.
+    pub start: Start,
+    /// Time that one hop takes.
+    pub latency: Latency,
+    /// Share of datagrams that are lost.
+    pub loss: f64,
+    /// Share of datagrams that arrive twice.
+    pub duplicate: f64,
+    /// Share of datagrams that are held back for up to [`Options::reorder_delay`].
+    pub reorder: f64,
+    /// The longest that a reordered datagram is held back.
+    pub reorder_delay: Duration,
+    /// How far wall clocks are off at most, either way.
+    pub clock_skew: Duration,
+    /// How long a sender waits until it learns that a stream is lost.
+    pub stream_timeout: Duration,
+    /// Bytes that one stream has on their way at most; one that is given more breaks.
+    pub stream_buffer: usize,
+    /// Bytes of datagrams that wait for a paused node at most; more are dropped, as a socket does.
+    pub socket_buffer: usize,
+    /// Packets on their way at once, in the whole world, at most. More is a storm and ends the run.
+    pub max_in_flight: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            seed: 0,
+            nodes: 5,
+            config: Config::default(),
+            start: Start::Prefilled,
+            latency: Latency::Uniform(Duration::from_micros(500), Duration::from_micros(1500)),
+            loss: 0.0,
+            duplicate: 0.0,
+            reorder: 0.0,
+            reorder_delay: Duration::from_millis(10),
+            clock_skew: Duration::ZERO,
+            stream_timeout: Duration::from_millis(300),
+            stream_buffer: 64 << 20,
+            socket_buffer: 208 << 10,
+            max_in_flight: 4_000_000,
+        }
+    }
+}
+
+impl Options {
+    pub(crate) fn conditions(&self) -> Conditions {
+        Conditions {
+            latency: self.latency,
+            loss: self.loss,
+            duplicate: self.duplicate,
+            reorder: self.reorder,
+            reorder_delay: self.reorder_delay,
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The record of everything that happens: a running hash always, lines of text on request.
+//!
+//! Two runs of one seed must have the same hash. Payloads are hashed once, where they are sent; what
+//! happens to them later is hashed by the number of the packet.
+
+use rumormill_core::Instant;
+use rumormill_core::base::hash::Keyed;
+use std::fmt;
+
+/// What happened. What [`Line::about`] is follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// The node sent a datagram to the node named.
+    SendDatagram,
+    /// The node sent a frame to the node named.
+    SendFrame,
+    /// A packet to the node named was lost.
+    Lost,
+    /// A datagram from the node named came in.
+    Datagram,
+    /// A frame from the node named came in.
+    Frame,
+    /// The node learned that its stream to the node named is lost.
+    StreamLost,
+    /// The node's deadline came.
+    Tick,
+    /// The node persisted an entry of the users' data; about: the time in its stamp.
+    Data,
+    /// The node persisted an entry of the roster; about: the time in its stamp.
+    Roster,
+    /// The node booted; about: how often before.
+    Boot,
+    /// The node was told to join.
+    Join,
+    /// The node was told to leave.
+    Leave,
+    /// The node crashed or stopped.
+    Down,
+    /// Its disk was lost.
+    DiskLost,
+    /// The node stands still.
+    Pause,
+    /// The node goes on.
+    Resume,
+    /// The network changed.
+    Network,
+    /// The node's wall clock jumped; about: milliseconds.
+    Clock,
+}
+
+/// One thing that happened.
+#[derive(Clone, Copy, Debug)]
+pub struct Line<'a> {
+    /// When.
+    pub at: Instant,
+    /// The node that it happened to.
+    pub node: usize,
+    /// What.
+    pub kind: Kind,
+    /// A number whose meaning [`Kind`] tells.
+    pub about: u64,
+    /// Payload or key.
+    pub bytes: &'a [u8],
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.at.0;
+        write!(f, "{:>5}.{:06} n{:<4} ", at / 1_000_000, at % 1_000_000, self.node)?;
+        let (about, len) = (self.about, self.bytes.len());
+        match self.kind {
+            Kind::SendDatagram => write!(f, "sends datagram to n{about}, {len} bytes"),
+            Kind::SendFrame => write!(f, "sends frame to n{about}, {len} bytes"),
+            Kind::Lost => write!(f, "packet to n{about} is lost"),
+            Kind::Datagram => write!(f, "datagram from n{about}, {len} bytes"),
+            Kind::Frame => write!(f, "frame from n{about}, {len} bytes"),
+            Kind::StreamLost => write!(f, "stream to n{about} is lost"),
+            Kind::Tick => f.write_str("tick"),
+            Kind::Data => {
+                write!(
+                    f,
+                    "holds {} of {}.{}",
+                    self.bytes.escape_ascii(),
+                    about >> 16,
+                    about & 0xffff
+                )
+            }
+            Kind::Roster => write!(f, "holds a roster record, incarnation {}", about >> 2),
+            Kind::Boot => write!(f, "boots, {about} times before"),
+            Kind::Join => f.write_str("is told to join"),
+            Kind::Leave => f.write_str("is told to leave"),
+            Kind::Down => f.write_str("is down"),
+            Kind::DiskLost => f.write_str("loses its disk"),
+            Kind::Pause => f.write_str("stands still"),
+            Kind::Resume => f.write_str("goes on"),
+            Kind::Network => f.write_str("the network changes"),
+            Kind::Clock => write!(f, "wall clock jumps by {} ms", about as i64),
+        }
+    }
+}
+
+type Listener = Box<dyn FnMut(&Line<'_>)>;
+
+/// The running hash, and who wants the lines.
+pub(crate) struct Trace {
+    keyed: Keyed,
+    hash: u128,
+    listener: Option<Listener>,
+}
+
+impl Trace {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { keyed: Keyed::for_cluster("trace"), hash: seed.into(), listener: None }
+    }
+
+    pub(crate) fn listen(&mut self, listener: Listener) {
+        self.listener = Some(listener);
+    }
+
+    pub(crate) fn hash(&self) -> u128 {
+        self.hash
+    }
+
+    /// Takes in an event. The bytes go into the hash only if `hash_bytes`: those of an arrival were
+    /// hashed when they were sent.
+    pub(crate) fn record(&mut self, line: &Line<'_>, hash_bytes: bool) {
+        let mut head = [0; 37];
+        head[..16].copy_from_slice(&self.hash.to_le_bytes());
+        head[16..24].copy_from_slice(&line.at.0.to_le_bytes());
+        head[24..32].copy_from_slice(&line.about.to_le_bytes());
+        head[32..36].copy_from_slice(&(line.node as u32).to_le_bytes());
+        head[36] = line.kind as u8;
+        self.hash = self.keyed.hash128(&[&head, if hash_bytes { line.bytes } else { &[] }]);
+        if let Some(listener) = &mut self.listener {
+            listener(line);
+        }
+    }
+}
+
+impl fmt::Debug for Trace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Trace({:032x})", self.hash)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash_of(lines: &[Line<'_>]) -> u128 {
+        let mut trace = Trace::new(1);
+        lines.iter().for_each(|line| trace.record(line, true));
+        trace.hash()
+    }
+
+    #[test]
+    fn every_part_of_an_event_and_the_order_of_events_count() {
+        let line = Line { at: Instant(1), node: 2, kind: Kind::Tick, about: 3, bytes: b"x" };
+        let others = [
+            Line { at: Instant(2), ..line },
+            Line { node: 3, ..line },
+            Line { kind: Kind::Join, ..line },
+            Line { about: 4, ..line },
+            Line { bytes: b"y", ..line },
+        ];
+        let hash = hash_of(&[line]);
+        assert_eq!(hash, hash_of(&[line]));
+        for other in others {
+            assert_ne!(hash, hash_of(&[other]), "{other}");
+            assert_ne!(hash_of(&[line, other]), hash_of(&[other, line]));
+        }
+    }
+
+    #[test]
+    fn lines_read_well() {
+        let line = |kind, about| {
+            Line { at: Instant(1_200_034), node: 7, kind, about, bytes: b"abc" }.to_string()
+        };
+        assert_eq!(line(Kind::Datagram, 3), "    1.200034 n7    datagram from n3, 3 bytes");
+        assert_eq!(line(Kind::Data, 9 << 16 | 2), "    1.200034 n7    holds abc of 9.2");
+    }
+}

@@ -1,0 +1,210 @@
+//! What a test can see of a world.
+
+use crate::checkers::{
+    Found, Violation, convergence, faithful_replica, membership, no_lost_write, no_resurrection,
+    well_formed,
+};
+use crate::delivery::Delivery;
+use crate::ledger::{Ledger, WriteId};
+use crate::trace::Line;
+use crate::traffic::Traffic;
+use crate::world::World;
+use rumormill_core::data::{Digest, Space};
+use rumormill_core::member::State;
+use rumormill_core::{Node, NodeId, Stats};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+impl World {
+    /// Time since the start of the world.
+    #[must_use]
+    pub fn now(&self) -> Duration {
+        Duration::from_micros(self.now.0)
+    }
+
+    /// The seed.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.options.seed
+    }
+
+    /// Nodes, up or down.
+    #[must_use]
+    pub fn nodes(&self) -> usize {
+        self.hosts.len()
+    }
+
+    /// A node; `None` if it is down.
+    #[must_use]
+    pub fn node(&self, node: usize) -> Option<&Node> {
+        self.hosts[node].node.as_ref()
+    }
+
+    /// The gossip address of a node.
+    #[must_use]
+    pub fn address(&self, node: usize) -> SocketAddr {
+        self.hosts[node].identity.gossip
+    }
+
+    /// The id of a node; it has another one after its disk was lost.
+    #[must_use]
+    pub fn id(&self, node: usize) -> NodeId {
+        self.hosts[node].identity.id
+    }
+
+    /// The nodes that run: neither down nor standing still.
+    pub fn live(&self) -> impl Iterator<Item = (usize, &Node)> {
+        let nodes = self.hosts.iter().enumerate();
+        nodes.filter_map(|(index, host)| Some((index, host.running()?)))
+    }
+
+    /// What a reader at a node gets for a key.
+    #[must_use]
+    pub fn read(&self, node: usize, key: impl AsRef<[u8]>) -> Option<&[u8]> {
+        let entry = self.hosts[node].running()?.data().get(key.as_ref())?;
+        let wall_ms = self.clocks.wall_ms(node, self.now);
+        entry.value().filter(|_| entry.live_at(wall_ms))
+    }
+
+    /// How many members a node holds for alive, itself included.
+    #[must_use]
+    pub fn alive_at(&self, node: usize) -> usize {
+        let alive = |node: &Node| node.members().filter(|m| m.state == State::Alive).count();
+        self.node(node).map_or(0, alive)
+    }
+
+    /// The different digests of the users' data among the live nodes.
+    #[must_use]
+    pub fn digests(&self) -> Vec<Digest> {
+        let mut all: Vec<Digest> = Vec::new();
+        for (_, node) in self.live() {
+            let digest = node.digest(Space::Data);
+            if !all.contains(&digest) {
+                all.push(digest);
+            }
+        }
+        all
+    }
+
+    /// True if the digests of all live nodes agree, for the users' data and for the roster.
+    #[must_use]
+    pub fn converged(&self) -> bool {
+        let mut digests = self.live().map(|(_, node)| Space::ALL.map(|space| node.digest(space)));
+        let first = digests.next();
+        digests.all(|digest| Some(digest) == first)
+    }
+
+    /// True if the live nodes have converged and hold exactly each other for alive.
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        if !self.converged() {
+            return false;
+        }
+        let live = self.live_ids();
+        self.live().all(|(_, node)| membership::settled(&live, node).is_ok())
+    }
+
+    fn live_ids(&self) -> Vec<NodeId> {
+        let mut ids: Vec<NodeId> = self.live().map(|(index, _)| self.id(index)).collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Waits until the cluster has settled and then checks all that must hold.
+    ///
+    /// # Errors
+    /// The first property that does not hold; convergence and membership have until the limit.
+    pub fn settle(&mut self, limit: Duration) -> Result<Duration, Violation> {
+        match self.run_until(Self::settled, limit) {
+            Ok(took) => self.check().map(|()| took),
+            Err(violation) if violation.property == "time limit" => {
+                // What is missing says more than that time is up.
+                self.check()?;
+                Err(violation)
+            }
+            Err(violation) => Err(violation),
+        }
+    }
+
+    /// Checks all that must hold when no fault is left and the dust has settled.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn check(&self) -> Result<(), Violation> {
+        let live: Vec<(usize, &Node)> = self.live().collect();
+        let ids = self.live_ids();
+        let fail = |property, (node, what): Found| self.violation(node, property, what);
+        for &(index, node) in &live {
+            let at = |what| (Some(index), what);
+            faithful_replica::settled(&self.ledger, index, node)
+                .map_err(|what| fail("faithful replica", at(what)))?;
+            well_formed::settled(node.stats()).map_err(|what| fail("well formed", at(what)))?;
+            no_resurrection::settled(&self.ledger, node)
+                .map_err(|what| fail("no resurrection", at(what)))?;
+            no_lost_write::settled(&self.ledger, node)
+                .map_err(|what| fail("no lost write", at(what)))?;
+        }
+        convergence::settled(&live).map_err(|found| fail("convergence", found))?;
+        for &(index, node) in &live {
+            membership::settled(&ids, node)
+                .map_err(|what| fail("membership", (Some(index), what)))?;
+        }
+        Ok(())
+    }
+
+    /// Everything that was acknowledged.
+    #[must_use]
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// How one write spread so far.
+    #[must_use]
+    pub fn delivery(&self, write: WriteId) -> Delivery {
+        Delivery::of(self.ledger.get(write).delays().collect(), self.hosts.len() - 1)
+    }
+
+    /// How all writes spread so far.
+    #[must_use]
+    pub fn deliveries(&self) -> Delivery {
+        let delays = self.ledger.writes().flat_map(|(_, written)| written.delays()).collect();
+        Delivery::of(delays, self.ledger.writes().count() * (self.hosts.len() - 1))
+    }
+
+    /// What a node sent and received, over all its boots.
+    #[must_use]
+    pub fn traffic(&self, node: usize) -> Traffic {
+        self.hosts[node].traffic
+    }
+
+    /// What all nodes sent and received.
+    #[must_use]
+    pub fn total_traffic(&self) -> Traffic {
+        let mut total = Traffic::default();
+        self.hosts.iter().for_each(|host| total += host.traffic);
+        total
+    }
+
+    /// The sum of a counter over all nodes that are up.
+    #[must_use]
+    pub fn total(&self, counter: impl Fn(&Stats) -> u64) -> u64 {
+        self.hosts.iter().filter_map(|host| host.node.as_ref()).map(|n| counter(n.stats())).sum()
+    }
+
+    /// Packets on their way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.packets.len()
+    }
+
+    /// Hash over everything that has happened: equal for two runs of one seed.
+    #[must_use]
+    pub fn trace_hash(&self) -> u128 {
+        self.trace.hash()
+    }
+
+    /// Gives every event from now on to a listener.
+    pub fn on_trace(&mut self, listener: impl FnMut(&Line<'_>) + 'static) {
+        self.trace.listen(Box::new(listener));
+    }
+}

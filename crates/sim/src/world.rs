@@ -1,0 +1,482 @@
+//! The world: nodes, and everything between and around them. Wiring only.
+//!
+//! The loop takes the earliest event from the queue, turns it into an input for a node, and carries
+//! the node's outputs out in their order: what is persisted goes to the host's disk and to the
+//! checkers, what is sent goes to the network. Then it arms the node's next wake-up.
+
+use crate::checkers::{
+    Violation, bounded, monotonic_reads, no_invention, no_resurrection, unique_stamps,
+};
+use crate::clock::Clocks;
+use crate::disk::Disk;
+use crate::faults::Fault;
+use crate::host::Host;
+use crate::ledger::{Ledger, WriteId};
+use crate::network::Network;
+use crate::options::{Options, Start};
+use crate::packet::Packets;
+use crate::queue::Queue;
+use crate::stream::Streams;
+use crate::trace::{Kind, Line, Trace};
+use crate::workload::Workload;
+use rumormill_core::base::rng::Rng;
+use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Space};
+use rumormill_core::member::{Record, State};
+use rumormill_core::output::Applied;
+use rumormill_core::{Input, Instant, NodeId, Now, Output};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is to happen at some time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// A node may have something due.
+    Wake(u32),
+    /// A packet arrives.
+    Packet(u32),
+    /// A sender learns that a stream is lost.
+    StreamLost { from: u32, to: u32, id: u32 },
+    /// A step of a plan.
+    Fault(u32),
+    /// The next write of a workload.
+    Write { load: u32 },
+}
+
+/// How often [`World::run_until`] looks.
+const GRAIN: Duration = Duration::from_millis(1);
+
+/// A cluster and its surroundings.
+#[derive(Debug)]
+pub struct World {
+    pub(crate) options: Options,
+    pub(crate) now: Instant,
+    pub(crate) queue: Queue<Event>,
+    pub(crate) packets: Packets,
+    pub(crate) hosts: Vec<Host>,
+    pub(crate) clocks: Clocks,
+    pub(crate) network: Network,
+    pub(crate) streams: Streams,
+    pub(crate) ledger: Ledger,
+    pub(crate) trace: Trace,
+    pub(crate) faults: Vec<Fault>,
+    pub(crate) load: Option<Workload>,
+    pub(crate) loads: u32,
+    /// Draws ids and the nodes' seeds.
+    pub(crate) rng: Rng,
+    load_rng: Rng,
+    violation: Option<Violation>,
+    /// Kept between inputs for its room.
+    outputs: Vec<Output>,
+}
+
+/// Why there is no write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WriteError {
+    /// The node is down, stands still, or died before it could acknowledge.
+    NotRunning,
+    /// There was nothing to do: a delete of what is not there.
+    Nothing,
+    /// The node refused.
+    Refused(Refused),
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotRunning => f.write_str("the node is down or stands still"),
+            Self::Nothing => f.write_str("there was nothing to do"),
+            Self::Refused(why) => why.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+impl World {
+    /// A world at time zero, with all nodes booted.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let mut rng = Rng::new(options.seed);
+        let clocks = Clocks::new(options.nodes, options.clock_skew, &mut rng.fork());
+        let mut world = Self {
+            now: Instant(0),
+            queue: Queue::new(),
+            packets: Packets::default(),
+            hosts: Vec::with_capacity(options.nodes),
+            clocks,
+            network: Network::new(options.nodes, options.conditions(), rng.fork()),
+            streams: Streams::default(),
+            ledger: Ledger::new(options.nodes),
+            trace: Trace::new(options.seed),
+            faults: Vec::new(),
+            load: None,
+            loads: 0,
+            load_rng: rng.fork(),
+            rng,
+            violation: None,
+            outputs: Vec::new(),
+            options,
+        };
+        world.hosts = (0..world.options.nodes)
+            .map(|index| Host::new(index, NodeId(world.rng.bits()), Disk::default()))
+            .collect();
+        if world.options.start == Start::Prefilled {
+            world.prefill();
+        }
+        for node in 0..world.options.nodes {
+            world.start(node);
+        }
+        if let Start::Join { seeds } = world.options.start {
+            for node in 0..world.options.nodes {
+                world.join(node, &(0..seeds).collect::<Vec<_>>());
+            }
+        }
+        world
+    }
+
+    /// Puts everyone's record on everyone's disk, each as the node itself will put it.
+    fn prefill(&mut self) {
+        let record = |(node, host): (usize, &Host)| Record {
+            id: host.identity.id,
+            // What a node takes for its first incarnation when it boots at time zero.
+            incarnation: self.clocks.wall_ms(node, self.now),
+            state: State::Alive,
+            name: host.identity.name.clone(),
+            gossip: host.identity.gossip,
+            redis: None,
+            http: None,
+        };
+        let mut records: Vec<Record> = self.hosts.iter().enumerate().map(record).collect();
+        records.sort_by_key(|record| record.id);
+        let base: Arc<[Arc<Entry>]> =
+            records.iter().map(|record| Arc::new(record.to_entry())).collect();
+        for host in &mut self.hosts {
+            host.disk = Disk::with_roster(Arc::clone(&base));
+        }
+    }
+
+    /// Lets time pass.
+    ///
+    /// # Errors
+    /// The first property that does not hold.
+    pub fn run_for(&mut self, duration: Duration) -> Result<(), Violation> {
+        self.run_to(self.now.after(duration))
+    }
+
+    /// Lets time pass until a condition holds; it is looked at every millisecond in which something
+    /// happened. Answers how long it took.
+    ///
+    /// # Errors
+    /// The first property that does not hold, or that the condition does not hold at the limit.
+    pub fn run_until(
+        &mut self,
+        mut condition: impl FnMut(&Self) -> bool,
+        limit: Duration,
+    ) -> Result<Duration, Violation> {
+        let start = self.now;
+        let end = start.after(limit);
+        while !condition(self) {
+            if self.now >= end {
+                let what = format!("what was waited for has not come within {limit:?}");
+                return Err(self.violation(None, "time limit", what));
+            }
+            let next = self.queue.next_at().unwrap_or(end);
+            self.run_to(self.now.after(GRAIN).max(next).min(end))?;
+        }
+        Ok(self.now.since(start))
+    }
+
+    fn run_to(&mut self, end: Instant) -> Result<(), Violation> {
+        while self.violation.is_none() && self.queue.next_at().is_some_and(|at| at <= end) {
+            if let Some((at, event)) = self.queue.pop() {
+                self.now = at;
+                self.step(event);
+            }
+        }
+        if let Some(violation) = &self.violation {
+            return Err(violation.clone());
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    fn step(&mut self, event: Event) {
+        match event {
+            Event::Wake(node) => self.wake(node as usize),
+            Event::Packet(slot) => self.arrive(slot),
+            Event::StreamLost { from, to, id } => self.lose_stream(from, to, id),
+            Event::Fault(index) => {
+                let fault = self.faults[index as usize].clone();
+                self.inflict(&fault);
+            }
+            Event::Write { load } => self.write_some(load),
+        }
+    }
+
+    fn wake(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        host.wakes.pop();
+        // The deadline may have moved since the wake-up was put in.
+        if host.deadline().is_some_and(|deadline| deadline <= self.now) {
+            if let Err(what) = bounded::ticked(host.count_tick(self.now)) {
+                self.violated(Some(node), "bounded", what);
+            }
+            self.record(node, Kind::Tick, 0);
+            self.input(node, Input::Tick);
+        } else {
+            self.arm(node);
+        }
+    }
+
+    /// Gives a running node an input and carries out what it wants.
+    pub(crate) fn input(&mut self, node: usize, input: Input<'_>) {
+        let now = self.now_at(node);
+        let mut outputs = std::mem::take(&mut self.outputs);
+        if let Some(machine) = &mut self.hosts[node].node {
+            machine.handle(input, now, &mut outputs);
+            machine.flush(now, &mut outputs);
+        }
+        self.carry_out(node, &mut outputs);
+        self.outputs = outputs;
+        self.arm(node);
+    }
+
+    pub(crate) fn now_at(&self, node: usize) -> Now {
+        let mono = self.hosts[node].mono(self.now);
+        Now { mono, wall_ms: self.clocks.wall_ms(node, self.now) }
+    }
+
+    /// Puts a wake-up for the node's deadline into the queue, unless an earlier one is there.
+    pub(crate) fn arm(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        let Some(deadline) = host.deadline() else { return };
+        let at = deadline.max(self.now);
+        if host.wakes.last().is_none_or(|&next| at < next) {
+            host.wakes.push(at);
+            self.queue.push(at, Event::Wake(node as u32));
+        }
+    }
+
+    pub(crate) fn carry_out(&mut self, node: usize, outputs: &mut Vec<Output>) {
+        for output in outputs.drain(..) {
+            match &mut self.hosts[node].outputs_left {
+                Some(0) => {
+                    self.crash(node);
+                    break;
+                }
+                Some(left) => *left -= 1,
+                None => {}
+            }
+            match output {
+                Output::Applied(applied) => self.persist(node, applied),
+                Output::Send(send) => self.send(node, send),
+            }
+        }
+    }
+
+    fn persist(&mut self, node: usize, applied: Applied) {
+        let Applied { space, entry, from, .. } = applied;
+        let kind = if space == Space::Data { Kind::Data } else { Kind::Roster };
+        let about = entry.stamp().time;
+        let line = Line { at: self.now, node, kind, about, bytes: entry.key() };
+        self.trace.record(&line, true);
+        if space == Space::Data
+            && let Err((property, what)) = self.account(node, &entry, from.is_none())
+        {
+            self.violated(Some(node), property, what);
+        }
+        self.hosts[node].disk.append(space, entry);
+    }
+
+    /// Enters what a node now holds into the ledger, and checks it.
+    fn account(
+        &mut self,
+        node: usize,
+        entry: &Arc<Entry>,
+        own: bool,
+    ) -> Result<(), (&'static str, String)> {
+        let ledger = &mut self.ledger;
+        let write = if own {
+            unique_stamps::acknowledged(ledger, entry).map_err(|what| ("unique stamps", what))?;
+            ledger.acknowledge(node, entry, self.now)
+        } else {
+            no_invention::applied(ledger, entry).map_err(|what| ("no invention", what))?
+        };
+        no_resurrection::applied(ledger, node, write).map_err(|what| ("no resurrection", what))?;
+        monotonic_reads::applied(ledger, node, write).map_err(|what| ("monotonic reads", what))?;
+        ledger.hold(node, write, self.now);
+        Ok(())
+    }
+
+    /// Writes a value at a node.
+    ///
+    /// # Errors
+    /// If the node does not run or refuses.
+    pub fn write(
+        &mut self,
+        node: usize,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+    ) -> Result<WriteId, WriteError> {
+        let (key, value) = (key.as_ref().into(), value.as_ref().into());
+        self.operate(node, Op::Put { key, value, expiry: Expiry::Never })
+    }
+
+    /// Deletes a key at a node.
+    ///
+    /// # Errors
+    /// If the node does not run, or does not hold the key.
+    pub fn delete(&mut self, node: usize, key: impl AsRef<[u8]>) -> Result<WriteId, WriteError> {
+        self.operate(node, Op::Delete { key: key.as_ref().into() })
+    }
+
+    /// Carries out any operation at a node.
+    ///
+    /// # Errors
+    /// If the node does not run, has nothing to do, or refuses.
+    pub fn operate(&mut self, node: usize, op: Op) -> Result<WriteId, WriteError> {
+        self.operate_all(node, [op]).pop().unwrap_or(Err(WriteError::Nothing))
+    }
+
+    /// Carries out operations at a node in one turn, as an agent does with what has piled up.
+    pub fn operate_all(
+        &mut self,
+        node: usize,
+        ops: impl IntoIterator<Item = Op>,
+    ) -> Vec<Result<WriteId, WriteError>> {
+        let now = self.now_at(node);
+        let host = &mut self.hosts[node];
+        let Some(machine) = host.node.as_mut().filter(|_| !host.paused) else {
+            return ops.into_iter().map(|_| Err(WriteError::NotRunning)).collect();
+        };
+        let mut outputs = std::mem::take(&mut self.outputs);
+        let outcomes: Vec<_> =
+            ops.into_iter().map(|op| machine.write(op, now, &mut outputs)).collect();
+        machine.flush(now, &mut outputs);
+        self.carry_out(node, &mut outputs);
+        self.outputs = outputs;
+        self.arm(node);
+        outcomes.into_iter().map(|outcome| self.acknowledged(node, outcome)).collect()
+    }
+
+    /// The write that an outcome stands for. It is acknowledged if it was persisted; a process that
+    /// says so without having persisted it must have died since.
+    fn acknowledged(
+        &mut self,
+        node: usize,
+        outcome: Result<Outcome, Refused>,
+    ) -> Result<WriteId, WriteError> {
+        let written = outcome.map_err(WriteError::Refused)?.written.ok_or(WriteError::Nothing)?;
+        let write = self.ledger.find(written.stamp());
+        if write.is_none() && self.hosts[node].node.is_some() {
+            let what = format!("says that {written:?} is written, but has not persisted it");
+            self.violated(Some(node), "no lost write", what);
+        }
+        write.ok_or(WriteError::NotRunning)
+    }
+
+    fn write_some(&mut self, load: u32) {
+        let Some(workload) = self.load.filter(|_| load == self.loads) else { return };
+        let node = self.load_rng.index(self.hosts.len());
+        let op = workload.op(&mut self.load_rng);
+        // Nodes that do not run take no writes, and many deletes find nothing: both are as meant.
+        let _ = self.operate(node, op);
+        let pause = workload.pause(&mut self.load_rng);
+        self.queue.push(Instant(self.now.0 + pause), Event::Write { load });
+    }
+
+    /// Notes an event without bytes.
+    pub(crate) fn record(&mut self, node: usize, kind: Kind, about: u64) {
+        self.trace.record(&Line { at: self.now, node, kind, about, bytes: &[] }, false);
+    }
+
+    pub(crate) fn violation(
+        &self,
+        node: Option<usize>,
+        property: &'static str,
+        what: String,
+    ) -> Violation {
+        let at = Duration::from_micros(self.now.0);
+        Violation { seed: self.options.seed, at, node, property, what }
+    }
+
+    /// Notes that a property does not hold: the run ends with the first.
+    pub(crate) fn violated(&mut self, node: Option<usize>, property: &'static str, what: String) {
+        if self.violation.is_none() {
+            self.violation = Some(self.violation(node, property, what));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transit::tests::{send, times, world};
+    use rumormill_core::output::Via;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn what_was_acknowledged_survives_a_crash_and_not_a_lost_disk() {
+        let (mut world, _) = world();
+        let id = world.id(0);
+        let first = world.write(0, "a", "1").unwrap();
+        world.write(0, "b", "2").unwrap();
+        world.delete(0, "b").unwrap();
+        assert_eq!(world.delete(0, "b"), Err(WriteError::Nothing));
+        world.restart(0);
+        assert_eq!(world.read(0, "a"), Some(&b"1"[..]));
+        assert_eq!(world.read(0, "b"), None);
+        assert_eq!(world.id(0), id);
+        let second = world.write(0, "a", "2").unwrap();
+        let stamp = |write| world.ledger().get(write).entry.stamp();
+        assert!(stamp(first) < stamp(second));
+        world.lose_disk(0);
+        world.boot(0);
+        assert_eq!(world.read(0, "a"), None);
+        assert_ne!(world.id(0), id);
+    }
+
+    #[test]
+    fn a_crash_midway_takes_back_what_was_not_persisted() {
+        let (mut world, seen) = world();
+        world.write(0, "a", "1").unwrap();
+        world.crash_midway(0, 0);
+        assert_eq!(world.write(0, "a", "2"), Err(WriteError::NotRunning));
+        assert!(world.node(0).is_none());
+        world.boot(0);
+        assert_eq!(world.read(0, "a"), Some(&b"1"[..]));
+        assert_eq!(times(&seen, Kind::Data).len(), 1);
+    }
+
+    #[test]
+    fn an_entry_that_nobody_wrote_ends_the_run() {
+        let (mut world, _) = world();
+        let stamp = rumormill_core::data::Stamp { time: 1, node: NodeId(1) };
+        let entry = Arc::new(Entry::new(b"k", b"v", stamp, None));
+        let from = Some(NodeId(1));
+        let applied = Applied { space: Space::Data, entry, previous: None, from };
+        world.carry_out(2, &mut vec![Output::Applied(applied)]);
+        let violation = world.run_for(MS).unwrap_err();
+        assert_eq!((violation.node, violation.property), (Some(2), "no invention"));
+        assert!(violation.to_string().starts_with("seed 0, at 0.000000 s, n2: no invention: "));
+    }
+
+    #[test]
+    fn too_large_a_datagram_ends_the_run() {
+        let (mut world, _) = world();
+        send(&mut world, 0, 1, Via::Datagram, 1401);
+        assert_eq!(world.run_for(MS).unwrap_err().property, "bounded");
+    }
+
+    #[test]
+    fn waiting_ends_at_the_condition_or_at_the_limit() {
+        let (mut world, _) = world();
+        send(&mut world, 0, 1, Via::Datagram, 10);
+        let took = world.run_until(|world| world.in_flight() == 0, MS * 10).unwrap();
+        assert_eq!(took, MS);
+        let late = world.run_until(|_| false, MS * 10).unwrap_err();
+        assert_eq!((late.property, late.at), ("time limit", MS * 11));
+    }
+}

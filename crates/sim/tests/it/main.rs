@@ -1,0 +1,22 @@
+//! Tests of the protocol in the deterministic world.
+
+mod crash;
+mod determinism;
+mod join;
+mod messages;
+mod methods;
+mod partition;
+mod plans;
+mod spread;
+
+use std::time::Duration;
+
+/// Milliseconds.
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Seconds.
+fn secs(secs: u64) -> Duration {
+    Duration::from_secs(secs)
+}
