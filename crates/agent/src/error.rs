@@ -24,8 +24,9 @@ pub enum StartError {
     /// The address is open to others and there is no key.
     #[error(
         "refusing to open the {what} port on {addr}: it is not a loopback address and there is no \
-         key, so anyone who reaches it could read and write everything. Bind 127.0.0.1, or pass \
-         --insecure (insecure = true) if the network itself keeps strangers out"
+         {key}, so anyone who reaches it could read and write everything. Bind 127.0.0.1, or pass \
+         --insecure (insecure = true) if the network itself keeps strangers out",
+        key = key_of(what)
     )]
     Insecure {
         /// Which address.
@@ -39,6 +40,15 @@ pub enum StartError {
     /// Anything else, in words.
     #[error("{0}")]
     Other(String),
+}
+
+/// What keeps strangers from a port, and how it is given.
+fn key_of(what: &str) -> &'static str {
+    match what {
+        "Redis" => "password (redis_password_file, or RUMORMILL_REDIS_PASSWORD)",
+        "HTTP" => "token (http_token_file, or RUMORMILL_HTTP_TOKEN)",
+        _ => "key",
+    }
 }
 
 /// A write was not acknowledged.

@@ -1,5 +1,6 @@
 //! Rumormill as a library: one key-value map, the same on every node of a fleet, by gossip.
 
+mod agent;
 mod builder;
 mod driver;
 mod entropy;
@@ -11,13 +12,16 @@ mod ledger;
 mod net;
 #[doc(hidden)]
 pub mod redis;
+pub mod settings;
 mod status;
 mod store;
 pub mod view;
 
-pub use builder::Builder;
+pub use agent::{Addresses, Agent, Ended};
+pub use builder::{Builder, Fsync};
 pub use error::{StartError, WriteError};
 pub use handle::{Rumormill, Watch, WatchError};
 pub use rumormill_core as core;
+pub use settings::Settings;
 pub use status::{MemberInfo, Status};
 pub use view::{Event, EventKind};

@@ -1,2 +1,25 @@
-//! The rumormill command. (Being written.)
-fn main() {}
+//! The rumormill command: agent, client, demo. This file only wires.
+
+mod args;
+mod client;
+mod commands;
+mod encoding;
+mod failure;
+mod output;
+mod rows;
+mod sse;
+
+use clap::Parser as _;
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let cli = args::Cli::parse();
+    let format = cli.format;
+    match commands::run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure::report(&error, format),
+    }
+}

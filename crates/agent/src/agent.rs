@@ -1,0 +1,184 @@
+//! The agent: a node with a Redis port and an HTTP port beside it. A thin user of the library.
+
+use crate::error::StartError;
+use crate::handle::Rumormill;
+use crate::settings::Settings;
+use crate::{http, redis};
+use serde::Serialize;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+
+/// How long the ports may take to finish once the agent stops; each has a shorter bound itself.
+const DRAIN: Duration = Duration::from_secs(8);
+
+/// A running agent. Dropping it stops its ports; [`Agent::run_until`] or [`Agent::stop`] stops it
+/// in order.
+pub struct Agent {
+    node: Rumormill,
+    addresses: Addresses,
+    stopping: watch::Sender<bool>,
+    services: JoinSet<&'static str>,
+    /// Told when an HTTP client has made the node leave.
+    left: Arc<Notify>,
+}
+
+/// Where an agent is reached: the addresses that are really bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Addresses {
+    /// Gossip.
+    pub gossip: SocketAddr,
+    /// The Redis protocol, if it is served.
+    pub redis: Option<SocketAddr>,
+    /// HTTP, if it is served.
+    pub http: Option<SocketAddr>,
+}
+
+/// Why an agent ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to stop.
+    Stopped,
+    /// Its node left the cluster.
+    Left,
+    /// A part of it ended by itself: `Redis`, `HTTP` or `node`.
+    Failed(&'static str),
+}
+
+impl Agent {
+    /// Starts an agent on the current Tokio runtime.
+    ///
+    /// # Errors
+    /// If a setting, an address or the data folder cannot be used, or a port would be open to
+    /// strangers; nothing is left running.
+    pub async fn start(settings: Settings) -> Result<Self, StartError> {
+        refuse_strangers(&settings)?;
+        let redis = bind("Redis", settings.redis).await?;
+        let http = bind("HTTP", settings.http).await?;
+        let (redis_addr, http_addr) = (bound("Redis", &redis)?, bound("HTTP", &http)?);
+        let node = settings.builder().services(redis_addr, http_addr).start().await?;
+        let addresses =
+            Addresses { gossip: node.identity().gossip, redis: redis_addr, http: http_addr };
+        let (stopping, stop) = watch::channel(false);
+        let left = Arc::new(Notify::new());
+        let mut services = JoinSet::new();
+        if let Some(listener) = redis {
+            let serving =
+                redis::serve(listener, node.clone(), redis_options(&settings), stop.clone());
+            services.spawn(named("Redis", serving));
+        }
+        if let Some(listener) = http {
+            let options = http_options(&settings, Arc::clone(&left));
+            services.spawn(named("HTTP", http::serve(listener, node.clone(), options, stop)));
+        }
+        Ok(Self { node, addresses, stopping, services, left })
+    }
+
+    /// The node.
+    #[must_use]
+    pub fn node(&self) -> &Rumormill {
+        &self.node
+    }
+
+    /// The addresses that are really bound.
+    #[must_use]
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Runs until `shutdown` is ready, the node has left the cluster, or a port has failed; then
+    /// stops in order. Everything acknowledged is on disk when this returns.
+    pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> Ended {
+        let left = Arc::clone(&self.left);
+        let ended = tokio::select! {
+            () = shutdown => Ended::Stopped,
+            () = self.node.shared.commands.closed() => Ended::Failed("node"),
+            Some(service) = self.services.join_next() => Ended::Failed(service.unwrap_or("a task")),
+        };
+        // This lets the request that made the node leave be answered, and noted.
+        self.stop().await;
+        match tokio::time::timeout(Duration::ZERO, left.notified()).await {
+            Ok(()) => Ended::Left,
+            Err(_) => ended,
+        }
+    }
+
+    /// Stops: no new requests, those under way are finished, then the node stops.
+    pub async fn stop(mut self) {
+        // No receiver means that no service is left to tell.
+        let _ = self.stopping.send(true);
+        let drained = async { while self.services.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("requests under way were cut off");
+            self.services.shutdown().await;
+        }
+        self.node.shutdown().await;
+    }
+}
+
+fn redis_options(settings: &Settings) -> redis::Options {
+    let password = settings.redis_password.as_ref();
+    redis::Options {
+        password: password.map(|password| redis::Password::new(password.expose())),
+        ..redis::Options::default()
+    }
+}
+
+fn http_options(settings: &Settings, left: Arc<Notify>) -> http::Options {
+    http::Options {
+        token: settings.http_token.as_ref().map(|token| http::Secret::new(token.expose())),
+        hosts: settings.http_hosts.clone(),
+        joining: !settings.join.is_empty(),
+        left,
+        ..http::Options::default()
+    }
+}
+
+async fn named(name: &'static str, service: impl Future<Output = ()>) -> &'static str {
+    service.await;
+    name
+}
+
+fn refuse_strangers(settings: &Settings) -> Result<(), StartError> {
+    if settings.insecure {
+        return Ok(());
+    }
+    let guarded = [
+        ("gossip", Some(settings.gossip), false),
+        ("Redis", settings.redis, settings.redis_password.is_some()),
+        ("HTTP", settings.http, settings.http_token.is_some()),
+    ];
+    for (what, addr, has_key) in guarded {
+        if let Some(addr) = addr
+            && !has_key
+            && !addr.ip().to_canonical().is_loopback()
+        {
+            return Err(StartError::Insecure { what, addr });
+        }
+    }
+    Ok(())
+}
+
+async fn bind(
+    what: &'static str,
+    addr: Option<SocketAddr>,
+) -> Result<Option<TcpListener>, StartError> {
+    let Some(addr) = addr else { return Ok(None) };
+    let bound = TcpListener::bind(addr).await;
+    bound.map(Some).map_err(|source| StartError::Bind { what, addr, source })
+}
+
+fn bound(
+    what: &'static str,
+    listener: &Option<TcpListener>,
+) -> Result<Option<SocketAddr>, StartError> {
+    let Some(listener) = listener else { return Ok(None) };
+    listener
+        .local_addr()
+        .map(Some)
+        .map_err(|error| StartError::Other(format!("cannot tell the {what} address: {error}")))
+}

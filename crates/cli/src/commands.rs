@@ -1,0 +1,38 @@
+//! The commands, one file each.
+
+mod agent;
+mod completions;
+mod del;
+mod demo;
+mod export;
+mod get;
+mod import;
+mod leave;
+mod members;
+mod progress;
+mod scan;
+mod set;
+mod status;
+mod watch;
+
+use crate::args::{Cli, Command};
+
+/// Carries out what the command line says.
+pub fn run(cli: Cli) -> anyhow::Result<()> {
+    let format = cli.format;
+    match cli.command {
+        Command::Agent(args) => agent::run(&args, format),
+        Command::Demo(args) => demo::run(&args, format),
+        Command::Status(args) => status::run(&args, format),
+        Command::Members(args) => members::run(&args, format),
+        Command::Get(args) => get::run(&args, format),
+        Command::Set(args) => set::run(&args, format),
+        Command::Del(args) => del::run(&args, format),
+        Command::Scan(args) => scan::run(&args, format),
+        Command::Watch(args) => watch::run(&args, format),
+        Command::Import(args) => import::run(&args, format),
+        Command::Export(args) => export::run(&args, format),
+        Command::Leave(args) => leave::run(&args, format),
+        Command::Completions { shell } => completions::run(shell, format),
+    }
+}

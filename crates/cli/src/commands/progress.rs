@@ -1,0 +1,66 @@
+//! Progress of long work, on a terminal only.
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use std::io::IsTerminal as _;
+
+/// A bar over bytes whose message tells of entries.
+pub fn bytes(total: Option<u64>) -> ProgressBar {
+    let template = match total {
+        Some(_) => "{bar:30} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {msg}  eta {eta}",
+        None => "{spinner} {bytes}  {binary_bytes_per_sec}  {msg}",
+    };
+    let bar = new(total);
+    bar.set_style(style(template));
+    bar
+}
+
+/// A bar over entries, behind a name.
+pub fn entries(name: &str, total: u64) -> ProgressBar {
+    let bar = new(Some(total));
+    bar.set_style(style("  {prefix:10} {bar:40} {human_pos}/{human_len} entries  {msg}"));
+    bar.set_prefix(name.to_owned());
+    bar
+}
+
+/// Something that turns while one waits.
+pub fn spinner(message: impl Into<String>) -> ProgressBar {
+    let bar = new(None);
+    bar.set_style(style("{spinner} {msg}"));
+    bar.set_message(message.into());
+    bar
+}
+
+/// True if someone watches.
+pub fn is_seen() -> bool {
+    std::io::stderr().is_terminal()
+}
+
+fn new(total: Option<u64>) -> ProgressBar {
+    let target = match is_seen() {
+        true => ProgressDrawTarget::stderr_with_hz(15),
+        false => ProgressDrawTarget::hidden(),
+    };
+    ProgressBar::with_draw_target(total, target)
+}
+
+fn style(template: &str) -> ProgressStyle {
+    // The templates are constants that the tests try.
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_are_understood() {
+        for template in [
+            "{bar:30} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {msg}  eta {eta}",
+            "{spinner} {bytes}  {binary_bytes_per_sec}  {msg}",
+            "  {prefix:10} {bar:40} {human_pos}/{human_len} entries  {msg}",
+            "{spinner} {msg}",
+        ] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+}

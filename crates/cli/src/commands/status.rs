@@ -1,0 +1,54 @@
+//! `rumormill status`.
+
+use crate::args::{Format, StatusArgs};
+use crate::client::Client;
+use crate::output::{Output, bytes, count};
+use serde_json::Value;
+use std::time::Duration;
+
+pub fn run(args: &StatusArgs, format: Format) -> anyhow::Result<()> {
+    let status = Client::new(&args.client)?.status_json()?;
+    let mut out = Output::new(format);
+    match out.is_json() {
+        true => out.json(&status)?,
+        false => out.table(&[], rows(&status))?,
+    }
+    out.flush()
+}
+
+fn rows(status: &Value) -> Vec<Vec<String>> {
+    let text = |pointer: &str| match status.pointer(pointer) {
+        None | Some(Value::Null) => "off".into(),
+        Some(Value::String(text)) => crate::encoding::printable(text.as_bytes()),
+        Some(other) => other.to_string(),
+    };
+    let number = |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let uptime = Duration::from_secs(number("/uptime_ms") / 1000);
+    let traffic = |way: &str| {
+        let total = bytes(number(&format!("/traffic/{way}_bytes")));
+        let messages = count(number(&format!("/traffic/{way}_messages")));
+        format!("{total} in {messages} messages")
+    };
+    let members = ["alive", "suspect", "dead", "left"]
+        .map(|state| format!("{} {state}", number(&format!("/members/{state}"))));
+    [
+        ("name", text("/name")),
+        ("id", text("/id")),
+        ("version", text("/version")),
+        ("cluster", text("/cluster")),
+        ("gossip", text("/gossip")),
+        ("redis", text("/redis")),
+        ("http", text("/http")),
+        ("uptime", humantime::format_duration(uptime).to_string()),
+        ("entries", count(number("/entries"))),
+        ("tombstones", count(number("/tombstones"))),
+        ("digest", text("/digest")),
+        ("store", text("/store")),
+        ("members", members.join(", ")),
+        ("sent", traffic("sent")),
+        ("received", traffic("received")),
+    ]
+    .into_iter()
+    .map(|(name, value)| vec![name.into(), value])
+    .collect()
+}

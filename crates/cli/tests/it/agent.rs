@@ -1,0 +1,166 @@
+//! `rumormill agent`: start, settings, errors, stop.
+
+use super::process::{Agent, run, until};
+use std::fs;
+
+#[test]
+fn it_prints_one_line_of_json_and_stops_with_its_input() {
+    let mut agent = Agent::start(&["--name", "a", "--cluster", "c"]);
+    let hello = agent.hello.clone();
+    assert_eq!((&hello["name"], &hello["cluster"]), (&"a".into(), &"c".into()));
+    assert_eq!(hello["id"].as_str().unwrap().len(), 16);
+    assert_eq!(hello["pid"], agent.pid());
+    assert!(hello["data"].is_null());
+    for port in ["gossip", "redis", "http"] {
+        let addr: std::net::SocketAddr = hello[port].as_str().unwrap().parse().unwrap();
+        assert_ne!(addr.port(), 0, "{port}");
+    }
+    let status = agent.run(&["status", "--format", "json"]).good().json();
+    for field in ["name", "id", "gossip", "redis", "http", "cluster"] {
+        assert_eq!(status[field], hello[field], "{field}");
+    }
+    assert!(agent.stop().success());
+}
+
+#[cfg(unix)]
+#[test]
+fn it_stops_in_order_on_sigterm_and_sigint() {
+    for signal in ["TERM", "INT"] {
+        let mut agent = Agent::start(&[]);
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args(["-s", signal, &agent.pid().to_string()]).status().unwrap().success());
+        assert!(agent.wait().success(), "{signal}");
+    }
+}
+
+#[test]
+fn settings_come_from_file_environment_and_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("agent.toml");
+    fs::write(&file, "name = \"file\"\ncluster = \"file\"\nredis = \"off\"\nlog = \"warn\"\n")
+        .unwrap();
+    let file = file.to_str().unwrap();
+    let print = ["agent", "--print-config", "--config", file, "--name", "flag"];
+    let mut command = super::process::rumormill(&print);
+    command.env("RUMORMILL_NAME", "env").env("RUMORMILL_CLUSTER", "env");
+    command.env("RUMORMILL_REDIS_PASSWORD", "sesame");
+    let output = command.output().unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    for line in ["name = \"flag\"", "cluster = \"env\"", "redis = \"off\"", "log = \"warn\""] {
+        assert!(printed.lines().any(|printed| printed == line), "{line} in {printed}");
+    }
+    assert!(!printed.contains("sesame"));
+    // What was printed is itself a file.
+    let again = folder.path().join("printed.toml");
+    fs::write(&again, &printed).unwrap();
+    let args = ["agent", "--print-config", "--config", again.to_str().unwrap()];
+    assert_eq!(run(&args).good().text(), printed);
+}
+
+#[test]
+fn bad_files_are_clear_errors() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.toml");
+    let file = path.to_str().unwrap();
+    for (text, expected) in [
+        ("name = \"a\"\n\n[spread.tree]\nfanout = \"x\"\n", ":4: spread.tree.fanout: invalid type"),
+        ("nmae = \"a\"\n", ":1: there is no setting \"nmae\"; did you mean \"name\"?"),
+        ("= 3\n", ":1: not TOML: "),
+    ] {
+        fs::write(&path, text).unwrap();
+        let run = run(&["agent", "--config", file]);
+        assert_eq!(run.code, 2, "{text}");
+        let expected = format!("error: {file}{expected}");
+        assert!(run.stderr.starts_with(&expected), "{} / {expected}", run.stderr);
+    }
+    let run = run(&["agent", "--config", "/nonexistent.toml", "--format", "json"]);
+    assert_eq!(run.code, 2);
+    let error: serde_json::Value = serde_json::from_str(&run.stderr).unwrap();
+    assert_eq!(error["code"], 2);
+    let message = error["error"].as_str().unwrap();
+    assert!(message.starts_with("cannot read the configuration /nonexistent.toml"), "{message}");
+}
+
+#[test]
+fn ports_that_strangers_reach_need_a_key() {
+    let local = ["--gossip", "127.0.0.1:0", "--redis", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    for (port, what, remedy) in [
+        ("--gossip", "gossip", "no key"),
+        ("--redis", "Redis", "no password (redis_password_file"),
+        ("--http", "HTTP", "no token (http_token_file"),
+    ] {
+        let mut args = vec!["agent", "--exit-with-stdin"];
+        args.extend(local);
+        let at = args.iter().position(|arg| *arg == port).unwrap();
+        args[at + 1] = "0.0.0.0:0";
+        let refused = run(&args);
+        assert_eq!(refused.code, 1, "{port}: {}", refused.stderr);
+        let start = format!("error: refusing to open the {what} port on 0.0.0.0:0");
+        assert!(refused.stderr.starts_with(&start), "{}", refused.stderr);
+        assert!(refused.stderr.contains(remedy), "{}", refused.stderr);
+        assert!(refused.stderr.contains("--insecure"), "{}", refused.stderr);
+    }
+    let mut agent = Agent::start(&["--http", "0.0.0.0:0", "--insecure"]);
+    assert!(agent.stop().success());
+    let mut agent = Agent::start_with(&["--http", "0.0.0.0:0"], |command| {
+        command.env("RUMORMILL_HTTP_TOKEN", "t");
+    });
+    assert!(agent.stop().success());
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    for (port, what) in [("--redis", "Redis"), ("--http", "HTTP"), ("--gossip", "gossip")] {
+        let mut args = vec!["agent", "--exit-with-stdin"];
+        for flag in ["--gossip", "--redis", "--http"] {
+            args.extend([flag, if flag == port { addr.as_str() } else { "127.0.0.1:0" }]);
+        }
+        let failed = run(&args);
+        assert_eq!(failed.code, 1, "{port}");
+        let start = format!("error: cannot bind the {what} address {addr}: ");
+        assert!(failed.stderr.contains(&start), "{}", failed.stderr);
+    }
+}
+
+#[test]
+fn a_folder_in_use_is_a_clear_error_and_data_survives_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = Agent::in_folder(folder.path());
+    let path = folder.path().to_str().unwrap();
+    let ports = ["--gossip", "127.0.0.1:0", "--redis", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    let second = run(&[&["agent", "--exit-with-stdin", "--data", path], &ports[..]].concat());
+    assert_eq!(second.code, 1, "{}", second.stderr);
+    assert!(second.stderr.contains(path), "{}", second.stderr);
+
+    agent.run(&["set", "kept", "value"]).good();
+    let id = agent.hello["id"].clone();
+    agent.kill();
+    let agent = Agent::in_folder(folder.path());
+    assert_eq!(agent.hello["id"], id);
+    assert_eq!(agent.run(&["get", "kept"]).good().stdout, b"value");
+}
+
+#[test]
+fn leaving_ends_the_process() {
+    let mut agent = Agent::start(&[]);
+    agent.run(&["leave"]).good();
+    assert!(agent.wait().success());
+}
+
+#[test]
+fn agents_that_join_see_each_other_and_each_others_entries() {
+    let first = Agent::start(&["--protocol", "local"]);
+    let seed = first.hello["gossip"].as_str().unwrap();
+    let second = Agent::start(&["--protocol", "local", "--join", seed]);
+    let alive = |agent: &Agent| {
+        let members = agent.run(&["members", "--format", "json"]).good().json();
+        let members = members["members"].as_array().unwrap().clone();
+        members.iter().filter(|member| member["state"] == "alive").count()
+    };
+    until("both see two", || (alive(&first) == 2 && alive(&second) == 2).then_some(()));
+    first.run(&["set", "a", "1"]).good();
+    until("the entry arrives", || (second.run(&["get", "a"]).code == 0).then_some(()));
+    assert_eq!(second.run(&["get", "a"]).good().stdout, b"1");
+}
