@@ -1,9 +1,11 @@
 //! What can be said on the command line. Help and completions come from here.
 
 mod agent;
+mod bench;
 mod client;
 
 pub use agent::AgentArgs;
+pub use bench::{BenchCommand, BenchSpreadArgs};
 pub use client::{
     ClientArgs, DelArgs, ExportArgs, GetArgs, ImportArgs, InputFormat, LeaveArgs, MembersArgs,
     ScanArgs, SetArgs, StatusArgs, TtlText, WatchArgs,
@@ -70,6 +72,9 @@ pub enum Command {
     Export(ExportArgs),
     /// Make an agent say goodbye to its cluster and stop.
     Leave(LeaveArgs),
+    /// Measure what this machine can do.
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Print completions for a shell.
     #[command(after_help = "\
 Examples:

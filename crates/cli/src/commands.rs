@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod agent;
+mod bench;
 mod completions;
 mod del;
 mod demo;
@@ -33,6 +34,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => import::run(&args, format),
         Command::Export(args) => export::run(&args, format),
         Command::Leave(args) => leave::run(&args, format),
+        Command::Bench(command) => bench::run(&command, format),
         Command::Completions { shell } => completions::run(shell, format),
     }
 }
