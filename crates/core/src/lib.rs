@@ -12,6 +12,8 @@ pub mod base;
 pub mod config;
 pub mod data;
 pub mod env;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod input;
 pub mod member;
 pub mod message;
