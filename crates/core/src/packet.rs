@@ -7,11 +7,12 @@
 use crate::base::codec::{DecodeError, Reader, Write, varint_len};
 use crate::base::id::NodeId;
 use crate::config::Limits;
+use crate::data::Space;
 use crate::data::entry::{MAX_KEY, MAX_VALUE};
 use crate::output::{Class, Output, Send, Via};
 use crate::stats::Stats;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The protocol version that this build speaks.
 pub const VERSION: u8 = 1;
@@ -22,6 +23,14 @@ pub const MAX_FRAME: usize = MAX_VALUE + MAX_KEY + 1024;
 /// Frames are filled up to about this size, so that a peer can act on the first while the next is
 /// on its way (guess).
 const FRAME: usize = 64 * 1024;
+/// Repair that is sent to one peer in one turn in answer to datagrams, bytes and at most one entry
+/// over: their sender's address may be forged (guess: two bandwidth-delay products of a LAN).
+const TO_DATAGRAMS: usize = 64 * 1024;
+/// Pieces of repair that are sent to one peer in one turn (guess).
+const PIECES: usize = 16;
+/// An address that no member has may be forged: it is sent at most so many times the bytes that
+/// came from it. Source: QUIC, RFC 9000, section 8.
+const STRANGER: usize = 3;
 
 /// Who a packet is from, checked before anything else in it is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +98,10 @@ pub fn message_len(body: usize) -> usize {
 #[derive(Debug, Default)]
 pub struct Outbox {
     queues: BTreeMap<(SocketAddr, Class, Via), Queue>,
+    /// Who asked for repair by datagram in this turn, and the bytes of those datagrams.
+    asked: BTreeMap<SocketAddr, usize>,
+    /// Bytes of repair queued in this turn. For each map apart, so that neither starves the other.
+    repair: BTreeMap<(SocketAddr, Space), usize>,
 }
 
 #[derive(Debug, Default)]
@@ -106,6 +119,35 @@ impl Outbox {
         queue.ends.push(queue.bytes.len());
     }
 
+    /// Queues a message of repair.
+    pub fn push_repair(
+        &mut self,
+        to: SocketAddr,
+        space: Space,
+        via: Via,
+        kind: u8,
+        body: &[&[u8]],
+    ) {
+        let bytes = body.iter().map(|part| part.len()).sum();
+        *self.repair.entry((to, space)).or_default() += message_len(bytes);
+        self.push(to, Class::Repair, via, kind, body);
+    }
+
+    /// A datagram of so many bytes asks for repair.
+    pub fn asked(&mut self, from: SocketAddr, bytes: usize) {
+        *self.asked.entry(from).or_default() += bytes;
+    }
+
+    /// Bytes of repair that may still be queued for a peer in this turn, where a piece has so many.
+    #[must_use]
+    pub fn repair_room(&self, to: SocketAddr, space: Space, piece: usize) -> usize {
+        let most = match self.asked.contains_key(&to) {
+            true => piece.min(TO_DATAGRAMS),
+            false => piece.saturating_mul(PIECES),
+        };
+        most.saturating_sub(self.repair.get(&(to, space)).copied().unwrap_or(0))
+    }
+
     /// True if nothing is queued.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -113,16 +155,26 @@ impl Outbox {
     }
 
     /// Packs everything queued into packets. A message that is larger than a datagram, and every
-    /// message to a peer with a backlog over the burst limit, goes over the stream.
+    /// message to a peer with a backlog over the burst limit, goes over the stream, whose handshake
+    /// proves the address. Where the address is not `known` to be a member's, so does repair that
+    /// is much larger than what asked for it.
     pub fn flush(
         &mut self,
         header: Header,
         limits: &Limits,
+        known: impl Fn(IpAddr) -> bool,
         stats: &mut Stats,
         out: &mut Vec<Output>,
     ) {
+        let asked = std::mem::take(&mut self.asked);
+        self.repair.clear();
         for ((to, class, via), queue) in std::mem::take(&mut self.queues) {
-            let via = if queue.bytes.len() > limits.burst { Via::Stream } else { via };
+            let least = asked.get(&to).filter(|_| class == Class::Repair).map(|got| STRANGER * got);
+            let burst = match least {
+                Some(least) if queue.bytes.len() > least && !known(to.ip()) => least,
+                _ => limits.burst,
+            };
+            let via = if queue.bytes.len() > burst { Via::Stream } else { via };
             let mut start = 0;
             let mut packet = Packet::new(header, via, limits);
             for end in &queue.ends {
@@ -201,7 +253,7 @@ mod tests {
 
     fn sends(outbox: &mut Outbox, limits: &Limits) -> Vec<Send> {
         let mut out = Vec::new();
-        outbox.flush(HEADER_OF_TEST, limits, &mut Stats::default(), &mut out);
+        outbox.flush(HEADER_OF_TEST, limits, |_| false, &mut Stats::default(), &mut out);
         out.into_iter()
             .map(|output| match output {
                 Output::Send(send) => send,

@@ -69,6 +69,9 @@ stats! {
     repair_sessions,
     /// Anti-entropy exchanges that found equal replicas.
     repair_equal,
+    /// Requests of anti-entropy that were passed over because the peer had been sent enough for the
+    /// moment.
+    repair_shed,
     /// Entries sent by anti-entropy.
     repair_entries_sent,
     /// Pieces of bulk transfers received.

@@ -94,7 +94,8 @@ impl Lab {
             node.restore(Space::Roster, entry, now);
         }
         let mut lab = Self { node, disk, now, out: Vec::new() };
-        let op = Op::Put { key: b"own"[..].into(), value: b"new"[..].into(), expiry: Expiry::Never };
+        let op =
+            Op::Put { key: b"own"[..].into(), value: b"new"[..].into(), expiry: Expiry::Never };
         assert!(lab.node.write(op, now, &mut lab.out).is_ok());
         lab.node.flush(now, &mut lab.out);
         lab.take_out();
@@ -129,9 +130,9 @@ impl Lab {
             // Of itself a node says what it likes.
             let own = self.node.identity().id.0.to_be_bytes();
             let is_own = applied.space == Space::Roster && applied.entry.key() == own;
-            let known = offered.iter().any(|(space, entry)| {
-                *space == applied.space && *entry == *applied.entry
-            });
+            let known = offered
+                .iter()
+                .any(|(space, entry)| *space == applied.space && *entry == *applied.entry);
             assert!(is_own || known, "{:?} is from nowhere", applied.entry);
         }
         let (mut back, mut all) = (0, 0);
@@ -212,8 +213,7 @@ mod tests {
             let id = NodeId(id << 60);
             let gossip = address(port);
             let name = String::new();
-            let record =
-                Record { id, incarnation, state, name, gossip, redis: None, http: None };
+            let record = Record { id, incarnation, state, name, gossip, redis: None, http: None };
             block::chunks(&[record.to_entry()], 1 << 20).concat()
         })
     }
@@ -223,7 +223,11 @@ mod tests {
         let noise = || prop::collection::vec(any::<u8>(), 0..60);
         let small = || prop::collection::vec(0_u8..4, 0..200);
         let head = prop_oneof![
-            Just(vec![0]), Just(vec![0, 0]), Just(vec![0, 1]), Just(vec![1, 0]), Just(vec![3, 0, 0]),
+            Just(vec![0]),
+            Just(vec![0, 0]),
+            Just(vec![0, 1]),
+            Just(vec![1, 0]),
+            Just(vec![3, 0, 0]),
             Just([&[0, 0][..], &[0; 16]].concat()),
             Just([&[0, 9][..], &[0; 8], &[255; 8]].concat()),
             Just([&[0, 1][..], &[0; 8]].concat()),

@@ -16,7 +16,7 @@ use crate::data::{self, Clock, Digest, Entry, Expiry, Map, Op, Outcome, Refused,
 use crate::input::Input;
 use crate::member::liveness::Liveness;
 use crate::member::{Member, Table};
-use crate::output::{Applied, Output};
+use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
 use crate::spread::Method;
 use crate::spread::entropy::Entropy;
@@ -167,9 +167,10 @@ impl Node {
     /// Takes an input in. What is to be sent comes out of the next [`Node::flush`].
     pub fn handle(&mut self, input: Input<'_>, now: Now, out: &mut Vec<Output>) {
         match input {
-            Input::Datagram { from, bytes } | Input::Frame { from, bytes } => {
-                self.receive(from, bytes, now, out);
+            Input::Datagram { from, bytes } => {
+                self.receive(from, Via::Datagram, bytes, now, out);
             }
+            Input::Frame { from, bytes } => self.receive(from, Via::Stream, bytes, now, out),
             Input::StreamLost { to } => {
                 self.stats.streams_lost += 1;
                 self.stats.bulk_stalled += u64::from(self.entropy.stream_lost(to));
@@ -190,7 +191,9 @@ impl Node {
         self.tree.poll(self.identity.id, &mut env!(self, now));
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
-        self.outbox.flush(self.header, &self.config.limits, &mut self.stats, out);
+        let table = &self.table;
+        let known = |ip| table.peers().iter().any(|peer| peer.gossip.ip() == ip);
+        self.outbox.flush(self.header, &self.config.limits, known, &mut self.stats, out);
     }
 
     /// When the next turn is due even without input: [`Input::Tick`], then [`Node::flush`].

@@ -23,6 +23,7 @@ impl Node {
     pub(super) fn receive(
         &mut self,
         from: SocketAddr,
+        via: Via,
         bytes: &[u8],
         now: Now,
         out: &mut Vec<Output>,
@@ -37,9 +38,17 @@ impl Node {
         if header.sender == self.identity.id {
             return self.stats.dropped_own += 1;
         }
+        let (mut asked, mut wonders) = (via == Via::Stream, false);
         while !reader.is_empty() && !self.left {
             let decoded = next_message(&mut reader)
-                .and_then(|(kind, body)| Message::decode(kind, body))
+                .and_then(|(kind, body)| {
+                    if !asked && is_request(kind) {
+                        self.outbox.asked(from, bytes.len());
+                        asked = true;
+                    }
+                    wonders |= matches!(kind, kind::PING | kind::DIGEST);
+                    Message::decode(kind, body)
+                })
                 .and_then(|message| match message {
                     Some(message) => self.on_message(header.sender, from, message, now, out),
                     None => {
@@ -48,8 +57,12 @@ impl Node {
                     }
                 });
             if decoded.is_err() {
-                return self.stats.dropped_malformed += 1;
+                self.stats.dropped_malformed += 1;
+                break;
             }
+        }
+        if wonders {
+            self.tell_the_dead(header.sender, from);
         }
     }
 
@@ -63,7 +76,6 @@ impl Node {
     ) -> Result<(), DecodeError> {
         match message {
             Message::Ping(number) => {
-                self.tell_the_dead(sender, from);
                 let mut body = Vec::with_capacity(10);
                 body.put_varint(number);
                 self.outbox.push(from, Class::Membership, Via::Datagram, kind::PONG, &[&body]);
@@ -96,10 +108,7 @@ impl Node {
                 self.mail.confirm(mail.number, from, &mut env!(self, now));
             }
             Message::MailReceipt(number) => self.mail.confirmed(sender, number, now.mono),
-            Message::Digest(opening) => {
-                self.tell_the_dead(sender, from);
-                self.on_opening(sender, from, &opening, now);
-            }
+            Message::Digest(opening) => self.on_opening(sender, from, &opening, now),
             Message::Split(split) => self.on_split(from, &split, now),
             Message::Items(items) => self.on_items(from, &items, now),
             Message::Want(want) => self.on_want(from, &want, now),
@@ -177,4 +186,18 @@ impl Node {
             self.outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
         }
     }
+}
+
+/// True for messages that are answered with repair.
+fn is_request(kind: u8) -> bool {
+    matches!(
+        kind,
+        kind::JOIN
+            | kind::DIGEST
+            | kind::SPLIT
+            | kind::ITEMS
+            | kind::WANT
+            | kind::PULL
+            | kind::PIECE
+    )
 }

@@ -27,7 +27,7 @@ impl Node {
         for space in Space::ALL {
             let mut desk = self.desk(space, peer.gossip, now);
             if flow.yours {
-                full::pull(&mut desk, flow.mine, false, 0);
+                full::pull(&mut desk, flow.mine, false, 0, Via::Datagram);
             } else {
                 full::send(&mut desk, false, true, 0);
             }
@@ -110,30 +110,48 @@ impl Node {
             if flow.yours
                 && let Some(at) = self.entropy.begin_bulk(sender, from, space, now.mono)
             {
-                full::pull(&mut self.desk(space, from, now), false, false, at);
+                full::pull(&mut self.desk(space, from, now), false, false, at, Via::Stream);
             }
         } else if Entropy::wants_bulk(theirs.count, mine.count) && flow.mine {
             if !opening.answer {
                 self.open(from, flow, true, now);
             }
-        } else if !opening.answer {
-            checksum::begin(&mut self.desk(space, from, now), flow, theirs.count);
+        } else if !opening.answer
+            && let Some(mut desk) = self.open_desk(space, from, now)
+        {
+            checksum::begin(&mut desk, flow, theirs.count);
         }
+    }
+
+    /// The desk for a request; `None` if the peer has been sent enough for this turn.
+    fn open_desk(&mut self, space: Space, from: SocketAddr, now: Now) -> Option<Desk<'_>> {
+        let desk = self.desk(space, from, now);
+        if desk.budget() == 0 {
+            desk.stats.repair_shed += 1;
+            return None;
+        }
+        Some(desk)
     }
 
     pub(super) fn on_split(&mut self, from: SocketAddr, split: &Split, now: Now) {
         self.stir_and_progress(now);
-        checksum::on_split(&mut self.desk(split.space, from, now), split);
+        if let Some(mut desk) = self.open_desk(split.space, from, now) {
+            checksum::on_split(&mut desk, split);
+        }
     }
 
     pub(super) fn on_items(&mut self, from: SocketAddr, items: &Items, now: Now) {
         self.stir_and_progress(now);
-        checksum::on_items(&mut self.desk(items.space, from, now), items);
+        if let Some(mut desk) = self.open_desk(items.space, from, now) {
+            checksum::on_items(&mut desk, items);
+        }
     }
 
     pub(super) fn on_want(&mut self, from: SocketAddr, want: &Want, now: Now) {
         self.stir_and_progress(now);
-        checksum::on_want(&mut self.desk(want.space, from, now), want);
+        if let Some(mut desk) = self.open_desk(want.space, from, now) {
+            checksum::on_want(&mut desk, want);
+        }
     }
 
     fn stir_and_progress(&mut self, now: Now) {
@@ -142,7 +160,9 @@ impl Node {
     }
 
     pub(super) fn on_pull(&mut self, from: SocketAddr, pull: Pull, now: Now) {
-        full::send(&mut self.desk(pull.space, from, now), pull.back, pull.pushed, pull.from);
+        if let Some(mut desk) = self.open_desk(pull.space, from, now) {
+            full::send(&mut desk, pull.back, pull.pushed, pull.from);
+        }
     }
 
     pub(super) fn on_piece(
@@ -165,13 +185,14 @@ impl Node {
             self.stats.bulk_pieces += 1;
             self.entropy.progress(now.mono);
             if let Some(at) = self.entropy.advance_bulk(sender, piece.space, piece.next, now.mono) {
-                full::pull(&mut self.desk(piece.space, from, now), false, false, at);
+                full::pull(&mut self.desk(piece.space, from, now), false, false, at, Via::Stream);
             }
         } else if let Some(at) = piece.next
             && (piece.pushed || self.entropy.config().compare == Compare::Full)
         {
             self.entropy.progress(now.mono);
-            full::pull(&mut self.desk(piece.space, from, now), piece.back, piece.pushed, at);
+            let mut desk = self.desk(piece.space, from, now);
+            full::pull(&mut desk, piece.back, piece.pushed, at, Via::Stream);
         }
     }
 }

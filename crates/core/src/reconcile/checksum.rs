@@ -8,9 +8,10 @@
 use super::{Desk, Flow, space};
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::base::hash::Set;
-use crate::data::{Cut, Digest, Range, Space};
+use crate::data::{Cut, Digest, Entry, Range, Space};
 use crate::message::kind;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Ranges with at most this many entries at both ends together are compared item by item: 8 bytes
 /// an item, against 150 bytes and a round trip for another split (guess: where both cost the same).
@@ -19,6 +20,13 @@ const FEW: u64 = 48;
 const MAX_RANGES: usize = 4096;
 /// Items in one message.
 const MAX_ITEMS: usize = 65_536;
+/// Ranges with more entries than this are not compared item by item, whoever asks for it: ranges
+/// that held few at the time may have grown a little since.
+const MANY: u64 = 4 * FEW;
+/// What the split of a range takes in a message, about.
+const SPLIT_BYTES: usize = 160;
+/// Entries of a range that are looked at and not sent, at most.
+const MAX_SKIPPED: usize = 1024;
 
 /// Opens a comparison: the digests of both maps, that of the data at a cut in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,6 +186,10 @@ pub fn on_split(desk: &mut Desk<'_>, split: &Split) {
     let flow = split.flow.flip();
     let mut further = Vec::new();
     for (parent, parts) in &split.parents {
+        if desk.budget() <= further.len() * SPLIT_BYTES {
+            desk.stats.repair_shed += 1;
+            break;
+        }
         for (nibble, theirs) in parts.iter().enumerate() {
             let Some(range) = parent.child(nibble as u8) else { continue };
             let mine = Part::from(desk.map.digest_of(range));
@@ -201,7 +213,7 @@ fn compare(
 ) {
     if theirs == 0 {
         if flow.mine {
-            send_range(desk, range, &Set::default());
+            send_range(desk, range, |_, _| true);
         }
     } else if mine == 0 || theirs.saturating_add(mine) <= FEW || range.depth() == Range::MAX_DEPTH {
         if mine > 0 || flow.yours {
@@ -243,37 +255,57 @@ fn send_items(desk: &mut Desk<'_>, flow: Flow, range: Range) {
     let mut body = vec![flow.to_bits(), desk.space.code()];
     range.encode(&mut body);
     desk.map.walk(range, &mut |_, entry| {
-        body.put(&(desk.map.item_hash(entry) as u64).to_le_bytes());
+        body.put(&item(desk, entry).to_le_bytes());
         ControlFlow::Continue(())
     });
     desk.push(kind::ITEMS, &[&body]);
 }
 
-/// Sends the entries of a range whose items the other end does not have, up to a piece.
-fn send_range(desk: &mut Desk<'_>, range: Range, theirs: &Set<u64>) {
+/// Sends the entries of a range that are `wanted`, up to a piece.
+fn send_range(desk: &mut Desk<'_>, range: Range, wanted: impl Fn(&Desk<'_>, &Entry) -> bool) {
     let mut entries = Vec::new();
-    let mut left = desk.piece_bytes;
+    let (mut left, mut skipped) = (desk.budget(), 0);
     desk.map.walk(range, &mut |_, entry| {
-        if !theirs.contains(&(desk.map.item_hash(entry) as u64)) && !desk.is_young(entry) {
-            left = left.saturating_sub(entry.size() + 24);
-            entries.push(std::sync::Arc::clone(entry));
+        if left == 0 || skipped > MAX_SKIPPED {
+            return ControlFlow::Break(());
         }
-        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if !desk.is_young(entry) && wanted(desk, entry) {
+            left = left.saturating_sub(entry.size() + 24);
+            entries.push(Arc::clone(entry));
+        } else {
+            skipped += 1;
+        }
+        ControlFlow::Continue(())
     });
     desk.send_entries(&entries);
+}
+
+/// The lower half of the hash that stands for an entry.
+fn item(desk: &Desk<'_>, entry: &Entry) -> u64 {
+    desk.map.item_hash(entry) as u64
 }
 
 /// Answers a list of items: sends what the other end lacks, asks for what this end lacks.
 pub fn on_items(desk: &mut Desk<'_>, items: &Items) {
     let flow = items.flow.flip();
-    let theirs = items.items.iter().copied().collect();
+    if items.items.is_empty() {
+        if flow.mine {
+            send_range(desk, items.range, |_, _| true);
+        }
+        return;
+    }
+    if desk.map.digest_of(items.range).count > MANY {
+        desk.stats.repair_shed += 1;
+        return;
+    }
+    let theirs: Set<u64> = items.items.iter().copied().collect();
     if flow.mine {
-        send_range(desk, items.range, &theirs);
+        send_range(desk, items.range, |desk, entry| !theirs.contains(&item(desk, entry)));
     }
     if flow.yours {
         let mut wanted = theirs;
         desk.map.walk(items.range, &mut |_, entry| {
-            wanted.remove(&(desk.map.item_hash(entry) as u64));
+            wanted.remove(&item(desk, entry));
             ControlFlow::Continue(())
         });
         if !wanted.is_empty() {
@@ -289,15 +321,10 @@ pub fn on_items(desk: &mut Desk<'_>, items: &Items) {
 
 /// Answers a wish.
 pub fn on_want(desk: &mut Desk<'_>, want: &Want) {
+    if desk.map.digest_of(want.range).count > MANY {
+        desk.stats.repair_shed += 1;
+        return;
+    }
     let wanted: Set<u64> = want.items.iter().copied().collect();
-    let mut entries = Vec::new();
-    let mut left = desk.piece_bytes;
-    desk.map.walk(want.range, &mut |_, entry| {
-        if wanted.contains(&(desk.map.item_hash(entry) as u64)) && !desk.is_young(entry) {
-            left = left.saturating_sub(entry.size() + 24);
-            entries.push(std::sync::Arc::clone(entry));
-        }
-        if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    desk.send_entries(&entries);
+    send_range(desk, want.range, |desk, entry| wanted.contains(&item(desk, entry)));
 }

@@ -10,7 +10,7 @@ use super::{Desk, space};
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::data::{Entry, Space, block};
 use crate::message::kind;
-use crate::output::{Class, Via};
+use crate::output::Via;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -84,15 +84,16 @@ impl Piece {
     }
 }
 
-/// Asks for everything from a hash on.
-pub fn pull(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64) {
+/// Asks for everything from a hash on. Whoever asks by stream gets a larger piece, since that
+/// proves its address, and notices when it asks in vain.
+pub fn pull(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64, via: Via) {
     let pull = Pull { space: desk.space, back, pushed, from };
-    desk.push(kind::PULL, &[&pull.encode()]);
+    desk.push_via(via, kind::PULL, &[&pull.encode()]);
 }
 
 /// Sends the piece that begins at a hash.
 pub fn send(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64) {
-    let (entries, next) = desk.map.page(from, desk.piece_bytes, block::MAX_ENTRIES);
+    let (entries, next) = desk.map.page(from, desk.budget(), block::MAX_ENTRIES);
     desk.stats.repair_entries_sent += entries.len() as u64;
     let bits = u8::from(back) | u8::from(pushed) << 1 | u8::from(next.is_some()) << 2;
     let mut body = vec![desk.space.code(), bits];
@@ -106,20 +107,22 @@ pub fn send(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64) {
     }
     // Pieces of one transfer stay in order.
     let via = if next.is_some() || from > 0 { Via::Stream } else { Via::Datagram };
-    desk.outbox.push(desk.to, Class::Repair, via, kind::PIECE, &[&body]);
+    desk.push_via(via, kind::PIECE, &[&body]);
 }
 
-/// Sends what a piece lacks of this replica: entries in its span that it does not hold, or holds
-/// an older version of. Called when the piece has been applied.
+/// Sends what a piece lacks of this replica, up to a piece: entries in its span that it does not
+/// hold, or holds an older version of. Called when the piece has been applied.
 pub fn send_missing(desk: &mut Desk<'_>, piece: &Piece) {
     let held: std::collections::BTreeMap<&[u8], _> =
         piece.entries.iter().map(|entry| (entry.key(), entry.stamp())).collect();
     let mut entries = Vec::new();
+    let mut left = desk.budget();
     desk.map.walk_from(piece.from, &mut |hash, entry| {
-        if piece.next.is_some_and(|next| hash >= next) {
+        if left == 0 || piece.next.is_some_and(|next| hash >= next) {
             return ControlFlow::Break(());
         }
         if held.get(entry.key()).is_none_or(|stamp| *stamp < entry.stamp()) {
+            left = left.saturating_sub(entry.size() + 24);
             entries.push(Arc::clone(entry));
         }
         ControlFlow::Continue(())

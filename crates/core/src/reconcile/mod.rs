@@ -12,7 +12,7 @@ use crate::base::codec::{DecodeError, Reader};
 use crate::config::Limits;
 use crate::data::{Entry, Map, Space, block};
 use crate::message::kind;
-use crate::output::{Class, Via};
+use crate::output::Via;
 use crate::packet::{HEADER, Outbox};
 use crate::stats::Stats;
 use std::net::SocketAddr;
@@ -80,7 +80,7 @@ pub struct Desk<'a> {
     pub young_from: u64,
     /// See [`Desk::young_from`].
     pub young_until: u64,
-    /// Bytes of entries sent in answer to one message, about.
+    /// Bytes of entries in a piece.
     pub piece_bytes: usize,
     /// Bounds.
     pub limits: &'a Limits,
@@ -92,7 +92,19 @@ pub struct Desk<'a> {
 
 impl Desk<'_> {
     fn push(&mut self, kind: u8, body: &[&[u8]]) {
-        self.outbox.push(self.to, Class::Repair, Via::Datagram, kind, body);
+        self.push_via(Via::Datagram, kind, body);
+    }
+
+    fn push_via(&mut self, via: Via, kind: u8, body: &[&[u8]]) {
+        self.outbox.push_repair(self.to, self.space, via, kind, body);
+    }
+
+    /// Bytes of entries that may be sent in answer to a message, about; 0 when the other end has
+    /// been sent enough for this turn.
+    #[must_use]
+    pub fn budget(&self) -> usize {
+        let room = self.outbox.repair_room(self.to, self.space, self.piece_bytes);
+        room.min(self.piece_bytes)
     }
 
     fn room(&self) -> usize {
