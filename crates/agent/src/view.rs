@@ -75,6 +75,11 @@ impl View {
         self.len.load(Ordering::Relaxed)
     }
 
+    /// Live entries that will expire.
+    pub(crate) fn expiring(&self) -> u64 {
+        self.expiries.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
     pub(crate) fn get(&self, key: &[u8], wall_ms: u64) -> Option<Arc<Entry>> {
         let shard = self.shard(key).read().unwrap_or_else(PoisonError::into_inner);
         shard.get(key).filter(|entry| entry.live_at(wall_ms)).cloned()
