@@ -141,21 +141,40 @@ impl Config {
         )?;
         let burst = limits.burst;
         check("limits.burst", burst, burst >= datagram, "at least limits.datagram")?;
-        for (field, duration, least) in [
-            ("spread.rumor.period", self.spread.rumor.period, 1),
-            ("spread.mail.retransmit", self.spread.mail.retransmit, 1),
-            ("repair.idle_interval", self.repair.idle_interval, 1),
-            ("member.probe_interval", self.member.probe_interval, 1),
-            ("member.probe_timeout", self.member.probe_timeout, 1),
-            ("member.suspicion_timeout", self.member.suspicion_timeout, 1),
-            ("member.rejoin_interval", self.member.rejoin_interval, 1),
+        let members = limits.max_members;
+        check("limits.max_members", members, members >= 1, "at least 1")?;
+        self.check_durations()
+    }
+
+    fn check_durations(&self) -> Result<(), ConfigError> {
+        for (field, duration) in [
+            ("spread.rumor.period", self.spread.rumor.period),
+            ("spread.mail.retransmit", self.spread.mail.retransmit),
+            ("repair.idle_interval", self.repair.idle_interval),
+            ("member.probe_interval", self.member.probe_interval),
+            ("member.probe_timeout", self.member.probe_timeout),
+            ("member.suspicion_timeout", self.member.suspicion_timeout),
+            ("member.rejoin_interval", self.member.rejoin_interval),
         ] {
             let got = humantime::format_duration(duration);
-            check(field, got, duration >= Duration::from_millis(least), "at least 1ms")?;
+            check(field, got, (MOMENT..=DAY).contains(&duration), "1ms to 1day")?;
+        }
+        for (field, duration, most, expected) in [
+            ("spread.tree.window", self.spread.tree.window, SECOND, "0s to 1s"),
+            ("repair.interval", self.repair.interval, DAY, "0s to 1day"),
+            ("repair.settle", self.repair.settle, DAY, "0s to 1day"),
+        ] {
+            let got = humantime::format_duration(duration);
+            check(field, got, duration <= most, expected)?;
         }
         Ok(())
     }
 }
+
+const MOMENT: Duration = Duration::from_millis(1);
+const SECOND: Duration = Duration::from_secs(1);
+/// Longer makes no sense anywhere, and multiples of this cannot overflow.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 fn check(
     field: &'static str,
@@ -164,4 +183,31 @@ fn check(
     expected: &'static str,
 ) -> Result<(), ConfigError> {
     if good { Ok(()) } else { Err(ConfigError { field, got: got.to_string(), expected }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_are_sound() {
+        for name in ["local", "lan", "wan"] {
+            assert_eq!(Config::preset(name).map(|config| config.check()), Some(Ok(())));
+        }
+    }
+
+    /// Their multiples would overflow.
+    #[test]
+    fn endless_durations_are_refused() {
+        let refused = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.check().unwrap_err().field
+        };
+        assert_eq!(refused(|c| c.repair.interval = Duration::MAX), "repair.interval");
+        assert_eq!(refused(|c| c.spread.tree.window = Duration::MAX), "spread.tree.window");
+        assert_eq!(refused(|c| c.spread.mail.retransmit = Duration::MAX), "spread.mail.retransmit");
+        assert_eq!(refused(|c| c.member.probe_interval = Duration::MAX), "member.probe_interval");
+        assert_eq!(refused(|c| c.member.probe_timeout = Duration::ZERO), "member.probe_timeout");
+    }
 }

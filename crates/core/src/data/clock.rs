@@ -5,6 +5,10 @@ use crate::base::id::NodeId;
 use crate::base::time::millis;
 use std::time::Duration;
 
+/// The largest wall time in a stamp, in the year 10,889: there are bigger stamps left for what is
+/// written after the last one that is admitted.
+const MAX_WALL_MS: u64 = (1 << 48) - (1 << 32);
+
 /// Issues stamps that are bigger than every stamp issued or observed before.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -22,7 +26,7 @@ impl Clock {
 
     /// The next stamp.
     pub fn tick(&mut self, wall_ms: u64) -> Stamp {
-        self.last = (self.last + 1).max(wall_ms << 16);
+        self.last = self.last.saturating_add(1).max(wall_ms.min(MAX_WALL_MS) << 16);
         Stamp { time: self.last, node: self.node }
     }
 
@@ -30,7 +34,7 @@ impl Clock {
     /// every honest write for that long, and would drag every clock along.
     #[must_use]
     pub fn admits(&self, stamp: Stamp, wall_ms: u64) -> bool {
-        stamp.wall_ms() <= wall_ms.saturating_add(self.max_skew_ms)
+        stamp.wall_ms() <= wall_ms.saturating_add(self.max_skew_ms).min(MAX_WALL_MS)
     }
 
     /// Moves the clock past an admitted stamp.
@@ -80,5 +84,17 @@ mod tests {
         assert!(clock.admits(ahead(61_000), 1000));
         assert!(!clock.admits(ahead(61_001), 1000));
         assert!(!clock.admits(Stamp { time: u64::MAX, node: NodeId(9) }, 1000));
+    }
+
+    #[test]
+    fn the_end_of_time_is_never_reached() {
+        let mut clock = Clock::new(NodeId(1), Duration::MAX);
+        let last = Stamp { time: u64::MAX, node: NodeId(9) };
+        assert!(!clock.admits(last, u64::MAX));
+        let late = Stamp { time: MAX_WALL_MS << 16 | 0xffff, ..last };
+        assert!(clock.admits(late, 1000));
+        clock.observe(late);
+        let next = clock.tick(u64::MAX);
+        assert!(next > late && clock.tick(0) > next);
     }
 }

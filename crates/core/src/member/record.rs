@@ -14,6 +14,10 @@ use std::net::{IpAddr, SocketAddr};
 /// Longest member name, bytes.
 pub const MAX_NAME: usize = 64;
 
+/// The largest incarnation. It leaves room in the stamp, and is what a wall clock in milliseconds
+/// reaches in the year 10,889; a larger one could not be refuted.
+pub const MAX_INCARNATION: u64 = 1 << 48;
+
 /// What is believed of a member, in the order of the ranks: a later one overrules an earlier one
 /// of the same incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -100,6 +104,9 @@ impl Record {
         if entry.stamp().node != id || entry.expires_at().is_some() {
             return Err(DecodeError::Invalid("member stamp"));
         }
+        if entry.stamp().time >> 2 > MAX_INCARNATION {
+            return Err(DecodeError::Invalid("member incarnation"));
+        }
         let mut value = Reader::new(entry.value().ok_or(DecodeError::Invalid("member record"))?);
         if value.u8()? == 0 {
             return Err(DecodeError::Invalid("member record version"));
@@ -176,6 +183,16 @@ pub(crate) mod tests {
         assert!(stamp(1, State::Suspect) < stamp(1, State::Dead));
         assert!(stamp(1, State::Dead) < stamp(1, State::Left));
         assert!(stamp(1, State::Left) < stamp(2, State::Alive));
+    }
+
+    #[test]
+    fn an_incarnation_that_could_not_be_refuted_is_refused() {
+        let read =
+            |incarnation| Record::from_entry(&record(1, incarnation, State::Dead).to_entry());
+        assert!(read(MAX_INCARNATION).is_ok());
+        for incarnation in [MAX_INCARNATION + 1, u64::MAX >> 2] {
+            assert_eq!(read(incarnation), Err(DecodeError::Invalid("member incarnation")));
+        }
     }
 
     proptest! {

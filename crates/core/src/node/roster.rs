@@ -5,7 +5,7 @@ use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::data::{self, Entry, Space, block};
 use crate::member::liveness::Finding;
-use crate::member::record::MAX_NAME;
+use crate::member::record::{MAX_INCARNATION, MAX_NAME};
 use crate::member::{Record, State};
 use crate::message::kind;
 use crate::output::{Class, Output, Via};
@@ -21,7 +21,7 @@ impl Node {
         }
         Record {
             id: self.identity.id,
-            incarnation: self.incarnation,
+            incarnation: self.incarnation.min(MAX_INCARNATION),
             state,
             name,
             gossip: self.identity.gossip,
