@@ -333,6 +333,21 @@ mod tests {
         }
     }
 
+    /// What was found before.
+    #[test]
+    fn old_troubles() {
+        // Repair of the data used up what might be sent, so that the roster never was.
+        cluster(&[
+            140, 45, 0, 0, 0, 48, 0, 178, 80, 0, 124, 3, 0, 0, 1, 75, 0, 0, 71, 64, 0, 0, 91, 0,
+            96, 0, 126,
+        ]);
+        // Nobody heard of a node that knew somebody: all only pulled.
+        cluster(&[
+            25, 238, 109, 4, 0, 0, 63, 44, 0, 104, 126, 75, 4, 152, 88, 136, 136, 213, 0, 0, 24,
+            16, 0, 0, 0, 0, 0, 0, 0, 0, 32, 0, 0, 96, 0, 0, 29, 0, 0, 0, 0, 0, 0, 61, 56, 0, 0,
+        ]);
+    }
+
     /// Bytes that a step takes.
     fn arguments(step: u8) -> usize {
         match step & 15 {

@@ -5,7 +5,6 @@ use crate::base::codec::{DecodeError, Reader, Write as _};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::data::{Entry, Space, block};
-use crate::member::State;
 use crate::message::{Message, kind};
 use crate::output::{Class, Output, Via};
 use crate::packet::{Header, next_message};
@@ -62,7 +61,7 @@ impl Node {
             }
         }
         if wonders {
-            self.tell_the_dead(header.sender, from);
+            self.tell_its_state(header.sender, from);
         }
     }
 
@@ -177,13 +176,18 @@ impl Node {
         Ok(())
     }
 
-    /// A member that is held dead or gone but talks is told so, so that it can refute.
-    fn tell_the_dead(&mut self, sender: NodeId, to: SocketAddr) {
-        let gone = |state: State| !state.is_present();
-        if let Some(member) = self.table.get(sender).filter(|member| gone(member.state)) {
-            let mut body = vec![Space::Roster.code()];
-            block::Context::default().encode(&member.entry, &mut body);
-            self.outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+    /// A member that is held dead or gone but talks is told so, so that it can refute. One that is
+    /// not known at all is asked in, and makes itself known by opening an exchange: it may know
+    /// somebody and so not ask again by itself.
+    fn tell_its_state(&mut self, sender: NodeId, to: SocketAddr) {
+        match self.table.get(sender) {
+            None => self.knock(to),
+            Some(member) if !member.state.is_present() => {
+                let mut body = vec![Space::Roster.code()];
+                block::Context::default().encode(&member.entry, &mut body);
+                self.outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+            }
+            Some(_) => {}
         }
     }
 }

@@ -74,7 +74,7 @@ impl Node {
     }
 
     /// Asks to be let in by whoever is at an address.
-    fn knock(&mut self, to: SocketAddr) {
+    pub(super) fn knock(&mut self, to: SocketAddr) {
         let Some(own) = self.table.get(self.identity.id) else { return };
         if to == self.identity.gossip {
             return;
