@@ -180,8 +180,10 @@ impl Node {
             piece.entries = shown;
             full::send_missing(&mut self.desk(piece.space, from, now), &piece);
         }
-        let bulk = self.entropy.bulk().is_some_and(|bulk| bulk.peer == sender);
-        if bulk && !piece.pushed {
+        // A late or repeated piece asks for nothing: the transfer would go on twice.
+        let place = (sender, piece.space, piece.from);
+        let bulk = self.entropy.bulk().map(|bulk| (bulk.peer, bulk.space, bulk.from));
+        if bulk == Some(place) && !piece.pushed {
             self.stats.bulk_pieces += 1;
             self.entropy.progress(now.mono);
             if let Some(at) = self.entropy.advance_bulk(sender, piece.space, piece.next, now.mono) {
@@ -194,5 +196,151 @@ impl Node {
             let mut desk = self.desk(piece.space, from, now);
             full::pull(&mut desk, piece.back, piece.pushed, at, Via::Stream);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::codec::{Reader, Write as _};
+    use crate::base::time::Instant;
+    use crate::config::Config;
+    use crate::data::{Entry, Stamp};
+    use crate::input::Input;
+    use crate::message::Message;
+    use crate::node::Identity;
+    use crate::packet::{HEADER, Header, frame_message, next_message};
+    use std::sync::Arc;
+
+    const NOW: Now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };
+    const PEER: NodeId = NodeId(9);
+
+    fn peer() -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 9], 9))
+    }
+
+    fn node(entries: u64) -> Node {
+        let gossip = SocketAddr::from(([10, 0, 0, 1], 1));
+        let id = NodeId(1);
+        let identity = Identity { id, name: "n".into(), gossip, redis: None, http: None };
+        let mut node = Node::new(Config::default(), identity, 1, NOW);
+        for key in 0..entries {
+            let stamp = Stamp { time: 1 << 40, node: PEER };
+            let entry = Entry::new(&key.to_be_bytes(), &[7; 100], stamp, None);
+            node.restore(Space::Data, Arc::new(entry), NOW);
+        }
+        node
+    }
+
+    /// What a node sends to the peer when it is sent a message.
+    fn answers(node: &mut Node, via: Via, kind: u8, body: &[u8]) -> Vec<(u8, Via, Vec<u8>)> {
+        let mut bytes = Vec::new();
+        Header { tag: node.header.tag, sender: PEER }.encode(&mut bytes);
+        frame_message(kind, &[body], &mut bytes);
+        let (from, mut out) = (peer(), Vec::new());
+        let input = match via {
+            Via::Datagram => Input::Datagram { from, bytes: &bytes },
+            Via::Stream => Input::Frame { from, bytes: &bytes },
+        };
+        node.handle(input, NOW, &mut out);
+        node.flush(NOW, &mut out);
+        let mut answers = Vec::new();
+        for output in out {
+            let Output::Send(packet) = output else { continue };
+            let mut reader = Reader::new(&packet.bytes[HEADER..]);
+            while let Ok((kind, mut body)) = next_message(&mut reader) {
+                let body = body.take(body.remaining()).unwrap().to_vec();
+                answers.push((kind, packet.via, body));
+            }
+        }
+        answers
+    }
+
+    fn piece(from: u64, next: u64) -> Vec<u8> {
+        let mut body = vec![Space::Data.code(), 4];
+        body.put(&from.to_le_bytes());
+        body.put(&next.to_le_bytes());
+        body
+    }
+
+    fn pulls(answers: &[(u8, Via, Vec<u8>)]) -> Vec<u64> {
+        let pull = |(kind, _, body): &(u8, Via, Vec<u8>)| match Message::decode(
+            *kind,
+            Reader::new(body),
+        ) {
+            Ok(Some(Message::Pull(pull))) => Some(pull.from),
+            _ => None,
+        };
+        answers.iter().filter_map(pull).collect()
+    }
+
+    #[test]
+    fn a_late_or_repeated_piece_does_not_pull_once_more() {
+        let mut node = node(0);
+        let opening = Opening {
+            flow: Flow { mine: true, yours: true },
+            answer: false,
+            cut: Cut::at(NOW.wall_ms),
+            data: Digest { count: 1000, sum: 5 },
+            roster: node.roster.digest(),
+        };
+        let opened = answers(&mut node, Via::Datagram, kind::DIGEST, &opening.encode());
+        assert_eq!(pulls(&opened), [0]);
+        assert_eq!(pulls(&answers(&mut node, Via::Stream, kind::PIECE, &piece(7, 8))), []);
+        assert_eq!(pulls(&answers(&mut node, Via::Stream, kind::PIECE, &piece(0, 7))), [7]);
+        assert_eq!(pulls(&answers(&mut node, Via::Stream, kind::PIECE, &piece(0, 7))), []);
+    }
+
+    #[test]
+    fn who_asks_by_datagram_gets_less_than_who_asks_by_stream() {
+        let pull = Pull { space: Space::Data, back: false, pushed: false, from: 0 }.encode();
+        let bytes = |via| {
+            let answers = answers(&mut node(5000), via, kind::PULL, &pull);
+            let to_stranger = answers.iter().all(|(_, via, _)| *via == Via::Stream);
+            assert!(to_stranger, "much is sent to an address that may be forged");
+            answers.iter().map(|(_, _, body)| body.len()).sum::<usize>()
+        };
+        assert!((50_000..=64 * 1024).contains(&bytes(Via::Datagram)));
+        assert!((200_000..=256 * 1024).contains(&bytes(Via::Stream)));
+    }
+
+    #[test]
+    fn a_list_of_items_for_everything_is_not_answered() {
+        let mut small = node(100);
+        let items = [&[3, 0, 0][..], &[1; 8]].concat();
+        let kinds: Vec<u8> = answers(&mut small, Via::Datagram, kind::ITEMS, &items)
+            .into_iter()
+            .map(|(kind, ..)| kind)
+            .collect();
+        assert!(kinds.contains(&kind::ENTRIES) && kinds.contains(&kind::WANT));
+        let mut large = node(1000);
+        assert!(answers(&mut large, Via::Datagram, kind::ITEMS, &items).is_empty());
+        assert_eq!(large.stats().repair_shed, 1);
+    }
+
+    #[test]
+    fn neither_map_uses_up_what_may_be_sent_for_the_other() {
+        let mut node = node(5000);
+        let mut bytes = Vec::new();
+        Header { tag: node.header.tag, sender: PEER }.encode(&mut bytes);
+        for space in [[Space::Data; 9].as_slice(), &[Space::Roster]].concat() {
+            let pull = Pull { space, back: false, pushed: false, from: 0 };
+            frame_message(kind::PULL, &[&pull.encode()], &mut bytes);
+        }
+        let mut out = Vec::new();
+        node.handle(Input::Datagram { from: peer(), bytes: &bytes }, NOW, &mut out);
+        node.flush(NOW, &mut out);
+        let mut spaces = Vec::new();
+        for output in &out {
+            let Output::Send(packet) = output else { continue };
+            let mut reader = Reader::new(&packet.bytes[HEADER..]);
+            while let Ok((kind, body)) = next_message(&mut reader) {
+                if let Ok(Some(Message::Piece(piece))) = Message::decode(kind, body) {
+                    spaces.push(piece.space);
+                }
+            }
+        }
+        assert!(spaces.contains(&Space::Roster));
+        assert!(node.stats().repair_shed > 0, "all were answered: {spaces:?}");
     }
 }
