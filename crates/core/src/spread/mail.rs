@@ -9,6 +9,7 @@ use crate::base::id::NodeId;
 use crate::base::time::{Instant, text};
 use crate::data::{Entry, Space, block};
 use crate::env::Env;
+use crate::member::State;
 use crate::message::kind;
 use crate::output::{Class, Via};
 use serde::{Deserialize, Serialize};
@@ -117,9 +118,9 @@ impl DirectMail {
 
     /// Sends what is new, and again what was not confirmed in time.
     pub fn poll(&mut self, env: &mut Env<'_>) {
-        // Mail for a member that is gone for good goes with it; a dead one may come back.
-        self.boxes
-            .retain(|id, mailbox| !mailbox.letters.is_empty() && env.table.get(*id).is_some());
+        // Mail for a member that has left goes with it; a dead one may come back.
+        let gone = |id| env.table.get(id).is_none_or(|member| member.state == State::Left);
+        self.boxes.retain(|id, mailbox| !mailbox.letters.is_empty() && !gone(*id));
         for space in Space::ALL {
             let Some(pending) = self.pending.get_mut(usize::from(space.code())) else { continue };
             let entries = std::mem::take(pending);
@@ -193,4 +194,46 @@ fn send(to: std::net::SocketAddr, letter: &Letter, env: &mut Env<'_>) {
     let mut head = vec![letter.space.code()];
     head.put_varint(letter.number);
     env.outbox.push(to, Class::Updates, Via::Datagram, kind::MAIL, &[&head, &letter.block]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::rng::Rng;
+    use crate::config::Limits;
+    use crate::data::Stamp;
+    use crate::member::Table;
+    use crate::member::record::tests::record;
+    use crate::packet::Outbox;
+    use crate::stats::Stats;
+
+    #[test]
+    fn mail_waits_for_the_dead_but_not_for_those_who_left() {
+        let mut table = Table::new(NodeId(0));
+        let believe = |state, table: &mut Table| {
+            let record = record(1, 1, state);
+            table.update(&record, &Arc::new(record.to_entry()), Instant(0));
+        };
+        let mut mail = DirectMail::new(Config::default());
+        let stamp = Stamp { time: 1, node: NodeId(0) };
+        mail.add(Space::Data, Arc::new(Entry::new(b"k", b"v", stamp, None)));
+        let poll = |mail: &mut DirectMail, table: &Table, now| {
+            mail.poll(&mut Env {
+                now: Instant(now),
+                table,
+                rng: &mut Rng::new(1),
+                limits: &Limits::default(),
+                outbox: &mut Outbox::default(),
+                stats: &mut Stats::default(),
+            });
+            mail.waiting()
+        };
+        believe(State::Alive, &mut table);
+        assert_eq!(poll(&mut mail, &table, 0), 1);
+        believe(State::Dead, &mut table);
+        assert_eq!(poll(&mut mail, &table, 10_000_000), 1);
+        believe(State::Left, &mut table);
+        assert_eq!(poll(&mut mail, &table, 20_000_000), 0);
+        assert_eq!(mail.deadline(), None);
+    }
 }
