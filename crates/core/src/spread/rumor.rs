@@ -264,7 +264,9 @@ impl Mongering {
     pub fn answered(&mut self, answer: &Answer, env: &mut Env<'_>) {
         let Some((_, numbers)) = self.asked.remove(&answer.token) else { return };
         for (index, number) in numbers.iter().enumerate() {
-            let Some(hot) = self.hot.iter_mut().find(|hot| hot.number == *number) else { continue };
+            // Numbers grow from the front to the back.
+            let Ok(at) = self.hot.binary_search_by_key(number, |hot| hot.number) else { continue };
+            let Some(hot) = self.hot.get_mut(at) else { continue };
             if answer.knew(index) {
                 lose_interest(&self.config, hot, 1, env.rng);
             } else if self.config.stop == Stop::Counter {
