@@ -5,6 +5,8 @@ mod builder;
 mod driver;
 mod entropy;
 mod error;
+#[doc(hidden)]
+pub mod fuzz;
 mod handle;
 #[doc(hidden)]
 pub mod http;

@@ -16,6 +16,7 @@ mod trials;
 pub(crate) use database::Loaded;
 pub(crate) use error::StoreError;
 pub(crate) use folder::FolderOrigin;
+pub(crate) use record::fuzz as fuzz_record;
 pub(crate) use writer::{StoreEvent, Writer};
 
 use crate::builder::Fsync;

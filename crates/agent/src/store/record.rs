@@ -49,6 +49,18 @@ pub(super) fn decode(name: &[u8], body: &[u8]) -> Result<(Space, Entry), DecodeE
     Ok((space, entry))
 }
 
+/// Reads bytes as a record, the first of them saying how long its name is: what can be read is
+/// written as a record that reads the same.
+pub(crate) fn fuzz(data: &[u8]) {
+    let Some((len, record)) = data.split_first() else { return };
+    let (given, rest) = record.split_at_checked(usize::from(*len)).unwrap_or((record, &[]));
+    if let Ok((space, entry)) = decode(given, rest) {
+        assert_eq!(&*name(space, entry.key()), given, "a record is found by its name");
+        let again = decode(given, &body(&entry));
+        assert_eq!(again, Ok((space, entry)), "a record does not survive the trip");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -118,6 +130,23 @@ mod tests {
                 *version = VERSION;
             }
             let _ = decode(&name, &body);
+        }
+
+        #[test]
+        fn nearly_sound_records(
+            key in prop::collection::vec(any::<u8>(), 0..20),
+            value in prop::collection::vec(any::<u8>(), 0..20),
+            at: prop::sample::Index,
+            to: u8,
+        ) {
+            let entry = Entry::new(&key, &value, stamp(9 << 16), Some(5));
+            let mut data = vec![1 + key.len() as u8];
+            data.extend_from_slice(&name(Space::Data, &key));
+            data.extend_from_slice(&body(&entry));
+            fuzz(&data);
+            let at = at.index(data.len());
+            data[at] = to;
+            fuzz(&data);
         }
     }
 }

@@ -1,0 +1,91 @@
+//! Bodies of fuzz targets for whatever this crate reads from outside; they also run under the
+//! ordinary tests.
+
+pub use crate::http::{fuzz_bulk as bulk, fuzz_query as query};
+pub use crate::redis::{fuzz_glob as glob, fuzz_resp as resp};
+
+use crate::net::frame;
+use crate::store::fuzz_record;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use tokio::io::AsyncReadExt as _;
+
+/// A record of the store.
+pub fn store_record(data: &[u8]) {
+    fuzz_record(data);
+}
+
+/// A stream from a peer, in two pieces: the greeting, then frames until one is wrong. Never more
+/// memory than what came.
+pub fn frames(data: &[u8]) {
+    let Some((cut, stream)) = data.split_first() else { return };
+    let (first, second) = stream.split_at_checked(usize::from(*cut)).unwrap_or((stream, &[]));
+    for greeted in [false, true] {
+        let reading = async {
+            let mut from = first.chain(second);
+            if !greeted && frame::read_greeting(&mut from, 0).await.is_err() {
+                return 0;
+            }
+            let mut bytes = 0;
+            while let Ok(Some(len)) = frame::read_len(&mut from).await
+                && let Ok(body) = frame::read_body(&mut from, len).await
+            {
+                assert_eq!(body.len(), len, "a frame is as long as it says");
+                bytes += frame::len_on_wire(len);
+            }
+            bytes
+        };
+        let bytes = at_once(reading).unwrap_or(usize::MAX);
+        assert!(bytes <= stream.len(), "{bytes} bytes of frames in {}", stream.len());
+    }
+}
+
+/// The outcome of a future that never waits.
+fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => Some(outcome),
+        Poll::Pending => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stream() -> impl Strategy<Value = Vec<u8>> {
+        let body = prop::collection::vec(any::<u8>(), 0..40);
+        let lie = prop::option::weighted(0.1, any::<u32>());
+        let frames = prop::collection::vec((body, lie), 0..6);
+        (any::<bool>(), frames).prop_map(|(greets, frames)| {
+            let mut wire = Vec::new();
+            if greets {
+                let greeting = frame::greet(&mut wire, 0, "[::1]:7400".parse().unwrap());
+                at_once(greeting).unwrap().unwrap();
+            }
+            for (body, lie) in frames {
+                wire.extend(lie.unwrap_or(body.len() as u32).to_le_bytes());
+                wire.extend(body);
+            }
+            wire
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn streams(cut: u8, mut stream in stream(), changed: prop::sample::Index, to: u8) {
+            stream.insert(0, cut);
+            frames(&stream);
+            let at = changed.index(stream.len());
+            stream[at] = to;
+            frames(&stream);
+        }
+
+        #[test]
+        fn noise(data in prop::collection::vec(any::<u8>(), 0..200)) {
+            frames(&data);
+            store_record(&data);
+        }
+    }
+}
