@@ -3,6 +3,7 @@
 mod agent;
 mod client;
 mod demo;
+mod disk;
 mod files;
 mod fleet;
 mod help;
