@@ -2,8 +2,11 @@
 
 mod agent;
 mod client;
+#[cfg(unix)]
+mod crowd;
 mod demo;
 mod disk;
+mod figures;
 mod files;
 mod fleet;
 mod help;

@@ -124,6 +124,12 @@ pub fn put(
     Ok((answer.status().as_u16(), serde_json::from_slice(&body).unwrap_or_default()))
 }
 
+/// As [`put`], for a value; what it is comes as it is.
+pub fn get(browser: &ureq::Agent, http: &str, key: &str) -> (u16, Vec<u8>) {
+    let mut answer = browser.get(format!("http://{http}/v1/kv/{key}")).call().unwrap();
+    (answer.status().as_u16(), answer.body_mut().read_to_vec().unwrap())
+}
+
 /// As [`put`], for a deletion.
 pub fn delete(browser: &ureq::Agent, http: &str, key: &str) -> Result<(u16, Value), ureq::Error> {
     let mut answer = browser.delete(format!("http://{http}/v1/kv/{key}")).call()?;
