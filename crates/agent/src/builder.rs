@@ -133,7 +133,7 @@ impl Builder {
             return Err(StartError::Insecure { what: "gossip", addr: self.gossip });
         }
         let seeds = resolve(&self.join).await?;
-        let (udp, listener) = net::bind(self.gossip).await?;
+        let (udp, listener) = net::bind(self.gossip)?;
         let bound = listener.local_addr().map_err(|source| StartError::Bind {
             what: "gossip",
             addr: self.gossip,
