@@ -2,7 +2,15 @@
 
 mod agent;
 mod client;
+#[cfg(unix)]
+mod crowd;
 mod demo;
+mod disk;
+mod figures;
 mod files;
+mod fleet;
 mod help;
+mod partition;
 mod process;
+mod wire;
+mod world;
