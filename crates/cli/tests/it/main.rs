@@ -3,6 +3,7 @@
 mod agent;
 mod client;
 mod demo;
+mod docs;
 mod files;
 mod help;
 mod process;
