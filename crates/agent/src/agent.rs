@@ -66,13 +66,16 @@ impl Agent {
         let (stopping, stop) = watch::channel(false);
         let left = Arc::new(Notify::new());
         let mut services = JoinSet::new();
+        let mut redis_stats = None;
         if let Some(listener) = redis {
-            let serving =
-                redis::serve(listener, node.clone(), redis_options(&settings), stop.clone());
+            let options = redis_options(&settings);
+            redis_stats = Some(Arc::clone(&options.stats));
+            let serving = redis::serve(listener, node.clone(), options, stop.clone());
             services.spawn(named("Redis", serving));
         }
         if let Some(listener) = http {
-            let options = http_options(&settings, Arc::clone(&left));
+            let mut options = http_options(&settings, Arc::clone(&left));
+            options.redis = redis_stats;
             services.spawn(named("HTTP", http::serve(listener, node.clone(), options, stop)));
         }
         Ok(Self { node, addresses, stopping, services, left })

@@ -157,6 +157,12 @@ impl Rumormill {
         self.shared.view.len()
     }
 
+    /// Live entries that will expire.
+    #[must_use]
+    pub fn expiring(&self) -> u64 {
+        self.shared.view.expiring()
+    }
+
     /// True if there are no live entries.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -9,7 +9,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::broadcast;
 
 /// Power of two; enough that readers on many cores rarely meet.
@@ -56,7 +56,8 @@ pub(crate) struct View {
     shards: [RwLock<Shard>; SHARDS],
     expiries: Mutex<BTreeSet<(u64, Key)>>,
     len: AtomicU64,
-    events: broadcast::Sender<Event>,
+    /// Made when the first watcher comes: its backlog takes memory at once.
+    events: OnceLock<broadcast::Sender<Event>>,
 }
 
 impl View {
@@ -65,13 +66,18 @@ impl View {
             shards: Default::default(),
             expiries: Mutex::default(),
             len: AtomicU64::new(0),
-            events: broadcast::channel(WATCH_BACKLOG).0,
+            events: OnceLock::new(),
         }
     }
 
     /// Live entries, give or take those that expired in the last instant.
     pub(crate) fn len(&self) -> u64 {
         self.len.load(Ordering::Relaxed)
+    }
+
+    /// Live entries that will expire.
+    pub(crate) fn expiring(&self) -> u64 {
+        self.expiries.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
     pub(crate) fn get(&self, key: &[u8], wall_ms: u64) -> Option<Arc<Entry>> {
@@ -122,7 +128,7 @@ impl View {
     }
 
     pub(crate) fn watch(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        self.events.get_or_init(|| broadcast::channel(WATCH_BACKLOG).0).subscribe()
     }
 
     /// Shows an entry that the replica has taken in.
@@ -154,14 +160,24 @@ impl View {
                 expiries.insert((at, Key::from_slice(entry.key())));
             }
         }
-        if self.events.receiver_count() > 0 {
+        if self.is_watched() {
             let kind = match (live, entry.is_tombstone()) {
                 (true, _) => EventKind::Put,
                 (false, true) => EventKind::Delete,
                 (false, false) => EventKind::Expired,
             };
+            self.tell(kind, Arc::clone(entry));
+        }
+    }
+
+    fn is_watched(&self) -> bool {
+        self.events.get().is_some_and(|events| events.receiver_count() > 0)
+    }
+
+    fn tell(&self, kind: EventKind, entry: Arc<Entry>) {
+        if let Some(events) = self.events.get() {
             // Fails only if the last watcher has just gone.
-            let _ = self.events.send(Event { kind, entry: Arc::clone(entry) });
+            let _ = events.send(Event { kind, entry });
         }
     }
 
@@ -185,7 +201,7 @@ impl View {
             if let Some(entry) = shard.remove(key.as_slice()) {
                 drop(shard);
                 self.len.fetch_sub(1, Ordering::Relaxed);
-                let _ = self.events.send(Event { kind: EventKind::Expired, entry });
+                self.tell(EventKind::Expired, entry);
             }
         }
     }

@@ -4,6 +4,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::{App, node};
 use crate::Rumormill;
+use crate::redis::RedisStats;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -41,7 +42,7 @@ struct Labels {
 }
 
 impl Metrics {
-    pub(super) fn new(node: Rumormill) -> Self {
+    pub(super) fn new(node: Rumormill, redis: Option<Arc<RedisStats>>) -> Self {
         let status = node.status();
         let mut registry = Registry::with_prefix("rumormill");
         let requests = Family::default();
@@ -69,7 +70,7 @@ impl Metrics {
             "HTTP connections refused because too many were open",
             Counter::clone(&refused),
         );
-        registry.register_collector(Box::new(Reading(node)));
+        registry.register_collector(Box::new(Reading { node, redis }));
         Self { registry, requests, connections, watches, refused }
     }
 }
@@ -100,8 +101,11 @@ pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
-/// Reads the node's numbers when they are asked for.
-struct Reading(Rumormill);
+/// Reads the numbers of the node and of the Redis port when they are asked for.
+struct Reading {
+    node: Rumormill,
+    redis: Option<Arc<RedisStats>>,
+}
 
 impl fmt::Debug for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,7 +115,7 @@ impl fmt::Debug for Reading {
 
 impl Collector for Reading {
     fn encode(&self, mut to: DescriptorEncoder) -> Result<(), fmt::Error> {
-        let status = self.0.status();
+        let status = self.node.status();
         for (name, help, value) in [
             ("entries", "Live entries", status.entries),
             ("tombstones", "Tombstones kept", status.tombstones),
@@ -164,6 +168,19 @@ impl Collector for Reading {
             let help = help.trim().trim_end_matches('.');
             let counter = ConstCounter::new(value);
             counter.encode(to.encode_descriptor(name, help, None, MetricType::Counter)?)?;
+        }
+        for (name, help, value) in self.redis.iter().flat_map(|stats| stats.all()) {
+            let (name, help) = (format!("redis_{name}"), help.trim().trim_end_matches('.'));
+            if name == "redis_connections" {
+                let gauge = to.encode_descriptor(&name, help, None, MetricType::Gauge)?;
+                ConstGauge::new(value).encode(gauge)?;
+            } else {
+                // The format adds the ending itself.
+                let name = name.trim_end_matches("_total");
+                let name = if name == "redis_connections" { "redis_accepted" } else { name };
+                let counter = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+                ConstCounter::new(value).encode(counter)?;
+            }
         }
         Ok(())
     }

@@ -58,6 +58,8 @@ pub struct Options {
     pub heartbeat: Duration,
     /// How long requests in flight may go on after the shutdown was asked for.
     pub grace: Duration,
+    /// What the Redis port counts, to be shown with the rest.
+    pub redis: Option<Arc<crate::redis::RedisStats>>,
     /// Told once the node has left at a client's request: the process may end.
     pub left: Arc<Notify>,
 }
@@ -75,6 +77,7 @@ impl Default for Options {
             write_timeout: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
             grace: Duration::from_secs(5),
+            redis: None,
             left: Arc::default(),
         }
     }
@@ -123,7 +126,7 @@ async fn stopped(shutdown: &mut Shutdown) {
 /// Serves a node on a bound port until `shutdown` turns true, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shutdown: Shutdown) {
     let app = Arc::new(App {
-        metrics: Metrics::new(node.clone()),
+        metrics: Metrics::new(node.clone(), options.redis.clone()),
         watchers: Arc::new(Semaphore::new(options.max_watchers)),
         left: AtomicBool::new(false),
         node,

@@ -21,7 +21,10 @@ pub(crate) async fn bind(addr: SocketAddr) -> Result<(udp::Udp, TcpListener), St
         let udp = udp::Udp::bind(addr).map_err(error)?;
         let bound = udp.local_addr().map_err(error)?;
         match TcpListener::bind(bound).await {
-            Ok(listener) => return Ok((udp, listener)),
+            Ok(listener) => {
+                udp.writable().await.map_err(error)?;
+                return Ok((udp, listener));
+            }
             Err(_) if addr.port() == 0 && tries > 0 => tries -= 1,
             Err(source) => return Err(error(source)),
         }

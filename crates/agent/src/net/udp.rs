@@ -43,6 +43,12 @@ impl Udp {
         self.socket.readable().await
     }
 
+    /// Waits until something can be sent: a fresh socket counts as full until the runtime has heard
+    /// of it from the system, and what is sent before that would be shed.
+    pub(crate) async fn writable(&self) -> io::Result<()> {
+        self.socket.writable().await
+    }
+
     /// Receives what is there, up to a batch, and hands out each datagram; returns how many there
     /// were, 0 if there is nothing.
     pub(crate) fn receive(&mut self, mut each: impl FnMut(SocketAddr, &[u8])) -> usize {

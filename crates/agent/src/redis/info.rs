@@ -131,9 +131,10 @@ fn cluster(_: &Server, _: &Status, text: &mut String) {
     line(text, "cluster_enabled", 0);
 }
 
-fn keyspace(_: &Server, status: &Status, text: &mut String) {
+fn keyspace(server: &Server, status: &Status, text: &mut String) {
     if status.entries > 0 {
-        line(text, "db0", format_args!("keys={},expires=0,avg_ttl=0", status.entries));
+        let expires = server.node.expiring();
+        line(text, "db0", format_args!("keys={},expires={expires},avg_ttl=0", status.entries));
     }
 }
 

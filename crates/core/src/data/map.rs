@@ -132,17 +132,15 @@ impl Map {
     /// Takes an entry in if its stamp is the bigger one.
     pub fn apply(&mut self, entry: Arc<Entry>) -> Applied {
         let hash = self.hash(entry.key());
-        if let Some(held) = self.get(entry.key())
-            && held.stamp() >= entry.stamp()
-        {
-            return Applied::Stale;
-        }
         let added = self.item_hash(&entry);
-        self.recent.add(entry.stamp(), added);
-        self.bytes += entry.size() as u64;
-        self.tombstones += u64::from(entry.is_tombstone());
+        let (stamp, size, tombstone) = (entry.stamp(), entry.size(), entry.is_tombstone());
         let keyed = self.keyed;
-        let previous = self.root.insert(Range::ALL, hash, entry, added, &keyed);
+        let Some(previous) = self.root.insert(Range::ALL, hash, entry, added, &keyed) else {
+            return Applied::Stale;
+        };
+        self.recent.add(stamp, added);
+        self.bytes += size as u64;
+        self.tombstones += u64::from(tombstone);
         if let Some(previous) = &previous {
             self.recent.remove(previous.stamp(), self.item_hash(previous));
             self.bytes -= previous.size() as u64;
@@ -219,6 +217,8 @@ impl Map {
 }
 
 impl Tree {
+    /// Puts an entry in; returns what it replaced, or `None` at all if the tree holds a bigger stamp.
+    #[expect(clippy::option_option)]
     fn insert(
         &mut self,
         range: Range,
@@ -226,20 +226,22 @@ impl Tree {
         entry: Arc<Entry>,
         added: u128,
         keyed: &Keyed,
-    ) -> Option<Arc<Entry>> {
+    ) -> Option<Option<Arc<Entry>>> {
         let previous = match &mut self.kind {
             Kind::Branch(children) => {
                 let child = children.get_mut(range.nibble(hash))?;
-                child.insert(Range::around(hash, range.depth() + 1), hash, entry, added, keyed)
+                child.insert(Range::around(hash, range.depth() + 1), hash, entry, added, keyed)?
             }
             Kind::Leaf(slots) => {
-                let held = slots
-                    .iter_mut()
-                    .find(|slot| slot.hash == hash && slot.entry.key() == entry.key());
-                if let Some(slot) = held {
+                let at = slots.partition_point(|slot| slot.hash < hash);
+                let same = |slot: &&mut Slot| slot.hash == hash && slot.entry.key() == entry.key();
+                let held = slots.get_mut(at..).unwrap_or_default().iter_mut();
+                if let Some(slot) = held.take_while(|slot| slot.hash == hash).find(same) {
+                    if slot.entry.stamp() >= entry.stamp() {
+                        return None;
+                    }
                     Some(std::mem::replace(&mut slot.entry, entry))
                 } else {
-                    let at = slots.partition_point(|slot| slot.hash <= hash);
                     slots.insert(at, Slot { hash, entry });
                     if slots.len() > LEAF && range.depth() < Range::MAX_DEPTH {
                         let slots = std::mem::take(slots);
@@ -253,7 +255,7 @@ impl Tree {
         if let Some(previous) = &previous {
             self.digest.remove(previous.item_hash(keyed));
         }
-        previous
+        Some(previous)
     }
 
     fn walk(

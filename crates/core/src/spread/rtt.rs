@@ -18,12 +18,15 @@ const FIRST: Duration = Duration::from_millis(100);
 pub struct Rtt {
     mean_us: u64,
     deviation_us: u64,
+    /// Doublings of the timeout since the last sample.
+    late: u32,
 }
 
 impl Rtt {
     /// Takes in how long an answer took.
     pub fn sample(&mut self, took: Duration) {
         let took = micros(took).max(1);
+        self.late = 0;
         if self.mean_us == 0 {
             (self.mean_us, self.deviation_us) = (took, took / 2);
             return;
@@ -33,13 +36,20 @@ impl Rtt {
         self.mean_us = ((7 * self.mean_us + took) / 8).max(1);
     }
 
+    /// An answer was late. More likely everyone is busy than that many datagrams are lost: wait
+    /// twice as long, or four times at most, until an answer comes in time.
+    pub fn was_late(&mut self) {
+        self.late = (self.late + 1).min(2);
+    }
+
     /// How long to wait before an answer counts as late.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        if self.mean_us == 0 {
-            return FIRST;
-        }
-        Duration::from_micros(self.mean_us + 4 * self.deviation_us).clamp(LEAST, MOST)
+        let estimate = match self.mean_us {
+            0 => FIRST,
+            mean => Duration::from_micros(mean + 4 * self.deviation_us).max(LEAST),
+        };
+        (estimate * (1 << self.late)).min(MOST)
     }
 }
 
@@ -62,6 +72,11 @@ mod tests {
             rtt.timeout() > Duration::from_millis(100)
                 && rtt.timeout() < Duration::from_millis(200)
         );
+        let before = rtt.timeout();
+        rtt.was_late();
+        assert_eq!(rtt.timeout(), before * 2);
+        rtt.sample(Duration::from_millis(100));
+        assert!(rtt.timeout() < before * 2);
         rtt.sample(Duration::from_secs(60));
         assert_eq!(rtt.timeout(), MOST);
     }

@@ -33,6 +33,8 @@ use std::time::Duration;
 /// Bytes of branches that wait for an answer; over that, branches are sent without asking for one
 /// (guess: a few hundred datagrams).
 const WAITING_BYTES: usize = 1 << 20;
+/// Answers due at which leaves are no longer asked for one (guess: two batches' worth).
+const LEAVES_WAITING: usize = 16;
 /// Rumors remembered so that a datagram that the network repeats is not passed on again. A lossy
 /// table: a collision forgets the older one.
 const SEEN: usize = 2048;
@@ -49,7 +51,8 @@ pub enum Acknowledge {
     None,
     /// Those to a delegate that passes the rumor on.
     Branches,
-    /// All: about 20 bytes for every copy.
+    /// All, but those to a delegate that passes nothing on while many answers are due already: at
+    /// such a pace they would double the packets. About 20 bytes an answer.
     All,
 }
 
@@ -223,9 +226,9 @@ impl Tree {
         self.window = if idle {
             self.config.window
         } else if bytes < env.room() {
-            (self.window * 2).min(self.config.window * BUSY)
+            (self.window * 4).min(self.config.window * BUSY)
         } else {
-            (self.window / 2).max(self.config.window)
+            (self.window / 4).max(self.config.window)
         };
         self.last = Some(env.now);
     }
@@ -308,7 +311,7 @@ impl Tree {
             let wanted = match self.config.acknowledge {
                 Acknowledge::None => false,
                 Acknowledge::Branches => span.len() > 1,
-                Acknowledge::All => true,
+                Acknowledge::All => span.len() > 1 || self.branches.len() < LEAVES_WAITING,
             };
             for block in &shared {
                 let mut token = 0;
@@ -334,12 +337,10 @@ impl Tree {
         let token = self.next_token;
         self.next_token += 1;
         let due = env.now.after(self.rtt.timeout());
-        self.waiting_bytes += block.len();
-        self.timers.insert((due, token));
         let (block, sent) = (Arc::clone(block), env.now);
         let branch =
             Branch { space, start, end, block, to: to.id, addr: to.gossip, sent, due, tries: 1 };
-        self.branches.insert(token, branch);
+        self.wait_until(due, token, branch);
         token
     }
 
@@ -352,9 +353,15 @@ impl Tree {
 
     fn retry(&mut self, token: u64, env: &mut Env<'_>) {
         let Some(mut branch) = self.forget(token) else { return };
+        let due = branch.sent.after(self.rtt.timeout() * branch.tries.into());
+        if due > env.now {
+            // Meanwhile answers have proved to take longer.
+            return self.wait_until(due, token, branch);
+        }
         if branch.tries >= TRIES {
             return;
         }
+        self.rtt.was_late();
         branch.tries += 1;
         if branch.tries == TRIES {
             let span = env.table.span(branch.start, branch.end);
@@ -365,10 +372,14 @@ impl Tree {
         let head = head(branch.space, token, branch.start, branch.end);
         let body: [&[u8]; 2] = [&head, &branch.block];
         env.outbox.push(branch.addr, Class::Updates, Via::Datagram, kind::TREE, &body);
-        branch.due = env.now.after(self.rtt.timeout() * 2);
+        let due = env.now.after(self.rtt.timeout());
+        self.wait_until(due, token, branch);
+    }
+
+    fn wait_until(&mut self, due: Instant, token: u64, branch: Branch) {
         self.waiting_bytes += branch.block.len();
-        self.timers.insert((branch.due, token));
-        self.branches.insert(token, branch);
+        self.timers.insert((due, token));
+        self.branches.insert(token, Branch { due, ..branch });
     }
 }
 
