@@ -6,6 +6,7 @@ mod client;
 mod crowd;
 mod demo;
 mod disk;
+mod docs;
 mod figures;
 mod files;
 mod fleet;
