@@ -6,6 +6,7 @@
 
 use super::{Counters, frame};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -53,6 +54,9 @@ pub(crate) struct Streams {
     own: SocketAddr,
     tag: u32,
     links: HashMap<SocketAddr, Link>,
+    /// Streams by which peers send here while another is used to send to them, by number. Both
+    /// sides may dial at the same moment, and what has come by either stream must be read.
+    spare: HashMap<usize, Link>,
     shared: Shared,
     inbox: mpsc::Receiver<StreamEvent>,
     acceptor: JoinHandle<()>,
@@ -78,7 +82,8 @@ impl Streams {
         let slots = Arc::new(Semaphore::new(MAX_STREAMS));
         let shared = Shared { events, counters, numbers: Arc::default(), slots };
         let acceptor = tokio::spawn(accept(listener, tag, shared.clone()));
-        Self { own, tag, links: HashMap::new(), shared, inbox, acceptor }
+        let (links, spare) = (HashMap::new(), HashMap::new());
+        Self { own, tag, links, spare, shared, inbox, acceptor }
     }
 
     /// What has happened.
@@ -107,9 +112,16 @@ impl Streams {
         }
     }
 
-    /// Keeps the link of a peer that has dialled, unless there is one already.
+    /// Keeps the link of a peer that has dialled; it is sent by only if there is no other.
     pub(crate) fn keep(&mut self, from: SocketAddr, link: Link) {
-        self.links.entry(from).or_insert(link);
+        match self.links.entry(from) {
+            Entry::Vacant(place) => {
+                place.insert(link);
+            }
+            Entry::Occupied(_) => {
+                self.spare.insert(link.number, link);
+            }
+        }
     }
 
     /// Forgets a link that has ended.
@@ -117,6 +129,7 @@ impl Streams {
         if self.links.get(&to).is_some_and(|link| link.number == number) {
             self.links.remove(&to);
         }
+        self.spare.remove(&number);
     }
 }
 
