@@ -74,15 +74,19 @@ impl Tap {
             let mut buffer = vec![0; 65_536];
             while let Ok((len, peer)) = front.recv_from(&mut buffer).await {
                 let datagram = buffer[..len].to_vec();
-                if !backs.contains_key(&peer) {
-                    let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-                    back.connect(node).await.unwrap();
-                    let (way, to, keep) = (back.clone(), front.clone(), copies.clone());
-                    tokio::spawn(answers(way, to, peer, keep));
-                    backs.insert(peer, back);
-                }
+                let back = match backs.get(&peer) {
+                    Some(back) => Arc::clone(back),
+                    None => {
+                        let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+                        back.connect(node).await.unwrap();
+                        let (way, to, keep) = (back.clone(), front.clone(), copies.clone());
+                        tokio::spawn(answers(way, to, peer, keep));
+                        backs.insert(peer, Arc::clone(&back));
+                        back
+                    }
+                };
                 // The node may be gone already.
-                let _ = backs[&peer].send(&datagram).await;
+                let _ = back.send(&datagram).await;
                 keep(&copies, datagram);
             }
         });

@@ -48,9 +48,12 @@ fn refuses_strangers() {
     assert!(said.starts_with(&start) && said.contains("--insecure"), "{said}");
 }
 
+/// A stamp, in its order, and the value that was written under it.
+type Write = ((u64, u64, u64), Option<String>);
+
 /// What the writes of both sides leave in the end: of each key the write with the biggest stamp.
 #[derive(Default)]
-struct Winners(BTreeMap<String, ((u64, u64, u64), Option<String>)>);
+struct Winners(BTreeMap<String, Write>);
 
 impl Winners {
     fn put(&mut self, agent: &Agent, key: &str, value: &str) {
