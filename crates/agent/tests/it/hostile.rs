@@ -4,6 +4,7 @@ use crate::support::{agree, cluster, until};
 use rumormill::{Builder, Rumormill};
 use rumormill_core::base::hash::Keyed;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -74,12 +75,12 @@ impl Tap {
             let mut buffer = vec![0; 65_536];
             while let Ok((len, peer)) = front.recv_from(&mut buffer).await {
                 let datagram = buffer[..len].to_vec();
-                if !backs.contains_key(&peer) {
+                if let Entry::Vacant(place) = backs.entry(peer) {
                     let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
                     back.connect(node).await.unwrap();
                     let (way, to, keep) = (back.clone(), front.clone(), copies.clone());
                     tokio::spawn(answers(way, to, peer, keep));
-                    backs.insert(peer, back);
+                    place.insert(back);
                 }
                 // The node may be gone already.
                 let _ = backs[&peer].send(&datagram).await;
