@@ -3,7 +3,7 @@
 use crate::error::StartError;
 use crate::handle::Rumormill;
 use crate::settings::Settings;
-use crate::{http, redis};
+use crate::{http, net, redis};
 use serde::Serialize;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -57,8 +57,8 @@ impl Agent {
     /// strangers; nothing is left running.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         refuse_strangers(&settings)?;
-        let redis = bind("Redis", settings.redis).await?;
-        let http = bind("HTTP", settings.http).await?;
+        let redis = bind("Redis", settings.redis)?;
+        let http = bind("HTTP", settings.http)?;
         let (redis_addr, http_addr) = (bound("Redis", &redis)?, bound("HTTP", &http)?);
         let node = settings.builder().services(redis_addr, http_addr).start().await?;
         let addresses =
@@ -166,13 +166,9 @@ fn refuse_strangers(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
-async fn bind(
-    what: &'static str,
-    addr: Option<SocketAddr>,
-) -> Result<Option<TcpListener>, StartError> {
+fn bind(what: &'static str, addr: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {
     let Some(addr) = addr else { return Ok(None) };
-    let bound = TcpListener::bind(addr).await;
-    bound.map(Some).map_err(|source| StartError::Bind { what, addr, source })
+    net::listen(addr).map(Some).map_err(|source| StartError::Bind { what, addr, source })
 }
 
 fn bound(

@@ -57,16 +57,26 @@ pub fn report(error: &anyhow::Error, format: Format) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let code = code_of(error) as u8;
+    let message = words(error);
     let line = match format {
-        Format::Human => format!("error: {error:#}\n"),
-        Format::Json => {
-            let message = format!("{error:#}");
-            format!("{}\n", serde_json::json!({ "error": message, "code": code }))
-        }
+        Format::Human => format!("error: {message}\n"),
+        Format::Json => format!("{}\n", serde_json::json!({ "error": message, "code": code })),
     };
     // There is nowhere left to say that standard error is closed.
     let _ = std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes());
     ExitCode::from(code)
+}
+
+/// The error and its causes. Some errors name their cause themselves: it is not said twice.
+fn words(error: &anyhow::Error) -> String {
+    let mut words = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !words.ends_with(&cause) {
+            let colon = if words.is_empty() { "" } else { ": " };
+            words = format!("{words}{colon}{cause}");
+        }
+    }
+    words
 }
 
 #[cfg(test)]
@@ -81,5 +91,13 @@ mod tests {
         assert_eq!(code_of(&error), Code::NoAgent);
         assert_eq!(code_of(&anyhow::anyhow!("x")), Code::Failed);
         assert_eq!(code_of(&Failure::usage("x")), Code::Usage);
+    }
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let error = std::io::Error::other("in use");
+        let error = anyhow::Error::new(error).context("cannot bind: in use").context("starting");
+        assert_eq!(words(&error), "starting: cannot bind: in use");
+        assert_eq!(words(&anyhow::anyhow!("deep").context("high")), "high: deep");
     }
 }

@@ -6,12 +6,29 @@ pub(crate) mod udp;
 
 use crate::error::StartError;
 use crate::status::Traffic;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// Ports tried when port 0 is asked for and TCP does not get the port that UDP got.
 const TRIES: u32 = 32;
+/// Connections that may wait to be accepted; the system may allow fewer (net.core.somaxconn). With
+/// the usual 128 a crowd that comes at once waits a second and more for its packets to be sent again.
+const BACKLOG: u32 = 4096;
+
+/// Listens for connections.
+pub(crate) fn listen(addr: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match addr {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restarted agent gets its port back at once. (On Windows this would mean to share it.)
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(addr)?;
+    socket.listen(BACKLOG)
+}
 
 /// Binds both transports to one port.
 pub(crate) async fn bind(addr: SocketAddr) -> Result<(udp::Udp, TcpListener), StartError> {
@@ -20,7 +37,7 @@ pub(crate) async fn bind(addr: SocketAddr) -> Result<(udp::Udp, TcpListener), St
     loop {
         let udp = udp::Udp::bind(addr).map_err(error)?;
         let bound = udp.local_addr().map_err(error)?;
-        match TcpListener::bind(bound).await {
+        match listen(bound) {
             Ok(listener) => {
                 udp.writable().await.map_err(error)?;
                 return Ok((udp, listener));

@@ -82,6 +82,9 @@ pub(crate) struct Streams {
     own: SocketAddr,
     tag: u32,
     links: HashMap<SocketAddr, Link>,
+    /// Streams by which peers send here while another is used to send to them, by number. Both
+    /// sides may dial at the same moment, and what has come by either stream must be read.
+    spare: HashMap<usize, Link>,
     shared: Shared,
     inbox: mpsc::Receiver<StreamEvent>,
     acceptor: JoinHandle<()>,
@@ -117,7 +120,8 @@ impl Streams {
             dialled: slots(),
         };
         let acceptor = tokio::spawn(accept(listener, tag, shared.clone()));
-        Self { own, tag, links: HashMap::new(), shared, inbox, acceptor }
+        let (links, spare) = (HashMap::new(), HashMap::new());
+        Self { own, tag, links, spare, shared, inbox, acceptor }
     }
 
     /// What has happened.
@@ -160,10 +164,12 @@ impl Streams {
         }
     }
 
-    /// Keeps the link of a peer that has dialled, unless there is one already.
+    /// Keeps the link of a peer that has dialled; it is sent by only if there is no other.
     pub(crate) fn keep(&mut self, from: SocketAddr, link: Link) {
         if self.links.get(&from).is_none_or(|held| held.frames.is_closed()) {
             self.links.insert(from, link);
+        } else {
+            self.spare.insert(link.number, link);
         }
     }
 
@@ -172,6 +178,7 @@ impl Streams {
         if self.links.get(&to).is_some_and(|link| link.number == number) {
             self.links.remove(&to);
         }
+        self.spare.remove(&number);
     }
 }
 
@@ -287,18 +294,7 @@ async fn write(
 ) -> io::Result<()> {
     let mut writer = BufWriter::with_capacity(16 * 1024, writer);
     loop {
-        // Two nodes that dial each other at once send by one stream each; what the other sends by
-        // this one must still be read.
-        let next = async {
-            match queue.recv().await {
-                Some(frame) => Some(frame),
-                None => {
-                    shared.events.closed().await;
-                    None
-                }
-            }
-        };
-        let mut frame = match timeout(IDLE, next).await {
+        let mut frame = match timeout(IDLE, queue.recv()).await {
             Ok(Some(frame)) => frame,
             Err(_) if active.swap(false, Ordering::Relaxed) => continue,
             Ok(None) | Err(_) => return writer.shutdown().await,

@@ -1,6 +1,9 @@
 //! Integration tests of the agent library: real sockets, real folders.
 
 mod cluster;
+// The nodes need a second loopback address.
+#[cfg(target_os = "linux")]
+mod hostile;
 mod http;
 mod redis;
 mod support;

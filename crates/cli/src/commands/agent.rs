@@ -47,11 +47,29 @@ pub fn run(args: &AgentArgs, format: Format) -> anyhow::Result<()> {
         return out.flush();
     }
     start_logs(&settings)?;
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("cannot start the runtime")?;
     runtime.block_on(serve(settings, args.exit_with_stdin, format))
+}
+
+/// Takes as many open files as the system lets it have: each client is one, and the usual soft limit
+/// of 1,024 is there for programs that use `select`.
+fn raise_open_files() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let mut limit = getrlimit(Resource::Nofile);
+        if limit.current == limit.maximum {
+            return;
+        }
+        limit.current = limit.maximum;
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::debug!(%error, "the limit on open files stays as it is");
+        }
+    }
 }
 
 async fn serve(settings: Settings, exit_with_stdin: bool, format: Format) -> anyhow::Result<()> {

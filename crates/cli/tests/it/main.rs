@@ -2,7 +2,16 @@
 
 mod agent;
 mod client;
+#[cfg(unix)]
+mod crowd;
 mod demo;
+mod disk;
+mod docs;
+mod figures;
 mod files;
+mod fleet;
 mod help;
+mod partition;
 mod process;
+mod wire;
+mod world;

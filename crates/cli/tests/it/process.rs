@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// The executable with no settings from the environment.
@@ -78,6 +79,32 @@ pub struct Agent {
     /// The line that it printed.
     pub hello: serde_json::Value,
     pub http: String,
+    said: Said,
+}
+
+/// What an agent has written to standard error so far. A pipe that nobody reads would fill up and
+/// stop the agent.
+#[derive(Clone, Default)]
+struct Said(Arc<Mutex<String>>);
+
+impl Said {
+    fn listen(mut from: impl std::io::Read + Send + 'static) -> Self {
+        let said = Self::default();
+        let copy = said.clone();
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(got) = from.read(&mut buffer)
+                && got > 0
+            {
+                copy.text().push_str(&String::from_utf8_lossy(&buffer[..got]));
+            }
+        });
+        said
+    }
+
+    fn text(&self) -> std::sync::MutexGuard<'_, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Agent {
@@ -96,8 +123,13 @@ impl Agent {
         }
         args.extend(more);
         let mut command = rumormill(&args);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         change(&mut command);
+        Self::spawn(command)
+    }
+
+    /// An agent by a command that prints its line of JSON.
+    pub fn spawn(mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
@@ -108,7 +140,8 @@ impl Agent {
         }
         let hello: serde_json::Value = serde_json::from_str(&line).unwrap();
         let http = hello["http"].as_str().unwrap_or_default().to_owned();
-        Self { child, hello, http }
+        let said = Said::listen(child.stderr.take().unwrap());
+        Self { child, hello, http, said }
     }
 
     pub fn in_folder(folder: &Path) -> Self {
@@ -135,6 +168,11 @@ impl Agent {
         self.child.wait().unwrap();
     }
 
+    /// What it has written to standard error so far.
+    pub fn said(&self) -> String {
+        self.said.text().clone()
+    }
+
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -147,6 +185,16 @@ impl Agent {
 
 impl Drop for Agent {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let said = self.said();
+            let tail = said.char_indices().rev().nth(2000).map_or(0, |(at, _)| at);
+            eprintln!(
+                "--- agent {}, state at the failure: {:?}",
+                self.hello["name"],
+                self.try_status()
+            );
+            eprintln!("--- it said: {}", &said[tail..]);
+        }
         // Both fail if it has ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();

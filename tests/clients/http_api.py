@@ -1,0 +1,132 @@
+"""The HTTP API by urllib and curl."""
+
+import json
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+
+from cluster import PATIENCE, collect, until
+
+
+def checks():
+    return collect(sys.modules[__name__])
+
+
+def ask(method, url, body=None, headers=None):
+    """Status, headers and body of an answer."""
+    request = urllib.request.Request(url, data=body, method=method, headers=headers or {})
+    try:
+        with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+            return answer.status, answer.headers, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read()
+
+
+def refused(answer, status, *parts):
+    got, headers, body = answer
+    assert got == status, f"{got}: {body}"
+    assert headers["content-type"] == "application/json", headers["content-type"]
+    message = json.loads(body)["error"]
+    for part in parts:
+        assert part in message, message
+
+
+def check_written_at_one_read_at_another(agents):
+    here, there = (agents[n].url + "/v1/kv/http/greeting" for n in (0, 2))
+    status, headers, _ = ask("PUT", here, b"hello \xff")
+    assert status == 200 and headers["x-rumormill-origin"] == agents[0].hello["id"]
+    until("it is heard", lambda: ask("GET", there)[0] == 200)
+    status, again, body = ask("GET", there)
+    assert body == b"hello \xff" and again["x-rumormill-stamp"] == headers["x-rumormill-stamp"]
+    assert ask("DELETE", there)[0] == 200
+    until("the delete is heard", lambda: ask("GET", here)[0] == 404)
+    refused(ask("DELETE", here), 404, "there is no key")
+
+
+def check_time_to_live(agents):
+    here, there = (agents[n].url + "/v1/kv/http/ttl" for n in (1, 2))
+    assert ask("PUT", here + "?ttl=10m", b"x")[0] == 200
+    until("it is heard", lambda: ask("GET", there)[0] == 200)
+    assert int(ask("GET", there)[1]["x-rumormill-expires-at"]) > 0
+    assert ask("PUT", here + "?ttl=100ms", b"x")[0] == 200
+    until("it has expired everywhere", lambda: ask("GET", here)[0] == ask("GET", there)[0] == 404)
+
+
+def check_lists_and_bulk(agents):
+    lines = "".join(json.dumps({"key": f"http/bulk/{n:03}", "value": str(n)}) + "\n" for n in range(250))
+    status, _, body = ask("POST", agents[0].url + "/v1/kv", lines.encode())
+    assert (status, json.loads(body)) == (200, {"written": 250})
+    agents.agree()
+    url, after, keys = agents[1].url + "/v1/kv?prefix=http/bulk/&limit=100", "", []
+    while after is not None:
+        page = json.loads(ask("GET", url + (f"&after={after}" if after else ""))[2])
+        keys += [entry["key"] for entry in page["entries"]]
+        after = page["next"]
+    assert keys == [f"http/bulk/{n:03}" for n in range(250)]
+
+
+def check_a_watch_sees_what_is_written_elsewhere(agents):
+    request = urllib.request.urlopen(agents[2].url + "/v1/watch?prefix=http/watched", timeout=PATIENCE)
+    seen = []
+
+    def listen():
+        for line in request:
+            if line.startswith(b"data:"):
+                seen.append(json.loads(line[5:]))
+                if len(seen) == 2:
+                    return
+
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+    url = agents[0].url + "/v1/kv/http/watched/key"
+    assert ask("PUT", url, b"1")[0] == 200
+    until("the write is seen", lambda: len(seen) == 1)
+    assert ask("DELETE", url)[0] == 200
+    thread.join(PATIENCE)
+    request.close()
+    assert [event.get("value") for event in seen] == ["1", None], seen
+    assert all(event["origin"] == agents[0].hello["id"] and event["stamp"] for event in seen)
+
+
+def check_status_members_metrics_health(agents):
+    for agent in agents.agents:
+        status = agent.status()
+        for field in ("name", "id", "gossip", "redis", "http", "cluster"):
+            assert status[field] == agent.hello[field], field
+        assert status["members"]["alive"] == 3 and len(status["digest"]) == 32
+        assert status["traffic"]["received_bytes"] > 0
+        members = json.loads(ask("GET", agent.url + "/v1/members")[2])["members"]
+        assert {member["name"] for member in members} == {"node0", "node1", "node2"}
+        metrics = ask("GET", agent.url + "/metrics")[2].decode()
+        assert metrics.endswith("# EOF\n") and "rumormill_entries" in metrics
+        assert ask("GET", agent.url + "/healthz")[0] == ask("GET", agent.url + "/readyz")[0] == 200
+
+
+def check_refusals_say_what_to_do(agents):
+    url = agents[0].url
+    refused(ask("GET", url + "/nowhere"), 404, "/v1")
+    refused(ask("POST", url + "/v1/status", b""), 405, "GET")
+    refused(ask("PUT", url + "/v1/kv/big", b"x" * 1048577), 413, "1048576")
+    refused(ask("PUT", url + "/v1/kv/x?ttl=soon", b"x"), 400, "ttl")
+    refused(ask("PUT", url + "/v1/kv/x", b"x", {"If-None-Match": "*"}), 501, "consensus")
+    refused(ask("GET", url + "/v1/status", headers={"Host": "evil.example"}), 403, "http_hosts")
+
+
+def check_curl(agents):
+    def curl(*words):
+        done = subprocess.run(["curl", "-sS", "--max-time", "60", *words], capture_output=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    key = "/v1/kv/http/curl"
+    value = bytes(range(256)) * 2000
+    curl("-X", "PUT", "--data-binary", "hello", agents[0].url + key + "?ttl=10m")
+    until("it is heard", lambda: curl(agents[1].url + key) == b"hello")
+    done = subprocess.run(
+        ["curl", "-sS", "-T", "-", agents[1].url + key], input=value, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    until("the upload is heard", lambda: curl(agents[0].url + key) == value)
+    assert curl("-o", "/dev/null", "-w", "%{http_code}", "-X", "DELETE", agents[2].url + key) == b"200"
