@@ -155,7 +155,8 @@ impl Driver {
     fn deadline(&self) -> tokio::time::Instant {
         let node = self.node.deadline().map(|at| self.started + Duration::from_micros(at.0));
         let expiry = self.view.next_expiry().map(|at| {
-            std::time::Instant::now() + Duration::from_millis(at.saturating_sub(wall_ms()) + 1)
+            std::time::Instant::now()
+                + Duration::from_millis(at.saturating_sub(wall_ms()).saturating_add(1))
         });
         let stop = self.turn.stop.as_ref().map(|stop| stop.at.into_std());
         let never = std::time::Instant::now() + Duration::from_secs(3600);

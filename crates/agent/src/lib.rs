@@ -1,5 +1,11 @@
 //! Rumormill as a library: one key-value map, the same on every node of a fleet, by gossip.
 
+// Bytes from outside can never end the program.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
 mod agent;
 mod builder;
 mod driver;

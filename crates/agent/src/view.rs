@@ -5,10 +5,10 @@
 
 use rumormill_core::data::Entry;
 use smallvec::SmallVec;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, btree_map};
 use std::ops::Bound;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use tokio::sync::broadcast;
 
@@ -72,7 +72,7 @@ impl View {
 
     /// Live entries, give or take those that expired in the last instant.
     pub(crate) fn len(&self) -> u64 {
-        self.len.load(Ordering::Relaxed)
+        self.len.load(Relaxed)
     }
 
     /// Live entries that will expire.
@@ -102,27 +102,19 @@ impl View {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
         };
-        let mut cursors: Vec<_> =
-            guards.iter().map(|shard| shard.range::<[u8], _>((from, Bound::Unbounded))).collect();
-        let mut heads = BinaryHeap::with_capacity(SHARDS);
-        for (index, cursor) in cursors.iter_mut().enumerate() {
-            heads.extend(
-                cursor.next().map(|(key, entry)| Reverse((key, index, Arc::as_ptr(entry)))),
-            );
-        }
+        let mut heads: BinaryHeap<_> = guards
+            .iter()
+            .filter_map(|shard| Head::of(shard.range::<[u8], _>((from, Bound::Unbounded))))
+            .collect();
         let mut page = Vec::new();
-        while let Some(Reverse((key, index, _))) = heads.pop() {
+        while let Some(Head { key, entry, rest }) = heads.pop() {
             if page.len() >= limit || !key.starts_with(prefix) {
                 break;
             }
-            if let Some(entry) = guards[index].get(key.as_slice())
-                && entry.live_at(wall_ms)
-            {
+            if entry.live_at(wall_ms) {
                 page.push(Arc::clone(entry));
             }
-            heads.extend(
-                cursors[index].next().map(|(key, entry)| Reverse((key, index, Arc::as_ptr(entry)))),
-            );
+            heads.extend(Head::of(rest));
         }
         page
     }
@@ -145,8 +137,8 @@ impl View {
             }
         };
         match (old.is_some(), live) {
-            (false, true) => self.len.fetch_add(1, Ordering::Relaxed),
-            (true, false) => self.len.fetch_sub(1, Ordering::Relaxed),
+            (false, true) => self.len.fetch_add(1, Relaxed),
+            (true, false) => self.len.fetch_sub(1, Relaxed),
             _ => 0,
         };
         let old_expiry = old.as_ref().and_then(|old| old.expires_at());
@@ -200,7 +192,7 @@ impl View {
             let mut shard = self.shard(&key).write().unwrap_or_else(PoisonError::into_inner);
             if let Some(entry) = shard.remove(key.as_slice()) {
                 drop(shard);
-                self.len.fetch_sub(1, Ordering::Relaxed);
+                self.len.fetch_sub(1, Relaxed);
                 self.tell(EventKind::Expired, entry);
             }
         }
@@ -211,6 +203,99 @@ impl View {
         let hash = key.iter().take(64).fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
         });
+        #[expect(clippy::indexing_slicing, reason = "a remainder is below the divisor")]
         &self.shards[(hash >> 32) as usize % SHARDS]
+    }
+}
+
+/// The next key of a shard, and those behind it. The greatest is the one with the smallest key.
+struct Head<'a> {
+    key: &'a Key,
+    entry: &'a Arc<Entry>,
+    rest: btree_map::Range<'a, Key, Arc<Entry>>,
+}
+
+impl<'a> Head<'a> {
+    fn of(mut rest: btree_map::Range<'a, Key, Arc<Entry>>) -> Option<Self> {
+        let (key, entry) = rest.next()?;
+        Some(Self { key, entry, rest })
+    }
+}
+
+impl Ord for Head<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        other.key.cmp(self.key)
+    }
+}
+
+impl PartialOrd for Head<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Head<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Head<'_> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use rumormill_core::NodeId;
+    use rumormill_core::data::Stamp;
+
+    fn entry(key: &[u8], time: u64, expires_at: Option<u64>) -> Arc<Entry> {
+        Arc::new(Entry::new(key, b"v", Stamp { time, node: NodeId(1) }, expires_at))
+    }
+
+    proptest! {
+        #[test]
+        fn a_scan_is_a_sorted_page_of_what_is_live(
+            keys in prop::collection::btree_set(prop::collection::vec(0_u8..4, 0..5), 0..60),
+            prefix in prop::collection::vec(0_u8..4, 0..2),
+            after in prop::option::of(prop::collection::vec(0_u8..4, 0..4)),
+            limit in 0_usize..20,
+        ) {
+            let view = View::new();
+            for (index, key) in keys.iter().enumerate() {
+                view.apply(&entry(key, 1, (index % 3 == 0).then_some(50)), 10);
+            }
+            let live = |(index, _): &(usize, &Vec<u8>)| index % 3 != 0;
+            let wanted: Vec<&[u8]> = keys
+                .iter()
+                .enumerate()
+                .filter(live)
+                .map(|(_, key)| key.as_slice())
+                .filter(|key| key.starts_with(&prefix))
+                .filter(|key| after.as_ref().is_none_or(|after| *key > after.as_slice()))
+                .take(limit)
+                .collect();
+            let page = view.scan(&prefix, after.as_deref(), limit, 60);
+            prop_assert_eq!(page.iter().map(|entry| entry.key()).collect::<Vec<_>>(), wanted);
+        }
+    }
+
+    #[test]
+    fn what_expires_is_hidden_counted_and_told_once() {
+        let view = View::new();
+        let mut events = view.watch();
+        view.apply(&entry(b"k", 1, Some(50)), 10);
+        view.apply(&entry(b"k", 2, Some(70)), 10);
+        assert_eq!((view.len(), view.expiring(), view.next_expiry()), (1, 1, Some(70)));
+        view.expire(60);
+        assert!(view.get(b"k", 60).is_some());
+        view.expire(70);
+        assert_eq!((view.len(), view.expiring(), view.next_expiry()), (0, 0, None));
+        // One that comes late replaces nothing and stays hidden.
+        view.apply(&entry(b"k", 3, Some(65)), 80);
+        assert!(view.get(b"k", 80).is_none());
+        let kinds: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|e| e.kind).collect();
+        use EventKind::{Expired, Put};
+        assert_eq!(kinds, [Put, Put, Expired, Expired]);
     }
 }

@@ -8,6 +8,12 @@
 //! stands on it; [`reconcile`] finds out what differs between two maps; [`member`] knows who is
 //! there; [`spread`] moves entries; [`node`] alone joins them.
 
+// A peer's bytes can never end the program.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
 pub mod base;
 pub mod config;
 pub mod data;

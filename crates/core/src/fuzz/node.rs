@@ -72,8 +72,8 @@ impl Lab {
         let now = Now { mono: Instant(0), wall_ms: WALL_MS };
         let mut node = Node::new(config, identity, u64::from(kind), now);
         let mut disk = Disk::default();
-        for number in 0_u64..400 {
-            let value = vec![7; if number % 50 == 0 { 10_000 } else { 100 }];
+        for number in 0_u64..120 {
+            let value = vec![7; if number % 10 == 0 { 10_000 } else { 500 }];
             let stamp = Stamp { time: (WALL_MS - 60_000 + number) << 16, node: NodeId(9) };
             let entry = Arc::new(Entry::new(&number.to_be_bytes(), &value, stamp, None));
             disk.0.insert((Space::Data, entry.key().to_vec()), Arc::clone(&entry));
