@@ -37,7 +37,7 @@ pub struct Opening {
     pub answer: bool,
     /// The cut for the data's digest.
     pub cut: Cut,
-    /// The data before the cut.
+    /// The data outside the cut.
     pub data: Digest,
     /// The whole roster.
     pub roster: Digest,
@@ -49,7 +49,7 @@ impl Opening {
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::with_capacity(48);
         body.put(&[self.flow.to_bits() | u8::from(self.answer) << 2]);
-        body.put_varint(self.cut.0);
+        self.cut.encode(&mut body);
         self.data.encode(&mut body);
         self.roster.encode(&mut body);
         body
@@ -64,7 +64,7 @@ impl Opening {
         Ok(Self {
             flow: Flow::from_bits(bits),
             answer: bits & 4 != 0,
-            cut: Cut(body.varint()?),
+            cut: Cut::decode(&mut body)?,
             data: Digest::decode(&mut body)?,
             roster: Digest::decode(&mut body)?,
         })
@@ -401,8 +401,9 @@ mod tests {
     fn golden_bytes() {
         let mut pair = Pair::new([map([(1, 7)]), map([])], 1024);
         let (data, roster) = (Digest { count: 300, sum: 1 }, Digest { count: 2, sum: 1 << 127 });
-        let opening = Opening { flow: PULL, answer: true, cut: Cut(129), data, roster };
-        let mut golden = vec![6, 0x81, 1, 0xac, 2, 1];
+        let opening =
+            Opening { flow: PULL, answer: true, cut: Cut::around(129 << 7, 200), data, roster };
+        let mut golden = vec![6, 127, 4, 0xac, 2, 1];
         golden.extend([0; 15]);
         golden.push(2);
         golden.extend([0; 15]);
