@@ -4,10 +4,12 @@ mod clocks;
 mod crash;
 mod determinism;
 mod join;
+mod load;
 mod messages;
 mod methods;
 mod partition;
 mod plans;
+mod rules;
 mod spread;
 
 use std::time::Duration;

@@ -1,10 +1,62 @@
 //! Random faults under load: nothing is lost, nothing comes back, all agree in the end.
 
 use crate::{ms, secs};
+use rumormill_core::Config;
+use rumormill_core::base::rng::Rng;
+use rumormill_core::spread::Method;
+use rumormill_core::spread::entropy::{Compare, Direction};
+use rumormill_core::spread::rumor::{Contact, Stop};
+use rumormill_core::spread::tree::Acknowledge;
 use rumormill_sim::{Options, Start, Violation, Workload, World, faults};
 
+/// Settings drawn from the seed: half of the clusters run on the defaults.
+fn draw_config(seed: u64) -> Config {
+    let mut rng = Rng::new(seed ^ 0x0063_6f6e_6669_6721);
+    let mut config = Config::default();
+    if rng.chance(0.5) {
+        return config;
+    }
+    let mut draw = |some: &[u64]| some[rng.index(some.len())];
+    config.spread.method = match draw(&[0, 0, 1, 2, 3]) {
+        0 => Method::Tree,
+        1 => Method::Rumor,
+        2 => Method::DirectMail,
+        _ => Method::None,
+    };
+    config.spread.tree.fanout = draw(&[1, 2, 8, 1000]) as usize;
+    config.spread.tree.acknowledge = match draw(&[0, 1, 2]) {
+        0 => Acknowledge::None,
+        1 => Acknowledge::Branches,
+        _ => Acknowledge::All,
+    };
+    config.spread.rumor.period = ms(draw(&[50, 200, 1000]));
+    config.spread.rumor.contact = match draw(&[0, 1]) {
+        0 => Contact::Blind,
+        _ => Contact::Feedback,
+    };
+    config.spread.rumor.stop = match draw(&[0, 1]) {
+        0 => Stop::Coin,
+        _ => Stop::Counter,
+    };
+    config.spread.mail.outbox_bytes = draw(&[200, 1 << 20]) as usize;
+    config.repair.direction = match draw(&[0, 1, 2]) {
+        0 => Direction::Push,
+        1 => Direction::Pull,
+        _ => Direction::PushPull,
+    };
+    config.repair.compare = match draw(&[0, 1]) {
+        0 => Compare::Full,
+        _ => Compare::Checksum,
+    };
+    config.repair.settle = ms(draw(&[0, 100, 300]));
+    config.repair.piece_bytes = draw(&[1024, 256 * 1024]) as usize;
+    config
+}
+
 fn survives(seed: u64) {
-    let nodes = 3 + seed as usize % 6;
+    let nodes = 3 + seed as usize % 6 + if seed.is_multiple_of(7) { 12 } else { 0 };
+    let config = draw_config(seed);
+    let (spread, repair) = (config.spread.clone(), config.repair.clone());
     let plan = faults::random_plan(seed, nodes, secs(20));
     let run = || -> Result<(), Violation> {
         let start =
@@ -12,6 +64,7 @@ fn survives(seed: u64) {
         let mut world = World::new(Options {
             seed,
             nodes,
+            config: config.clone(),
             start,
             loss: 0.005,
             clock_skew: ms(100),
@@ -24,7 +77,7 @@ fn survives(seed: u64) {
         Ok(())
     };
     if let Err(violation) = run() {
-        panic!("{nodes} nodes, {plan}{violation}");
+        panic!("{nodes} nodes, {spread:?}, {repair:?}, {plan}{violation}");
     }
 }
 

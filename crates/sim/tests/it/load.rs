@@ -1,0 +1,40 @@
+//! A steady load on a lossy network.
+
+use crate::{ms, secs};
+use rumormill_core::output::Class;
+use rumormill_sim::{Options, World};
+
+const NODES: usize = 50;
+
+#[test]
+fn five_thousand_writes_a_second_with_loss_converge_and_nothing_is_repaired_in_flight() {
+    let mut world = World::new(Options { seed: 41, nodes: NODES, ..Options::default() });
+    world.run_for(secs(2)).unwrap();
+    world.set_loss(0.02);
+    let mut number = 0;
+    for _ in 0..1000 {
+        // Every node 100 times a second, one after the other.
+        for node in 0..NODES {
+            if node % 5 == 0 {
+                world.run_for(ms(1)).unwrap();
+            }
+            world.write(node, format!("key-{:06}", number), [number as u8; 64]).unwrap();
+            number += 1;
+        }
+    }
+    world.set_loss(0.0);
+    world.run_until(|world| world.digests().len() == 1, secs(5)).unwrap();
+    let deliveries = (number * (NODES - 1)) as u64;
+    assert_eq!(world.deliveries().delivered as u64, deliveries);
+    // A leaf is told three times: 0.02^3 of all are left to repair, 20, and sometimes a branch.
+    // Several may send the same one before the first arrives.
+    let sent = world.total(|stats| stats.repair_entries_sent);
+    assert!(sent <= 100, "{sent} entries sent in repair: were they still on their way?");
+    // Five exchanges a second and node, 65 bytes each, over 15 s; and 1,500 bytes for an entry.
+    let bytes = world.total_traffic().sent(Class::Repair).bytes;
+    let bound = NODES as u64 * 5 * 15 * 65 + sent.max(20) * 1500;
+    assert!(bytes <= bound, "{bytes} bytes of repair, over {bound}");
+    // Some sends and some answers are lost, and each costs one more send at first.
+    let again = world.total(|stats| stats.tree_redelegated);
+    assert!(again <= deliveries * 5 / 100, "{again} sent again");
+}
