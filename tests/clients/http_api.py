@@ -128,5 +128,6 @@ def check_curl(agents):
         ["curl", "-sS", "-T", "-", agents[1].url + key], input=value, capture_output=True
     )
     assert done.returncode == 0, done.stderr
-    until("the upload is heard", lambda: curl(agents[0].url + key) == value)
+    for n in (0, 2):
+        until("the upload is heard", lambda: curl(agents[n].url + key) == value)
     assert curl("-o", "/dev/null", "-w", "%{http_code}", "-X", "DELETE", agents[2].url + key) == b"200"

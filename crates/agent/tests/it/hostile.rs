@@ -4,6 +4,7 @@ use crate::support::{agree, cluster, until};
 use rumormill::{Builder, Rumormill};
 use rumormill_core::base::hash::Keyed;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
@@ -74,19 +75,15 @@ impl Tap {
             let mut buffer = vec![0; 65_536];
             while let Ok((len, peer)) = front.recv_from(&mut buffer).await {
                 let datagram = buffer[..len].to_vec();
-                let back = match backs.get(&peer) {
-                    Some(back) => Arc::clone(back),
-                    None => {
-                        let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
-                        back.connect(node).await.unwrap();
-                        let (way, to, keep) = (back.clone(), front.clone(), copies.clone());
-                        tokio::spawn(answers(way, to, peer, keep));
-                        backs.insert(peer, Arc::clone(&back));
-                        back
-                    }
-                };
+                if let Entry::Vacant(place) = backs.entry(peer) {
+                    let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
+                    back.connect(node).await.unwrap();
+                    let (way, to, keep) = (back.clone(), front.clone(), copies.clone());
+                    tokio::spawn(answers(way, to, peer, keep));
+                    place.insert(back);
+                }
                 // The node may be gone already.
-                let _ = back.send(&datagram).await;
+                let _ = backs[&peer].send(&datagram).await;
                 keep(&copies, datagram);
             }
         });

@@ -196,7 +196,7 @@ fn random_bytes_at_every_port() {
         for (number, port) in ports.iter().enumerate() {
             scope.spawn(move || {
                 let mut rng = Rng(number as u64);
-                for round in 0..400 {
+                for round in 0..1500 {
                     let mut stream = TcpStream::connect(port).unwrap();
                     // It may have been closed for what came before.
                     let _ = stream.write_all(&noise(&mut rng));

@@ -26,13 +26,15 @@ fn start(name: &str, data: Option<&Path>, seed: Option<&str>) -> Agent {
     Agent::start(&args)
 }
 
-/// Takes all room that is left.
+/// Takes all room that is left but for a few MiB, so that the disk fills up under the writes.
 fn fill(folder: &Path) -> PathBuf {
     let path = folder.join("filler");
     let mut file = fs::File::create(&path).unwrap();
     for size in [1 << 20, 4096, 1] {
         while file.write_all(&vec![1; size]).is_ok() {}
     }
+    let len = file.metadata().unwrap().len();
+    file.set_len(len - (5 << 20)).unwrap();
     path
 }
 
@@ -56,7 +58,7 @@ fn a_full_disk_stops_writes_only_child() {
         writes_work_again(&agents[2], round, &mut acked);
         all_alive(&agents);
         agree(&agents);
-        println!("round {round}: {} acknowledged, {refused}", acked.len());
+        eprintln!("round {round}: {} acknowledged, {refused}", acked.len());
     }
     // What was acknowledged, and what came from peers while the disk was full, is in the folder: the
     // others are gone when it starts again.
@@ -89,6 +91,7 @@ fn writes_are_refused(agent: &Agent, round: usize, acked: &mut Vec<String>) -> S
         }
     });
     let said = said.expect("the disk is full");
+    assert!(acked.len() > 50, "the disk filled up under the writes");
     assert!(said.starts_with("MISCONF the store does not take writes"), "{said}");
     assert!(said.contains("No space left") || said.contains("full"), "{said}");
     for words in [&["DEL", "before"][..], &["APPEND", "before", "x"], &["EXPIRE", "before", "99"]] {

@@ -25,13 +25,13 @@ fn a_partition_heals_child() {
     let mut agents: Vec<Agent> = (0..HOSTS).map(start).collect();
     all_alive(&agents);
     halves_diverge_and_agree(&network, &agents);
-    println!("two halves diverged and agree again");
+    eprintln!("two halves diverged and agree again");
     an_isolated_host_comes_back(&network, &agents);
-    println!("an isolated host came back by itself");
+    eprintln!("an isolated host came back by itself");
     a_deaf_host_comes_back(&network, &agents);
-    println!("a host that heard nobody came back by itself");
+    eprintln!("a host that heard nobody came back by itself");
     a_host_that_starts_isolated_gets_in(&network, &mut agents, &folder);
-    println!("a host that was started in isolation got in");
+    eprintln!("a host that was started in isolation got in");
     for agent in &agents {
         assert!(!agent.said().contains("panicked"), "{}", agent.said());
     }
@@ -48,12 +48,12 @@ fn refuses_strangers() {
     assert!(said.starts_with(&start) && said.contains("--insecure"), "{said}");
 }
 
-/// A stamp, in its order, and the value that was written under it.
-type Write = ((u64, u64, u64), Option<String>);
-
 /// What the writes of both sides leave in the end: of each key the write with the biggest stamp.
 #[derive(Default)]
 struct Winners(BTreeMap<String, Write>);
+
+/// A stamp, and the value or the deletion.
+type Write = ((u64, u64, u64), Option<String>);
 
 impl Winners {
     fn put(&mut self, agent: &Agent, key: &str, value: &str) {

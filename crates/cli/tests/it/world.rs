@@ -39,12 +39,18 @@ pub fn run_child(test: &str, namespaces: &[&str], setup: &str) {
         }
     }
     let script = format!("{setup} && exec \"$@\"");
-    let status = enter(&script)
+    let output = enter(&script)
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .status()
+        .output()
         .unwrap();
-    assert!(status.success(), "{test}: {status}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    if !output.status.success() {
+        println!("{}", String::from_utf8_lossy(&output.stdout));
+        panic!("{test}: {}: {said}", output.status);
+    }
+    // What it prints to standard output is the harness's, which would be taken for another run.
+    print!("{said}");
 }
 
 /// Runs `ip` with these words.
