@@ -378,9 +378,12 @@ impl Driver {
 
     /// Makes everything durable, then tells whoever asked for the stop.
     async fn close(self) {
-        let Self { durable, mut turn, inbox, .. } = self;
+        let Self { durable, mut turn, inbox, udp, streams, .. } = self;
         // Commands that come now are answered by the closed channel.
         drop(inbox);
+        // Whoever waits for the end may want the port at once.
+        drop(udp);
+        streams.close().await;
         let failure = match durable {
             Some(Durable { writer, .. }) => {
                 let closed = tokio::task::spawn_blocking(|| writer.close()).await;
