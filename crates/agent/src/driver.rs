@@ -375,7 +375,9 @@ impl Driver {
     async fn close(self) {
         let Self { durable, mut turn, inbox, udp, streams, .. } = self;
         // Commands that come now are answered by the closed channel.
-        drop((inbox, udp));
+        drop(inbox);
+        // Whoever waits for the end may want the port at once.
+        drop(udp);
         streams.close().await;
         let failure = match durable {
             Some(Durable { writer, .. }) => {

@@ -53,7 +53,7 @@ pub enum Message<'a> {
     /// A tree rumor.
     Tree(tree::Rumor<'a>),
     /// A delegate answers.
-    TreeAnswer(u64),
+    TreeAnswer(Vec<u64>),
     /// Hot rumors.
     Rumors(rumor::Rumors),
     /// What was known of hot rumors.
@@ -89,7 +89,7 @@ impl<'a> Message<'a> {
             kind::PONG => Self::Pong(body.varint()?),
             kind::JOIN => Self::Join(block::Context::default().decode(&mut body)?),
             kind::TREE => Self::Tree(tree::Rumor::decode(body)?),
-            kind::TREE_ANSWER => Self::TreeAnswer(body.varint()?),
+            kind::TREE_ANSWER => Self::TreeAnswer(tree::read_answer(body)?),
             kind::RUMORS => Self::Rumors(rumor::Rumors::decode(body)?),
             kind::RUMORS_ANSWER => Self::RumorsAnswer(rumor::Answer::decode(body)?),
             kind::MAIL => Self::Mail(mail::Mail::decode(body)?),

@@ -173,19 +173,21 @@ impl Streams {
         }
     }
 
-    /// Closes everything; when this returns, the port is free again.
-    pub(crate) async fn close(mut self) {
-        self.acceptor.abort();
-        // An error is what the abort asked for.
-        let _ = (&mut self.acceptor).await;
-    }
-
     /// Forgets a link that has ended.
     pub(crate) fn forget(&mut self, to: SocketAddr, number: usize) {
         if self.links.get(&to).is_some_and(|link| link.number == number) {
             self.links.remove(&to);
         }
         self.spare.remove(&number);
+    }
+}
+
+impl Streams {
+    /// Stops listening; the port is free when this returns.
+    pub(crate) async fn close(mut self) {
+        self.acceptor.abort();
+        // Ends with an error, since it was aborted.
+        let _ = (&mut self.acceptor).await;
     }
 }
 

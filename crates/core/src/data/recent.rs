@@ -7,6 +7,7 @@
 use super::digest::Digest;
 use super::stamp::Stamp;
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Milliseconds in an epoch, as a power of two.
 const EPOCH_BITS: u32 = 7;
@@ -18,6 +19,12 @@ const KEPT: u64 = 64;
 pub struct Cut(pub u64);
 
 impl Cut {
+    /// Cuts fall on multiples of this.
+    pub const GRAIN: Duration = Duration::from_millis(1 << EPOCH_BITS);
+
+    /// The cut that leaves out nothing.
+    pub const NONE: Self = Self(u64::MAX);
+
     /// The cut that leaves out what is stamped at this wall time or later.
     #[must_use]
     pub fn at(wall_ms: u64) -> Self {

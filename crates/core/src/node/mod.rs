@@ -110,7 +110,12 @@ impl Node {
             tree: Tree::new(config.spread.tree.clone()),
             mongering: Mongering::new(config.spread.rumor.clone()),
             mail: DirectMail::new(config.spread.mail.clone()),
-            entropy: Entropy::new(config.repair.clone(), now.mono, &mut rng),
+            entropy: Entropy::new(
+                config.repair.clone(),
+                repair::hidden(&config),
+                now.mono,
+                &mut rng,
+            ),
             outbox: Outbox::default(),
             stats: Stats::default(),
             rng,
@@ -212,7 +217,10 @@ impl Node {
 
     /// Gives a new entry to the configured method of spreading.
     fn spread(&mut self, space: Space, entry: Arc<Entry>, from: Option<NodeId>, now: Now) {
-        self.entropy.stir(now.mono, &mut self.rng);
+        match space {
+            Space::Data => self.entropy.news(now.mono, &mut self.rng),
+            Space::Roster => self.entropy.stir(now.mono, &mut self.rng),
+        }
         match self.config.spread.method {
             Method::Tree => self.tree.add(space, entry),
             Method::Rumor => self.mongering.add(space, entry, from, &mut env!(self, now)),
@@ -247,7 +255,7 @@ impl Node {
         };
         self.clock.observe(entry.stamp());
         self.stats.entries_new += 1;
-        self.entropy.stir(now.mono, &mut self.rng);
+        self.entropy.news(now.mono, &mut self.rng);
         out.push(applied(space, entry, replaced, Some(from)));
         Fate::New
     }
@@ -292,6 +300,12 @@ impl Node {
     #[must_use]
     pub fn stats(&self) -> &Stats {
         &self.stats
+    }
+
+    /// Rumors that are hot and mails that wait for a receipt: 0 once there is nothing left to tell.
+    #[must_use]
+    pub fn telling(&self) -> usize {
+        self.mongering.hot() + self.mail.waiting()
     }
 
     /// True once this node has said goodbye.

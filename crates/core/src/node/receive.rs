@@ -90,7 +90,9 @@ impl Node {
             }
             Message::Join(entry) => self.on_join(sender, from, entry, now, out),
             Message::Tree(rumor) => self.on_tree(sender, from, &rumor, now, out)?,
-            Message::TreeAnswer(token) => self.tree.answered(sender, token, now.mono),
+            Message::TreeAnswer(tokens) => {
+                tokens.iter().for_each(|token| self.tree.answered(sender, *token, now.mono));
+            }
             Message::Rumors(rumors) => {
                 let mut knew = Vec::with_capacity(rumors.entries.len());
                 for entry in rumors.entries {
@@ -158,7 +160,7 @@ impl Node {
     ) -> Result<(), DecodeError> {
         if !self.tree.first_time(rumor) {
             self.stats.tree_duplicates += 1;
-            self.tree.answer(rumor, from, &mut env!(self, now));
+            self.tree.answer(rumor, from);
             return Ok(());
         }
         let entries = block::read(&mut Reader::new(rumor.block))?;
@@ -174,7 +176,7 @@ impl Node {
                 Fate::Known | Fate::Useless => {}
             }
         }
-        self.tree.answer(rumor, from, &mut env!(self, now));
+        self.tree.answer(rumor, from);
         let whole = news.len() == count;
         self.tree.pass_on(rumor, &news, whole, &mut env!(self, now));
         Ok(())

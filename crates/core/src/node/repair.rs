@@ -3,6 +3,7 @@
 use super::Node;
 use crate::base::id::NodeId;
 use crate::base::time::{Now, millis};
+use crate::config::Config;
 use crate::data::{Cut, Digest, Space};
 use crate::message::kind;
 use crate::output::{Class, Output, Via};
@@ -12,6 +13,23 @@ use crate::reconcile::{Desk, Flow};
 use crate::spread::Method;
 use crate::spread::entropy::{Compare, Entropy};
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Where nothing else carries updates, there is nothing to wait for.
+fn settle(config: &Config) -> Duration {
+    match config.spread.method {
+        Method::None => Duration::ZERO,
+        _ => config.repair.settle,
+    }
+}
+
+/// How long after it was written an entry is compared for sure.
+pub(super) fn hidden(config: &Config) -> Duration {
+    match settle(config) {
+        Duration::ZERO => Duration::ZERO,
+        settle => settle + Cut::GRAIN,
+    }
+}
 
 impl Node {
     /// Begins an exchange if it is time.
@@ -36,18 +54,17 @@ impl Node {
 
     /// Sends the digests of both maps.
     pub(super) fn open(&mut self, to: SocketAddr, flow: Flow, answer: bool, now: Now) {
-        let cut = Cut::at(now.wall_ms.saturating_sub(self.settle_ms()));
+        let cut = match self.settle_ms() {
+            0 => Cut::NONE,
+            settle => Cut::at(now.wall_ms.saturating_sub(settle)),
+        };
         let data = self.data.digest_at(cut).unwrap_or_else(|| self.data.digest());
         let opening = Opening { flow, answer, cut, data, roster: self.roster.digest() };
         self.outbox.push(to, Class::Repair, Via::Datagram, kind::DIGEST, &[&opening.encode()]);
     }
 
-    /// Where nothing else carries updates, there is nothing to wait for.
     fn settle_ms(&self) -> u64 {
-        match self.config.spread.method {
-            Method::None => 0,
-            _ => millis(self.config.repair.settle),
-        }
+        millis(settle(&self.config))
     }
 
     fn desk(&mut self, space: Space, to: SocketAddr, now: Now) -> Desk<'_> {

@@ -19,6 +19,9 @@ const STALL: Duration = Duration::from_secs(5);
 /// While an exchange makes progress, no other is begun for this long (guess: a round trip on a
 /// slow network).
 const BUSY: Duration = Duration::from_millis(100);
+/// Exchanges that can see the latest news before the pace slows down. Each more costs every node
+/// about 60 bytes for an update; source: the simulation in docs/spread.md.
+const BRISK: u32 = 1;
 
 /// Which way entries move in an exchange, seen from the node that begins it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,7 +111,12 @@ pub struct Bulk {
 pub struct Entropy {
     config: Config,
     next: Option<Instant>,
+    /// Exchanges since the last news or difference.
     calm: u32,
+    /// How long news is hidden from comparison, because it is still on its way by other means.
+    hidden: Duration,
+    /// When the latest news can be compared.
+    shown: Instant,
     busy_until: Instant,
     bulk: Option<Bulk>,
     /// Where a transfer that stalled goes on.
@@ -116,12 +124,14 @@ pub struct Entropy {
 }
 
 impl Entropy {
-    /// A machine that begins at once, or never if the interval is zero.
+    /// A machine that begins at once, or never if the interval is zero. News cannot be compared
+    /// before it has been `hidden` for so long.
     #[must_use]
-    pub fn new(config: Config, now: Instant, rng: &mut Rng) -> Self {
+    pub fn new(config: Config, hidden: Duration, now: Instant, rng: &mut Rng) -> Self {
         let next = (!config.interval.is_zero())
             .then(|| Instant(now.0 + rng.below(micros(config.interval).max(1))));
-        Self { config, next, calm: 0, busy_until: Instant(0), bulk: None, resume: [0; 2] }
+        let (shown, busy_until) = (Instant(0), Instant(0));
+        Self { config, next, calm: 0, hidden, shown, busy_until, bulk: None, resume: [0; 2] }
     }
 
     /// The settings.
@@ -150,21 +160,34 @@ impl Entropy {
             self.next = Some(self.busy_until);
             return (None, stalled);
         }
-        let interval = (self.config.interval * (1 << self.calm.min(16)))
+        // What is not shown yet, an exchange cannot find missing.
+        if self.shown <= now {
+            self.calm = self.calm.saturating_add(1);
+        }
+        let interval = (self.config.interval * (1 << self.calm.saturating_sub(BRISK).min(16)))
             .min(self.config.idle_interval.max(self.config.interval));
         // A quarter up or down, so that nodes do not fall into step.
         let (mean, spread) = (micros(interval), micros(interval) / 2);
         self.next = Some(Instant(now.0 + mean - spread / 2 + rng.below(spread.max(1))));
-        self.calm = self.calm.saturating_add(1);
         (peers.get(rng.index(peers.len())).copied(), stalled)
     }
 
-    /// Something is new or different: compare often again.
+    /// Something is different: compare often again.
     pub fn stir(&mut self, now: Instant, rng: &mut Rng) {
-        let was_calm = self.calm > 1;
+        self.hurry(now, rng);
+    }
+
+    /// Something is new: compare often again as soon as it can be compared.
+    pub fn news(&mut self, now: Instant, rng: &mut Rng) {
+        self.shown = now.after(self.hidden);
+        self.hurry(self.shown, rng);
+    }
+
+    fn hurry(&mut self, from: Instant, rng: &mut Rng) {
+        let slow = self.calm > BRISK;
         self.calm = 0;
-        if was_calm && let Some(next) = self.next {
-            let soon = Instant(now.0 + rng.below(micros(self.config.interval).max(1)));
+        if slow && let Some(next) = self.next {
+            let soon = Instant(from.0 + rng.below(micros(self.config.interval).max(1)));
             self.next = Some(next.min(soon));
         }
     }
@@ -245,5 +268,118 @@ impl Entropy {
         {
             *resume = bulk.from;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Stand;
+    use super::*;
+
+    const HIDDEN: Duration = Duration::from_millis(400);
+
+    fn ms(ms: u64) -> Instant {
+        Instant(ms * 1000)
+    }
+
+    fn machine(config: Config) -> (Entropy, Rng) {
+        let mut rng = Rng::new(1);
+        (Entropy::new(config, HIDDEN, Instant(0), &mut rng), rng)
+    }
+
+    /// Waits for the next exchange; answers when it begins.
+    fn next(entropy: &mut Entropy, rng: &mut Rng) -> u64 {
+        let stand = Stand::new(5, 1);
+        let due = entropy.deadline().unwrap();
+        let (peer, stalled) = entropy.poll(due, stand.table.peers(), rng);
+        assert!(peer.is_some() && !stalled);
+        due.0 / 1000
+    }
+
+    #[test]
+    fn the_pace_slows_down_to_the_idle_interval_and_news_brings_it_back() {
+        let (mut entropy, mut rng) = machine(Config::default());
+        let mut last = next(&mut entropy, &mut rng);
+        for mean in [200, 400, 800, 1600, 2000, 2000] {
+            let now = next(&mut entropy, &mut rng);
+            assert!((mean * 3 / 4..=mean * 5 / 4).contains(&(now - last)), "{} ms", now - last);
+            last = now;
+        }
+        entropy.news(ms(last + 10), &mut rng);
+        let first = next(&mut entropy, &mut rng);
+        assert!(
+            (last + 410..last + 610).contains(&first),
+            "not before it can be compared, and within an interval then: {}",
+            first - last
+        );
+        let then = next(&mut entropy, &mut rng);
+        assert!((150..=250).contains(&(then - first)));
+    }
+
+    #[test]
+    fn a_difference_is_followed_up_at_once_and_never_puts_an_exchange_off() {
+        let (mut entropy, mut rng) = machine(Config::default());
+        let last = (0..8).map(|_| next(&mut entropy, &mut rng)).last().unwrap();
+        entropy.stir(ms(last), &mut rng);
+        let due = entropy.deadline().unwrap();
+        assert!(due < ms(last + 200));
+        entropy.news(ms(last), &mut rng);
+        entropy.stir(ms(last + 1), &mut rng);
+        assert_eq!(entropy.deadline(), Some(due));
+    }
+
+    #[test]
+    fn an_interval_of_zero_switches_it_off() {
+        let config = Config { interval: Duration::ZERO, ..Config::default() };
+        let (mut entropy, mut rng) = machine(config);
+        entropy.news(ms(5), &mut rng);
+        entropy.stir(ms(5), &mut rng);
+        assert_eq!(entropy.deadline(), None);
+        assert_eq!(
+            entropy.poll(ms(99_999), Stand::new(3, 1).table.peers(), &mut rng),
+            (None, false)
+        );
+    }
+
+    #[test]
+    fn no_exchange_begins_while_another_makes_progress() {
+        let (mut entropy, mut rng) = machine(Config::default());
+        let due = entropy.deadline().unwrap();
+        entropy.progress(due);
+        let stand = Stand::new(5, 1);
+        assert_eq!(entropy.poll(due, stand.table.peers(), &mut rng), (None, false));
+        assert_eq!(entropy.deadline(), Some(due.after(BUSY)));
+        next(&mut entropy, &mut rng);
+    }
+
+    #[test]
+    fn a_transfer_goes_on_where_it_stopped_with_whoever_comes_next() {
+        let (mut entropy, mut rng) = machine(Config::default());
+        let (one, other) = (NodeId(1), NodeId(2));
+        let begin = |entropy: &mut Entropy, peer: NodeId, now| {
+            entropy.begin_bulk(peer, Stand::addr(peer.0), Space::Data, now)
+        };
+        assert_eq!(begin(&mut entropy, one, ms(0)), Some(0));
+        assert_eq!(begin(&mut entropy, other, ms(0)), None, "one at a time");
+        assert!(entropy.in_bulk(Space::Data) && !entropy.in_bulk(Space::Roster));
+        assert_eq!(entropy.advance_bulk(other, Space::Data, Some(9), ms(1)), None);
+        assert_eq!(entropy.advance_bulk(one, Space::Data, Some(50), ms(1)), Some(50));
+        // Silence ends it; another peer goes on from there.
+        let (_, stalled) = entropy.poll(ms(1).after(STALL), &[], &mut rng);
+        assert!(stalled && entropy.bulk().is_none());
+        assert_eq!(begin(&mut entropy, other, ms(9000)), Some(50));
+        assert!(!entropy.stream_lost(Stand::addr(1)));
+        assert!(entropy.stream_lost(Stand::addr(2)));
+        // The last piece ends it for good.
+        assert_eq!(begin(&mut entropy, one, ms(9001)), Some(50));
+        assert_eq!(entropy.advance_bulk(one, Space::Data, None, ms(9002)), None);
+        assert_eq!(begin(&mut entropy, one, ms(9003)), Some(0));
+    }
+
+    #[test]
+    fn a_node_that_lacks_most_is_filled_in_bulk() {
+        assert!(Entropy::wants_bulk(0, 65) && Entropy::wants_bulk(100, 201));
+        assert!(!Entropy::wants_bulk(0, 64) && !Entropy::wants_bulk(100, 200));
+        assert!(!Entropy::wants_bulk(200, 100));
     }
 }

@@ -198,42 +198,99 @@ fn send(to: std::net::SocketAddr, letter: &Letter, env: &mut Env<'_>) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{Sent, Stand, entry};
     use super::*;
-    use crate::base::rng::Rng;
-    use crate::config::Limits;
-    use crate::data::Stamp;
-    use crate::member::Table;
     use crate::member::record::tests::record;
-    use crate::packet::Outbox;
-    use crate::stats::Stats;
+
+    fn poll(mail: &mut DirectMail, stand: &mut Stand) -> Vec<Sent> {
+        mail.poll(&mut stand.env());
+        stand.sent()
+    }
+
+    fn believe(stand: &mut Stand, id: u64, state: State) {
+        let record = record(id, 1, state);
+        stand.table.update(&record, &Arc::new(record.to_entry()), stand.now);
+    }
+
+    fn confirm(mail: &mut DirectMail, stand: &Stand, sent: &Sent) {
+        let number = Mail::decode(Reader::new(&sent.body)).unwrap().number;
+        mail.confirmed(NodeId(sent.to), number, stand.now);
+    }
 
     #[test]
     fn mail_waits_for_the_dead_but_not_for_those_who_left() {
-        let mut table = Table::new(NodeId(0));
-        let believe = |state, table: &mut Table| {
-            let record = record(1, 1, state);
-            table.update(&record, &Arc::new(record.to_entry()), Instant(0));
-        };
-        let mut mail = DirectMail::new(Config::default());
-        let stamp = Stamp { time: 1, node: NodeId(0) };
-        mail.add(Space::Data, Arc::new(Entry::new(b"k", b"v", stamp, None)));
-        let poll = |mail: &mut DirectMail, table: &Table, now| {
-            mail.poll(&mut Env {
-                now: Instant(now),
-                table,
-                rng: &mut Rng::new(1),
-                limits: &Limits::default(),
-                outbox: &mut Outbox::default(),
-                stats: &mut Stats::default(),
-            });
-            mail.waiting()
-        };
-        believe(State::Alive, &mut table);
-        assert_eq!(poll(&mut mail, &table, 0), 1);
-        believe(State::Dead, &mut table);
-        assert_eq!(poll(&mut mail, &table, 10_000_000), 1);
-        believe(State::Left, &mut table);
-        assert_eq!(poll(&mut mail, &table, 20_000_000), 0);
-        assert_eq!(mail.deadline(), None);
+        let (mut mail, mut stand) = (DirectMail::new(Config::default()), Stand::new(1, 1));
+        mail.add(Space::Data, entry("k", 1));
+        assert_eq!(poll(&mut mail, &mut stand).len(), 1);
+        believe(&mut stand, 1, State::Dead);
+        stand.pass(Duration::from_secs(10));
+        assert_eq!(poll(&mut mail, &mut stand).len(), 0);
+        assert_eq!(mail.waiting(), 1);
+        believe(&mut stand, 1, State::Left);
+        assert_eq!(poll(&mut mail, &mut stand).len(), 0);
+        assert_eq!((mail.waiting(), mail.deadline()), (0, None));
+    }
+
+    #[test]
+    fn mail_is_sent_again_ever_later_until_it_is_confirmed() {
+        let (mut mail, mut stand) = (DirectMail::new(Config::default()), Stand::new(3, 1));
+        mail.add(Space::Data, entry("k", 1));
+        let sent = poll(&mut mail, &mut stand);
+        assert_eq!(sent.iter().map(|sent| sent.to).collect::<Vec<_>>(), [1, 2, 3]);
+        sent.iter().skip(1).for_each(|sent| confirm(&mut mail, &stand, sent));
+        // Receipts of others, and of what was never sent, count for nothing.
+        mail.confirmed(NodeId(1), 99, stand.now);
+        mail.confirmed(NodeId(9), 1, stand.now);
+        for wait in [200, 400, 800, 1600, 3200, 6400, 6400] {
+            stand.pass(Duration::from_millis(wait - 1));
+            assert_eq!(poll(&mut mail, &mut stand).len(), 0, "too early for {wait} ms");
+            stand.pass(Duration::from_millis(1));
+            assert_eq!(mail.deadline(), Some(stand.now));
+            let again = poll(&mut mail, &mut stand);
+            assert_eq!(again.iter().map(|sent| sent.to).collect::<Vec<_>>(), [1]);
+            assert_eq!(again[0].body, sent[0].body);
+        }
+        confirm(&mut mail, &stand, &sent[0]);
+        confirm(&mut mail, &stand, &sent[0]);
+        assert_eq!((mail.waiting(), mail.deadline()), (0, None));
+        assert_eq!(stand.stats.mail_retransmitted, 7);
+    }
+
+    #[test]
+    fn a_full_outbox_drops_what_is_new_counts_it_and_has_room_again_later() {
+        let config = Config { outbox_bytes: 40, ..Config::default() };
+        let (mut mail, mut stand) = (DirectMail::new(config), Stand::new(2, 1));
+        let mut sent = Vec::new();
+        // A block of one entry takes seven bytes: five fit.
+        for key in ["a", "b", "c", "d", "e", "f"] {
+            mail.add(Space::Data, entry(key, 1));
+            sent.extend(poll(&mut mail, &mut stand));
+            for sent in sent.iter().filter(|sent| sent.to == 2) {
+                confirm(&mut mail, &stand, sent);
+            }
+        }
+        assert_eq!(sent.iter().filter(|sent| sent.to == 1).count(), 6);
+        assert_eq!((mail.waiting(), stand.stats.mail_dropped), (6, 0));
+        mail.add(Space::Data, entry("g", 1));
+        assert_eq!(poll(&mut mail, &mut stand).len(), 1, "the other's box has room");
+        assert_eq!((mail.waiting(), stand.stats.mail_dropped), (7, 1));
+        let first = sent.iter().find(|sent| sent.to == 1).unwrap();
+        confirm(&mut mail, &stand, first);
+        mail.add(Space::Data, entry("h", 1));
+        assert_eq!(poll(&mut mail, &mut stand).len(), 2);
+        assert_eq!(stand.stats.mail_dropped, 1);
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let (mut mail, mut stand) = (DirectMail::new(Config::default()), Stand::new(1, 1));
+        mail.add(Space::Data, entry("k", 1));
+        let sent = poll(&mut mail, &mut stand);
+        // Space, number; stamp +1, writer as before (0), key, value.
+        assert_eq!(sent[0].kind, kind::MAIL);
+        assert_eq!(sent[0].body, [0, 1, 4, 2, 1, b'k', 1, b'v']);
+        mail.confirm(300, Stand::addr(1), &mut stand.env());
+        let sent = stand.sent();
+        assert_eq!((sent[0].kind, &sent[0].body[..]), (kind::MAIL_RECEIPT, &[0xac, 2][..]));
     }
 }

@@ -40,3 +40,102 @@ pub struct Config {
     /// Settings of direct mail.
     pub mail: mail::Config,
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use crate::base::codec::Reader;
+    use crate::base::id::NodeId;
+    use crate::base::rng::Rng;
+    use crate::base::time::Instant;
+    use crate::config::Limits;
+    use crate::data::{Entry, Stamp};
+    use crate::env::Env;
+    use crate::member::record::tests::record;
+    use crate::member::{State, Table};
+    use crate::output::Output;
+    use crate::packet::{HEADER, Header, Outbox, next_message};
+    use crate::stats::Stats;
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    /// A message that a machine sent.
+    pub(crate) struct Sent {
+        pub(crate) to: u64,
+        pub(crate) kind: u8,
+        pub(crate) body: Vec<u8>,
+    }
+
+    /// What a machine works with: it is node 0, its peers are 1, 2, ...
+    pub(crate) struct Stand {
+        pub(crate) now: Instant,
+        pub(crate) table: Table,
+        pub(crate) stats: Stats,
+        rng: Rng,
+        limits: Limits,
+        outbox: Outbox,
+    }
+
+    impl Stand {
+        pub(crate) fn new(peers: u64, seed: u64) -> Self {
+            let mut table = Table::new(NodeId(0));
+            for id in 1..=peers {
+                let record = record(id, 1, State::Alive);
+                table.update(&record, &Arc::new(record.to_entry()), Instant(0));
+            }
+            Self {
+                now: Instant(0),
+                table,
+                stats: Stats::default(),
+                rng: Rng::new(seed),
+                limits: Limits::default(),
+                outbox: Outbox::default(),
+            }
+        }
+
+        pub(crate) fn pass(&mut self, time: Duration) {
+            self.now = self.now.after(time);
+        }
+
+        pub(crate) fn env(&mut self) -> Env<'_> {
+            Env {
+                now: self.now,
+                table: &self.table,
+                rng: &mut self.rng,
+                limits: &self.limits,
+                outbox: &mut self.outbox,
+                stats: &mut self.stats,
+            }
+        }
+
+        /// Where a peer is.
+        pub(crate) fn addr(id: u64) -> SocketAddr {
+            record(id, 1, State::Alive).gossip
+        }
+
+        /// Takes what was sent since the last time.
+        pub(crate) fn sent(&mut self) -> Vec<Sent> {
+            let header = Header { tag: 0, sender: NodeId(0) };
+            let mut out = Vec::new();
+            self.outbox.flush(header, &self.limits, |_| true, &mut Stats::default(), &mut out);
+            let mut all = Vec::new();
+            for output in out {
+                let Output::Send(send) = output else { continue };
+                let to = self.table.peers().iter().find(|peer| peer.gossip == send.to).unwrap();
+                let mut reader = Reader::new(&send.bytes[HEADER..]);
+                while !reader.is_empty() {
+                    let (kind, mut body) = next_message(&mut reader).unwrap();
+                    let body = body.take(body.remaining()).unwrap().to_vec();
+                    all.push(Sent { to: to.id.0, kind, body });
+                }
+            }
+            all
+        }
+    }
+
+    /// A write of `key` by node 0.
+    pub(crate) fn entry(key: &str, time: u64) -> Arc<Entry> {
+        let stamp = Stamp { time, node: NodeId(0) };
+        Arc::new(Entry::new(key.as_bytes(), b"v", stamp, None))
+    }
+}

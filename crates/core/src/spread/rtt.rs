@@ -1,7 +1,7 @@
 //! How long an answer takes, estimated from the answers so far.
 //!
 //! After Jacobson 1988, "Congestion Avoidance and Control": a smoothed mean and a smoothed
-//! deviation, over all peers together; answers to repeated messages are not counted (Karn's rule).
+//! deviation, over all peers together.
 
 use crate::base::time::micros;
 use std::time::Duration;
@@ -18,15 +18,12 @@ const FIRST: Duration = Duration::from_millis(100);
 pub struct Rtt {
     mean_us: u64,
     deviation_us: u64,
-    /// Doublings of the timeout since the last sample.
-    late: u32,
 }
 
 impl Rtt {
     /// Takes in how long an answer took.
     pub fn sample(&mut self, took: Duration) {
         let took = micros(took).max(1);
-        self.late = 0;
         if self.mean_us == 0 {
             (self.mean_us, self.deviation_us) = (took, took / 2);
             return;
@@ -36,20 +33,13 @@ impl Rtt {
         self.mean_us = ((7 * self.mean_us + took) / 8).max(1);
     }
 
-    /// An answer was late. More likely everyone is busy than that many datagrams are lost: wait
-    /// twice as long, or four times at most, until an answer comes in time.
-    pub fn was_late(&mut self) {
-        self.late = (self.late + 1).min(2);
-    }
-
     /// How long to wait before an answer counts as late.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        let estimate = match self.mean_us {
+        match self.mean_us {
             0 => FIRST,
-            mean => Duration::from_micros(mean + 4 * self.deviation_us).max(LEAST),
-        };
-        (estimate * (1 << self.late)).min(MOST)
+            mean => Duration::from_micros(mean + 4 * self.deviation_us).clamp(LEAST, MOST),
+        }
     }
 }
 
@@ -72,11 +62,6 @@ mod tests {
             rtt.timeout() > Duration::from_millis(100)
                 && rtt.timeout() < Duration::from_millis(200)
         );
-        let before = rtt.timeout();
-        rtt.was_late();
-        assert_eq!(rtt.timeout(), before * 2);
-        rtt.sample(Duration::from_millis(100));
-        assert!(rtt.timeout() < before * 2);
         rtt.sample(Duration::from_secs(60));
         assert_eq!(rtt.timeout(), MOST);
     }

@@ -291,3 +291,143 @@ fn lose_interest(config: &Config, hot: &mut Hot, contacts: usize, rng: &mut Rng)
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Sent, Stand, entry};
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const PEERS: u64 = 200;
+
+    fn machine(contact: Contact, stop: Stop, k: u32) -> (Mongering, Stand) {
+        let config = Config { contact, stop, k, ..Config::default() };
+        (Mongering::new(config), Stand::new(PEERS, u64::from(k)))
+    }
+
+    /// Lets a period pass and takes what is sent in it.
+    fn period(mongering: &mut Mongering, stand: &mut Stand) -> Vec<Sent> {
+        stand.pass(mongering.config.period);
+        mongering.poll(&mut stand.env());
+        stand.sent()
+    }
+
+    /// Answers a rumor as a node that knew it or did not.
+    fn answer(mongering: &mut Mongering, stand: &mut Stand, sent: &Sent, knew: bool) {
+        let rumors = Rumors::decode(Reader::new(&sent.body)).unwrap();
+        let answer = Answer { token: rumors.token, knew: vec![u8::from(knew)] };
+        mongering.answered(&answer, &mut stand.env());
+    }
+
+    #[test]
+    fn blind_and_counter_sends_k_rounds_to_ever_other_members() {
+        let (mut mongering, mut stand) = machine(Contact::Blind, Stop::Counter, 3);
+        mongering.add(Space::Data, entry("k", 1), Some(NodeId(7)), &mut stand.env());
+        let mut told = BTreeSet::from([7]);
+        for round in 1..=3 {
+            assert_eq!(mongering.hot(), 1, "before round {round}");
+            let sent = period(&mut mongering, &mut stand);
+            assert_eq!(sent.len(), 6);
+            for Sent { to, kind, body } in sent {
+                assert_eq!(kind, kind::RUMORS);
+                assert!(told.insert(to), "{to} is the source or was told before");
+                assert_eq!(Rumors::decode(Reader::new(&body)).unwrap().token, 0);
+            }
+        }
+        assert_eq!((mongering.hot(), mongering.deadline()), (0, None));
+        assert_eq!(stand.stats.update_copies, 18);
+    }
+
+    #[test]
+    fn blind_and_coin_loses_interest_at_one_contact_in_k() {
+        let mut rounds = 0;
+        for seed in 0..400 {
+            let (mut mongering, _) = machine(Contact::Blind, Stop::Coin, 12);
+            let mut stand = Stand::new(PEERS, seed);
+            mongering.add(Space::Data, entry("k", 1), None, &mut stand.env());
+            while mongering.hot() > 0 {
+                assert_eq!(period(&mut mongering, &mut stand).len(), 6);
+                rounds += 1;
+            }
+        }
+        // A round of six contacts ends it with 1 - (11/12)^6 = 0.4067: 2.459 rounds in the mean,
+        // with a standard error of 0.095.
+        assert!((870..1100).contains(&rounds), "{rounds}");
+    }
+
+    #[test]
+    fn feedback_and_counter_stops_after_k_vain_contacts_in_a_row() {
+        let (mut mongering, mut stand) = machine(Contact::Feedback, Stop::Counter, 3);
+        mongering.add(Space::Data, entry("k", 1), None, &mut stand.env());
+        let sent = period(&mut mongering, &mut stand);
+        for (sent, knew) in sent.iter().zip([true, true, false, true, true]) {
+            answer(&mut mongering, &mut stand, sent, knew);
+            assert_eq!(mongering.hot(), 1);
+        }
+        // A repeated answer counts for nothing.
+        answer(&mut mongering, &mut stand, &sent[4], true);
+        assert_eq!(mongering.hot(), 1);
+        answer(&mut mongering, &mut stand, &sent[5], true);
+        assert_eq!((mongering.hot(), mongering.deadline()), (0, None));
+    }
+
+    #[test]
+    fn feedback_and_coin_goes_on_while_contacts_are_needed() {
+        let (mut mongering, mut stand) = machine(Contact::Feedback, Stop::Coin, 1);
+        mongering.add(Space::Data, entry("k", 1), None, &mut stand.env());
+        for _ in 0..5 {
+            for sent in period(&mut mongering, &mut stand) {
+                answer(&mut mongering, &mut stand, &sent, false);
+            }
+        }
+        let sent = period(&mut mongering, &mut stand);
+        assert_eq!(mongering.hot(), 1);
+        answer(&mut mongering, &mut stand, &sent[0], true);
+        assert_eq!(mongering.hot(), 0);
+    }
+
+    #[test]
+    fn a_rumor_ends_when_nobody_is_left_to_tell() {
+        let (mut mongering, _) = machine(Contact::Feedback, Stop::Counter, 1000);
+        let mut stand = Stand::new(8, 1);
+        mongering.add(Space::Data, entry("k", 1), Some(NodeId(3)), &mut stand.env());
+        assert_eq!(period(&mut mongering, &mut stand).len(), 6);
+        assert_eq!(period(&mut mongering, &mut stand).len(), 1);
+        assert_eq!(mongering.hot(), 0);
+    }
+
+    #[test]
+    fn the_oldest_rumor_is_shed_and_a_newer_write_takes_its_elders_place() {
+        let config = Config { max_hot: 2, ..Config::default() };
+        let (mut mongering, mut stand) = (Mongering::new(config), Stand::new(6, 1));
+        for (key, time) in [("a", 1), ("b", 2), ("a", 3)] {
+            mongering.add(Space::Data, entry(key, time), None, &mut stand.env());
+        }
+        assert_eq!((mongering.hot(), stand.stats.rumors_shed), (2, 0));
+        mongering.add(Space::Data, entry("c", 4), None, &mut stand.env());
+        assert_eq!((mongering.hot(), stand.stats.rumors_shed), (2, 1));
+        let sent = period(&mut mongering, &mut stand);
+        let read = Rumors::decode(Reader::new(&sent[0].body)).unwrap();
+        let times: Vec<u64> = read.entries.iter().map(|entry| entry.stamp().time).collect();
+        assert_eq!(times, [3, 4]);
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let (mut mongering, mut stand) = machine(Contact::Blind, Stop::Counter, 1);
+        mongering.add(Space::Data, entry("k", 1), None, &mut stand.env());
+        let sent = period(&mut mongering, &mut stand);
+        // Space, no token; stamp +1, writer as before (0), key, value.
+        assert_eq!(sent[0].body, [0, 0, 4, 2, 1, b'k', 1, b'v']);
+        let knew = [true, false, false, false, false, false, false, false, true];
+        mongering.answer(300, &knew, Stand::addr(5), &mut stand.env());
+        let sent = stand.sent();
+        assert_eq!((sent[0].to, sent[0].kind), (5, kind::RUMORS_ANSWER));
+        assert_eq!(sent[0].body, [0xac, 2, 1, 1]);
+        let read = Answer::decode(Reader::new(&sent[0].body)).unwrap();
+        assert_eq!(
+            [read.knew(0), read.knew(1), read.knew(8), read.knew(99)],
+            [true, false, true, false]
+        );
+    }
+}

@@ -6,9 +6,10 @@
 //! empty. N-1 copies in all, ceil(log_fanout N) hops, a fresh random tree for every batch, and
 //! nobody is sent the same rumor twice.
 //!
-//! A delegate answers at once. A branch whose delegate stays silent is sent to it once more, then
-//! handed to another member of the branch, so that a crashed delegate does not cost its branch
-//! the update. What is still lost is for anti-entropy.
+//! A delegate answers at once; where it has much to answer, it collects answers for a moment. A
+//! branch whose delegate stays silent is sent to it once more, then handed to other members of the
+//! branch, so that a crashed delegate does not cost its branch the update. What is still lost is
+//! for anti-entropy.
 //!
 //! Parts are ranges of ids, not lists: members that the sender does not know yet are reached if
 //! their delegate knows them.
@@ -40,8 +41,19 @@ const LEAVES_WAITING: usize = 16;
 const SEEN: usize = 2048;
 /// A busy node's window is at most this many times the configured one.
 const BUSY: u32 = 8;
-/// Times a branch is sent before it is left to anti-entropy: once, again, and to another.
-const TRIES: u8 = 3;
+/// Times a branch is sent before it is left to anti-entropy: once, again, and to three others. A
+/// fifth of the members crashed loses one branch in 600.
+const TRIES: usize = 5;
+/// Times a branch of one member is sent: there is nobody else to hand it to.
+const LEAF_TRIES: usize = 3;
+/// The bits of a token that count how often the branch had been sent before, so that an answer says
+/// which of the sends it answers.
+const AGAIN: u64 = 7;
+/// Answers within this time of the last ones travel together (guess: half of the shortest wait for
+/// one).
+const COLLECT: Duration = Duration::from_millis(10);
+/// Answers in one message.
+const MAX_ANSWERS: usize = 256;
 
 /// Which hops are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,8 +105,8 @@ pub struct Rumor<'a> {
     pub end: NodeId,
     /// The entries as they stand in the message.
     pub block: &'a [u8],
-    /// The whole body, which tells rumors apart.
-    pub body: &'a [u8],
+    /// Range and entries, which tell rumors apart.
+    told: &'a [u8],
 }
 
 impl<'a> Rumor<'a> {
@@ -103,13 +115,28 @@ impl<'a> Rumor<'a> {
     /// # Errors
     /// If it is truncated or names no space.
     pub fn decode(mut body: Reader<'a>) -> Result<Self, DecodeError> {
-        let whole = body.clone().take(body.remaining())?;
         let space = Space::from_code(body.u8()?).ok_or(DecodeError::Invalid("space"))?;
         let token = body.varint()?;
+        let told = body.clone().take(body.remaining())?;
         let (start, end) = (NodeId(body.u64()?), NodeId(body.u64()?));
         let block = body.take(body.remaining())?;
-        Ok(Self { space, token, start, end, block, body: whole })
+        Ok(Self { space, token, start, end, block, told })
     }
+}
+
+/// Reads the body of an answer: the tokens of the rumors that have arrived.
+///
+/// # Errors
+/// If it is truncated, or holds more than this machine writes.
+pub fn read_answer(mut body: Reader<'_>) -> Result<Vec<u64>, DecodeError> {
+    let mut tokens = Vec::new();
+    while !body.is_empty() {
+        if tokens.len() >= MAX_ANSWERS {
+            return Err(DecodeError::Invalid("number of answers"));
+        }
+        tokens.push(body.varint()?);
+    }
+    Ok(tokens)
 }
 
 fn head(space: Space, token: u64, start: NodeId, end: NodeId) -> Vec<u8> {
@@ -128,11 +155,10 @@ struct Branch {
     start: NodeId,
     end: NodeId,
     block: Arc<[u8]>,
-    to: NodeId,
+    /// To whom it was sent, and when; the last one is the delegate now.
+    sent: Vec<(NodeId, Instant)>,
     addr: SocketAddr,
-    sent: Instant,
     due: Instant,
-    tries: u8,
 }
 
 /// The machine.
@@ -149,6 +175,10 @@ pub struct Tree {
     timers: BTreeSet<(Instant, u64)>,
     waiting_bytes: usize,
     next_token: u64,
+    /// Tokens to be answered, by whom they are to be sent to.
+    answers: BTreeMap<SocketAddr, Vec<u64>>,
+    /// When answers last went out on their own.
+    answered: Option<Instant>,
     rtt: Rtt,
 }
 
@@ -164,7 +194,9 @@ impl Tree {
             branches: BTreeMap::new(),
             timers: BTreeSet::new(),
             waiting_bytes: 0,
-            next_token: 1,
+            next_token: AGAIN + 1,
+            answers: BTreeMap::new(),
+            answered: None,
             rtt: Rtt::default(),
             config,
         }
@@ -188,7 +220,12 @@ impl Tree {
         let pending = self.pending.iter().any(|pending| !pending.is_empty());
         let flush = pending.then(|| self.flush_at());
         let retry = self.timers.first().map(|(due, _)| *due);
-        flush.into_iter().chain(retry).min()
+        let answer = (!self.answers.is_empty()).then(|| self.answer_at());
+        flush.into_iter().chain(retry).chain(answer).min()
+    }
+
+    fn answer_at(&self) -> Instant {
+        self.answered.map_or(Instant(0), |answered| answered.after(COLLECT))
     }
 
     fn flush_at(&self) -> Instant {
@@ -203,9 +240,18 @@ impl Tree {
             self.timers.remove(&(due, token));
             self.retry(token, env);
         }
-        if self.flush_at() > env.now {
-            return;
+        if self.flush_at() <= env.now {
+            self.send_pending(own, env);
         }
+        if !self.answers.is_empty() && self.answer_at() <= env.now {
+            self.answered = Some(env.now);
+            for (to, tokens) in std::mem::take(&mut self.answers) {
+                send_answers(to, &tokens, env);
+            }
+        }
+    }
+
+    fn send_pending(&mut self, own: NodeId, env: &mut Env<'_>) {
         for space in Space::ALL {
             let Some(pending) = self.pending.get_mut(usize::from(space.code())) else { continue };
             let entries = std::mem::take(pending);
@@ -235,7 +281,7 @@ impl Tree {
 
     /// True the first time that a rumor comes in.
     pub fn first_time(&mut self, rumor: &Rumor<'_>) -> bool {
-        let hash = Fixed.hash_one(rumor.body) | 1;
+        let hash = Fixed.hash_one(rumor.told) | 1;
         if self.seen.is_empty() {
             self.seen.resize(SEEN, 0);
         }
@@ -250,22 +296,22 @@ impl Tree {
         }
     }
 
-    /// Answers a rumor that asks for it.
-    pub fn answer(&self, rumor: &Rumor<'_>, to: SocketAddr, env: &mut Env<'_>) {
+    /// Answers a rumor that asks for it, with the next poll or soon after.
+    pub fn answer(&mut self, rumor: &Rumor<'_>, to: SocketAddr) {
         if rumor.token != 0 {
-            let mut body = Vec::with_capacity(10);
-            body.put_varint(rumor.token);
-            env.outbox.push(to, Class::Updates, Via::Datagram, kind::TREE_ANSWER, &[&body]);
+            self.answers.entry(to).or_default().push(rumor.token);
         }
     }
 
     /// A delegate has answered.
     pub fn answered(&mut self, from: NodeId, token: u64, now: Instant) {
-        if self.branches.get(&token).is_some_and(|branch| branch.to == from)
-            && let Some(branch) = self.forget(token)
-            && branch.tries == 1
-        {
-            self.rtt.sample(now.since(branch.sent));
+        let (first, again) = (token & !AGAIN, (token & AGAIN) as usize);
+        let sent = self.branches.get(&first).and_then(|branch| branch.sent.get(again));
+        // A token of an earlier run of this node may be answered late, by somebody else.
+        if let Some((_, sent)) = sent.filter(|(to, _)| *to == from) {
+            // Late answers count as well: they are how a busy cluster is noticed.
+            self.rtt.sample(now.since(*sent));
+            self.forget(first);
         }
     }
 
@@ -306,7 +352,7 @@ impl Tree {
             // A chain begins with the first: what is left of its part is one part again.
             let first = env.table.nth(span, 0);
             let first = first.filter(|peer| self.config.fanout == 1 && peer.alive);
-            let chosen = first.copied().or_else(|| choose(span, None, env));
+            let chosen = first.copied().or_else(|| choose(span, &[], env));
             let Some(delegate) = chosen else { continue };
             let wanted = match self.config.acknowledge {
                 Acknowledge::None => false,
@@ -320,6 +366,10 @@ impl Tree {
                 }
                 let head = head(space, token, from, to);
                 env.outbox.push(delegate.gossip, Class::Updates, via, kind::TREE, &[&head, block]);
+            }
+            // Answers that wait for this peer ride along.
+            if let Some(tokens) = self.answers.remove(&delegate.gossip) {
+                send_answers(delegate.gossip, &tokens, env);
             }
             env.stats.update_copies += entries as u64;
         }
@@ -335,11 +385,17 @@ impl Tree {
         env: &Env<'_>,
     ) -> u64 {
         let token = self.next_token;
-        self.next_token += 1;
+        self.next_token += AGAIN + 1;
         let due = env.now.after(self.rtt.timeout());
-        let (block, sent) = (Arc::clone(block), env.now);
-        let branch =
-            Branch { space, start, end, block, to: to.id, addr: to.gossip, sent, due, tries: 1 };
+        let branch = Branch {
+            space,
+            start,
+            end,
+            block: Arc::clone(block),
+            sent: vec![(to.id, env.now)],
+            addr: to.gossip,
+            due,
+        };
         self.wait_until(due, token, branch);
         token
     }
@@ -353,23 +409,26 @@ impl Tree {
 
     fn retry(&mut self, token: u64, env: &mut Env<'_>) {
         let Some(mut branch) = self.forget(token) else { return };
-        let due = branch.sent.after(self.rtt.timeout() * branch.tries.into());
+        let Some((mut to, last)) = branch.sent.last().copied() else { return };
+        let due = last.after(self.rtt.timeout());
         if due > env.now {
             // Meanwhile answers have proved to take longer.
             return self.wait_until(due, token, branch);
         }
-        if branch.tries >= TRIES {
+        let span = env.table.span(branch.start, branch.end);
+        let tries = branch.sent.len();
+        if tries >= if span.len() > 1 { TRIES } else { LEAF_TRIES } {
             return;
         }
-        self.rtt.was_late();
-        branch.tries += 1;
-        if branch.tries == TRIES {
-            let span = env.table.span(branch.start, branch.end);
-            let Some(other) = choose(span, Some(branch.to), env) else { return };
-            (branch.to, branch.addr) = (other.id, other.gossip);
+        // Where everyone was tried, the last one once more.
+        if tries > 1
+            && let Some(other) = choose(span, &branch.sent, env)
+        {
+            (to, branch.addr) = (other.id, other.gossip);
         }
+        branch.sent.push((to, env.now));
         env.stats.tree_redelegated += 1;
-        let head = head(branch.space, token, branch.start, branch.end);
+        let head = head(branch.space, token | tries as u64, branch.start, branch.end);
         let body: [&[u8]; 2] = [&head, &branch.block];
         env.outbox.push(branch.addr, Class::Updates, Via::Datagram, kind::TREE, &body);
         let due = env.now.after(self.rtt.timeout());
@@ -380,6 +439,14 @@ impl Tree {
         self.waiting_bytes += branch.block.len();
         self.timers.insert((due, token));
         self.branches.insert(token, Branch { due, ..branch });
+    }
+}
+
+fn send_answers(to: SocketAddr, tokens: &[u64], env: &mut Env<'_>) {
+    for tokens in tokens.chunks(MAX_ANSWERS.min(env.room() / 10)) {
+        let mut body = Vec::with_capacity(10 * tokens.len());
+        tokens.iter().for_each(|token| body.put_varint(*token));
+        env.outbox.push(to, Class::Updates, Via::Datagram, kind::TREE_ANSWER, &[&body]);
     }
 }
 
@@ -423,10 +490,10 @@ fn cut(start: NodeId, end: NodeId, fanout: usize, table: &Table) -> Vec<Part> {
     parts
 }
 
-/// A random member other than `not`, one that is not suspected if there is one.
-fn choose(span: Span, not: Option<NodeId>, env: &mut Env<'_>) -> Option<Peer> {
+/// A random member that was not tried, one that is not suspected if there is one.
+fn choose(span: Span, tried: &[(NodeId, Instant)], env: &mut Env<'_>) -> Option<Peer> {
     let picked = env.rng.index(span.len());
-    let fits = |peer: &&Peer| Some(peer.id) != not;
+    let fits = |peer: &&Peer| tried.iter().all(|(id, _)| *id != peer.id);
     // From a random place once around: nearly always the first one will do.
     let around = || (picked..span.len()).chain(0..picked);
     let peers = || around().filter_map(|place| env.table.nth(span, place)).filter(fits);
@@ -435,6 +502,7 @@ fn choose(span: Span, not: Option<NodeId>, env: &mut Env<'_>) -> Option<Peer> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{Sent, Stand, entry};
     use super::*;
     use crate::member::State;
     use crate::member::record::tests::record;
@@ -499,5 +567,141 @@ mod tests {
         let parts = cut(NodeId(1), NodeId(0), 8, &table(0, &ids));
         assert_eq!(parts.len(), 8);
         assert!(parts.iter().all(|part| (12..=13).contains(&part.span.len())));
+    }
+
+    fn poll(tree: &mut Tree, stand: &mut Stand) -> Vec<Sent> {
+        tree.poll(NodeId(0), &mut stand.env());
+        stand.sent()
+    }
+
+    fn read(sent: &Sent) -> Rumor<'_> {
+        assert_eq!(sent.kind, kind::TREE);
+        Rumor::decode(Reader::new(&sent.body)).unwrap()
+    }
+
+    /// A tree with a fan-out, and one entry to tell.
+    fn tree(fanout: usize, peers: u64) -> (Tree, Stand) {
+        let mut tree = Tree::new(Config { fanout, ..Config::default() });
+        tree.add(Space::Data, entry("k", 1));
+        (tree, Stand::new(peers, 1))
+    }
+
+    #[test]
+    fn a_silent_branch_is_sent_again_and_then_handed_to_others() {
+        let (mut tree, mut stand) = tree(1, 3);
+        let mut all = poll(&mut tree, &mut stand);
+        while let Some(due) = tree.deadline() {
+            stand.now = due;
+            all.extend(poll(&mut tree, &mut stand));
+        }
+        let to: Vec<u64> = all.iter().map(|sent| sent.to).collect();
+        assert_eq!(to.len(), TRIES, "{to:?}");
+        assert_eq!(to[..2], [1, 1], "the first once more");
+        let mut others = to[2..4].to_vec();
+        others.sort_unstable();
+        assert_eq!((others, to[3]), (vec![2, 3], to[4]), "then everyone, the last one once more");
+        let tokens: Vec<u64> = all.iter().map(|sent| read(sent).token & AGAIN).collect();
+        assert_eq!(tokens, [0, 1, 2, 3, 4]);
+        assert_eq!(stand.stats.tree_redelegated, TRIES as u64 - 1);
+        assert!(tree.branches.is_empty() && tree.timers.is_empty());
+        assert_eq!(tree.waiting_bytes, 0);
+    }
+
+    #[test]
+    fn a_silent_leaf_is_sent_it_three_times() {
+        let (mut tree, mut stand) = tree(8, 2);
+        let mut all = poll(&mut tree, &mut stand);
+        while let Some(due) = tree.deadline() {
+            stand.now = due;
+            all.extend(poll(&mut tree, &mut stand));
+        }
+        let to: Vec<u64> = all.iter().map(|sent| sent.to).collect();
+        assert_eq!(to.len(), 2 * LEAF_TRIES);
+        assert!([1, 2].iter().all(|id| to.iter().filter(|to| *to == id).count() == LEAF_TRIES));
+    }
+
+    #[test]
+    fn an_answer_to_any_of_the_sends_ends_a_branch_and_measures_that_send() {
+        let (mut tree, mut stand) = tree(8, 1);
+        let first = read(&poll(&mut tree, &mut stand)[0]).token;
+        stand.now = tree.deadline().unwrap();
+        let again = read(&poll(&mut tree, &mut stand)[0]).token;
+        stand.pass(Duration::from_millis(2));
+        tree.answered(NodeId(7), again, stand.now);
+        tree.answered(NodeId(1), first + 8, stand.now);
+        tree.answered(NodeId(1), first + 5, stand.now);
+        assert_eq!(tree.branches.len(), 1, "not by others, nor for what was not sent");
+        tree.answered(NodeId(1), again, stand.now);
+        assert_eq!((tree.branches.len(), tree.deadline()), (0, None));
+        assert_eq!(tree.rtt.timeout(), Duration::from_millis(20), "2 ms, not 102");
+        tree.answered(NodeId(1), first, stand.now);
+    }
+
+    #[test]
+    fn a_rumor_that_is_sent_again_is_not_passed_on_again() {
+        let (mut tree, mut stand) = tree(8, 1);
+        let first = poll(&mut tree, &mut stand);
+        stand.now = tree.deadline().unwrap();
+        let again = poll(&mut tree, &mut stand);
+        assert_ne!(first[0].body, again[0].body);
+        let mut receiver = Tree::new(Config::default());
+        assert!(receiver.first_time(&read(&first[0])));
+        assert!(!receiver.first_time(&read(&again[0])));
+    }
+
+    #[test]
+    fn a_lone_answer_goes_at_once_and_those_that_follow_closely_go_together() {
+        let (mut tree, mut stand) = (Tree::new(Config::default()), Stand::new(9, 1));
+        let rumor = |tree: &mut Tree, token, to| {
+            let head = head(Space::Data, token, NodeId(1), NodeId(1));
+            tree.answer(&Rumor::decode(Reader::new(&head)).unwrap(), Stand::addr(to));
+        };
+        rumor(&mut tree, 8, 5);
+        rumor(&mut tree, 0, 5);
+        let sent = poll(&mut tree, &mut stand);
+        assert_eq!(sent.len(), 1);
+        assert_eq!((sent[0].kind, &sent[0].body[..]), (kind::TREE_ANSWER, &[8][..]));
+        rumor(&mut tree, 16, 5);
+        rumor(&mut tree, 24, 6);
+        rumor(&mut tree, 300, 5);
+        assert!(poll(&mut tree, &mut stand).is_empty());
+        stand.now = tree.deadline().unwrap();
+        assert_eq!(stand.now, Instant(0).after(COLLECT));
+        let sent = poll(&mut tree, &mut stand);
+        let bodies: Vec<_> = sent.iter().map(|sent| (sent.to, &sent.body[..])).collect();
+        assert_eq!(bodies, [(5, &[16, 0xac, 2][..]), (6, &[24][..])]);
+        assert_eq!(read_answer(Reader::new(&sent[0].body)), Ok(vec![16, 300]));
+        // A rumor to whoever waits for an answer takes it along.
+        rumor(&mut tree, 32, 3);
+        tree.add(Space::Data, entry("k", 1));
+        let sent = poll(&mut tree, &mut stand);
+        assert!(sent.iter().any(|sent| (sent.to, sent.kind) == (3, kind::TREE_ANSWER)));
+    }
+
+    #[test]
+    fn answers_have_a_bound() {
+        let tokens = [1; MAX_ANSWERS + 1];
+        assert!(read_answer(Reader::new(&tokens)).is_err());
+        assert!(read_answer(Reader::new(&[0x80])).is_err());
+        let (mut stand, tokens) = (Stand::new(1, 1), [u64::MAX; 2 * MAX_ANSWERS]);
+        send_answers(Stand::addr(1), &tokens, &mut stand.env());
+        let sent = stand.sent();
+        let read = sent.iter().flat_map(|sent| read_answer(Reader::new(&sent.body)).unwrap());
+        assert_eq!(read.collect::<Vec<_>>(), tokens);
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let (mut tree, mut stand) = tree(8, 1);
+        let sent = poll(&mut tree, &mut stand);
+        assert_eq!(
+            sent[0].body,
+            [
+                0, 8, // space, token
+                1, 0, 0, 0, 0, 0, 0, 0, // from the id behind the writer's
+                0, 0, 0, 0, 0, 0, 0, 0, // round to the writer
+                4, 2, 1, b'k', 1, b'v', // stamp +1, writer as before (0), key, value
+            ]
+        );
     }
 }
