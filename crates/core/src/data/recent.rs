@@ -1,11 +1,12 @@
 //! The digest at a cut in time.
 //!
 //! Entries that are still on their way make any two replicas differ for a moment. So replicas are
-//! compared at a cut: without what was stamped after it. Sums over short epochs of stamp time are
-//! kept beside the total; taking the epochs behind the cut off the total gives the digest there.
+//! compared at a cut: without what is stamped about now. Sums over short epochs of stamp time are
+//! kept beside the total; taking the epochs in the cut off the total gives the digest there.
 
 use super::digest::Digest;
 use super::stamp::Stamp;
+use crate::base::codec::{DecodeError, Reader, Write};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -14,21 +15,51 @@ const EPOCH_BITS: u32 = 7;
 /// Epochs kept: about 8 s, which is how much older than now a cut may be.
 const KEPT: u64 = 64;
 
-/// A cut: the number of the first epoch that is left out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Cut(pub u64);
+/// A cut: the epochs that are left out, from the first one to the one behind the last.
+///
+/// It ends soon behind now: stamps that are far ahead, of clocks that are, would otherwise stay
+/// out of the comparison until the wall clock gets there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    first: u64,
+    behind: u64,
+}
 
 impl Cut {
-    /// Cuts fall on multiples of this.
+    /// The cut that leaves out nothing.
+    pub const NONE: Self = Self { first: 0, behind: 0 };
+    /// Cuts begin and end on multiples of this.
     pub const GRAIN: Duration = Duration::from_millis(1 << EPOCH_BITS);
 
-    /// The cut that leaves out nothing.
-    pub const NONE: Self = Self(u64::MAX);
-
-    /// The cut that leaves out what is stamped at this wall time or later.
+    /// The cut that leaves out what is stamped less than this long before or after a wall time, or
+    /// a little longer.
     #[must_use]
-    pub fn at(wall_ms: u64) -> Self {
-        Self(wall_ms >> EPOCH_BITS)
+    pub fn around(wall_ms: u64, settle_ms: u64) -> Self {
+        Self {
+            first: wall_ms.saturating_sub(settle_ms) >> EPOCH_BITS,
+            behind: (wall_ms.saturating_add(settle_ms) >> EPOCH_BITS) + 1,
+        }
+    }
+
+    /// True if what is stamped at this wall time is left out.
+    #[must_use]
+    pub fn leaves_out(self, wall_ms: u64) -> bool {
+        (self.first..self.behind).contains(&(wall_ms >> EPOCH_BITS))
+    }
+
+    /// Appends the first epoch and the number of epochs (varints).
+    pub fn encode(self, to: &mut impl Write) {
+        to.put_varint(self.first);
+        to.put_varint(self.behind.saturating_sub(self.first));
+    }
+
+    /// Reads what [`Cut::encode`] wrote.
+    ///
+    /// # Errors
+    /// If the input is truncated.
+    pub fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let first = from.varint()?;
+        Ok(Self { first, behind: first.saturating_add(from.varint()?) })
     }
 }
 
@@ -67,13 +98,16 @@ impl Recent {
         }
     }
 
-    /// The part of `total` before the cut, if the cut is not too old.
-    pub(super) fn before(&self, cut: Cut, total: Digest) -> Option<Digest> {
-        if cut.0 < self.floor {
+    /// The part of `total` outside the cut, if the cut is not too old.
+    pub(super) fn outside(&self, cut: Cut, total: Digest) -> Option<Digest> {
+        if cut.behind <= cut.first {
+            return Some(total);
+        }
+        if cut.first < self.floor {
             return None;
         }
         let mut digest = total;
-        for late in self.epochs.range(cut.0..).map(|(_, late)| late) {
+        for late in self.epochs.range(cut.first..cut.behind).map(|(_, late)| late) {
             digest.count = digest.count.wrapping_sub(late.count);
             digest.sum = digest.sum.wrapping_sub(late.sum);
         }

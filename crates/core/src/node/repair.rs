@@ -56,7 +56,7 @@ impl Node {
     pub(super) fn open(&mut self, to: SocketAddr, flow: Flow, answer: bool, now: Now) {
         let cut = match self.settle_ms() {
             0 => Cut::NONE,
-            settle => Cut::at(now.wall_ms.saturating_sub(settle)),
+            settle => Cut::around(now.wall_ms, settle),
         };
         let data = self.data.digest_at(cut).unwrap_or_else(|| self.data.digest());
         let opening = Opening { flow, answer, cut, data, roster: self.roster.digest() };
@@ -297,7 +297,7 @@ mod tests {
         let opening = Opening {
             flow: Flow { mine: true, yours: true },
             answer: false,
-            cut: Cut::at(NOW.wall_ms),
+            cut: Cut::around(NOW.wall_ms, 0),
             data: Digest { count: 1000, sum: 5 },
             roster: node.roster.digest(),
         };

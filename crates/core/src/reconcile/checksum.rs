@@ -37,7 +37,7 @@ pub struct Opening {
     pub answer: bool,
     /// The cut for the data's digest.
     pub cut: Cut,
-    /// The data before the cut.
+    /// The data outside the cut.
     pub data: Digest,
     /// The whole roster.
     pub roster: Digest,
@@ -49,7 +49,7 @@ impl Opening {
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::with_capacity(48);
         body.put(&[self.flow.to_bits() | u8::from(self.answer) << 2]);
-        body.put_varint(self.cut.0);
+        self.cut.encode(&mut body);
         self.data.encode(&mut body);
         self.roster.encode(&mut body);
         body
@@ -64,7 +64,7 @@ impl Opening {
         Ok(Self {
             flow: Flow::from_bits(bits),
             answer: bits & 4 != 0,
-            cut: Cut(body.varint()?),
+            cut: Cut::decode(&mut body)?,
             data: Digest::decode(&mut body)?,
             roster: Digest::decode(&mut body)?,
         })
@@ -327,4 +327,110 @@ pub fn on_want(desk: &mut Desk<'_>, want: &Want) {
     }
     let wanted: Set<u64> = want.items.iter().copied().collect();
     send_range(desk, want.range, |desk, entry| wanted.contains(&item(desk, entry)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{
+        BOTH, Letter, Model, PULL, PUSH, Pair, completes, map, survives, two_models,
+    };
+    use super::*;
+    use crate::base::rng::Rng;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_exchange_brings_everything_where_it_may_go(models in two_models()) {
+            for flow in [PUSH, PULL, BOTH] {
+                completes(models.clone(), flow, Pair::begin_checksum);
+            }
+        }
+
+        #[test]
+        fn loss_and_repetition_do_no_harm(
+            models in two_models(),
+            faults in (0.0..0.7, 0.0..0.3, any::<u64>()),
+        ) {
+            for flow in [PUSH, PULL, BOTH] {
+                survives(models.clone(), flow, faults, Pair::begin_checksum);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let _ = Opening::decode(Reader::new(&bytes));
+            let _ = Split::decode(Reader::new(&bytes));
+            let _ = Items::decode(Reader::new(&bytes));
+            let _ = Want::decode(Reader::new(&bytes));
+        }
+    }
+
+    fn numbers(count: u16) -> Model {
+        (0..count).map(|key| (key, 1)).collect()
+    }
+
+    #[test]
+    fn equal_replicas_end_it_after_one_message() {
+        let mut pair = Pair::new([map(numbers(500)), map(numbers(500))], 1024);
+        pair.begin_checksum(BOTH);
+        assert_eq!(pair.run(0.0, 0.0, &mut Rng::new(0)), 1);
+    }
+
+    #[test]
+    fn one_difference_among_many_costs_a_few_small_messages() {
+        let mut theirs = numbers(20_000);
+        theirs.insert(77, 2);
+        let mut pair = Pair::new([map(numbers(20_000)), map(theirs.clone())], 256 * 1024);
+        pair.begin_checksum(BOTH);
+        let mut bytes = 0;
+        while let Some(letter) = pair.letters.pop_front() {
+            bytes += letter.body.len();
+            pair.deliver(&letter);
+        }
+        assert_eq!(pair.held(0), theirs);
+        // Three splits (16 to the third parts of five entries each), items, the entry both ways.
+        assert!(bytes < 900, "{bytes}");
+    }
+
+    fn one(pair: &mut Pair) -> Letter {
+        assert_eq!(pair.letters.len(), 1);
+        pair.letters.pop_front().unwrap()
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let mut pair = Pair::new([map([(1, 7)]), map([])], 1024);
+        let (data, roster) = (Digest { count: 300, sum: 1 }, Digest { count: 2, sum: 1 << 127 });
+        let opening =
+            Opening { flow: PULL, answer: true, cut: Cut::around(129 << 7, 200), data, roster };
+        let mut golden = vec![6, 127, 4, 0xac, 2, 1];
+        golden.extend([0; 15]);
+        golden.push(2);
+        golden.extend([0; 15]);
+        golden.push(0x80);
+        assert_eq!(opening.encode(), golden);
+        assert_eq!(Opening::decode(Reader::new(&golden)), Ok(opening));
+
+        let item = pair.maps[0].digest().sum as u64;
+        assert_eq!(item, 0xfc37_a23f_c988_e08f, "the keyed hash of the one item");
+        pair.at(0, |desk| send_items(desk, PUSH, Range::ALL));
+        let mut golden = vec![1, 0, 0];
+        golden.extend(item.to_le_bytes());
+        let items = one(&mut pair);
+        assert_eq!((items.kind, &items.body), (kind::ITEMS, &golden));
+
+        pair.deliver(&items);
+        let want = one(&mut pair);
+        assert_eq!((want.kind, &want.body[..]), (kind::WANT, &golden[1..]));
+
+        let place = Range::ALL.nibble(pair.maps[0].hash(&1_u16.to_be_bytes()));
+        pair.at(0, |desk| send_splits(desk, BOTH, &[Range::ALL]));
+        let mut golden = vec![3, 0, 0];
+        golden.extend(vec![0; place]);
+        golden.push(1);
+        golden.extend(item.to_le_bytes());
+        golden.extend(vec![0; 15 - place]);
+        let split = one(&mut pair);
+        assert_eq!((split.kind, &split.body), (kind::SPLIT, &golden));
+    }
 }

@@ -129,3 +129,80 @@ pub fn send_missing(desk: &mut Desk<'_>, piece: &Piece) {
     });
     desk.send_entries(&entries);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{
+        BOTH, Model, PULL, PUSH, Pair, completes, map, survives, two_models, write,
+    };
+    use super::*;
+    use crate::base::rng::Rng;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn an_exchange_brings_everything_where_it_may_go(models in two_models()) {
+            for flow in [PUSH, PULL, BOTH] {
+                completes(models.clone(), flow, Pair::begin_full);
+            }
+        }
+
+        #[test]
+        fn loss_and_repetition_do_no_harm(
+            models in two_models(),
+            faults in (0.0..0.3, 0.0..0.1, any::<u64>()),
+        ) {
+            for flow in [PUSH, PULL, BOTH] {
+                survives(models.clone(), flow, faults, Pair::begin_full);
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let _ = Pull::decode(Reader::new(&bytes));
+            let _ = Piece::decode(Reader::new(&bytes));
+        }
+    }
+
+    #[test]
+    fn small_replicas_take_one_two_or_three_messages() {
+        for (flow, messages) in [(PUSH, 1), (PULL, 2), (BOTH, 3)] {
+            let (one, other): (Model, Model) = ([(1, 1)].into(), [(2, 1)].into());
+            let mut pair = Pair::new([map(one), map(other)], 1024);
+            pair.begin_full(flow);
+            assert_eq!(pair.run(0.0, 0.0, &mut Rng::new(0)), messages);
+        }
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let pull = Pull { space: Space::Data, back: true, pushed: false, from: 0x0102 };
+        assert_eq!(pull.encode(), [0, 1, 2, 1, 0, 0, 0, 0, 0, 0]);
+        assert_eq!(Pull::decode(Reader::new(&pull.encode())), Ok(pull));
+
+        let mut pair = Pair::new([map([(1, 7), (2, 7)]), map([])], 20);
+        pair.at(0, |desk| send(desk, false, true, 0));
+        let piece = pair.letters.pop_front().unwrap();
+        let keys = map([]);
+        let hash = |key: u16| keys.hash(&key.to_be_bytes());
+        let (first, next) = if hash(1) < hash(2) { (1, 2) } else { (2, 1) };
+        let mut golden = vec![0, 6, 0, 0, 0, 0, 0, 0, 0, 0];
+        golden.extend(hash(next).to_le_bytes());
+        golden.extend([1, 14, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, first]);
+        assert_eq!((piece.kind, &piece.body), (kind::PIECE, &golden));
+
+        pair.at(0, |desk| send(desk, true, false, hash(next)));
+        let piece = pair.letters.pop_front().unwrap();
+        let read = Piece::decode(Reader::new(&piece.body)).unwrap();
+        assert_eq!((read.back, read.pushed, read.next), (true, false, None));
+        assert_eq!(read.entries, [write(next, 7).as_ref().clone()]);
+    }
+
+    #[test]
+    fn a_piece_that_ends_where_it_begins_is_refused() {
+        let mut bytes = vec![0, 4];
+        bytes.extend(9_u64.to_le_bytes());
+        bytes.extend(9_u64.to_le_bytes());
+        assert!(Piece::decode(Reader::new(&bytes)).is_err());
+    }
+}

@@ -124,3 +124,258 @@ impl Desk<'_> {
         }
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::checksum::{self, Opening};
+    use super::*;
+    use crate::base::hash::Keyed;
+    use crate::base::id::NodeId;
+    use crate::base::rng::Rng;
+    use crate::data::{Cut, Digest, Range, Stamp};
+    use crate::message::Message;
+    use crate::output::Output;
+    use crate::packet::{Header, next_message};
+    use proptest::prelude::*;
+    use std::collections::{BTreeMap, VecDeque};
+    use std::ops::ControlFlow;
+
+    pub(crate) const PUSH: Flow = Flow { mine: true, yours: false };
+    pub(crate) const PULL: Flow = Flow { mine: false, yours: true };
+    pub(crate) const BOTH: Flow = Flow { mine: true, yours: true };
+
+    /// What a replica holds: the time of each key's stamp.
+    pub(crate) type Model = BTreeMap<u16, u64>;
+
+    /// The write of a key at a time: there is only one.
+    pub(crate) fn write(key: u16, time: u64) -> Arc<Entry> {
+        let stamp = Stamp { time, node: NodeId(1) };
+        let key = key.to_be_bytes();
+        Arc::new(match time % 7 {
+            0 => Entry::tombstone(&key, stamp),
+            length => Entry::new(&key, &vec![time as u8; 9 * length as usize], stamp, None),
+        })
+    }
+
+    pub(crate) fn map(writes: impl IntoIterator<Item = (u16, u64)>) -> Map {
+        let mut map = Map::new(Keyed::for_cluster("test"));
+        writes.into_iter().for_each(|(key, time)| {
+            let _ = map.apply(write(key, time));
+        });
+        map
+    }
+
+    /// What holds what both hold.
+    pub(crate) fn union(one: &Model, other: &Model) -> Model {
+        let mut union = one.clone();
+        for (key, time) in other {
+            let held = union.entry(*key).or_default();
+            *held = (*held).max(*time);
+        }
+        union
+    }
+
+    /// A message on its way to one of the two ends.
+    #[derive(Clone)]
+    pub(crate) struct Letter {
+        pub(crate) to: usize,
+        pub(crate) kind: u8,
+        pub(crate) body: Vec<u8>,
+    }
+
+    /// Two replicas and the messages between them.
+    pub(crate) struct Pair {
+        pub(crate) maps: [Map; 2],
+        pub(crate) letters: VecDeque<Letter>,
+        pub(crate) stats: Stats,
+        piece_bytes: usize,
+        limits: Limits,
+    }
+
+    impl Pair {
+        pub(crate) fn new(maps: [Map; 2], piece_bytes: usize) -> Self {
+            let (letters, stats, limits) = (VecDeque::new(), Stats::default(), Limits::default());
+            Self { maps, letters, stats, piece_bytes, limits }
+        }
+
+        /// Lets one end work, and collects what it sends.
+        pub(crate) fn at(&mut self, end: usize, work: impl FnOnce(&mut Desk<'_>)) {
+            let mut outbox = Outbox::default();
+            work(&mut Desk {
+                map: &self.maps[end],
+                space: Space::Data,
+                to: SocketAddr::from(([10, 0, 0, 1], 1)),
+                young_from: 0,
+                young_until: 0,
+                piece_bytes: self.piece_bytes,
+                limits: &self.limits,
+                outbox: &mut outbox,
+                stats: &mut self.stats,
+            });
+            let (mut out, header) = (Vec::new(), Header { tag: 0, sender: NodeId(1) });
+            outbox.flush(header, &self.limits, |_| true, &mut Stats::default(), &mut out);
+            for output in out {
+                let Output::Send(send) = output else { continue };
+                let mut packet = Reader::new(&send.bytes[HEADER..]);
+                while !packet.is_empty() {
+                    let (kind, mut body) = next_message(&mut packet).unwrap();
+                    let body = body.take(body.remaining()).unwrap().to_vec();
+                    self.letters.push_back(Letter { to: 1 - end, kind, body });
+                }
+            }
+        }
+
+        fn apply(&mut self, end: usize, entries: &[Entry]) {
+            for entry in entries {
+                let _ = self.maps[end].apply(Arc::new(entry.clone()));
+            }
+        }
+
+        /// Takes a message in as a node does.
+        pub(crate) fn deliver(&mut self, letter: &Letter) {
+            let end = letter.to;
+            let message = Message::decode(letter.kind, Reader::new(&letter.body)).unwrap();
+            match message.unwrap() {
+                Message::Digest(opening) => {
+                    if self.maps[end].digest() != opening.data {
+                        self.at(end, |desk| {
+                            checksum::begin(desk, opening.flow.flip(), opening.data.count);
+                        });
+                    }
+                }
+                Message::Split(split) => self.at(end, |desk| checksum::on_split(desk, &split)),
+                Message::Items(items) => self.at(end, |desk| checksum::on_items(desk, &items)),
+                Message::Want(want) => self.at(end, |desk| checksum::on_want(desk, &want)),
+                Message::Entries(entries) => self.apply(end, &entries.entries),
+                Message::Pull(pull) => {
+                    self.at(end, |desk| full::send(desk, pull.back, pull.pushed, pull.from));
+                }
+                Message::Piece(piece) => {
+                    self.apply(end, &piece.entries);
+                    self.at(end, |desk| {
+                        if piece.back {
+                            full::send_missing(desk, &piece);
+                        }
+                        if let Some(next) = piece.next {
+                            full::pull(desk, piece.back, piece.pushed, next, Via::Stream);
+                        }
+                    });
+                }
+                other => panic!("not of an exchange: {other:?}"),
+            }
+        }
+
+        /// The first end begins an exchange by checksums.
+        pub(crate) fn begin_checksum(&mut self, flow: Flow) {
+            let data = self.maps[0].digest();
+            let roster = Digest::default();
+            let opening = Opening { flow, answer: false, cut: Cut::NONE, data, roster };
+            self.letters.push_back(Letter { to: 1, kind: kind::DIGEST, body: opening.encode() });
+        }
+
+        /// The first end begins an exchange of everything.
+        pub(crate) fn begin_full(&mut self, flow: Flow) {
+            self.at(0, |desk| match flow.yours {
+                true => full::pull(desk, flow.mine, false, 0, Via::Datagram),
+                false => full::send(desk, false, true, 0),
+            });
+        }
+
+        /// Delivers until nothing is on its way. Some messages are lost and some repeated late, in
+        /// another order; answers how many there were.
+        pub(crate) fn run(&mut self, lost: f64, repeated: f64, rng: &mut Rng) -> usize {
+            let mut count = 0;
+            while let Some(letter) = self.letters.pop_front() {
+                count += 1;
+                assert!(count < 10_000, "the exchange does not end");
+                if rng.chance(repeated) {
+                    let at = rng.index(self.letters.len() + 1);
+                    self.letters.insert(at, letter.clone());
+                }
+                if !rng.chance(lost) {
+                    self.deliver(&letter);
+                }
+            }
+            count
+        }
+
+        pub(crate) fn held(&self, end: usize) -> Model {
+            let mut model = Model::new();
+            self.maps[end].walk(Range::ALL, &mut |_, entry| {
+                let key = u16::from_be_bytes(entry.key().try_into().unwrap());
+                let time = entry.stamp().time;
+                assert_eq!(**entry, *write(key, time), "nobody wrote this");
+                model.insert(key, time);
+                ControlFlow::Continue(())
+            });
+            model
+        }
+    }
+
+    /// What both hold, and what each holds besides; now and then next to nothing at one end.
+    pub(crate) fn two_models() -> impl Strategy<Value = [Model; 2]> {
+        let writes = |most| prop::collection::btree_map(0_u16..2000, 1_u64..50, 0..most);
+        let base = prop_oneof![writes(20), writes(900)];
+        let extra = || prop_oneof![writes(3), writes(120)];
+        (base, extra(), extra(), 0_u8..10).prop_map(|(base, one, other, empty)| match empty {
+            0 => [union(&base, &one), Model::new()],
+            1 => [one, union(&base, &other)],
+            _ => [union(&base, &one), union(&base, &other)],
+        })
+    }
+
+    /// After an exchange without loss the ends to which entries may move hold everything.
+    pub(crate) fn completes(models: [Model; 2], flow: Flow, begin: fn(&mut Pair, Flow)) {
+        let mut pair = Pair::new(models.clone().map(map), 256 * 1024);
+        let all = union(&models[0], &models[1]);
+        begin(&mut pair, flow);
+        pair.run(0.0, 0.0, &mut Rng::new(0));
+        let [first, second] = models;
+        assert!(pair.held(0) == if flow.yours { all.clone() } else { first });
+        assert!(pair.held(1) == if flow.mine { all } else { second });
+    }
+
+    /// Whatever is lost or repeated, and however small the pieces: nothing wrong is applied, nothing
+    /// moves the wrong way, and later exchanges finish.
+    pub(crate) fn survives(
+        models: [Model; 2],
+        flow: Flow,
+        (lost, repeated, seed): (f64, f64, u64),
+        begin: fn(&mut Pair, Flow),
+    ) {
+        let mut rng = Rng::new(seed);
+        let mut pair = Pair::new(models.clone().map(map), 2048);
+        let all = union(&models[0], &models[1]);
+        let done = [
+            if flow.yours { all.clone() } else { models[0].clone() },
+            if flow.mine { all.clone() } else { models[1].clone() },
+        ];
+        for round in 0..200 {
+            let before = [pair.held(0), pair.held(1)];
+            if before == done {
+                return;
+            }
+            begin(&mut pair, flow);
+            // Faults in the first exchanges only, so that the end is certain.
+            let (lost, repeated) = if round < 3 { (lost, repeated) } else { (0.0, 0.0) };
+            pair.run(lost, repeated, &mut rng);
+            for (end, before) in before.iter().enumerate() {
+                let held = pair.held(end);
+                assert!(union(&held, before) == held, "something is gone");
+                assert!(union(&held, &done[end]) == done[end], "something came the wrong way");
+            }
+        }
+        panic!("exchanges do not finish");
+    }
+
+    #[test]
+    fn golden_bytes_of_entries() {
+        let mut pair = Pair::new([map([]), map([])], 1024);
+        pair.at(0, |desk| desk.send_entries(&[write(5, 7)]));
+        let letter = pair.letters.pop_front().unwrap();
+        assert_eq!(letter.kind, kind::ENTRIES);
+        // Space; tombstone, stamp +7, writer, key.
+        assert_eq!(letter.body, [0, 1, 14, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 5]);
+        assert_eq!(pair.stats.repair_entries_sent, 1);
+    }
+}

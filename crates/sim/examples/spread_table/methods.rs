@@ -49,7 +49,14 @@ fn runs(
         world.set_loss(options.loss);
         let before = meter.counts();
         let write = write(&mut world, seed, 0);
-        world.run_until(|world| over(world, write), Duration::from_secs(600))?;
+        loop {
+            world.run_until(|world| over(world, write), Duration::from_secs(600))?;
+            // What a node has sent may still be on its way to another.
+            world.run_for(Duration::from_millis(20))?;
+            if over(&world, write) {
+                break;
+            }
+        }
         Ok(Run { delivery: world.delivery(write), counts: meter.counts() - before })
     };
     (0..trials).map(run).collect()
@@ -74,8 +81,7 @@ pub fn mail(args: &Args) -> Result<(), Violation> {
             config.spread.method = Method::DirectMail;
             config.repair.interval = Duration::ZERO;
             let options = Options { nodes, loss, config, ..Options::default() };
-            let over = |world: &World, _| world.total(|stats| stats.entries_new) > 0 && idle(world);
-            let runs = runs(args, 10, &options, over)?;
+            let runs = runs(args, 10, &options, |world, _| idle(world))?;
             let mean = Mean(&runs);
             let each = |sum: fn(&Counts) -> u64| {
                 mean.of(|run| sum(&run.counts) as f64 / run.delivery.possible as f64)

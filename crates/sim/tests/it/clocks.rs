@@ -1,0 +1,108 @@
+//! Wall clocks that are off: by seconds, by half a minute, by more than is admitted.
+
+use crate::{ms, secs};
+use rumormill_core::NodeId;
+use rumormill_core::data::{Digest, Range, Space};
+use rumormill_sim::clock::EPOCH_MS;
+use rumormill_sim::{Options, World};
+use std::ops::ControlFlow;
+
+fn world(seed: u64, off_ms: &[i64]) -> World {
+    let mut world = World::new(Options { seed, nodes: off_ms.len(), ..Options::default() });
+    for (node, ms) in off_ms.iter().enumerate() {
+        world.jump_clock(node, *ms);
+    }
+    world.run_for(secs(1)).unwrap();
+    world
+}
+
+/// The digest of what a node holds but for the writes of another.
+fn digest_without(world: &World, node: usize, other: NodeId) -> Digest {
+    let data = world.node(node).unwrap().data();
+    let mut digest = Digest::default();
+    data.walk(Range::ALL, &mut |_, entry| {
+        if entry.stamp().node != other {
+            digest.add(data.item_hash(entry));
+        }
+        ControlFlow::Continue(())
+    });
+    digest
+}
+
+#[test]
+fn clocks_that_are_off_by_seconds_change_nothing_but_who_wins() {
+    let mut world = world(31, &[0, 5_000, -5_000, 30_000, -30_000, 0]);
+    for number in 0..300 {
+        world.write(number % 6, format!("key-{}", number % 40), format!("{number}")).unwrap();
+        world.run_for(ms(10)).unwrap();
+        if number == 150 {
+            world.set_loss(0.3);
+        }
+    }
+    world.set_loss(0.0);
+    world.settle(secs(10)).unwrap();
+    assert_eq!(world.total(|stats| stats.refused_skew), 0);
+    // Whoever has seen a write overwrites it, however far behind its own clock is.
+    world.write(4, "key-0", "last").unwrap();
+    world.settle(secs(10)).unwrap();
+    assert!((0..6).all(|node| world.read(node, "key-0") == Some(b"last")));
+}
+
+#[test]
+fn what_is_lost_is_repaired_at_once_although_stamps_are_half_a_minute_ahead() {
+    let mut world = world(32, &[0, 0, 0, 30_000, 0]);
+    world.write(3, "from the fast one", "x").unwrap();
+    world.run_until(|world| world.digests().len() == 1, secs(2)).unwrap();
+    // Everyone stamps ahead of its own clock from now on.
+    world.partition(&[4], &[0, 1, 2, 3]);
+    let write = world.write(0, "k", "v").unwrap();
+    assert!(world.ledger().get(write).entry.stamp().wall_ms() >= EPOCH_MS + 30_000);
+    // Until the tree has given up; and the one whose clock would see it at once is gone.
+    world.run_for(secs(1)).unwrap();
+    world.crash(3);
+    world.heal();
+    world.run_until(|world| world.read(4, "k").is_some(), secs(3)).unwrap();
+}
+
+#[test]
+fn a_clock_ten_minutes_ahead_is_refused_and_drags_nobody_along() {
+    let fast = 2;
+    let mut world = world(33, &[0, -5_000, 600_000, 30_000, 0]);
+    for number in 0..200 {
+        // The fast one writes keys of its own and keys of the others.
+        world.write(number % 5, format!("key-{}", number % 50), format!("{number}")).unwrap();
+        world.write(number % 5, format!("own-{}-{number}", number % 5), "v").unwrap();
+        world.run_for(ms(10)).unwrap();
+    }
+    let honest = [0, 1, 3, 4];
+    let digest = |world: &World, node: usize| world.node(node).unwrap().digest(Space::Data);
+    let agree =
+        |world: &World| honest.iter().all(|&node| digest(world, node) == digest(world, honest[0]));
+    world.run_until(agree, secs(10)).unwrap();
+    let bad = world.id(fast);
+    for node in honest {
+        let machine = world.node(node).unwrap();
+        assert!(machine.stats().refused_skew > 0, "n{node} has refused and counted");
+        assert_eq!(digest_without(&world, node, bad), digest(&world, node), "n{node}");
+    }
+    // Nobody's clock was moved: new stamps are ahead by what is honest and no more.
+    let write = world.write(0, "after", "v").unwrap();
+    let stamp = world.ledger().get(write).entry.stamp().wall_ms();
+    let now = EPOCH_MS + world.now().as_millis() as u64;
+    assert!(stamp <= now + 30_000, "{stamp}, but it is {now}");
+    // The fast one hears the others all the same.
+    world.run_until(|world| world.delivery(write).is_complete(), secs(5)).unwrap();
+}
+
+#[test]
+fn a_clock_that_was_ten_minutes_ahead_and_is_put_right_is_heard_in_the_end() {
+    let mut world = world(34, &[0, 0, 600_000]);
+    world.write(2, "early", "v").unwrap();
+    world.run_for(secs(2)).unwrap();
+    assert_eq!(world.read(0, "early"), None);
+    world.jump_clock(2, -600_000);
+    // Nine minutes later the stamp is within what is admitted.
+    world.run_for(secs(560)).unwrap();
+    world.settle(secs(10)).unwrap();
+    assert_eq!(world.read(0, "early"), Some(&b"v"[..]));
+}
