@@ -349,6 +349,16 @@ mod tests {
         ]);
     }
 
+    #[test]
+    fn a_seed_that_was_away_is_not_forgotten() {
+        // The seed itself has no seed; the others had found each other meanwhile.
+        cluster(&[
+            3, 74, 48, 0, 0, 43, 0, 11, 0, 5, 0, 0, 0, 0, 0, 22, 48, 0, 0, 79, 53, 0, 44, 20, 0, 0,
+            15, 3, 0, 240, 0, 0, 24, 216, 14, 60, 74, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 48, 0, 0,
+            48, 0, 0, 5, 0, 0, 120, 0,
+        ]);
+    }
+
     /// Bytes that a step takes.
     fn arguments(step: u8) -> usize {
         match step & 15 {
