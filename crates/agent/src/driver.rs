@@ -283,14 +283,9 @@ impl Driver {
 
     /// Hands everything in memory to the store again.
     fn rewrite(&mut self) {
-        let Some(durable) = &self.durable else { return };
-        let mut cursor = Some(0);
-        while let Some(from) = cursor {
-            let (page, next) = self.node.data().page(from, 4 << 20, 10_000);
-            let batch = page.into_iter().map(|entry| (Space::Data, entry)).collect();
-            durable.writer.submit(self.turn.ledger.submit(), batch);
-            cursor = next;
-        }
+        let Self { node, turn, durable, .. } = self;
+        let Some(durable) = durable else { return };
+        everything(node, |batch| durable.writer.submit(turn.ledger.submit(), batch));
     }
 
     /// Closes a turn of the node and carries out what it asks for.
@@ -376,11 +371,14 @@ impl Driver {
         (counts, list)
     }
 
-    /// Makes everything durable, then tells whoever asked for the stop.
+    /// Gives the port back and makes everything durable, then tells whoever asked for the stop.
     async fn close(self) {
-        let Self { durable, mut turn, inbox, .. } = self;
+        let Self { durable, mut turn, inbox, udp, streams, .. } = self;
         // Commands that come now are answered by the closed channel.
         drop(inbox);
+        // Whoever waits for the end may want the port at once.
+        drop(udp);
+        streams.close().await;
         let failure = match durable {
             Some(Durable { writer, .. }) => {
                 let closed = tokio::task::spawn_blocking(|| writer.close()).await;
@@ -408,11 +406,50 @@ fn send(packet: Send, udp: &Udp, streams: &mut Streams, counters: &Counters) {
     }
 }
 
+/// All that a node holds, in batches for the store.
+fn everything(node: &Node, mut each: impl FnMut(Vec<(Space, Arc<Entry>)>)) {
+    each(node.members().map(|member| (Space::Roster, Arc::clone(&member.entry))).collect());
+    let mut cursor = Some(0);
+    while let Some(from) = cursor {
+        let (page, next) = node.data().page(from, 4 << 20, 10_000);
+        each(page.into_iter().map(|entry| (Space::Data, entry)).collect());
+        cursor = next;
+    }
+}
+
 fn name_of(state: State) -> &'static str {
     match state {
         State::Alive => "alive",
         State::Suspect => "suspect",
         State::Dead => "dead",
         State::Left => "left",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rumormill_core::data::Expiry;
+    use rumormill_core::{Config, Identity, NodeId};
+
+    #[test]
+    fn everything_is_both_maps() {
+        let now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };
+        let gossip = SocketAddr::from(([127, 0, 0, 1], 1));
+        let id = NodeId(1);
+        let identity = Identity { id, name: "n".into(), gossip, redis: None, http: None };
+        let mut node = Node::new(Config::default(), identity, 1, now);
+        for key in 0..25_000_u32 {
+            let (key, value) = (key.to_be_bytes().into(), b"v".as_slice().into());
+            let op = Op::Put { key, value, expiry: Expiry::Never };
+            node.write(op, now, &mut Vec::new()).unwrap();
+        }
+        let (mut data, mut roster) = (0, 0);
+        everything(&node, |batch| {
+            let members = batch.iter().filter(|(space, _)| *space == Space::Roster).count();
+            roster += members;
+            data += batch.len() - members;
+        });
+        assert_eq!((data, roster), (25_000, 1));
     }
 }

@@ -219,8 +219,8 @@ impl Rumormill {
         }
     }
 
-    /// Tries to join a cluster by these gossip addresses, and again for as long as nobody else is
-    /// known.
+    /// Tries to join a cluster by these gossip addresses, and again for as long as no member is
+    /// known there.
     pub async fn join(&self, seeds: Vec<std::net::SocketAddr>) {
         // An error means that the node has shut down.
         let _ = self.shared.commands.send(Command::Join { seeds }).await;

@@ -27,7 +27,7 @@ pub enum Input<'a> {
     /// The deadline that [`crate::Node::deadline`] named has come.
     Tick,
     /// A user asks to join a cluster through these addresses. They are tried again for as long as
-    /// no other member is known.
+    /// no member is known there.
     Join {
         /// Gossip addresses of members.
         seeds: &'a [SocketAddr],

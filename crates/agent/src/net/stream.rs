@@ -182,6 +182,15 @@ impl Streams {
     }
 }
 
+impl Streams {
+    /// Stops listening; the port is free when this returns.
+    pub(crate) async fn close(mut self) {
+        self.acceptor.abort();
+        // Ends with an error, since it was aborted.
+        let _ = (&mut self.acceptor).await;
+    }
+}
+
 impl Drop for Streams {
     fn drop(&mut self) {
         self.acceptor.abort();

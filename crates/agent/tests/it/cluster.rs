@@ -77,6 +77,17 @@ async fn every_method_and_direction_converges() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_has_stopped_has_given_its_port_back() {
+    let first = Rumormill::builder().start().await.unwrap();
+    let gossip = first.identity().gossip;
+    first.shutdown().await;
+    for _ in 0..20 {
+        let again = Rumormill::builder().gossip(gossip).start().await.unwrap();
+        again.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restart_keeps_id_data_and_membership() {
     let folder = tempfile::tempdir().unwrap();
     let start = || Rumormill::builder().name("kept").data(folder.path());

@@ -31,8 +31,8 @@ pub struct Config {
     /// How long a suspect may take to refute before it is held dead (guess).
     #[serde(with = "text")]
     pub suspicion_timeout: Duration,
-    /// How often seeds are tried while no other member is known, and how often a member that is
-    /// held dead is tried again (guess).
+    /// How often seeds are tried at which no member is known, and how often a member that is held
+    /// dead is tried again (guess).
     #[serde(with = "text")]
     pub rejoin_interval: Duration,
 }
@@ -100,7 +100,7 @@ impl Liveness {
         }
     }
 
-    /// Addresses to try for as long as nobody else is known.
+    /// Addresses to try for as long as no member is known there.
     pub fn set_seeds(&mut self, seeds: &[SocketAddr]) {
         self.seeds = seeds.to_vec();
     }
@@ -196,11 +196,19 @@ impl Liveness {
         }
     }
 
-    /// Whoever knows nobody tries a seed; and one of the dead is tried, so that both sides of a
-    /// partition that lasted find each other again.
+    /// Whoever knows nobody tries all seeds, and others a seed at which they know nobody: it may be
+    /// a cluster of its own that has no seed in turn. And one of the dead is tried, so that both
+    /// sides of a partition that lasted find each other again.
     fn rejoin(&mut self, env: &mut Env<'_>, found: &mut Vec<Finding>) {
         if env.table.peers().is_empty() {
             found.extend(self.seeds.iter().copied().map(Finding::Rejoin));
+        } else {
+            let own = env.table.get(env.table.own()).map(|own| own.gossip);
+            let known = |seed| env.table.peers().iter().any(|peer| peer.gossip == seed);
+            let strange = |seed: &&SocketAddr| Some(**seed) != own && !known(**seed);
+            let strange: Vec<_> = self.seeds.iter().filter(strange).collect();
+            let picked = strange.get(env.rng.index(strange.len()));
+            found.extend(picked.map(|seed| Finding::Rejoin(**seed)));
         }
         let dead = self.dead.iter().nth(env.rng.index(self.dead.len()));
         if let Some(member) = dead.and_then(|id| env.table.get(*id)) {

@@ -24,6 +24,7 @@ use crate::spread::mail::DirectMail;
 use crate::spread::rumor::Mongering;
 use crate::spread::tree::Tree;
 use crate::stats::Stats;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -316,7 +317,10 @@ impl Node {
 
 /// The value (`None`: deleted) and expiry that an operation leaves; `None` if it has nothing to do.
 #[expect(clippy::type_complexity)]
-fn result_of(op: &Op, held: Option<&Entry>) -> Option<(Option<Box<[u8]>>, Option<u64>)> {
+fn result_of<'a>(
+    op: &'a Op,
+    held: Option<&'a Entry>,
+) -> Option<(Option<Cow<'a, [u8]>>, Option<u64>)> {
     let old_expiry = held.and_then(Entry::expires_at);
     let resolve = |expiry: Expiry| match expiry {
         Expiry::Never => None,
@@ -324,16 +328,16 @@ fn result_of(op: &Op, held: Option<&Entry>) -> Option<(Option<Box<[u8]>>, Option
         Expiry::Keep => old_expiry,
     };
     Some(match op {
-        Op::Put { value, expiry, .. } => (Some(value.clone()), resolve(*expiry)),
+        Op::Put { value, expiry, .. } => (Some(Cow::Borrowed(value)), resolve(*expiry)),
         Op::Delete { .. } => {
             held?;
             (None, None)
         }
         Op::Append { tail, .. } => {
             let head = held.and_then(Entry::value).unwrap_or_default();
-            (Some([head, tail].concat().into()), old_expiry)
+            (Some(Cow::Owned([head, tail].concat())), old_expiry)
         }
-        Op::Expire { expiry, .. } => (held?.value().map(Into::into), resolve(*expiry)),
+        Op::Expire { expiry, .. } => (held?.value().map(Cow::Borrowed), resolve(*expiry)),
     })
 }
 

@@ -38,7 +38,7 @@ impl Node {
             return self.stats.dropped_own += 1;
         }
         let (mut asked, mut wonders) = (via == Via::Stream, false);
-        while !reader.is_empty() && !self.left {
+        while !reader.is_empty() {
             let decoded = next_message(&mut reader)
                 .and_then(|(kind, body)| {
                     if !asked && is_request(kind) {
@@ -60,7 +60,7 @@ impl Node {
                 break;
             }
         }
-        if wonders {
+        if wonders && !self.left {
             self.tell_its_state(header.sender, from);
         }
     }
@@ -73,6 +73,10 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Result<(), DecodeError> {
+        // A node that has left listens only to who has heard of it.
+        if self.left && !matches!(message, Message::TreeAnswer(_) | Message::MailReceipt(_)) {
+            return Ok(());
+        }
         match message {
             Message::Ping(number) => {
                 let mut body = Vec::with_capacity(10);
@@ -206,4 +210,84 @@ fn is_request(kind: u8) -> bool {
             | kind::PULL
             | kind::PIECE
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Instant;
+    use crate::config::Config;
+    use crate::input::Input;
+    use crate::member::record::tests::record;
+    use crate::node::Identity;
+    use crate::packet::{HEADER, frame_message};
+
+    const PEER: NodeId = NodeId(9);
+
+    fn at(mono_ms: u64) -> Now {
+        Now { mono: Instant(mono_ms * 1000), wall_ms: 1_800_000_000_000 + mono_ms }
+    }
+
+    /// A node that knows one peer.
+    fn node() -> Node {
+        let gossip = SocketAddr::from(([10, 0, 0, 1], 1));
+        let id = NodeId(1);
+        let identity = Identity { id, name: "n".into(), gossip, redis: None, http: None };
+        let mut node = Node::new(Config::default(), identity, 1, at(0));
+        let peer = record(PEER.0, 1, crate::member::State::Alive).to_entry();
+        node.restore(Space::Roster, Arc::new(peer), at(0));
+        node
+    }
+
+    fn sent(out: &[Output]) -> Vec<(u8, Vec<u8>)> {
+        let mut sent = Vec::new();
+        for output in out {
+            let Output::Send(packet) = output else { continue };
+            let mut reader = Reader::new(&packet.bytes[HEADER..]);
+            while let Ok((kind, mut body)) = next_message(&mut reader) {
+                sent.push((kind, body.take(body.remaining()).unwrap().to_vec()));
+            }
+        }
+        sent
+    }
+
+    fn receive(node: &mut Node, sender: NodeId, kind: u8, body: &[u8], now: Now) -> Vec<Output> {
+        let mut bytes = Vec::new();
+        Header { tag: node.header.tag, sender }.encode(&mut bytes);
+        frame_message(kind, &[body], &mut bytes);
+        let (from, mut out) = (SocketAddr::from(([10, 0, 0, 9], 9)), Vec::new());
+        node.handle(Input::Datagram { from, bytes: &bytes }, now, &mut out);
+        node.flush(now, &mut out);
+        out
+    }
+
+    #[test]
+    fn a_goodbye_is_repeated_only_to_who_has_not_answered() {
+        for answered in [false, true] {
+            let (mut node, mut out) = (node(), Vec::new());
+            node.handle(Input::Leave, at(1), &mut out);
+            node.flush(at(1), &mut out);
+            let goodbyes = sent(&out);
+            let (_, goodbye) = goodbyes.iter().find(|(kind, _)| *kind == kind::TREE).unwrap();
+            let token = tree::Rumor::decode(Reader::new(goodbye)).unwrap().token;
+            if answered {
+                let mut body = Vec::new();
+                body.put_varint(token);
+                receive(&mut node, PEER, kind::TREE_ANSWER, &body, at(2));
+            }
+            let later = receive(&mut node, PEER, kind::PING, &[1], at(5000));
+            let kinds: Vec<u8> = sent(&later).iter().map(|(kind, _)| *kind).collect();
+            assert_eq!(kinds, if answered { vec![] } else { vec![kind::TREE] });
+        }
+    }
+
+    #[test]
+    fn who_is_not_known_is_asked_in_once_per_packet() {
+        let mut node = node();
+        let kinds = |out: &[Output]| sent(out).iter().map(|(kind, _)| *kind).collect::<Vec<_>>();
+        let known = receive(&mut node, PEER, kind::PING, &[1], at(0));
+        assert_eq!(kinds(&known), [kind::PONG]);
+        let unknown = receive(&mut node, NodeId(77), kind::PING, &[1], at(0));
+        assert_eq!(kinds(&unknown), [kind::PONG, kind::JOIN]);
+    }
 }
