@@ -7,7 +7,7 @@ use rumormill_core::spread::Method;
 use rumormill_core::spread::entropy::{Compare, Direction};
 use rumormill_core::spread::rumor::{Contact, Stop};
 use rumormill_core::spread::tree::Acknowledge;
-use rumormill_sim::{Options, Start, Violation, Workload, World, faults};
+use rumormill_sim::{Latency, Options, Start, Violation, Workload, World, faults};
 
 /// Settings drawn from the seed: half of the clusters run on the defaults.
 fn draw_config(seed: u64) -> Config {
@@ -50,7 +50,31 @@ fn draw_config(seed: u64) -> Config {
     };
     config.repair.settle = ms(draw(&[0, 100, 300]));
     config.repair.piece_bytes = draw(&[1024, 256 * 1024]) as usize;
+    config.limits.datagram = draw(&[576, 1400]) as usize;
+    config.limits.burst = config.limits.datagram * draw(&[1, 8]) as usize;
     config
+}
+
+/// The network that the plan's troubles come on top of: half are good ones.
+fn draw_network(seed: u64, options: Options) -> Options {
+    let mut rng = Rng::new(seed ^ 0x006e_6574_776f_726b);
+    if rng.chance(0.5) {
+        return Options { loss: 0.005, clock_skew: ms(100), ..options };
+    }
+    let latency = match rng.below(3) {
+        0 => Latency::LogNormal { median: ms(1), sigma: 1.0 },
+        1 => Latency::LogNormal { median: ms(40), sigma: 0.3 },
+        _ => options.latency,
+    };
+    Options {
+        latency,
+        loss: 0.03 * rng.unit(),
+        duplicate: 0.05 * rng.unit(),
+        reorder: 0.1 * rng.unit(),
+        reorder_delay: ms(1 + rng.below(200)),
+        clock_skew: ms([0, 100, 5_000, 20_000][rng.index(4)]),
+        ..options
+    }
 }
 
 fn survives(seed: u64) {
@@ -61,15 +85,8 @@ fn survives(seed: u64) {
     let run = || -> Result<(), Violation> {
         let start =
             if seed.is_multiple_of(2) { Start::Prefilled } else { Start::Join { seeds: 2 } };
-        let mut world = World::new(Options {
-            seed,
-            nodes,
-            config: config.clone(),
-            start,
-            loss: 0.005,
-            clock_skew: ms(100),
-            ..Options::default()
-        });
+        let options = Options { seed, nodes, config: config.clone(), start, ..Options::default() };
+        let mut world = World::new(draw_network(seed, options));
         world.start_load(Workload { every: ms(20), keys: 100, deletes: 0.3, value: 40 });
         world.run_plan(&plan)?;
         world.stop_load();
