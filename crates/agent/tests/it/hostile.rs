@@ -149,7 +149,7 @@ async fn recorded() -> (Vec<Rumormill>, Vec<Vec<u8>>) {
     }
     agree(&nodes).await;
     let copies = tap.copies();
-    assert!(copies.len() > 100, "only {} datagrams were seen", copies.len());
+    assert!(copies.len() > 40, "only {} datagrams were seen", copies.len());
     (nodes, copies)
 }
 
