@@ -42,8 +42,9 @@ const BUSY: u32 = 8;
 /// Times a branch is sent before it is left to anti-entropy: once, again, and to three others. A
 /// fifth of the members crashed loses one branch in 600.
 const TRIES: usize = 5;
-/// Times a branch of one member is sent: there is nobody else to hand it to.
-const LEAF_TRIES: usize = 3;
+/// Times a branch of one member is sent: there is nobody else to hand it to. At 5 % loss one update
+/// in 160 is left to anti-entropy at one of 1,000 nodes; with three times, one in 8.
+const LEAF_TRIES: usize = 4;
 /// The bits of a token that count how often the branch had been sent before, so that an answer says
 /// which of the sends it answers.
 const AGAIN: u64 = 7;
@@ -606,7 +607,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_leaf_is_sent_it_three_times() {
+    fn a_silent_leaf_is_sent_it_a_few_times() {
         let (mut tree, mut stand) = tree(8, 2);
         let mut all = poll(&mut tree, &mut stand);
         while let Some(due) = tree.deadline() {

@@ -26,8 +26,8 @@ fn five_thousand_writes_a_second_with_loss_converge_and_nothing_is_repaired_in_f
     world.run_until(|world| world.digests().len() == 1, secs(5)).unwrap();
     let deliveries = (number * (NODES - 1)) as u64;
     assert_eq!(world.deliveries().delivered as u64, deliveries);
-    // A leaf is told three times: 0.02^3 of all are left to repair, 20, and sometimes a branch.
-    // Several may send the same one before the first arrives.
+    // A leaf is told four times: 0.02^4 of all are left to repair, one or none, and sometimes a
+    // branch. Several may send the same one before the first arrives.
     let sent = world.total(|stats| stats.repair_entries_sent);
     assert!(sent <= 100, "{sent} entries sent in repair: were they still on their way?");
     // Five exchanges a second and node, 65 bytes each, over 15 s; and 1,500 bytes for an entry.
