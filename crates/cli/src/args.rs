@@ -3,12 +3,18 @@
 mod agent;
 mod bench;
 mod client;
+mod sim;
 
 pub use agent::AgentArgs;
 pub use bench::{BenchCommand, BenchSpreadArgs};
 pub use client::{
     ClientArgs, DelArgs, ExportArgs, GetArgs, ImportArgs, InputFormat, LeaveArgs, MembersArgs,
     ScanArgs, SetArgs, StatusArgs, TtlText, WatchArgs,
+};
+
+pub use sim::{
+    ClusterArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, PlanArgs, ReplayArgs, SimCommand,
+    SweepArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -72,6 +78,10 @@ pub enum Command {
     Export(ExportArgs),
     /// Make an agent say goodbye to its cluster and stop.
     Leave(LeaveArgs),
+    /// See how news spreads before you live it: models of epidemics, and the real protocol in
+    /// virtual time.
+    #[command(subcommand)]
+    Sim(SimCommand),
     /// Measure what this machine can do.
     #[command(subcommand)]
     Bench(BenchCommand),

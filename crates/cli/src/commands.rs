@@ -13,6 +13,7 @@ mod members;
 mod progress;
 mod scan;
 mod set;
+mod sim;
 mod status;
 mod watch;
 
@@ -34,6 +35,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => import::run(&args, format),
         Command::Export(args) => export::run(&args, format),
         Command::Leave(args) => leave::run(&args, format),
+        Command::Sim(command) => sim::run(&command, format),
         Command::Bench(command) => bench::run(&command, format),
         Command::Completions { shell } => completions::run(shell, format),
     }

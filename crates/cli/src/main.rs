@@ -6,6 +6,7 @@ mod commands;
 mod encoding;
 mod failure;
 mod output;
+mod plot;
 mod rows;
 mod sse;
 

@@ -9,6 +9,7 @@
 pub mod checkers;
 pub mod clock;
 pub mod delivery;
+pub mod epidemic;
 pub mod faults;
 pub mod ledger;
 pub mod network;

@@ -1,0 +1,12 @@
+//! The abstract epidemic: news among nodes that are susceptible, infective or removed, in
+//! synchronous cycles.
+//!
+//! No bytes and no clocks here, only who calls whom: the model of Demers et al. 1987 ("Epidemic
+//! Algorithms for Replicated Database Maintenance") and of those after them, for up to a hundred
+//! million nodes. The real protocol in virtual time is [`crate::World`].
+
+mod model;
+mod summary;
+
+pub use model::{Contact, Invalid, Method, Model, Stop, Watch};
+pub use summary::{Messages, Moments, Round, Summary, Traffic};
