@@ -12,6 +12,7 @@ use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::host::Host;
 use crate::ledger::{Ledger, WriteId};
+use crate::meter::Meter;
 use crate::network::Network;
 use crate::options::{Options, Start};
 use crate::packet::Packets;
@@ -59,6 +60,7 @@ pub struct World {
     pub(crate) streams: Streams,
     pub(crate) ledger: Ledger,
     pub(crate) trace: Trace,
+    pub(crate) meter: Meter,
     pub(crate) faults: Vec<Fault>,
     pub(crate) load: Option<Workload>,
     pub(crate) loads: u32,
@@ -105,10 +107,12 @@ impl World {
             packets: Packets::default(),
             hosts: Vec::with_capacity(options.nodes),
             clocks,
-            network: Network::new(options.nodes, options.conditions(), rng.fork()),
+            network: Network::new(options.nodes, options.conditions(), rng.fork())
+                .with(options.zones.clone(), options.bandwidth),
             streams: Streams::default(),
             ledger: Ledger::new(options.nodes),
             trace: Trace::new(options.seed),
+            meter: Meter::default(),
             faults: Vec::new(),
             load: None,
             loads: 0,
@@ -191,6 +195,7 @@ impl World {
         while self.violation.is_none() && self.queue.next_at().is_some_and(|at| at <= end) {
             if let Some((at, event)) = self.queue.pop() {
                 self.now = at;
+                self.meter.events += 1;
                 self.step(event);
             }
         }
@@ -285,6 +290,9 @@ impl World {
             && let Err((property, what)) = self.account(node, &entry, from.is_none())
         {
             self.violated(Some(node), property, what);
+        }
+        if space == Space::Roster {
+            self.note_member(node, &entry, from.is_none());
         }
         self.hosts[node].disk.append(space, entry);
     }
