@@ -5,8 +5,12 @@
 //! Algorithms for Replicated Database Maintenance") and of those after them, for up to a hundred
 //! million nodes. The real protocol in virtual time is [`crate::World`].
 
+mod graph;
 mod model;
 mod summary;
+mod topology;
 
+pub use graph::Graph;
 pub use model::{Contact, Invalid, Method, Model, Stop, Watch};
 pub use summary::{Messages, Moments, Round, Summary, Traffic};
+pub use topology::{Network, Topology, rectangle};
