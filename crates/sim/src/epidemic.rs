@@ -5,8 +5,18 @@
 //! Algorithms for Replicated Database Maintenance") and of those after them, for up to a hundred
 //! million nodes. The real protocol in virtual time is [`crate::World`].
 
+pub mod anatomy;
+pub mod distances;
+pub mod edge_list;
+mod graph;
 mod model;
+pub mod spatial;
 mod summary;
+mod topology;
 
+pub use distances::Distances;
+pub use graph::Graph;
 pub use model::{Contact, Invalid, Method, Model, Stop, Watch};
+pub use spatial::Spatial;
 pub use summary::{Messages, Moments, Round, Summary, Traffic};
+pub use topology::{Network, Topology, rectangle};
