@@ -7,11 +7,15 @@
 
 mod check;
 mod course;
+mod graph;
 mod model;
 mod run;
 mod summary;
+mod topology;
 mod trial;
 
-pub use model::{Contact, Invalid, Method, Model, Network, Stop, Watch};
+pub use graph::Graph;
+pub use model::{Contact, Contacts, Invalid, Method, Model, Stop, Watch};
 pub use run::{THREADS, TRIALS, run};
 pub use summary::{Messages, Moments, Round, Sample, Spread, Summary, Traffic};
+pub use topology::{Network, Topology, rectangle};

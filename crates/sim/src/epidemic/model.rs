@@ -1,5 +1,8 @@
 //! What can be set on an epidemic.
 
+use super::graph::Graph;
+use super::topology::Network;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// How the news spreads.
@@ -56,10 +59,21 @@ pub enum Stop {
 
 /// Who can call whom.
 #[derive(Clone, Debug, Default)]
-pub enum Network {
+pub enum Contacts {
     /// Everyone everyone, with equal chance.
     #[default]
     Complete,
+    /// Neighbours in a graph, with equal chance.
+    Graph(Arc<Graph>),
+}
+
+impl From<Network> for Contacts {
+    fn from(network: Network) -> Self {
+        match network {
+            Network::Graph(graph) => Self::Graph(Arc::new(graph)),
+            _ => Self::Complete,
+        }
+    }
 }
 
 /// An epidemic.
@@ -102,7 +116,7 @@ pub struct Model {
     /// Direct mail: how often a letter that was not acknowledged is sent again.
     pub retries: u32,
     /// Who can call whom.
-    pub network: Network,
+    pub network: Contacts,
     /// Cycles after which a trial of rumor, anti-entropy or combined is ended, come what may.
     pub max_rounds: u64,
 }
@@ -127,7 +141,7 @@ impl Default for Model {
             crash: 0.0,
             start: 1,
             retries: 0,
-            network: Network::default(),
+            network: Contacts::default(),
             max_rounds: 10_000,
         }
     }
