@@ -5,8 +5,17 @@
 //! Algorithms for Replicated Database Maintenance") and of those after them, for up to a hundred
 //! million nodes. The real protocol in virtual time is [`crate::World`].
 
+mod check;
+mod course;
+mod graph;
 mod model;
+mod run;
 mod summary;
+mod topology;
+mod trial;
 
-pub use model::{Contact, Invalid, Method, Model, Stop, Watch};
-pub use summary::{Messages, Moments, Round, Summary, Traffic};
+pub use graph::Graph;
+pub use model::{Contact, Contacts, Invalid, Method, Model, Stop, Watch};
+pub use run::{THREADS, TRIALS, run};
+pub use summary::{Messages, Moments, Round, Sample, Spread, Summary, Traffic};
+pub use topology::{Network, Topology, rectangle};
