@@ -12,7 +12,6 @@ use rumormill_core::base::rng::Rng;
 use rumormill_core::base::time::micros;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long one hop takes.
@@ -148,7 +147,7 @@ pub(crate) struct Network {
     /// Extra time of everything from and to a node, in microseconds.
     slow: Vec<u64>,
     /// Where the nodes stand, if hops differ by that.
-    zones: Option<Arc<Placement>>,
+    zones: Option<Placement>,
     /// What nodes can send, and what they can receive.
     pub(crate) uplinks: Links,
     pub(crate) downlinks: Links,
@@ -176,7 +175,7 @@ impl Network {
 
     /// Gives the nodes places, and links with this many bytes a second each way.
     #[must_use]
-    pub(crate) fn with(mut self, zones: Option<Arc<Placement>>, bandwidth: Option<u64>) -> Self {
+    pub(crate) fn with(mut self, zones: Option<Placement>, bandwidth: Option<u64>) -> Self {
         self.zones = zones;
         self.uplinks = Links::new(self.slow.len(), bandwidth);
         self.downlinks = Links::new(self.slow.len(), bandwidth);

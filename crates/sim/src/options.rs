@@ -3,7 +3,6 @@
 use crate::network::{Conditions, Latency};
 use crate::zones::Placement;
 use rumormill_core::Config;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How the nodes of a new world come to know each other.
@@ -34,7 +33,7 @@ pub struct Options {
     /// Time that one hop takes.
     pub latency: Latency,
     /// Where the nodes stand: then hops take what the zones say, not [`Options::latency`].
-    pub zones: Option<Arc<Placement>>,
+    pub zones: Option<Placement>,
     /// Bytes a second that each node can send, and as many that it can receive.
     pub bandwidth: Option<u64>,
     /// Share of datagrams that are lost.

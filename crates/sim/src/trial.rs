@@ -188,8 +188,7 @@ mod tests {
     use crate::script::Setting;
     use crate::zones::Zones;
     use rumormill_core::spread::Method;
-    use std::sync::Arc;
-
+    
     fn trial(script: &str, change: impl FnOnce(&mut Options)) -> Trial {
         let mut options = Options { seed: 3, nodes: 10, ..Options::default() };
         change(&mut options);
@@ -274,7 +273,7 @@ mod tests {
         let zones = "between = '50ms'\n[[zone]]\nname='a'\ninside='1ms'\n[[zone]]\nname='b'\n\
                      inside='1ms'";
         let placed = Zones::parse(zones).unwrap().place(10).unwrap();
-        let far = trial("", |options| options.zones = Some(Arc::new(placed))).run(|_| true);
+        let far = trial("", |options| options.zones = Some(placed)).run(|_| true);
         assert!(near.max < Some(40.0) && far.delivery_ms.max >= Some(50.0), "{near:?}");
         assert!(far.delivery_ms.p50 > near.p50 && far.converged);
         let thin = trial("", |options| {
