@@ -13,8 +13,8 @@ pub use client::{
 };
 
 pub use sim::{
-    ClusterArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, PlanArgs, ReplayArgs, SimCommand,
-    Source, SweepArgs, TopologyArgs, whole_number,
+    Begin, ClusterArgs, ConfigArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Hop, LoadArgs,
+    NetworkArgs, PlanArgs, ReplayArgs, SimCommand, Source, SweepArgs, TopologyArgs, whole_number,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

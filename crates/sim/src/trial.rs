@@ -188,7 +188,7 @@ mod tests {
     use crate::script::Setting;
     use crate::zones::Zones;
     use rumormill_core::spread::Method;
-    
+
     fn trial(script: &str, change: impl FnOnce(&mut Options)) -> Trial {
         let mut options = Options { seed: 3, nodes: 10, ..Options::default() };
         change(&mut options);

@@ -10,7 +10,7 @@ mod replay;
 mod sweep;
 mod topology;
 
-pub use cluster::ClusterArgs;
+pub use cluster::{Begin, ClusterArgs, ConfigArgs, Hop, LoadArgs, NetworkArgs};
 pub use epidemic::EpidemicArgs;
 pub use exchange::ExchangeArgs;
 pub use fuzz::FuzzArgs;
