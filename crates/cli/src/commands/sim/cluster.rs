@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use rumormill_sim::{Progress, Report, Trial};
 use serde_json::{Value, json};
 use setup::Variant;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub fn run(args: &ClusterArgs, format: Format) -> anyhow::Result<()> {
@@ -24,7 +24,6 @@ pub fn run(args: &ClusterArgs, format: Format) -> anyhow::Result<()> {
         }
     }
     let variants = setup::variants(args)?;
-    setup::ensure_memory(&variants, rayon::current_num_threads())?;
     let ignored = setup::without_meaning(&args.config);
     if !ignored.is_empty() && format == Format::Human {
         eprintln!(
@@ -33,6 +32,7 @@ pub fn run(args: &ClusterArgs, format: Format) -> anyhow::Result<()> {
         );
     }
     let trials: Vec<&Trial> = variants.iter().map(|variant| &variant.trial).collect();
+    setup::ensure_trials(&trials, rayon::current_num_threads())?;
     let stop = interrupt::flag()?;
     let reports = run_all(&trials, &stop);
     let done: Vec<(&Variant, Report)> = variants
@@ -50,7 +50,6 @@ pub fn run(args: &ClusterArgs, format: Format) -> anyhow::Result<()> {
 pub(super) fn run_all(trials: &[&Trial], stop: &AtomicBool) -> Vec<Option<Report>> {
     let total: Duration = trials.iter().map(|trial| trial.longest()).sum();
     let bar = progress::virtual_time(total);
-    let finished = AtomicU64::new(0);
     let reports = trials
         .par_iter()
         .map(|trial| {
@@ -70,7 +69,6 @@ pub(super) fn run_all(trials: &[&Trial], stop: &AtomicBool) -> Vec<Option<Report
             // Settling is mostly over long before its bound.
             let rest = u64::try_from(trial.longest().as_millis()).unwrap_or(u64::MAX);
             bar.inc(rest.saturating_sub(seen));
-            finished.fetch_add(1, Ordering::Relaxed);
             Some(report)
         })
         .collect();
@@ -154,7 +152,7 @@ fn verdict(done: &[(&Variant, Report)]) -> anyhow::Result<()> {
         let found = &report.violations[0];
         let node = found.node.map_or(String::new(), |node| format!(" at n{node}"));
         return failed(format!(
-            "{}: {} does not hold{node} after {:.3} s; the same arguments with --seed {} show it \
+            "{}: the property {:?} does not hold{node} after {:.3} s; the same arguments with --seed {} show it \
              again",
             variant.name(),
             found.property,

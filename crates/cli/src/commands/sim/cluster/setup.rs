@@ -287,12 +287,12 @@ const PER_NODE: u64 = 40_000;
 const PER_ENTRY: u64 = 200;
 
 /// Refuses runs for which the memory will not suffice; `at_once` of them run beside each other.
-pub fn ensure_memory(variants: &[Variant], at_once: usize) -> anyhow::Result<()> {
-    let mut needs: Vec<u64> = variants.iter().map(|variant| needed(&variant.trial)).collect();
+pub fn ensure_trials(trials: &[&Trial], at_once: usize) -> anyhow::Result<()> {
+    let mut needs: Vec<u64> = trials.iter().map(|trial| needed(trial)).collect();
     needs.sort_unstable_by(|one, other| other.cmp(one));
     let sum = needs.iter().take(at_once).fold(0_u64, |sum, need| sum.saturating_add(*need));
-    let nodes = variants.iter().map(|variant| variant.trial.options.nodes).max().unwrap_or(0);
-    memory::ensure(sum, &format!("a cluster of {} nodes", count(nodes as u64)))
+    let nodes = trials.iter().map(|trial| trial.options.nodes).max().unwrap_or(0);
+    memory::ensure(sum, &format!("a simulated cluster of {} nodes", count(nodes as u64)))
 }
 
 fn needed(trial: &Trial) -> u64 {
