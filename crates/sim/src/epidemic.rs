@@ -6,17 +6,22 @@
 //! million nodes. The real protocol in virtual time is [`crate::World`].
 
 pub mod anatomy;
+mod check;
+mod course;
 pub mod distances;
 pub mod edge_list;
 mod graph;
 mod model;
+mod run;
 pub mod spatial;
 mod summary;
 mod topology;
+mod trial;
 
 pub use distances::Distances;
 pub use graph::Graph;
-pub use model::{Contact, Invalid, Method, Model, Stop, Watch};
+pub use model::{Contact, Contacts, Invalid, Method, Model, Stop, Watch};
+pub use run::{THREADS, TRIALS, run};
 pub use spatial::Spatial;
-pub use summary::{Messages, Moments, Round, Summary, Traffic};
+pub use summary::{Messages, Moments, Round, Sample, Spread, Summary, Traffic};
 pub use topology::{Network, Topology, rectangle};
