@@ -7,8 +7,11 @@
 
 mod check;
 mod course;
+mod gossip;
 mod graph;
 mod model;
+mod partners;
+mod population;
 mod run;
 mod summary;
 mod topology;

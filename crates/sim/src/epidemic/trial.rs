@@ -1,6 +1,7 @@
 //! One trial of an epidemic: which of the methods runs it, and what it leaves behind.
 
 use super::course::{Course, State};
+use super::gossip;
 use super::model::{Model, Watch};
 use super::summary::Sample;
 use rumormill_core::base::rng::Rng;
@@ -84,8 +85,6 @@ impl Outcome {
 }
 
 /// Runs one trial.
-pub(super) fn run(model: &Model, seed: u64, _watch: &Watch) -> Outcome {
-    let _rng = Rng::new(seed);
-    let (live, start) = (model.live() as u64, model.start as u64);
-    Outcome::new(State { susceptible: live.saturating_sub(start), infective: start, removed: 0 })
+pub(super) fn run(model: &Model, seed: u64, watch: &Watch) -> Outcome {
+    gossip::run(model, Rng::new(seed), watch)
 }
