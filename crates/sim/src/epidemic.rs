@@ -7,14 +7,19 @@
 
 mod check;
 mod course;
+mod down;
 mod gossip;
 mod graph;
+mod mail;
 mod model;
 mod partners;
+mod phone_call;
 mod population;
+mod ring;
 mod run;
 mod summary;
 mod topology;
+mod tree;
 mod trial;
 
 pub use graph::Graph;
