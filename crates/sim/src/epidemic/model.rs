@@ -67,6 +67,14 @@ pub enum Contacts {
     Graph(Arc<Graph>),
 }
 
+impl Contacts {
+    /// True if every node can call every other.
+    #[must_use]
+    pub fn is_everyone(&self) -> bool {
+        !matches!(self, Self::Graph(_))
+    }
+}
+
 impl From<Network> for Contacts {
     fn from(network: Network) -> Self {
         match network {
@@ -107,7 +115,7 @@ pub struct Model {
     pub never_repeat: bool,
     /// A node never sends to the node that it has the news from.
     pub no_return: bool,
-    /// Probability that an update is lost on its way. It counts as sent.
+    /// Probability that a message, update or request, is lost on its way. It counts as sent.
     pub loss: f64,
     /// Share of nodes that are down without anyone noticing: they never hear and are no residue.
     pub crash: f64,
@@ -116,7 +124,7 @@ pub struct Model {
     /// Direct mail: how often a letter that was not acknowledged is sent again.
     pub retries: u32,
     /// Who can call whom.
-    pub network: Contacts,
+    pub contacts: Contacts,
     /// Cycles after which a trial of rumor, anti-entropy or combined is ended, come what may.
     pub max_rounds: u64,
 }
@@ -141,7 +149,7 @@ impl Default for Model {
             crash: 0.0,
             start: 1,
             retries: 0,
-            network: Contacts::default(),
+            contacts: Contacts::default(),
             max_rounds: 10_000,
         }
     }
