@@ -14,7 +14,7 @@ pub use client::{
 
 pub use sim::{
     ClusterArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, PlanArgs, ReplayArgs, SimCommand,
-    SweepArgs,
+    Source, SweepArgs, TopologyArgs, whole_number,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

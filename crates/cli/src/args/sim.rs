@@ -8,6 +8,7 @@ mod graph;
 mod plan;
 mod replay;
 mod sweep;
+mod topology;
 
 pub use cluster::ClusterArgs;
 pub use epidemic::EpidemicArgs;
@@ -17,6 +18,7 @@ pub use graph::GraphArgs;
 pub use plan::PlanArgs;
 pub use replay::ReplayArgs;
 pub use sweep::SweepArgs;
+pub use topology::{Source, TopologyArgs, count as whole_number};
 
 use clap::Subcommand;
 

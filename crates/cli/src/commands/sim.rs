@@ -6,6 +6,8 @@ mod exchange;
 mod fuzz;
 mod graph;
 mod interrupt;
+mod memory;
+mod network;
 mod plan;
 mod replay;
 mod sweep;

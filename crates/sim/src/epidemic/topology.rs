@@ -107,7 +107,7 @@ impl Topology {
             return no("a network needs at least one node".into());
         }
         if self == Self::Complete {
-            return Ok(());
+            return if nodes > Graph::MAX_NODES { Err(too_big(nodes, 0)) } else { Ok(()) };
         }
         if let Self::Grid { .. } = self {
             lattice::rectangle(nodes)?;

@@ -36,7 +36,7 @@ fn older(links: &[(u32, u32)], node: u32, chosen_by: &[u32], rng: &mut Rng) -> u
     for _ in 0..DRAWS {
         let end = rng.index(2 * links.len());
         let (a, b) = links[end / 2];
-        let older = if end % 2 == 0 { a } else { b };
+        let older = if end.is_multiple_of(2) { a } else { b };
         if chosen_by[older as usize] != node {
             return older;
         }
