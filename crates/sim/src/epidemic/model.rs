@@ -1,6 +1,7 @@
 //! What can be set on an epidemic.
 
 use super::graph::Graph;
+use super::spatial::Spatial;
 use super::topology::Network;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -65,6 +66,8 @@ pub enum Contacts {
     Complete,
     /// Neighbours in a graph, with equal chance.
     Graph(Arc<Graph>),
+    /// Everyone everyone, the near rather than the far.
+    Spatial(Arc<Spatial>),
 }
 
 impl Contacts {
@@ -79,7 +82,7 @@ impl From<Network> for Contacts {
     fn from(network: Network) -> Self {
         match network {
             Network::Graph(graph) => Self::Graph(Arc::new(graph)),
-            _ => Self::Complete,
+            Network::Complete(_) => Self::Complete,
         }
     }
 }

@@ -78,7 +78,7 @@ impl<'a> Partners<'a> {
     }
 
     fn is_skewed(&self) -> bool {
-        !matches!(self.contacts, Contacts::Complete | Contacts::Graph(_))
+        matches!(self.contacts, Contacts::Spatial(_))
     }
 
     fn unmarked(&self) -> Vec<u32> {
@@ -108,6 +108,8 @@ pub(super) fn draw(contacts: &Contacts, nodes: u32, node: u32, rng: &mut Rng) ->
             let neighbours = graph.neighbours(node);
             neighbours.get(rng.index(neighbours.len())).copied()
         }
+        Contacts::Spatial(_) if nodes < 2 => None,
+        Contacts::Spatial(spatial) => Some(spatial.partner(node, rng)),
     }
 }
 
