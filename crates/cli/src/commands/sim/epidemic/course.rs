@@ -19,7 +19,7 @@ pub fn chart(model: &Model, summary: &Summary) -> Chart {
     let around = match summary.trials {
         0 | 1 => String::new(),
         trials => format!(
-            "mean of {} trials, bands: one standard deviation of a trial. ",
+            "mean of {} trials, bands: one standard deviation of a trial\n",
             crate::output::count(trials)
         ),
     };

@@ -147,6 +147,8 @@ fn figures(out: &mut Output, summary: &Summary, theory: &[Theory]) -> anyhow::Re
             continue;
         }
         let (sd, se) = match figure.varies() && summary.trials > 1 {
+            // What is left of equal numbers is rounding.
+            true if value.sd < 1e-9 * value.mean.abs() => ("0".into(), "0".into()),
             true => (short(value.sd), short(value.error(summary.trials))),
             false => ("-".into(), "-".into()),
         };

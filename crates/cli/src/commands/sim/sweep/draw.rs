@@ -44,7 +44,12 @@ fn chart(varied: &[Vary], points: &[Point], picture: &Picture) -> Chart {
         let low = values.iter().copied().fold(f64::INFINITY, f64::min);
         values.iter().any(|value| *value >= 50.0 * low)
     };
-    let is_residue = picture.y.contains(&Figure::Residue);
+    let patience = match picture.x {
+        X::Varied(index) => varied.get(index).is_some_and(|vary| vary.name == "k"),
+        X::Figure(figure) => figure == Figure::Traffic,
+    };
+    // It falls with a power of e.
+    let falls = patience && picture.y.contains(&Figure::Residue);
     let ys = positive(|point| point.1);
     let (x_label, x_word) = horizontal(varied, picture.x);
     let y_word: Vec<&str> = picture.y.iter().map(|figure| word(*figure)).collect();
@@ -59,7 +64,7 @@ fn chart(varied: &[Vary], points: &[Point], picture: &Picture) -> Chart {
                 [figure] => figure.label().into(),
                 _ => "time (rounds)".into(),
             },
-            log: !ys.is_empty() && (is_residue || wide(&ys)),
+            log: !ys.is_empty() && (falls || wide(&ys)),
             range: None,
         },
         series,
@@ -71,7 +76,7 @@ fn spread(points: &[Point], picture: &Picture) -> String {
     let trials = points.iter().map(|point| point.summary.trials).max().unwrap_or(0);
     match trials > 1 && picture.y.iter().any(|figure| figure.varies()) {
         true => {
-            format!("mean of {} trials, bands: one standard deviation of a trial. ", count(trials))
+            format!("mean of {} trials, bands: one standard deviation of a trial\n", count(trials))
         }
         false => String::new(),
     }
