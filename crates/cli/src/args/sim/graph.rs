@@ -36,7 +36,7 @@ pub struct GraphArgs {
     pub sample: Option<usize>,
     /// Also measure calls by distance: Demers' distribution with this exponent. 0: everyone equally
     /// likely; 2: traffic per link on a line grows with log n only.
-    #[arg(long, value_name = "A")]
+    #[arg(long, value_name = "A", allow_negative_numbers = true)]
     pub spatial: Option<f64>,
     /// Draw the distribution of distances and contacts into this file.
     #[arg(long, value_name = "FILE.svg")]

@@ -30,21 +30,26 @@ pub fn run(args: &GraphArgs, format: Format) -> anyhow::Result<()> {
     let stop = interrupt::flag()?;
     let built = args.network.build(args.nodes, args.seed)?;
     let report = measure(args, &built, &stop)?;
-    if let Some(path) = &args.csv {
-        plot::write_rows(path, &["distance", "pairs", "share", "cumulative"], report.csv())?;
-    }
-    let charts = charts::charts(&report);
-    if let Some(path) = &args.plot {
-        if charts.is_empty() {
-            return Err(Failure::usage("nobody reaches anybody: there is nothing to draw"));
-        }
-        plot::write(path, &charts)?;
-    }
+    // First what was found: a file that cannot be written must not cost it.
     let mut output = Output::new(format);
     if output.is_json() {
         output.json(&report)?;
     } else {
         words::show(&report, &mut output)?;
+    }
+    output.flush()?;
+    if let Some(path) = &args.csv {
+        plot::write_rows(path, &["distance", "pairs", "share", "cumulative"], report.csv())?;
+    }
+    if let Some(path) = &args.plot {
+        let charts = charts::charts(&report);
+        if charts.is_empty() {
+            let shown = path.display();
+            anyhow::bail!("{shown} was not written: no pair of nodes was seen to reach each other");
+        }
+        plot::write(path, &charts)?;
+    }
+    if !output.is_json() {
         for path in [&args.plot, &args.csv].into_iter().flatten() {
             output.line(format!("Written: {}", path.display()))?;
         }

@@ -1,11 +1,14 @@
 //! Diagrams of a network: pairs by distance, six degrees, contacts per node.
 
 use super::report::{DistanceRow, Report, SIX, rows};
+use super::words::percent;
 use crate::output::count;
 use crate::plot::{Axis, Chart, Series, Style};
 
 /// Bars up to here; more distances are a line.
 const BARS: usize = 60;
+/// The highest value leaves some room above.
+const ROOM: f64 = 1.05;
 /// The most points of a line.
 const POINTS: usize = 1000;
 
@@ -26,22 +29,22 @@ fn axis(label: impl Into<String>) -> Axis {
     Axis { label: label.into(), ..Axis::default() }
 }
 
-fn percent() -> Axis {
-    Axis { range: Some((0.0, 100.0)), ..axis("share of pairs (%)") }
-}
-
-fn subtitle(report: &Report) -> String {
-    let sources = match report.distances.exact {
-        true => "from every node".into(),
-        false => format!("from {} nodes at random", count(report.distances.sources as u64)),
-    };
+fn network(report: &Report) -> String {
     let seed = report.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
     format!(
-        "{}, n = {}, {:.1} contacts per node, searched {sources}{seed}",
+        "{}, n = {}, {:.1} contacts per node{seed}",
         report.topology,
         count(report.nodes as u64),
         report.contacts.mean
     )
+}
+
+fn searched(report: &Report) -> String {
+    let sources = match report.distances.exact {
+        true => "from every node".into(),
+        false => format!("from {} nodes at random", count(report.distances.sources as u64)),
+    };
+    format!("{}, searched {sources}", network(report))
 }
 
 fn distances(report: &Report, rows: &[DistanceRow]) -> Chart {
@@ -49,12 +52,13 @@ fn distances(report: &Report, rows: &[DistanceRow]) -> Chart {
     // Rows that hold several distances show the share of one.
     let share = |row: &DistanceRow| row.share * 100.0 / (row.distance - row.from + 1) as f64;
     let points = rows.iter().map(|row| (row.distance as f64, share(row))).collect();
+    let top = rows.iter().map(share).fold(0.0, f64::max) * ROOM;
     let style = if few { Style::Bars } else { Style::Line };
     Chart {
         title: "How far apart nodes are".into(),
-        subtitle: subtitle(report),
+        subtitle: searched(report),
         x: axis("distance (links)"),
-        y: axis("share of pairs (%)"),
+        y: Axis { range: Some((0.0, top)), ..axis("share of pairs (%)") },
         series: vec![Series {
             name: "pairs at this distance".into(),
             points,
@@ -68,7 +72,6 @@ fn six(report: &Report, rows: &[DistanceRow]) -> Chart {
     let mut points = vec![(0.0, 0.0)];
     points.extend(rows.iter().map(|row| (row.distance as f64, row.cumulative * 100.0)));
     let six = SIX as f64;
-    let share = report.six_degrees.share_within_six * 100.0;
     // Where all distances are shorter, everyone stays reached up to six.
     if let Some((last, reached)) = points.last().copied().filter(|(last, _)| *last < six) {
         points.extend((last as usize + 1..=SIX).map(|distance| (distance as f64, reached)));
@@ -76,9 +79,9 @@ fn six(report: &Report, rows: &[DistanceRow]) -> Chart {
     let few = report.raw.longest() <= BARS;
     Chart {
         title: "Six degrees".into(),
-        subtitle: subtitle(report),
+        subtitle: searched(report),
         x: axis("distance (links)"),
-        y: percent(),
+        y: Axis { range: Some((0.0, 100.0)), ..axis("share of pairs (%)") },
         series: vec![
             Series {
                 name: "pairs within this distance".into(),
@@ -87,7 +90,7 @@ fn six(report: &Report, rows: &[DistanceRow]) -> Chart {
                 ..Series::default()
             },
             Series {
-                name: format!("six steps: {share:.3} %"),
+                name: format!("six steps: {}", percent(report.six_degrees.share_within_six)),
                 points: vec![(six, 0.0), (six, 100.0)],
                 style: Style::Dashed,
                 ..Series::default()
@@ -108,7 +111,7 @@ fn contacts(report: &Report) -> Chart {
     };
     Chart {
         title: "Contacts per node".into(),
-        subtitle: subtitle(report),
+        subtitle: network(report),
         x: Axis { log: hubs, ..axis("contacts") },
         y: Axis { log: hubs, ..axis("nodes") },
         series: vec![Series {

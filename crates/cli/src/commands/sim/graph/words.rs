@@ -172,9 +172,9 @@ fn sentences(report: &Report) -> Vec<String> {
     said
 }
 
-fn percent(share: f64) -> String {
+/// A share in percent. Not quite all is not all, and little is not nothing.
+pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
-    // Not quite all is not all, and little is not nothing.
     match percent {
         _ if share >= 1.0 => "100 %".into(),
         _ if percent > 99.99 => format!("{:.6} %", percent.min(99.999_999)),
