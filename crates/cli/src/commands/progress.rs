@@ -22,10 +22,10 @@ pub fn entries(name: &str, total: u64) -> ProgressBar {
     bar
 }
 
-/// A bar over equal pieces of work, behind their name.
-pub fn work(name: &str, total: u64) -> ProgressBar {
+/// A bar over steps of work: trials, seeds, points.
+pub fn steps(name: &str, total: u64) -> ProgressBar {
     let bar = new(Some(total));
-    bar.set_style(style("  {prefix:10} {bar:40} {human_pos}/{human_len}  eta {eta}"));
+    bar.set_style(style("{prefix} {bar:40} {human_pos}/{human_len}  {msg}  eta {eta}"));
     bar.set_prefix(name.to_owned());
     bar
 }
@@ -66,7 +66,7 @@ mod tests {
             "{bar:30} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {msg}  eta {eta}",
             "{spinner} {bytes}  {binary_bytes_per_sec}  {msg}",
             "  {prefix:10} {bar:40} {human_pos}/{human_len} entries  {msg}",
-            "  {prefix:10} {bar:40} {human_pos}/{human_len}  eta {eta}",
+            "{prefix} {bar:40} {human_pos}/{human_len}  {msg}  eta {eta}",
             "{spinner} {msg}",
         ] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");

@@ -1,8 +1,9 @@
 //! One trial of an epidemic: which of the methods runs it, and what it leaves behind.
 
 use super::course::{Course, State};
-use super::model::{Model, Watch};
+use super::model::{Method, Model, Watch};
 use super::summary::Sample;
+use super::{gossip, mail, phone_call, ring, tree};
 use rumormill_core::base::rng::Rng;
 use std::sync::atomic::Ordering;
 
@@ -62,10 +63,15 @@ impl Outcome {
 
     /// True if the trial must end now: it is at its bound, or somebody wishes so.
     pub fn must_end(&mut self, model: &Model, watch: &Watch) -> bool {
+        self.bounded = self.course.rounds() >= model.max_rounds;
+        self.is_stopped(watch) || self.bounded
+    }
+
+    /// True if the trial must end now, since somebody wishes so.
+    pub fn is_stopped(&mut self, watch: &Watch) -> bool {
         watch.rounds.fetch_add(1, Ordering::Relaxed);
         self.stopped = watch.stop.load(Ordering::Relaxed);
-        self.bounded = self.course.rounds() >= model.max_rounds;
-        self.stopped || self.bounded
+        self.stopped
     }
 
     pub fn sample(&self, live: usize) -> Sample {
@@ -84,8 +90,13 @@ impl Outcome {
 }
 
 /// Runs one trial.
-pub(super) fn run(model: &Model, seed: u64, _watch: &Watch) -> Outcome {
-    let _rng = Rng::new(seed);
-    let (live, start) = (model.live() as u64, model.start as u64);
-    Outcome::new(State { susceptible: live.saturating_sub(start), infective: start, removed: 0 })
+pub(super) fn run(model: &Model, seed: u64, watch: &Watch) -> Outcome {
+    let rng = Rng::new(seed);
+    match model.method {
+        Method::DirectMail => mail::run(model, rng, watch),
+        Method::Tree => tree::run(model, rng, watch),
+        Method::Ring => ring::run(model, rng, watch),
+        Method::Rumor if model.median_counter => phone_call::run(model, rng, watch),
+        _ => gossip::run(model, rng, watch),
+    }
 }

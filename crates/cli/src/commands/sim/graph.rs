@@ -127,7 +127,7 @@ fn search(graph: &Graph, args: &GraphArgs, stop: &AtomicBool) -> Distances {
     let affordable = distances::affordable(graph, BUDGET).max(FEWEST);
     let wanted = args.sample.unwrap_or(affordable);
     let sources = distances::sample(graph.nodes(), wanted, args.seed);
-    let bar = progress::work("searches", sources.len() as u64);
+    let bar = progress::steps("searches", sources.len() as u64);
     let found = Distances::measure(graph, &sources, stop, || bar.inc(1));
     bar.finish_and_clear();
     found
