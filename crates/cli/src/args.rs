@@ -14,7 +14,7 @@ pub use client::{
 
 pub use sim::{
     ClusterArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, MethodArg, Name, PlanArgs,
-    PointArgs, ReplayArgs, SettingsArgs, SimCommand, Source, SweepArgs, TopologyArgs, whole_number,
+    PointArgs, ReplayArgs, SettingsArgs, SimCommand, Source, SweepArgs, TopologyArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -35,7 +35,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 no agent answers,
-            4 the key does not exist (get), 5 the agent refused.
+            4 the key does not exist (get), 5 the agent refused, 130 ended by Ctrl-C (sim).
 
 Examples:
   rumormill demo                        five agents on this machine, with real data

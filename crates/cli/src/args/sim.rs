@@ -20,7 +20,7 @@ pub use plan::PlanArgs;
 pub use point::PointArgs;
 pub use replay::ReplayArgs;
 pub use sweep::SweepArgs;
-pub use topology::{Name, Source, TopologyArgs, count as whole_number};
+pub use topology::{Name, Source, TopologyArgs};
 
 use clap::Subcommand;
 

@@ -14,5 +14,6 @@ mod help;
 mod partition;
 mod process;
 mod sim_epidemic;
+mod sim_graph;
 mod wire;
 mod world;
