@@ -7,6 +7,7 @@
 
 pub mod anatomy;
 mod check;
+mod complex;
 mod course;
 pub mod distances;
 mod down;
@@ -20,6 +21,7 @@ mod phone_call;
 mod population;
 mod ring;
 mod run;
+mod simple;
 pub mod spatial;
 mod summary;
 mod topology;
