@@ -13,8 +13,7 @@ pub use client::{
 };
 
 pub use sim::{
-    Begin, ClusterArgs, ConfigArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Hop, LoadArgs,
-    NetworkArgs, PlanArgs, ReplayArgs, SimCommand, Source, SweepArgs, TopologyArgs, whole_number,
+    Begin, ClusterArgs, ConfigArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Hop, LoadArgs, MethodArg, Name, NetworkArgs, PlanArgs, PointArgs, ReplayArgs, SettingsArgs, SimCommand, Source, SweepArgs, TopologyArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -35,7 +34,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 no agent answers,
-            4 the key does not exist (get), 5 the agent refused.
+            4 the key does not exist (get), 5 the agent refused, 130 ended by Ctrl-C (sim).
 
 Examples:
   rumormill demo                        five agents on this machine, with real data

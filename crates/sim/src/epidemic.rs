@@ -7,15 +7,25 @@
 
 pub mod anatomy;
 mod check;
+mod complex;
 mod course;
 pub mod distances;
+mod down;
 pub mod edge_list;
+mod gossip;
 mod graph;
+mod mail;
 mod model;
+mod partners;
+mod phone_call;
+mod population;
+mod ring;
 mod run;
+mod simple;
 pub mod spatial;
 mod summary;
 mod topology;
+mod tree;
 mod trial;
 
 pub use distances::Distances;

@@ -14,5 +14,7 @@ mod help;
 mod partition;
 mod process;
 mod sim_cluster;
+mod sim_epidemic;
+mod sim_graph;
 mod wire;
 mod world;

@@ -1,6 +1,6 @@
 //! Which settings make an epidemic, and how much memory it takes.
 
-use super::model::{Contact, Invalid, Method, Model, Stop};
+use super::model::{Contact, Contacts, Invalid, Method, Model, Stop};
 
 impl Model {
     /// Checks the settings.
@@ -9,6 +9,7 @@ impl Model {
     /// Settings that make no epidemic, with what to do about it.
     pub fn check(&self) -> Result<(), Invalid> {
         self.check_numbers()?;
+        self.check_contacts()?;
         self.check_fanout()?;
         self.check_choice_of_partners()?;
         self.check_rule()
@@ -21,8 +22,14 @@ impl Model {
     }
 
     /// Contacts of the node that has most of them.
-    fn contacts(&self) -> usize {
-        self.nodes.saturating_sub(1)
+    fn most_contacts(&self) -> usize {
+        match &self.contacts {
+            Contacts::Graph(graph) => {
+                let nodes = 0..graph.nodes() as u32;
+                nodes.map(|node| graph.neighbours(node).len()).max().unwrap_or(0)
+            }
+            _ => self.nodes.saturating_sub(1),
+        }
     }
 
     fn check_numbers(&self) -> Result<(), Invalid> {
@@ -59,7 +66,7 @@ impl Model {
     }
 
     fn check_fanout(&self) -> Result<(), Invalid> {
-        let (fanout, contacts) = (self.fanout, self.contacts());
+        let (fanout, contacts) = (self.fanout, self.most_contacts());
         if fanout == 0 {
             return refuse("the fan-out is 0: a node calls at least 1 other");
         }
@@ -69,6 +76,23 @@ impl Model {
                  ask for at most {}",
                 contacts.max(1)
             ));
+        }
+        Ok(())
+    }
+
+    fn check_contacts(&self) -> Result<(), Invalid> {
+        let Contacts::Graph(graph) = &self.contacts else { return Ok(()) };
+        if graph.nodes() != self.nodes {
+            return refuse(format!(
+                "the network has {} nodes and the epidemic {}: make them equal",
+                graph.nodes(),
+                self.nodes
+            ));
+        }
+        if matches!(self.method, Method::Tree | Method::Ring) {
+            return refuse(
+                "a tree and a ring pass follow the list of members, not a network: use the                  complete network, or another method",
+            );
         }
         Ok(())
     }
@@ -109,6 +133,9 @@ impl Model {
     }
 
     fn check_rule(&self) -> Result<(), Invalid> {
+        if self.median_counter && self.method != Method::Rumor {
+            return refuse("the median counter is a rule for rumors: use the method rumor");
+        }
         let rumor = matches!(self.method, Method::Rumor | Method::Combined);
         if self.minimization {
             let counters = self.stop == Stop::Counter && self.feedback;
@@ -120,8 +147,8 @@ impl Model {
             }
         }
         if self.median_counter {
-            if !rumor || self.contact != Contact::PushPull {
-                return refuse("the median counter is a rule for rumors with push-pull: use both");
+            if self.contact != Contact::PushPull {
+                return refuse("the median counter needs calls that go both ways: use push-pull");
             }
             if self.fanout != 1 {
                 return refuse("in the phone call model each node calls 1 other: set fan-out 1");

@@ -1,10 +1,10 @@
 //! How many links apart nodes are, by breadth-first searches on all cores.
 
-use super::{Graph, Watch};
+use super::Graph;
 use rayon::prelude::*;
 use rumormill_core::base::rng::Rng;
 use std::collections::BTreeSet;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a search costs at a node or contact of a graph that is too big for the caches, compared
 /// with one that fits.
@@ -33,19 +33,24 @@ impl Distances {
         Self { nodes, sources: nodes, pairs }
     }
 
-    /// Searches from these nodes, until told to stop; `watch.trials` counts the searches that are
-    /// done. The result does not depend on the number of cores.
+    /// Searches from these nodes, until told to stop; `done` is called after each search. The result
+    /// does not depend on the number of cores.
     #[must_use]
-    pub fn measure(graph: &Graph, sources: &[u32], watch: &Watch) -> Self {
+    pub fn measure(
+        graph: &Graph,
+        sources: &[u32],
+        stop: &AtomicBool,
+        done: impl Fn() + Sync,
+    ) -> Self {
         let none = || (0, Vec::new());
         let searched = sources.par_iter().map_init(
             || Search::new(graph.nodes()),
             |search, source| {
-                if watch.stop.load(Ordering::Relaxed) {
+                if stop.load(Ordering::Relaxed) {
                     return none();
                 }
                 let pairs = search.run(graph, *source);
-                watch.trials.fetch_add(1, Ordering::Relaxed);
+                done();
                 (1, pairs)
             },
         );
@@ -177,7 +182,7 @@ mod tests {
             Network::Complete(nodes) => Distances::complete(nodes),
             Network::Graph(graph) => {
                 let all: Vec<u32> = (0..nodes as u32).collect();
-                Distances::measure(&graph, &all, &Watch::default())
+                Distances::measure(&graph, &all, &AtomicBool::new(false), || ())
             }
         }
     }
@@ -218,7 +223,8 @@ mod tests {
     #[test]
     fn parts_that_do_not_meet_are_counted_as_unreachable() {
         let graph = Graph::from_links(5, &[(0, 1), (1, 2), (3, 4)]).unwrap();
-        let distances = Distances::measure(&graph, &[0, 1, 2, 3, 4], &Watch::default());
+        let stop = AtomicBool::new(false);
+        let distances = Distances::measure(&graph, &[0, 1, 2, 3, 4], &stop, || ());
         assert_eq!(distances.pairs, [6, 2]);
         assert!((distances.within(6) - 8.0 / 20.0).abs() < 1e-12);
         assert!((distances.mean().unwrap() - 10.0 / 8.0).abs() < 1e-12);
@@ -227,9 +233,7 @@ mod tests {
     #[test]
     fn a_stopped_measurement_holds_what_is_done() {
         let graph = Graph::from_links(3, &[(0, 1)]).unwrap();
-        let watch = Watch::default();
-        watch.stop.store(true, Ordering::Relaxed);
-        let distances = Distances::measure(&graph, &[0, 1, 2], &watch);
+        let distances = Distances::measure(&graph, &[0, 1, 2], &AtomicBool::new(true), || ());
         assert_eq!((distances.sources, distances.mean()), (0, None));
     }
 

@@ -1,6 +1,7 @@
 //! What can be set on an epidemic.
 
 use super::graph::Graph;
+use super::spatial::Spatial;
 use super::topology::Network;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
@@ -65,13 +66,23 @@ pub enum Contacts {
     Complete,
     /// Neighbours in a graph, with equal chance.
     Graph(Arc<Graph>),
+    /// Everyone everyone, the near rather than the far.
+    Spatial(Arc<Spatial>),
+}
+
+impl Contacts {
+    /// True if every node can call every other.
+    #[must_use]
+    pub fn is_everyone(&self) -> bool {
+        !matches!(self, Self::Graph(_))
+    }
 }
 
 impl From<Network> for Contacts {
     fn from(network: Network) -> Self {
         match network {
             Network::Graph(graph) => Self::Graph(Arc::new(graph)),
-            _ => Self::Complete,
+            Network::Complete(_) => Self::Complete,
         }
     }
 }
@@ -107,7 +118,7 @@ pub struct Model {
     pub never_repeat: bool,
     /// A node never sends to the node that it has the news from.
     pub no_return: bool,
-    /// Probability that an update is lost on its way. It counts as sent.
+    /// Probability that a message, update or request, is lost on its way. It counts as sent.
     pub loss: f64,
     /// Share of nodes that are down without anyone noticing: they never hear and are no residue.
     pub crash: f64,
@@ -116,7 +127,7 @@ pub struct Model {
     /// Direct mail: how often a letter that was not acknowledged is sent again.
     pub retries: u32,
     /// Who can call whom.
-    pub network: Contacts,
+    pub contacts: Contacts,
     /// Cycles after which a trial of rumor, anti-entropy or combined is ended, come what may.
     pub max_rounds: u64,
 }
@@ -141,7 +152,7 @@ impl Default for Model {
             crash: 0.0,
             start: 1,
             retries: 0,
-            network: Contacts::default(),
+            contacts: Contacts::default(),
             max_rounds: 10_000,
         }
     }

@@ -1,8 +1,9 @@
 //! One trial of an epidemic: which of the methods runs it, and what it leaves behind.
 
 use super::course::{Course, State};
-use super::model::{Model, Watch};
+use super::model::{Contacts, Method, Model, Stop, Watch};
 use super::summary::Sample;
+use super::{complex, gossip, mail, phone_call, ring, simple, tree};
 use rumormill_core::base::rng::Rng;
 use std::sync::atomic::Ordering;
 
@@ -62,10 +63,15 @@ impl Outcome {
 
     /// True if the trial must end now: it is at its bound, or somebody wishes so.
     pub fn must_end(&mut self, model: &Model, watch: &Watch) -> bool {
+        self.bounded = self.course.rounds() >= model.max_rounds;
+        self.is_stopped(watch) || self.bounded
+    }
+
+    /// True if the trial must end now, since somebody wishes so.
+    pub fn is_stopped(&mut self, watch: &Watch) -> bool {
         watch.rounds.fetch_add(1, Ordering::Relaxed);
         self.stopped = watch.stop.load(Ordering::Relaxed);
-        self.bounded = self.course.rounds() >= model.max_rounds;
-        self.stopped || self.bounded
+        self.stopped
     }
 
     pub fn sample(&self, live: usize) -> Sample {
@@ -83,9 +89,61 @@ impl Outcome {
     }
 }
 
+/// Which code runs a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Engine {
+    Simple,
+    Complex,
+    Gossip,
+    PhoneCall,
+    Mail,
+    Tree,
+    Ring,
+}
+
+impl Engine {
+    /// The fastest that does what the model asks for.
+    pub fn of(model: &Model) -> Self {
+        match model.method {
+            Method::DirectMail => Self::Mail,
+            Method::Tree => Self::Tree,
+            Method::Ring => Self::Ring,
+            Method::Rumor if model.median_counter => Self::PhoneCall,
+            _ if !is_plain(model) => Self::Gossip,
+            Method::AntiEntropy => Self::Simple,
+            Method::Rumor if model.stop == Stop::None => Self::Simple,
+            Method::Rumor | Method::Combined if complex::fits(model) => Self::Complex,
+            Method::Rumor | Method::Combined => Self::Gossip,
+        }
+    }
+}
+
+/// True if all can call all, and every contact succeeds.
+fn is_plain(model: &Model) -> bool {
+    matches!(model.contacts, Contacts::Complete)
+        && model.fanout == 1
+        && model.connection_limit.is_none()
+        && !model.never_repeat
+        && !model.no_return
+        && model.loss == 0.0
+        && model.live() == model.nodes
+}
+
 /// Runs one trial.
-pub(super) fn run(model: &Model, seed: u64, _watch: &Watch) -> Outcome {
-    let _rng = Rng::new(seed);
-    let (live, start) = (model.live() as u64, model.start as u64);
-    Outcome::new(State { susceptible: live.saturating_sub(start), infective: start, removed: 0 })
+pub(super) fn run(model: &Model, seed: u64, watch: &Watch) -> Outcome {
+    run_on(Engine::of(model), model, seed, watch)
+}
+
+/// Runs one trial on this engine, which must be one that can.
+pub(super) fn run_on(engine: Engine, model: &Model, seed: u64, watch: &Watch) -> Outcome {
+    let rng = Rng::new(seed);
+    match engine {
+        Engine::Simple => simple::run(model, rng, watch),
+        Engine::Complex => complex::run(model, rng, watch),
+        Engine::Gossip => gossip::run(model, rng, watch),
+        Engine::PhoneCall => phone_call::run(model, rng, watch),
+        Engine::Mail => mail::run(model, rng, watch),
+        Engine::Tree => tree::run(model, rng, watch),
+        Engine::Ring => ring::run(model, rng, watch),
+    }
 }
