@@ -104,7 +104,7 @@ impl Config {
                 config.repair.interval = Duration::from_secs(1);
                 config.repair.idle_interval = Duration::from_secs(5);
                 config.member.probe_interval = Duration::from_secs(5);
-                config.member.probe_timeout = Duration::from_secs(3);
+                config.member.probe_timeout = Duration::from_secs(2);
                 config.member.suspicion_mult = 6;
                 config.member.rejoin_interval = Duration::from_secs(10);
             }

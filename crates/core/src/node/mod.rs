@@ -336,7 +336,7 @@ impl Node {
     /// goodbye: it may be on the small side of a partition.
     #[must_use]
     pub fn partition_suspected(&self) -> bool {
-        self.rejoin.lost_members() > self.table.peers().len()
+        self.rejoin.lost_members() > self.table.peers().len() + 1
     }
 
     /// Counters.
