@@ -437,7 +437,7 @@ mod tests {
         let now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };
         let gossip = SocketAddr::from(([127, 0, 0, 1], 1));
         let id = NodeId(1);
-        let identity = Identity { id, name: "n".into(), gossip, redis: None, http: None };
+        let identity = Identity::new(id, "n", gossip);
         let mut node = Node::new(Config::default(), identity, 1, now);
         for key in 0..25_000_u32 {
             let (key, value) = (key.to_be_bytes().into(), b"v".as_slice().into());

@@ -2,6 +2,7 @@
 
 use crate::base::codec::{DecodeError, Reader};
 use crate::data::{Entry, block};
+use crate::member::probe;
 use crate::reconcile::{checksum, full};
 use crate::spread::{mail, rumor, tree};
 
@@ -13,6 +14,10 @@ pub mod kind {
     pub const PONG: u8 = 2;
     /// Let me in. Body: the joiner's roster entry as a block.
     pub const JOIN: u8 = 3;
+    /// Probe a member for me. See [`crate::member::probe`].
+    pub const PROBE_FOR_ME: u8 = 4;
+    /// What came of such a probe. See [`crate::member::probe`].
+    pub const PROBED: u8 = 5;
     /// See [`crate::spread::tree`].
     pub const TREE: u8 = 8;
     /// See [`crate::spread::tree`].
@@ -50,6 +55,10 @@ pub enum Message<'a> {
     Pong(u64),
     /// Let me in.
     Join(Entry),
+    /// Probe a member for the sender.
+    ProbeForMe(probe::Request),
+    /// What came of such a probe.
+    Probed(probe::Report),
     /// A tree rumor.
     Tree(tree::Rumor<'a>),
     /// A delegate answers.
@@ -88,6 +97,8 @@ impl<'a> Message<'a> {
             kind::PING => Self::Ping(body.varint()?),
             kind::PONG => Self::Pong(body.varint()?),
             kind::JOIN => Self::Join(block::Context::default().decode(&mut body)?),
+            kind::PROBE_FOR_ME => Self::ProbeForMe(probe::Request::decode(body)?),
+            kind::PROBED => Self::Probed(probe::Report::decode(body)?),
             kind::TREE => Self::Tree(tree::Rumor::decode(body)?),
             kind::TREE_ANSWER => Self::TreeAnswer(tree::read_answer(body)?),
             kind::RUMORS => Self::Rumors(rumor::Rumors::decode(body)?),

@@ -84,8 +84,18 @@ stats! {
     probes_failed,
     /// Members that this node began to suspect.
     suspicions,
+    /// Members whose silence others had found first and this node confirmed.
+    confirmations,
+    /// Members that this node declared dead.
+    deaths,
     /// Suspicions of this node that it refuted.
     refutations,
+    /// Requests to probe a member for another that were dropped because too many were under way.
+    probes_shed,
+    /// Times that this node stood still and gave others the time back.
+    stalls,
+    /// Records of another node that runs with this node's id.
+    twins,
     /// Streams that could not be opened or broke.
     streams_lost,
 }

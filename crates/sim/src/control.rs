@@ -10,6 +10,7 @@ use crate::workload::Workload;
 use crate::world::{Event, World};
 use rumormill_core::base::time::micros;
 use rumormill_core::data::Space;
+use rumormill_core::member::Tags;
 use rumormill_core::{Input, Instant, Node, NodeId};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,6 +67,22 @@ impl World {
             self.input(node, Input::Leave);
             self.crash(node);
         }
+    }
+
+    /// Changes what an operator says of a node that runs.
+    pub fn set_tags(&mut self, node: usize, tags: Tags) {
+        if self.hosts[node].running().is_none() {
+            return;
+        }
+        self.record(node, Kind::Tags, 0);
+        let now = self.now_at(node);
+        let mut outputs = Vec::new();
+        if let Some(machine) = &mut self.hosts[node].node {
+            machine.set_tags(tags, now, &mut outputs);
+            machine.flush(now, &mut outputs);
+        }
+        self.carry_out(node, &mut outputs);
+        self.arm(node);
     }
 
     /// Boots a node that is down from its disk and lets it join through a few others. Does nothing

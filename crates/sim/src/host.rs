@@ -36,9 +36,8 @@ pub(crate) struct Host {
 impl Host {
     pub(crate) fn new(index: usize, id: NodeId, disk: Disk) -> Self {
         let gossip = address(index);
-        let name = format!("n{index}");
         Self {
-            identity: Identity { id, name, gossip, redis: None, http: None },
+            identity: Identity::new(id, format!("n{index}"), gossip),
             node: None,
             disk,
             boots: 0,

@@ -34,6 +34,8 @@ pub enum Kind {
     Join,
     /// The node was told to leave.
     Leave,
+    /// Its tags are changed.
+    Tags,
     /// The node crashed or stopped.
     Down,
     /// Its disk was lost.
@@ -88,6 +90,7 @@ impl fmt::Display for Line<'_> {
             Kind::Roster => write!(f, "holds a roster record, incarnation {}", about >> 2),
             Kind::Boot => write!(f, "boots, {about} times before"),
             Kind::Join => f.write_str("is told to join"),
+            Kind::Tags => f.write_str("has its tags changed"),
             Kind::Leave => f.write_str("is told to leave"),
             Kind::Down => f.write_str("is down"),
             Kind::DiskLost => f.write_str("loses its disk"),

@@ -24,7 +24,7 @@ use rumormill_core::base::rng::Rng;
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Space};
 use rumormill_core::member::{Record, State};
 use rumormill_core::output::Applied;
-use rumormill_core::{Input, Instant, NodeId, Now, Output};
+use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -141,15 +141,11 @@ impl World {
 
     /// Puts everyone's record on everyone's disk, each as the node itself will put it.
     fn prefill(&mut self) {
-        let record = |(node, host): (usize, &Host)| Record {
-            id: host.identity.id,
+        let record = |(node, host): (usize, &Host)| {
+            let Identity { id, name, gossip, .. } = host.identity.clone();
             // What a node takes for its first incarnation when it boots at time zero.
-            incarnation: self.clocks.wall_ms(node, self.now),
-            state: State::Alive,
-            name: host.identity.name.clone(),
-            gossip: host.identity.gossip,
-            redis: None,
-            http: None,
+            let incarnation = self.clocks.wall_ms(node, self.now);
+            Record::new(id, incarnation, State::Alive, name, gossip)
         };
         let mut records: Vec<Record> = self.hosts.iter().enumerate().map(record).collect();
         records.sort_by_key(|record| record.id);

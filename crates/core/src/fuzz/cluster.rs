@@ -112,13 +112,8 @@ impl Lab {
     }
 
     fn start(&self, index: usize, wall_ms: u64) -> Node {
-        let identity = Identity {
-            id: NodeId([7, 1 << 63, u64::MAX].get(index).copied().unwrap_or(9)),
-            name: format!("n{index}"),
-            gossip: address(index),
-            redis: None,
-            http: None,
-        };
+        let id = NodeId([7, 1 << 63, u64::MAX].get(index).copied().unwrap_or(9));
+        let identity = Identity::new(id, format!("n{index}"), address(index));
         let now = Now { mono: Instant(self.mono), wall_ms };
         Node::new(self.config.clone(), identity, index as u64, now)
     }

@@ -62,13 +62,7 @@ impl Lab {
         if kind & 8 != 0 {
             config.repair.compare = Compare::Full;
         }
-        let identity = Identity {
-            id: NodeId(1 << 62),
-            name: "fuzzed".into(),
-            gossip: address(1),
-            redis: None,
-            http: None,
-        };
+        let identity = Identity::new(NodeId(1 << 62), "fuzzed", address(1));
         let now = Now { mono: Instant(0), wall_ms: WALL_MS };
         let mut node = Node::new(config, identity, u64::from(kind), now);
         let mut disk = Disk::default();
@@ -80,15 +74,9 @@ impl Lab {
             node.restore(Space::Data, entry, now);
         }
         for id in 1..=MEMBERS {
-            let record = Record {
-                id: NodeId(id << 60),
-                incarnation: 1,
-                state: if id == MEMBERS { State::Dead } else { State::Alive },
-                name: format!("n{id}"),
-                gossip: SocketAddr::from(([10, 0, 0, 2], id as u16)),
-                redis: None,
-                http: None,
-            };
+            let state = if id == MEMBERS { State::Dead } else { State::Alive };
+            let gossip = SocketAddr::from(([10, 0, 0, 2], id as u16));
+            let record = Record::new(NodeId(id << 60), 1, state, format!("n{id}"), gossip);
             let entry = Arc::new(record.to_entry());
             disk.0.insert((Space::Roster, entry.key().to_vec()), Arc::clone(&entry));
             node.restore(Space::Roster, entry, now);
@@ -212,8 +200,7 @@ mod tests {
             };
             let id = NodeId(id << 60);
             let gossip = address(port);
-            let name = String::new();
-            let record = Record { id, incarnation, state, name, gossip, redis: None, http: None };
+            let record = Record::new(id, incarnation, state, "", gossip);
             block::chunks(&[record.to_entry()], 1 << 20).concat()
         })
     }

@@ -18,6 +18,8 @@ pub struct Member {
     pub id: NodeId,
     /// What is believed of it.
     pub state: State,
+    /// Of a suspect: how many have confirmed its silence.
+    pub confirmations: u8,
     /// Its incarnation.
     pub incarnation: u64,
     /// Where it receives gossip.
@@ -66,6 +68,7 @@ impl Table {
         let member = Member {
             id: record.id,
             state: record.state,
+            confirmations: record.confirmations,
             incarnation: record.incarnation,
             gossip: record.gossip,
             since: now,

@@ -14,8 +14,11 @@ use crate::base::time::{Instant, Now};
 use crate::config::Config;
 use crate::data::{self, Clock, Digest, Entry, Expiry, Map, Op, Outcome, Refused, Space};
 use crate::input::Input;
-use crate::member::liveness::Liveness;
-use crate::member::{Member, Table};
+use crate::member::flight::Recorder;
+use crate::member::probe::Prober;
+use crate::member::rejoin::Rejoin;
+use crate::member::suspicion::Suspicions;
+use crate::member::{Member, Table, Tags};
 use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
 use crate::spread::Method;
@@ -41,6 +44,16 @@ pub struct Identity {
     pub redis: Option<SocketAddr>,
     /// Where it serves HTTP, if it does.
     pub http: Option<SocketAddr>,
+    /// What its operator says of it.
+    pub tags: Tags,
+}
+
+impl Identity {
+    /// A node that serves gossip only and says nothing else of itself.
+    #[must_use]
+    pub fn new(id: NodeId, name: impl Into<String>, gossip: SocketAddr) -> Self {
+        Self { id, name: name.into(), gossip, redis: None, http: None, tags: Tags::default() }
+    }
 }
 
 /// One node.
@@ -56,7 +69,12 @@ pub struct Node {
     table: Table,
     incarnation: u64,
     left: bool,
-    liveness: Liveness,
+    prober: Prober,
+    suspicions: Suspicions,
+    rejoin: Rejoin,
+    recorder: Recorder,
+    /// When this node may refute another one that runs with its id.
+    twin_from: Instant,
     tree: Tree,
     mongering: Mongering,
     mail: DirectMail,
@@ -106,7 +124,11 @@ impl Node {
             // A restarted node must overrule what was said of it before.
             incarnation: now.wall_ms.max(1),
             left: false,
-            liveness: Liveness::new(config.member.clone(), now.mono, &mut rng),
+            prober: Prober::new(config.member.clone(), now.mono, &mut rng),
+            suspicions: Suspicions::new(config.member.clone()),
+            rejoin: Rejoin::new(config.member.rejoin_interval, now.mono),
+            recorder: Recorder::default(),
+            twin_from: now.mono,
             tree: Tree::new(config.spread.tree.clone()),
             mongering: Mongering::new(config.spread.rumor.clone()),
             mail: DirectMail::new(config.spread.mail.clone()),
@@ -205,8 +227,10 @@ impl Node {
     /// When the next turn is due even without input: [`Input::Tick`], then [`Node::flush`].
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        let membership = [Some(self.prober.deadline()), self.suspicions.deadline()];
         let machines = [
-            self.liveness.deadline().filter(|_| !self.left),
+            membership.into_iter().flatten().min().filter(|_| !self.left),
+            Some(self.rejoin.deadline()).filter(|_| !self.left),
             self.entropy.deadline().filter(|_| !self.left),
             self.tree.deadline(),
             self.mongering.deadline(),
@@ -294,6 +318,25 @@ impl Node {
     /// All members that are known, this node included, in the order of their ids.
     pub fn members(&self) -> impl Iterator<Item = &Member> {
         self.table.members().iter()
+    }
+
+    /// What happened to the membership lately, as this node saw it.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// How much this node doubts itself: 0 if it is well.
+    #[must_use]
+    pub fn doubt(&self) -> u32 {
+        self.prober.health().score()
+    }
+
+    /// True if this node sees less than half of the members that it knows and that have not said
+    /// goodbye: it may be on the small side of a partition.
+    #[must_use]
+    pub fn partition_suspected(&self) -> bool {
+        self.rejoin.lost_members() > self.table.peers().len() + 1
     }
 
     /// Counters.

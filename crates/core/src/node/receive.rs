@@ -49,7 +49,7 @@ impl Node {
                     Message::decode(kind, body)
                 })
                 .and_then(|message| match message {
-                    Some(message) => self.on_message(header.sender, from, message, now, out),
+                    Some(message) => self.on_message(header.sender, from, via, message, now, out),
                     None => {
                         self.stats.unknown_messages += 1;
                         Ok(())
@@ -69,6 +69,7 @@ impl Node {
         &mut self,
         sender: NodeId,
         from: SocketAddr,
+        via: Via,
         message: Message<'_>,
         now: Now,
         out: &mut Vec<Output>,
@@ -81,13 +82,18 @@ impl Node {
             Message::Ping(number) => {
                 let mut body = Vec::with_capacity(10);
                 body.put_varint(number);
-                self.outbox.push(from, Class::Membership, Via::Datagram, kind::PONG, &[&body]);
+                self.outbox.push(from, Class::Membership, via, kind::PONG, &[&body]);
             }
             Message::Pong(number) => {
-                if let Some(took) = self.liveness.answered(sender, number, now.mono) {
+                let took = self.prober.answered(sender, number, &mut env!(self, now));
+                if let Some(took) = took {
                     self.tree.sample(took);
                 }
             }
+            Message::ProbeForMe(request) => {
+                self.prober.relay(from, request, &mut env!(self, now));
+            }
+            Message::Probed(report) => self.prober.reported(sender, report),
             Message::Join(entry) => self.on_join(sender, from, entry, now, out),
             Message::Tree(rumor) => self.on_tree(sender, from, &rumor, now, out)?,
             Message::TreeAnswer(tokens) => {
@@ -189,9 +195,8 @@ impl Node {
         match self.table.get(sender) {
             None => self.knock(to),
             Some(member) if !member.state.is_present() => {
-                let mut body = vec![Space::Roster.code()];
-                block::Context::default().encode(&member.entry, &mut body);
-                self.outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+                let entry = Arc::clone(&member.entry);
+                self.tell(to, &entry);
             }
             Some(_) => {}
         }
@@ -232,7 +237,7 @@ mod tests {
     fn node() -> Node {
         let gossip = SocketAddr::from(([10, 0, 0, 1], 1));
         let id = NodeId(1);
-        let identity = Identity { id, name: "n".into(), gossip, redis: None, http: None };
+        let identity = Identity::new(id, "n", gossip);
         let mut node = Node::new(Config::default(), identity, 1, at(0));
         let peer = record(PEER.0, 1, crate::member::State::Alive).to_entry();
         node.restore(Space::Roster, Arc::new(peer), at(0));

@@ -239,7 +239,7 @@ mod tests {
     fn node(entries: u64) -> Node {
         let gossip = SocketAddr::from(([10, 0, 0, 1], 1));
         let id = NodeId(1);
-        let identity = Identity { id, name: "n".into(), gossip, redis: None, http: None };
+        let identity = Identity::new(id, "n", gossip);
         let mut node = Node::new(Config::default(), identity, 1, NOW);
         for key in 0..entries {
             let stamp = Stamp { time: 1 << 40, node: PEER };

@@ -2,16 +2,22 @@
 
 use super::{Fate, Node, applied, env};
 use crate::base::id::NodeId;
-use crate::base::time::Now;
+use crate::base::time::{Now, millis};
 use crate::data::{self, Entry, Space, block};
-use crate::member::liveness::Finding;
+use crate::member::flight::What;
+use crate::member::probe::Silence;
 use crate::member::record::{MAX_INCARNATION, MAX_NAME};
-use crate::member::{Record, State};
+use crate::member::suspicion::MAX_CONFIRMATIONS;
+use crate::member::{Member, Record, State, Tags};
 use crate::message::kind;
 use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Another node that runs with this node's id is refuted this often at most.
+const TWIN_PAUSE: Duration = Duration::from_secs(1);
 
 impl Node {
     fn own_record(&self, state: State) -> Record {
@@ -27,6 +33,9 @@ impl Node {
             gossip: self.identity.gossip,
             redis: self.identity.redis,
             http: self.identity.http,
+            tags: self.identity.tags.clone(),
+            confirmations: 0,
+            witnesses: Vec::new(),
         }
     }
 
@@ -56,12 +65,27 @@ impl Node {
             }
         } else if let data::Applied::New(_) = self.roster.apply(Arc::clone(entry)) {
             self.table.update(&record, entry, now.mono);
-            self.liveness.changed(record.id, record.state, now.mono);
+            self.believe(&record, now);
+        }
+    }
+
+    /// Lets the machines know what is now believed of another member.
+    fn believe(&mut self, record: &Record, now: Now) {
+        let members = self.table.peers().len() + 1;
+        match record.state {
+            State::Suspect => {
+                self.suspicions.suspect(record.id, record.confirmations, members, now.mono);
+            }
+            State::Alive | State::Dead | State::Left => self.suspicions.clear(record.id),
+        }
+        match record.state {
+            State::Dead => self.rejoin.lost(record.id),
+            State::Alive | State::Suspect | State::Left => self.rejoin.found(record.id),
         }
     }
 
     pub(super) fn join(&mut self, seeds: &[SocketAddr], now: Now) {
-        self.liveness.set_seeds(seeds);
+        self.rejoin.set_seeds(seeds);
         for seed in seeds {
             self.knock(*seed);
         }
@@ -100,6 +124,16 @@ impl Node {
         self.open(from, Flow { mine: true, yours: true }, false, now);
     }
 
+    /// Changes what this node's operator says of it, and tells everyone.
+    pub fn set_tags(&mut self, tags: Tags, now: Now, out: &mut Vec<Output>) {
+        if tags == self.identity.tags || self.left {
+            return;
+        }
+        self.identity.tags = tags;
+        self.incarnation += 1;
+        self.announce(now, out);
+    }
+
     /// Says goodbye.
     pub(super) fn leave(&mut self, now: Now, out: &mut Vec<Output>) {
         if !self.left {
@@ -132,10 +166,7 @@ impl Node {
             None => {}
         }
         if record.id == self.identity.id {
-            // Only this node speaks for itself.
-            self.stats.refutations += 1;
-            self.incarnation = record.incarnation.saturating_add(1);
-            self.announce(now, out);
+            self.refute(&record, now, out);
             return Fate::Useless;
         }
         self.accept_member(&record, entry, Some(from), now, out);
@@ -151,38 +182,150 @@ impl Node {
         out: &mut Vec<Output>,
     ) {
         if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
+            let before = self.table.get(record.id).cloned();
             self.table.update(record, entry, now.mono);
-            self.liveness.changed(record.id, record.state, now.mono);
+            self.believe(record, now);
+            self.remember(before.as_ref(), record, now);
+            let suspected = before.is_some_and(|held| held.state == State::Alive)
+                && record.state == State::Suspect;
+            if suspected && from.is_some() {
+                self.prober.verify(record.id, &mut env!(self, now));
+            }
             self.entropy.stir(now.mono, &mut self.rng);
             out.push(applied(Space::Roster, entry, replaced, from));
         }
     }
 
-    /// Does what the liveness check has due.
-    pub(super) fn watch_members(&mut self, now: Now, out: &mut Vec<Output>) {
-        let mut found = Vec::new();
-        self.liveness.poll(&mut env!(self, now), &mut found);
-        for finding in found {
-            match finding {
-                Finding::Suspect(id) => self.declare(id, State::Alive, State::Suspect, now, out),
-                Finding::Dead(id) => self.declare(id, State::Suspect, State::Dead, now, out),
-                Finding::Rejoin(addr) => self.knock(addr),
+    /// Only this node speaks for itself: it overrules what others say of it.
+    fn refute(&mut self, record: &Record, now: Now, out: &mut Vec<Output>) {
+        let id = self.identity.id;
+        if record.state == State::Alive && record.gossip != self.identity.gossip {
+            // Each of two with one id would overrule the other without end.
+            self.stats.twins += 1;
+            if now.mono < self.twin_from {
+                return;
             }
+            self.twin_from = now.mono.after(TWIN_PAUSE);
+            self.recorder.record(now.wall_ms, id, What::Twin);
+        }
+        self.stats.refutations += 1;
+        self.incarnation = record.incarnation.saturating_add(1);
+        if record.state != State::Alive {
+            self.prober.was_suspected();
+            let (by, incarnation) = (record.witnesses.clone(), self.incarnation);
+            self.recorder.record(now.wall_ms, id, What::Refuted { by, incarnation });
+        }
+        self.announce(now, out);
+    }
+
+    /// Writes into the flight recorder what has changed of another member.
+    fn remember(&mut self, before: Option<&Member>, record: &Record, now: Now) {
+        let by = || record.witnesses.clone();
+        let what = match (before.map(|held| held.state), record.state) {
+            (_, State::Suspect) => What::Suspected { by: by() },
+            (_, State::Dead) => What::Died { by: by() },
+            (_, State::Left) => What::Left,
+            (None, State::Alive) => What::Joined,
+            (Some(State::Alive), State::Alive) => What::Changed,
+            (Some(_), State::Alive) => What::Returned { incarnation: record.incarnation },
+        };
+        self.recorder.record(now.wall_ms, record.id, what);
+    }
+
+    /// Does what is due in the watch over the members.
+    pub(super) fn watch_members(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.forgive_stall(now);
+        let (mut silent, mut pinged) = (Vec::new(), Vec::new());
+        self.prober.poll(&mut env!(self, now), &mut silent, &mut pinged);
+        for silence in silent {
+            self.on_silence(silence, now, out);
+        }
+        for id in self.suspicions.expired(now.mono) {
+            self.stats.deaths += 1;
+            self.declare(id, State::Dead, now, out);
+        }
+        for id in pinged {
+            self.tell_suspect(id);
+        }
+        for addr in self.rejoin.poll(now.mono, &self.table, &mut self.rng) {
+            self.knock(addr);
         }
     }
 
-    /// Changes what is believed of a member, if it is believed as `was`, and tells everyone, the
-    /// member first.
-    fn declare(&mut self, id: NodeId, was: State, state: State, now: Now, out: &mut Vec<Output>) {
-        let Some(member) = self.table.get(id).filter(|member| member.state == was) else { return };
+    /// Who was not running cannot say that others were silent meanwhile: their answers may wait in
+    /// a buffer. Everyone gets the time back.
+    fn forgive_stall(&mut self, now: Now) {
+        let due = self
+            .suspicions
+            .deadline()
+            .map_or(self.prober.deadline(), |suspicion| suspicion.min(self.prober.deadline()));
+        let late = now.mono.since(due);
+        if late < self.config.member.probe_timeout / 2 || !self.config.member.forgive_stalls {
+            return;
+        }
+        self.stats.stalls += 1;
+        self.prober.postpone(late);
+        self.suspicions.postpone(late);
+        let ms = millis(late);
+        self.recorder.record(now.wall_ms, self.identity.id, What::Stalled { ms });
+    }
+
+    /// A member has not answered: it is suspected, or a suspicion of others is confirmed.
+    fn on_silence(&mut self, silence: Silence, now: Now, out: &mut Vec<Output>) {
+        let Silence { id, through, nacks } = silence;
+        self.recorder.record(now.wall_ms, id, What::ProbeFailed { through, nacks });
+        let Some(member) = self.table.get(id) else { return };
+        let (state, confirmations) = (member.state, member.confirmations);
+        match state {
+            State::Alive => {
+                self.stats.suspicions += 1;
+                self.declare(id, State::Suspect, now, out);
+                self.suspicions.witness(id);
+            }
+            State::Suspect if self.suspicions.witness(id) && confirmations < MAX_CONFIRMATIONS => {
+                self.stats.confirmations += 1;
+                self.declare(id, State::Suspect, now, out);
+            }
+            State::Suspect | State::Dead | State::Left => {}
+        }
+    }
+
+    /// Says of a member that it is suspect (once more, if it is already) or dead, and tells
+    /// everyone.
+    fn declare(&mut self, id: NodeId, state: State, now: Now, out: &mut Vec<Output>) {
+        let Some(member) = self.table.get(id).filter(|member| member.state.is_present()) else {
+            return;
+        };
         let Ok(mut record) = Record::from_entry(&member.entry) else { return };
-        self.stats.suspicions += u64::from(state == State::Suspect);
+        record.confirmations = match (record.state, state) {
+            (State::Suspect, State::Suspect) => record.confirmations + 1,
+            _ => 0,
+        };
         record.state = state;
+        record.witnesses.push(self.identity.id);
         let entry = Arc::new(record.to_entry());
         self.accept_member(&record, &entry, None, now, out);
-        let mut body = vec![Space::Roster.code()];
-        block::Context::default().encode(&entry, &mut body);
-        self.outbox.push(record.gossip, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+        if state == State::Dead {
+            self.tell(record.gossip, &entry);
+        } else {
+            self.tell_suspect(id);
+        }
         self.spread(Space::Roster, entry, None, now);
+    }
+
+    /// Tells a suspect that it is one, so that it can refute at once (Lifeguard's buddy system).
+    fn tell_suspect(&mut self, id: NodeId) {
+        let Some(member) = self.table.get(id) else { return };
+        if self.config.member.buddy && member.state == State::Suspect {
+            let (to, entry) = (member.gossip, Arc::clone(&member.entry));
+            self.tell(to, &entry);
+        }
+    }
+
+    /// Sends an entry of the roster to one address.
+    pub(super) fn tell(&mut self, to: SocketAddr, entry: &Entry) {
+        let mut body = vec![Space::Roster.code()];
+        block::Context::default().encode(entry, &mut body);
+        self.outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
     }
 }

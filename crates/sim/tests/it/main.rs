@@ -5,6 +5,7 @@ mod crash;
 mod determinism;
 mod join;
 mod load;
+mod membership;
 mod messages;
 mod methods;
 mod partition;
