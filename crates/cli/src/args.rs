@@ -13,8 +13,8 @@ pub use client::{
 };
 
 pub use sim::{
-    ClusterArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, PlanArgs, ReplayArgs, SimCommand,
-    SweepArgs,
+    ClusterArgs, DrawArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Kinds, PlanArgs,
+    ReplayArgs, Seeds, SimCommand, SweepArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -6,7 +6,7 @@
 use crate::faults::{self, Fault};
 use crate::network::Latency;
 use crate::options::{Options, Start};
-use crate::scenario::{Scenario, Trouble};
+use crate::scenario::{Scenario, Trouble, copied};
 use crate::workload::Workload;
 use rumormill_core::Config;
 use rumormill_core::base::rng::Rng;
@@ -27,13 +27,15 @@ pub struct Draw {
     pub settle: Duration,
     /// The settings, instead of drawn ones.
     pub config: Option<Config>,
+    /// Settings that are always taken from here, by their names.
+    pub fixed: Option<(Config, Vec<String>)>,
 }
 
 impl Default for Draw {
     /// As much as finds something in a moment (guess).
     fn default() -> Self {
         let (duration, settle) = (Duration::from_secs(20), Duration::from_secs(60));
-        Self { nodes: (3, 20), duration, settle, config: None }
+        Self { nodes: (3, 20), duration, settle, config: None, fixed: None }
     }
 }
 
@@ -55,12 +57,26 @@ impl Draw {
             true => Start::Prefilled,
             false => Start::Join { seeds: 1 + rng.index(3.min(nodes)) },
         };
-        let config = self.config.clone().unwrap_or_else(|| draw_config(seed));
+        let config = self.draw_settings(seed);
         let options = Options { seed, nodes, start, config, ..Options::default() };
         let mut scenario = Scenario::new(draw_network(seed, options), self.duration, self.settle);
         scenario.load = Some(draw_load(seed));
         scenario.faults = draw_faults(seed, nodes, self.duration);
         scenario
+    }
+
+    fn draw_settings(&self, seed: u64) -> Config {
+        let mut config = self.config.clone().unwrap_or_else(|| draw_config(seed));
+        if let Some((from, names)) = &self.fixed {
+            for name in names {
+                config = copied(&config, from, name).unwrap_or(config);
+            }
+            // The one bound between two settings.
+            if !names.iter().any(|name| name == "limits.burst") {
+                config.limits.burst = config.limits.burst.max(config.limits.datagram);
+            }
+        }
+        config
     }
 
     /// Small clusters mostly: there each fault hits a larger part.
@@ -207,5 +223,13 @@ mod tests {
         assert_eq!(scenario.world.config, Config::default());
         scenario.world.config = free.scenario(seed).world.config;
         assert_eq!(scenario, free.scenario(seed));
+        let mut from = Config::default();
+        from.limits.datagram = 60_000;
+        let fixed = Draw { fixed: Some((from, vec!["limits.datagram".into()])), ..free };
+        for seed in 0..20 {
+            let scenario = fixed.scenario(seed);
+            assert_eq!(scenario.check(), Ok(()));
+            assert_eq!(scenario.world.config.limits.datagram, 60_000);
+        }
     }
 }

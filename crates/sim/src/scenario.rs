@@ -22,6 +22,7 @@ mod check;
 mod form;
 
 pub use check::within;
+pub use form::copied;
 
 /// The version of the text form.
 pub const VERSION: u32 = 1;

@@ -255,7 +255,7 @@ mod tests {
         config.spread.method = Method::DirectMail;
         config.spread.mail.outbox_bytes = 200;
         let (duration, settle) = (Duration::from_secs(3), Duration::from_secs(10));
-        Draw { nodes: (3, 6), duration, settle, config: Some(config) }
+        Draw { nodes: (3, 6), duration, settle, config: Some(config), ..Draw::default() }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Arguments of the simulators, one file for each.
 
 mod cluster;
+mod draw;
 mod epidemic;
 mod exchange;
 mod fuzz;
@@ -10,12 +11,13 @@ mod replay;
 mod sweep;
 
 pub use cluster::ClusterArgs;
+pub use draw::DrawArgs;
 pub use epidemic::EpidemicArgs;
 pub use exchange::ExchangeArgs;
-pub use fuzz::FuzzArgs;
+pub use fuzz::{FuzzArgs, Seeds};
 pub use graph::GraphArgs;
 pub use plan::PlanArgs;
-pub use replay::ReplayArgs;
+pub use replay::{Kinds, ReplayArgs};
 pub use sweep::SweepArgs;
 
 use clap::Subcommand;

@@ -1,6 +1,7 @@
 //! `rumormill sim`.
 
 mod cluster;
+mod draw;
 mod epidemic;
 mod exchange;
 mod fuzz;
@@ -9,6 +10,7 @@ mod interrupt;
 mod plan;
 mod replay;
 mod sweep;
+mod trace_file;
 
 use crate::args::{Format, SimCommand};
 

@@ -102,20 +102,24 @@ pub(super) fn settings(config: &Config) -> Vec<String> {
 }
 
 pub(super) fn plainer(config: &Config) -> Vec<Config> {
-    let without = |(name, _): (String, Value)| put_default(table(config), &name);
-    differences(config).into_iter().filter_map(without).collect()
+    let without = |(name, _): (String, Value)| copied(config, &Config::default(), &name);
+    let sound = |config: &Config| config.check().is_ok();
+    differences(config).into_iter().filter_map(without).filter(sound).collect()
 }
 
-fn put_default(mut table: Table, name: &str) -> Option<Config> {
-    let defaults = self::table(&Config::default());
+/// The settings with one taken from others; none if there is no setting of this name.
+#[must_use]
+pub fn copied(config: &Config, from: &Config, name: &str) -> Option<Config> {
+    let (mut table, from) = (table(config), self::table(from));
     let (parents, leaf) = name.rsplit_once('.').unwrap_or(("", name));
-    let (mut inner, mut default) = (&mut table, &defaults);
+    let (mut inner, mut source) = (&mut table, &from);
     for part in parents.split('.').filter(|part| !part.is_empty()) {
         inner = inner.get_mut(part)?.as_table_mut()?;
-        default = default.get(part)?.as_table()?;
+        source = source.get(part)?.as_table()?;
     }
-    inner.insert(leaf.to_owned(), default.get(leaf)?.clone());
-    table.try_into().ok().filter(|config: &Config| config.check().is_ok())
+    let value = source.get(leaf).filter(|value| !value.is_table())?;
+    inner.insert(leaf.to_owned(), value.clone());
+    table.try_into().ok()
 }
 
 #[cfg(test)]
