@@ -4,7 +4,7 @@
 use crate::world::World;
 use rumormill_core::base::hash::{Map, Set};
 use rumormill_core::data::{Entry, Stamp};
-use rumormill_core::member::State;
+use rumormill_core::member::{Record, State};
 use rumormill_core::{Instant, Node, NodeId, Stats};
 
 /// The counters of one world.
@@ -142,7 +142,8 @@ impl World {
     /// A node now holds this record of the roster.
     pub(crate) fn note_member(&mut self, node: usize, entry: &Entry, own: bool) {
         let stamp = entry.stamp();
-        if stamp.time & 3 != State::Dead as u64 {
+        let Ok(record) = Record::from_entry(entry) else { return };
+        if record.state != State::Dead {
             return;
         }
         if let Some(&open) = self.meter.open.get(&stamp.node) {
@@ -151,21 +152,21 @@ impl World {
             if let Some(noticed) = death.noticed.get_mut(node) {
                 *noticed = (*noticed).min(after);
             }
-        } else if own && self.meter.declared.insert(stamp) && self.is_there(node, stamp) {
+        } else if own && self.meter.declared.insert(stamp) && self.is_there(node, &record) {
             self.meter.accused.push(self.now);
         }
     }
 
     /// True if the run of a member that a record speaks of goes on, within a node's reach.
-    fn is_there(&self, from: usize, stamp: Stamp) -> bool {
-        let found = self.hosts.iter().position(|host| host.identity.id == stamp.node);
+    fn is_there(&self, from: usize, record: &Record) -> bool {
+        let found = self.hosts.iter().position(|host| host.identity.id == record.id);
         let Some((member, node)) = found.and_then(|at| Some((at, self.hosts[at].running()?)))
         else {
             return false;
         };
-        let current = node.members().find(|member| member.id == stamp.node);
+        let current = node.members().find(|member| member.id == record.id);
         self.network.connects(from, member)
-            && current.is_some_and(|own| own.incarnation <= stamp.time >> 2)
+            && current.is_some_and(|own| own.incarnation <= record.incarnation)
     }
 }
 
@@ -194,7 +195,7 @@ mod tests {
         let found = world.detections();
         assert_eq!((found.deaths, found.first.len(), found.all.len()), (1, 1, 1));
         let config = world.options.config.member.clone();
-        let least = config.suspicion_timeout.as_micros() as u32;
+        let least = (config.probe_interval * config.suspicion_mult).as_micros() as u32;
         assert!(found.first[0] > least && found.first[0] <= found.all[0], "{found:?}");
         assert_eq!(world.false_positives(Duration::ZERO), 0);
         world.boot(3);

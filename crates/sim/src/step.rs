@@ -31,6 +31,8 @@ pub enum What {
     Join,
     /// It was told to leave.
     Leave,
+    /// Its tags are changed.
+    Tags,
     /// It crashed or stopped.
     Down,
     /// Its disk was lost.
@@ -61,13 +63,14 @@ pub enum What {
 
 impl What {
     /// All, with their names.
-    pub const ALL: [(Self, &'static str); 19] = [
+    pub const ALL: [(Self, &'static str); 20] = [
         (Self::Write, "write"),
         (Self::Hold, "hold"),
         (Self::Member, "member"),
         (Self::Boot, "boot"),
         (Self::Join, "join"),
         (Self::Leave, "leave"),
+        (Self::Tags, "tags"),
         (Self::Down, "down"),
         (Self::DiskLost, "disk-lost"),
         (Self::Pause, "pause"),
@@ -334,7 +337,12 @@ impl Watcher {
                 step.node = None;
                 step.note = Some(String::from_utf8_lossy(line.bytes).into_owned());
             }
-            Kind::Tick | Kind::Leave | Kind::Down | Kind::DiskLost | Kind::Pause => {}
+            Kind::Tick
+            | Kind::Leave
+            | Kind::Tags
+            | Kind::Down
+            | Kind::DiskLost
+            | Kind::Pause => {}
         }
         step
     }
@@ -383,6 +391,7 @@ fn what(kind: Kind) -> What {
         Kind::Boot => What::Boot,
         Kind::Join => What::Join,
         Kind::Leave => What::Leave,
+        Kind::Tags => What::Tags,
         Kind::Down => What::Down,
         Kind::DiskLost => What::DiskLost,
         Kind::Pause => What::Pause,

@@ -73,9 +73,20 @@ impl Trial {
     /// Runs it. `watch` is told how far it has got, every little while, and says whether to go on.
     #[must_use]
     pub fn run(&self, watch: impl FnMut(Progress) -> bool) -> Report {
+        self.run_in(|_| (), watch)
+    }
+
+    /// Runs it in a world that somebody has put their hands on before.
+    #[must_use]
+    pub fn run_in(
+        &self,
+        prepare: impl FnOnce(&mut World),
+        watch: impl FnMut(Progress) -> bool,
+    ) -> Report {
         let sample_every = (self.plan.duration / SAMPLES)
             .clamp(Duration::from_millis(20), Duration::from_secs(10));
-        let world = World::new(self.options.clone());
+        let mut world = World::new(self.options.clone());
+        prepare(&mut world);
         let mut run = Run { trial: self, world, watch, sample_every, settle_ms: None };
         let warm = run.warm_up();
         let mut baseline = Baseline::of(&run.world);

@@ -1,5 +1,6 @@
 //! Arguments of `rumormill sim cluster`.
 
+use super::draw::TraceArgs;
 use clap::{Args, ValueEnum};
 use rumormill_sim::{Latency, Script, text};
 use std::path::PathBuf;
@@ -59,6 +60,8 @@ pub struct ClusterArgs {
     /// Write the data of these plots as CSV.
     #[arg(long, value_name = "FILE.csv", help_heading = "Output")]
     pub csv: Option<PathBuf>,
+    #[command(flatten)]
+    pub trace: TraceArgs,
 }
 
 /// Where the settings of the nodes come from.
@@ -174,7 +177,7 @@ const HELP: &str = "\
 The nodes run the protocol's own code through its own bytes; only clocks, network and disks are made
 up. A run warms up, takes the load and the faults for --for, and then has --settle to agree; all
 figures begin after the warm-up. Exit code 1 if the nodes do not agree in the end or a property of
-the protocol does not hold.
+the protocol does not hold. Ctrl-C ends it early: what is done is shown, and the exit code is 130.
 
 Figures (--format json has these keys):
   converged        all live nodes hold the same data and the same roster at the end
@@ -224,4 +227,5 @@ Examples:
   rumormill sim cluster --config agent.toml --fault 'crash:3@10s; restart@20s'
   rumormill sim cluster --compare spread=tree,rumor,direct-mail --plot spread.svg
   rumormill sim cluster --compare loss=0,1%,5% --compare spread.tree.acknowledge=none,all
-  rumormill sim cluster --latency zones:zones.toml --fault 'partition:fra@20s..40s'";
+  rumormill sim cluster --latency zones:zones.toml --fault 'partition:fra@20s..40s'
+  rumormill sim cluster --nodes 5 --for 2s --trace run.trace     then: rumormill sim replay run.trace";

@@ -5,13 +5,15 @@ pub(super) mod setup;
 pub(super) mod table;
 
 use super::interrupt;
+use super::trace_file::TraceFile;
 use crate::args::{ClusterArgs, Format};
 use crate::commands::progress;
 use crate::failure::{Code, Failure};
 use crate::output::Output;
 use crate::plot;
+use indicatif::ProgressBar;
 use rayon::prelude::*;
-use rumormill_sim::{Progress, Report, Trial};
+use rumormill_sim::{Progress, Report, Trial, World};
 use serde_json::{Value, json};
 use setup::Variant;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,47 +35,79 @@ pub fn run(args: &ClusterArgs, format: Format) -> anyhow::Result<()> {
     }
     let trials: Vec<&Trial> = variants.iter().map(|variant| &variant.trial).collect();
     setup::ensure_trials(&trials, rayon::current_num_threads())?;
+    let file = match (&args.trace.trace, &variants[..]) {
+        (Some(path), [_]) => Some(TraceFile::create(path, args.trace.trace_lines)?),
+        (Some(_), _) => {
+            return Err(Failure::usage("--trace is of one run: leave out --compare"));
+        }
+        (None, _) => None,
+    };
     let stop = interrupt::flag()?;
-    let reports = run_all(&trials, &stop);
+    let reports = match (&file, &trials[..]) {
+        (Some(file), [trial]) => vec![Some(run_traced(trial, file, &stop))],
+        _ => run_all(&trials, &stop),
+    };
     let done: Vec<(&Variant, Report)> = variants
         .iter()
         .zip(reports)
         .filter_map(|(variant, report)| Some((variant, report?)))
         .collect();
     show(args, format, &done, &ignored)?;
+    if let Some(file) = file {
+        let traced = file.finish()?;
+        if traced.left_out > 0 && format == Format::Human {
+            eprintln!("note: the trace holds the first {} lines only", traced.lines);
+        }
+    }
     write_files(args, &done)?;
-    verdict(&done)
+    verdict(&done)?;
+    if stop.load(Ordering::Relaxed) {
+        interrupt::end();
+    }
+    Ok(())
 }
 
 /// Runs them all, as many at once as there are cores; those that were not begun when it was
 /// interrupted have no report.
 pub(super) fn run_all(trials: &[&Trial], stop: &AtomicBool) -> Vec<Option<Report>> {
-    let total: Duration = trials.iter().map(|trial| trial.longest()).sum();
-    let bar = progress::virtual_time(total);
+    let bar = progress::virtual_time(trials.iter().map(|trial| trial.longest()).sum());
     let reports = trials
         .par_iter()
         .map(|trial| {
-            if stop.load(Ordering::Relaxed) {
-                return None;
-            }
-            let begun = Instant::now();
-            let mut seen = 0;
-            let mut report = trial.run(|Progress { done, phase, .. }| {
-                let now = u64::try_from(done.as_millis()).unwrap_or(u64::MAX);
-                bar.inc(now.saturating_sub(seen));
-                seen = seen.max(now);
-                bar.set_message(phase);
-                !stop.load(Ordering::Relaxed)
-            });
-            report.wall_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            // Settling is mostly over long before its bound.
-            let rest = u64::try_from(trial.longest().as_millis()).unwrap_or(u64::MAX);
-            bar.inc(rest.saturating_sub(seen));
-            Some(report)
+            let begins = !stop.load(Ordering::Relaxed);
+            begins.then(|| run_one(trial, |_| (), stop, &bar))
         })
         .collect();
     bar.finish_and_clear();
     reports
+}
+
+fn run_traced(trial: &Trial, file: &TraceFile, stop: &AtomicBool) -> Report {
+    let bar = progress::virtual_time(trial.longest());
+    let report = run_one(trial, |world| file.attach(world), stop, &bar);
+    bar.finish_and_clear();
+    report
+}
+
+fn run_one(
+    trial: &Trial,
+    prepare: impl FnOnce(&mut World),
+    stop: &AtomicBool,
+    bar: &ProgressBar,
+) -> Report {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    let begun = Instant::now();
+    let mut seen = 0;
+    let mut report = trial.run_in(prepare, |Progress { done, phase, .. }| {
+        bar.inc(ms(done).saturating_sub(seen));
+        seen = seen.max(ms(done));
+        bar.set_message(phase);
+        !stop.load(Ordering::Relaxed)
+    });
+    report.wall_ms = ms(begun.elapsed());
+    // Settling is mostly over long before its bound.
+    bar.inc(ms(trial.longest()).saturating_sub(seen));
+    report
 }
 
 fn show(

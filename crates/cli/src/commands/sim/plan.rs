@@ -13,6 +13,7 @@ use rumormill_sim::{Report, Trial};
 use scenarios::{Kind, Scenario};
 use serde::Serialize;
 use serde_json::json;
+use std::sync::atomic::Ordering;
 
 /// What to expect of the whole cluster. Times are null where nothing was measured.
 #[derive(Debug, Default, Serialize)]
@@ -82,7 +83,11 @@ pub fn run(args: &PlanArgs, format: Format) -> anyhow::Result<()> {
         true => out.json(&value(&plan)?)?,
         false => words::say(&mut out, &plan)?,
     }
-    out.flush()
+    out.flush()?;
+    if stop.load(Ordering::Relaxed) {
+        interrupt::end();
+    }
+    Ok(())
 }
 
 /// How long the slowest hops take, in seconds.

@@ -1,6 +1,6 @@
 //! Settings that will hurt, each with what to change: found by looking at them and by the runs.
 
-use super::scenarios::{Kind, Scenario};
+use super::scenarios::{Kind, Scenario, suspicion};
 use crate::args::PlanArgs;
 use rumormill::Settings;
 use rumormill_core::Config;
@@ -275,23 +275,29 @@ impl Found<'_> {
                 format!("set member.probe_timeout to {:.0}ms or more", self.hop * 6000.0),
             );
         }
-        if member.suspicion_timeout < member.probe_timeout + Duration::from_secs_f64(self.hop * 4.0)
-        {
-            self.warn(
-                "member.suspicion_timeout",
-                "a suspect has no time to refute before it is held dead",
-                format!(
-                    "set member.suspicion_timeout to {:.0}ms or more",
-                    (member.probe_timeout.as_secs_f64() + self.hop * 8.0) * 4000.0
-                ),
-            );
-        }
-        let noticed = member.probe_interval + 2 * member.probe_timeout + member.suspicion_timeout;
-        if noticed > 60 * SEC {
+        if member.probe_interval < 2 * member.probe_timeout {
             self.warn(
                 "member.probe_interval",
-                format!("a dead member is noticed after {noticed:?} at the earliest"),
-                "shorten member.probe_interval, probe_timeout and suspicion_timeout",
+                "a probe and the probes by others do not fit into it: what is slow to answer is \
+                 suspected before they are done",
+                format!("set member.probe_interval to {:?} or more", 3 * member.probe_timeout),
+            );
+        }
+        let (least, most) = suspicion(self.config, self.nodes as usize);
+        if least.as_secs_f64() < 10.0 * self.hop {
+            self.warn(
+                "member.suspicion_mult",
+                format!("a suspect has {least:?} to refute, before it can have heard of it"),
+                "raise member.suspicion_mult or member.probe_interval",
+            );
+        }
+        if least > 180 * SEC {
+            self.warn(
+                "member.suspicion_mult",
+                format!(
+                    "a dead member is noticed after {least:?} at the earliest, {most:?} at worst"
+                ),
+                "lower member.probe_interval and member.suspicion_mult",
             );
         }
     }
@@ -383,7 +389,7 @@ pub fn of_runs(done: &[(&Scenario, Report)], args: &PlanArgs) -> Vec<Warning> {
         if report.false_positives > 0 {
             warn(
                 format!("{} times a live member was held dead", report.false_positives),
-                "raise member.probe_timeout and member.suspicion_timeout",
+                "raise member.probe_timeout and member.suspicion_mult",
             );
         }
         let shed: Vec<String> = report
@@ -461,8 +467,9 @@ mod tests {
             ("spread.method=rumor", &["--set", "spread.rumor.fanout=99"], "spread.rumor.fanout"),
             ("spread.method=rumor", &["--set", "spread.rumor.max_hot=5"], "spread.rumor.max_hot"),
             ("member.probe_timeout=1ms", &[], "member.probe_timeout"),
-            ("member.suspicion_timeout=100ms", &[], "member.suspicion_timeout"),
-            ("member.probe_interval=5m", &[], "member.probe_interval"),
+            ("member.probe_interval=1ms", &[], "member.suspicion_mult"),
+            ("member.probe_interval=100ms", &[], "member.probe_interval"),
+            ("member.probe_interval=5m", &[], "member.suspicion_mult"),
             ("limits.max_members=100", &[], "limits.max_members"),
             ("limits.max_clock_skew=10ms", &[], "limits.max_clock_skew"),
             ("limits.max_clock_skew=1day", &[], "limits.max_clock_skew"),

@@ -73,7 +73,8 @@ fn trial(kind: Kind, args: &PlanArgs, options: &Options) -> anyhow::Result<Trial
     let mut duration = Duration::from_millis((load * 1000.0) as u64);
     let member = &options.config.member;
     // A crash must not be noticed while the load goes on: then the rest is as in calm times.
-    let unnoticed = member.suspicion_timeout.clamp(Duration::from_secs(1), Duration::from_secs(4));
+    let unnoticed = (member.probe_interval * member.suspicion_mult)
+        .clamp(Duration::from_secs(1), Duration::from_secs(4));
     let mut script = String::new();
     match kind {
         Kind::Idle => duration = Duration::from_secs(20),
@@ -101,8 +102,17 @@ fn trial(kind: Kind, args: &PlanArgs, options: &Options) -> anyhow::Result<Trial
         Kind::Idle => None,
         _ => setup::workload(&args.load, &options.config)?,
     };
-    let settle = Duration::from_secs(60) + 4 * (member.suspicion_timeout + member.probe_interval);
+    let settle = Duration::from_secs(60) + 2 * suspicion(&options.config, options.nodes).1;
     Ok(Trial { options, warm_up: Duration::from_secs(5), load, plan, settle })
+}
+
+/// How long a suspect has at least, and at most, before it is held dead.
+pub fn suspicion(config: &Config, nodes: usize) -> (Duration, Duration) {
+    let member = &config.member;
+    let scale = (nodes.max(1) as f64).log10().max(1.0);
+    let least = (member.probe_interval * member.suspicion_mult).mul_f64(scale);
+    let most = if member.confirmations > 0 { member.suspicion_max_mult } else { 1 };
+    (least, least * most)
 }
 
 /// What delivery times grow by from the simulated cluster to the whole: every method here takes
