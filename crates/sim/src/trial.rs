@@ -41,7 +41,7 @@ const JOIN: Duration = Duration::from_secs(120);
 /// How often settling is looked at.
 const LOOK: Duration = Duration::from_millis(10);
 /// Samples of the load, about.
-const SAMPLES: u32 = 300;
+const SAMPLES: u32 = 120;
 
 /// Why a run ended early.
 enum Stop {
@@ -84,7 +84,7 @@ impl Trial {
         watch: impl FnMut(Progress) -> bool,
     ) -> Report {
         let sample_every = (self.plan.duration / SAMPLES)
-            .clamp(Duration::from_millis(20), Duration::from_secs(10));
+            .clamp(Duration::from_millis(100), Duration::from_secs(10));
         let mut world = World::new(self.options.clone());
         prepare(&mut world);
         let mut run = Run { trial: self, world, watch, sample_every, settle_ms: None };

@@ -30,12 +30,16 @@ fn subtitle(variants: &[(&Variant, Report)]) -> String {
         Some(zones) => format!("{} zones", zones.names().len()),
         None => format!("hop {}", variant.trial.options.latency),
     };
-    format!(
-        "{} nodes, {hops}, loss {} %, {load}, seed {}",
-        report.nodes,
-        variant.trial.options.loss * 100.0,
-        report.seed
-    )
+    let varied = |name: &str| variant.changes.iter().any(|(varied, _)| varied == name);
+    let parts = [
+        ("nodes", format!("{} nodes", report.nodes)),
+        ("latency", hops),
+        ("loss", format!("loss {} %", variant.trial.options.loss * 100.0)),
+        ("load", load),
+        ("seed", format!("seed {}", report.seed)),
+    ];
+    let same = parts.into_iter().filter(|(name, _)| !varied(name)).map(|(_, part)| part);
+    same.collect::<Vec<_>>().join(", ")
 }
 
 fn name(variants: &[(&Variant, Report)], variant: &Variant, otherwise: &str) -> String {
