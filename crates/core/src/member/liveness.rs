@@ -182,7 +182,7 @@ impl Liveness {
 
     fn probe_next(&mut self, env: &mut Env<'_>) {
         if self.round.is_empty() {
-            self.round = env.table.peers().iter().map(|peer| peer.id).collect();
+            self.round = env.table.peers().map(|peer| peer.id).collect();
             env.rng.shuffle(&mut self.round);
         }
         // Members that have gone since the round began are passed over.
@@ -200,11 +200,11 @@ impl Liveness {
     /// a cluster of its own that has no seed in turn. And one of the dead is tried, so that both
     /// sides of a partition that lasted find each other again.
     fn rejoin(&mut self, env: &mut Env<'_>, found: &mut Vec<Finding>) {
-        if env.table.peers().is_empty() {
+        if env.table.peer_count() == 0 {
             found.extend(self.seeds.iter().copied().map(Finding::Rejoin));
         } else {
-            let own = env.table.get(env.table.own()).map(|own| own.gossip);
-            let known = |seed| env.table.peers().iter().any(|peer| peer.gossip == seed);
+            let own = env.table.get(env.table.own()).map(|own| own.gossip());
+            let known = |seed| env.table.peers().any(|peer| peer.gossip == seed);
             let strange = |seed: &&SocketAddr| Some(**seed) != own && !known(**seed);
             let strange: Vec<_> = self.seeds.iter().filter(strange).collect();
             let picked = strange.get(env.rng.index(strange.len()));
@@ -212,7 +212,7 @@ impl Liveness {
         }
         let dead = self.dead.iter().nth(env.rng.index(self.dead.len()));
         if let Some(member) = dead.and_then(|id| env.table.get(*id)) {
-            found.push(Finding::Rejoin(member.gossip));
+            found.push(Finding::Rejoin(member.gossip()));
         }
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod liveness;
 pub mod record;
+mod roll;
 pub mod table;
 
 pub use record::{Record, State};

@@ -47,6 +47,12 @@ impl State {
         }
     }
 
+    /// The state that the stamp of a roster entry says.
+    #[must_use]
+    pub fn of(stamp: Stamp) -> Self {
+        Self::from_rank(stamp.time)
+    }
+
     /// True for a member that takes part: alive or suspect.
     #[must_use]
     pub fn is_present(self) -> bool {
@@ -130,6 +136,14 @@ impl Record {
     }
 }
 
+/// Where the member of a roster entry receives gossip; `None` if the entry holds no record.
+pub(super) fn gossip(entry: &Entry) -> Option<SocketAddr> {
+    let mut value = Reader::new(entry.value()?);
+    value.u8().ok()?;
+    value.bytes("member name", MAX_NAME).ok()?;
+    decode_addr(&mut value).ok()?
+}
+
 fn encode_addr(addr: Option<SocketAddr>, to: &mut Vec<u8>) {
     match addr.map(|addr| (addr.ip(), addr.port())) {
         None => to.put(&[0]),
@@ -173,6 +187,7 @@ pub(crate) mod tests {
         let mut sent = record(7, 12, State::Suspect);
         sent.redis = Some("[2001:db8::1]:6379".parse().unwrap());
         sent.http = Some("10.1.2.3:80".parse().unwrap());
+        assert_eq!(gossip(&sent.to_entry()), Some(sent.gossip));
         assert_eq!(Record::from_entry(&sent.to_entry()), Ok(sent));
     }
 
@@ -198,7 +213,7 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn any_entry_is_read_without_panic(entry in crate::data::block::tests::any_entry()) {
-            let _ = Record::from_entry(&entry);
+            let _ = (Record::from_entry(&entry), gossip(&entry));
         }
     }
 }

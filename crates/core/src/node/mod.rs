@@ -7,6 +7,8 @@ mod receive;
 mod repair;
 mod roster;
 
+pub use roster::Roster;
+
 use crate::base::hash::Keyed;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
@@ -198,7 +200,7 @@ impl Node {
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
         let table = &self.table;
-        let known = |ip| table.peers().iter().any(|peer| peer.gossip.ip() == ip);
+        let known = |ip| table.peers().any(|peer| peer.gossip.ip() == ip);
         self.outbox.flush(self.header, &self.config.limits, known, &mut self.stats, out);
     }
 
@@ -292,8 +294,8 @@ impl Node {
     }
 
     /// All members that are known, this node included, in the order of their ids.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.table.members().iter()
+    pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        self.table.members()
     }
 
     /// Counters.

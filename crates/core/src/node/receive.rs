@@ -190,7 +190,7 @@ impl Node {
             None => self.knock(to),
             Some(member) if !member.state.is_present() => {
                 let mut body = vec![Space::Roster.code()];
-                block::Context::default().encode(&member.entry, &mut body);
+                block::Context::default().encode(member.entry, &mut body);
                 self.outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
             }
             Some(_) => {}

@@ -3,15 +3,22 @@
 use super::{Fate, Node, applied, env};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
-use crate::data::{self, Entry, Space, block};
+use crate::data::{self, Entry, Map, Space, block};
 use crate::member::liveness::Finding;
 use crate::member::record::{MAX_INCARNATION, MAX_NAME};
-use crate::member::{Record, State};
+use crate::member::{Record, State, Table};
 use crate::message::kind;
 use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+
+/// All that a node knows of the members. A clone costs nothing.
+#[derive(Clone, Debug)]
+pub struct Roster {
+    map: Map,
+    table: Table,
+}
 
 impl Node {
     fn own_record(&self, state: State) -> Record {
@@ -60,14 +67,42 @@ impl Node {
         }
     }
 
+    /// What this node knows of the members, to be given to another.
+    #[must_use]
+    pub fn roster(&self) -> Roster {
+        Roster { map: self.roster.clone(), table: self.table.clone() }
+    }
+
+    /// Knows of the members from now on what another node knew. As if each record had been
+    /// restored, but at once, and the two share what they know alike. Comes before all else.
+    ///
+    /// A record of this node in it is of an earlier run, unless it is just the one of this run.
+    pub fn adopt(&mut self, roster: &Roster, now: Now) {
+        let own = self.table.get(self.identity.id).map(|own| Arc::clone(own.entry));
+        self.roster = roster.map.clone();
+        self.table = roster.table.of(self.identity.id);
+        for member in self.table.not_alive() {
+            self.liveness.changed(member.id, member.state, now.mono);
+        }
+        let found = self.table.get(self.identity.id).map(|own| (own.incarnation, own.entry));
+        match (found, &own) {
+            (Some((_, found)), Some(own)) if found == own => {}
+            (Some((incarnation, _)), _) => {
+                self.incarnation = self.incarnation.max(incarnation + 1);
+                self.enrol_self(now);
+            }
+            (None, _) => drop(self.enrol_self(now)),
+        }
+    }
+
     pub(super) fn join(&mut self, seeds: &[SocketAddr], now: Now) {
         self.liveness.set_seeds(seeds);
         for seed in seeds {
             self.knock(*seed);
         }
         // Members from before a restart are told of it.
-        if let Some(own) = self.table.get(self.identity.id).map(|own| Arc::clone(&own.entry))
-            && !self.table.peers().is_empty()
+        if let Some(own) = self.table.get(self.identity.id).map(|own| Arc::clone(own.entry))
+            && self.table.peer_count() > 0
         {
             self.spread(Space::Roster, own, None, now);
         }
@@ -80,7 +115,7 @@ impl Node {
             return;
         }
         let mut body = Vec::with_capacity(96);
-        block::Context::default().encode(&own.entry, &mut body);
+        block::Context::default().encode(own.entry, &mut body);
         self.outbox.push(to, Class::Membership, Via::Datagram, kind::JOIN, &[&body]);
     }
 
@@ -125,7 +160,7 @@ impl Node {
             Some(std::cmp::Ordering::Equal) => return Fate::Known,
             Some(std::cmp::Ordering::Greater) => return Fate::Useless,
             Some(std::cmp::Ordering::Less) => {}
-            None if self.table.members().len() >= self.config.limits.max_members => {
+            None if self.table.len() >= self.config.limits.max_members => {
                 self.stats.refused_members += 1;
                 return Fate::Useless;
             }
@@ -175,7 +210,7 @@ impl Node {
     /// member first.
     fn declare(&mut self, id: NodeId, was: State, state: State, now: Now, out: &mut Vec<Output>) {
         let Some(member) = self.table.get(id).filter(|member| member.state == was) else { return };
-        let Ok(mut record) = Record::from_entry(&member.entry) else { return };
+        let Ok(mut record) = Record::from_entry(member.entry) else { return };
         self.stats.suspicions += u64::from(state == State::Suspect);
         record.state = state;
         let entry = Arc::new(record.to_entry());
@@ -184,5 +219,75 @@ impl Node {
         block::Context::default().encode(&entry, &mut body);
         self.outbox.push(record.gossip, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
         self.spread(Space::Roster, entry, None, now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Instant;
+    use crate::config::Config;
+    use crate::member::record::tests::record;
+    use crate::node::Identity;
+
+    const NOW: Now = Now { mono: Instant(0), wall_ms: 1000 };
+
+    fn node(id: u64, now: Now) -> Node {
+        let gossip = record(id, 1, State::Alive).gossip;
+        let identity =
+            Identity { id: NodeId(id), name: format!("n{id}"), gossip, redis: None, http: None };
+        Node::new(Config::default(), identity, id, now)
+    }
+
+    fn roster() -> Roster {
+        let mut first = node(1, NOW);
+        for id in 2..200 {
+            let state = if id == 7 { State::Suspect } else { State::Alive };
+            first.restore(Space::Roster, Arc::new(record(id, 1000, state).to_entry()), NOW);
+        }
+        first.roster()
+    }
+
+    fn members(node: &Node) -> Vec<(u64, State, u64)> {
+        node.members().map(|member| (member.id.0, member.state, member.incarnation)).collect()
+    }
+
+    #[test]
+    fn adopting_a_roster_is_the_same_as_restoring_it() {
+        let roster = roster();
+        for own in [5, 7, 500] {
+            let (mut one, mut other) = (node(own, NOW), node(own, NOW));
+            one.adopt(&roster, NOW);
+            for member in roster.table.members() {
+                if own != 5 || member.id != NodeId(5) {
+                    other.restore(Space::Roster, Arc::clone(member.entry), NOW);
+                }
+            }
+            assert_eq!(members(&one), members(&other));
+            assert_eq!(one.digest(Space::Roster), other.digest(Space::Roster));
+            assert_eq!(one.liveness.deadline(), other.liveness.deadline());
+            assert_eq!(one.table.peer_count(), if own == 500 { 199 } else { 198 });
+        }
+    }
+
+    #[test]
+    fn a_change_at_one_node_is_not_seen_by_those_that_share_its_roster() {
+        let roster = roster();
+        let (mut one, mut other) = (node(5, NOW), node(6, NOW));
+        one.adopt(&roster, NOW);
+        other.adopt(&roster, NOW);
+        let before = (members(&other), other.digest(Space::Roster));
+        let dead = Arc::new(record(9, 1000, State::Dead).to_entry());
+        one.restore(Space::Roster, dead, NOW);
+        assert_ne!(members(&one), before.0);
+        assert_eq!((members(&other), other.digest(Space::Roster)), before);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_run_is_overruled() {
+        let mut again = node(5, Now { wall_ms: 900, ..NOW });
+        again.adopt(&roster(), NOW);
+        let own = again.table.get(NodeId(5)).map(|own| own.incarnation);
+        assert_eq!(own, Some(1001));
     }
 }

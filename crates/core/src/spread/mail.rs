@@ -127,7 +127,7 @@ impl DirectMail {
             for block in block::chunks(entries.iter().map(AsRef::as_ref), env.room()) {
                 self.post(space, &block.into(), env);
             }
-            env.stats.update_copies += (entries.len() * env.table.peers().len()) as u64;
+            env.stats.update_copies += (entries.len() * env.table.peer_count()) as u64;
         }
         for (id, mailbox) in &mut self.boxes {
             if mailbox.letters.is_empty() || mailbox.due > env.now {

@@ -351,7 +351,7 @@ impl Tree {
             // A chain begins with the first: what is left of its part is one part again.
             let first = env.table.nth(span, 0);
             let first = first.filter(|peer| self.config.fanout == 1 && peer.alive);
-            let chosen = first.copied().or_else(|| choose(span, &[], env));
+            let chosen = first.or_else(|| choose(span, &[], env));
             let Some(delegate) = chosen else { continue };
             let wanted = match self.config.acknowledge {
                 Acknowledge::None => false,
@@ -479,7 +479,7 @@ fn cut(start: NodeId, end: NodeId, fanout: usize, table: &Table) -> Vec<Part> {
         let share = (2 * fanout.min(total) * count + total) / (2 * total);
         let pieces = share.clamp(1, count);
         let bound = |n: usize| n * count / pieces;
-        let first = |n: usize| table.nth(half.span, bound(n)).map_or(half.to, |peer| peer.id);
+        let first = |n: usize| table.nth_id(half.span, bound(n)).unwrap_or(half.to);
         for piece in 0..pieces {
             let from = if piece == 0 { half.from } else { first(piece) };
             let span = half.span.part(bound(piece), bound(piece + 1));
@@ -492,11 +492,11 @@ fn cut(start: NodeId, end: NodeId, fanout: usize, table: &Table) -> Vec<Part> {
 /// A random member that was not tried, one that is not suspected if there is one.
 fn choose(span: Span, tried: &[(NodeId, Instant)], env: &mut Env<'_>) -> Option<Peer> {
     let picked = env.rng.index(span.len());
-    let fits = |peer: &&Peer| tried.iter().all(|(id, _)| *id != peer.id);
+    let fits = |peer: &Peer| tried.iter().all(|(id, _)| *id != peer.id);
     // From a random place once around: nearly always the first one will do.
     let around = || (picked..span.len()).chain(0..picked);
     let peers = || around().filter_map(|place| env.table.nth(span, place)).filter(fits);
-    peers().find(|peer| peer.alive).or_else(|| peers().next()).copied()
+    peers().find(|peer| peer.alive).or_else(|| peers().next())
 }
 
 #[cfg(test)]
