@@ -1,6 +1,8 @@
 //! Measures how fast a simulated cluster under a steady load of writes runs, and how much memory
 //! it takes: `world_speed [NODES] [SECONDS] [WRITES_PER_SECOND] [SEED]`.
 
+#![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures real time")]
+
 use rumormill_sim::{Options, Workload, World};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};

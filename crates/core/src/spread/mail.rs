@@ -118,6 +118,9 @@ impl DirectMail {
 
     /// Sends what is new, and again what was not confirmed in time.
     pub fn poll(&mut self, env: &mut Env<'_>) {
+        if self.boxes.is_empty() && self.pending.iter().all(Vec::is_empty) {
+            return;
+        }
         // Mail for a member that has left goes with it; a dead one may come back.
         let gone = |id| env.table.get(id).is_none_or(|member| member.state == State::Left);
         self.boxes.retain(|id, mailbox| !mailbox.letters.is_empty() && !gone(*id));
