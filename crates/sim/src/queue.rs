@@ -33,6 +33,16 @@ impl<E> Queue<E> {
         self.heap.peek().map(|item| item.at)
     }
 
+    /// Events that have been put in so far.
+    pub(crate) fn pushed(&self) -> u64 {
+        self.next_number
+    }
+
+    /// Events that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(crate) fn pop(&mut self) -> Option<(Instant, E)> {
         self.heap.pop().map(|item| (item.at, item.event))
     }

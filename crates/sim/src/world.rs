@@ -22,6 +22,7 @@ use crate::workload::Workload;
 use rumormill_core::base::rng::Rng;
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Space};
 use rumormill_core::member::{Record, State};
+use rumormill_core::node::Roster;
 use rumormill_core::output::Applied;
 use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
 use std::fmt;
@@ -64,6 +65,8 @@ pub struct World {
     pub(crate) loads: u32,
     /// Draws ids and the nodes' seeds.
     pub(crate) rng: Rng,
+    /// What the nodes of a prefilled world know of each other when they boot first.
+    pub(crate) roster: Option<Roster>,
     load_rng: Rng,
     violation: Option<Violation>,
     /// Kept between inputs for its room.
@@ -112,6 +115,7 @@ impl World {
             faults: Vec::new(),
             load: None,
             loads: 0,
+            roster: None,
             load_rng: rng.fork(),
             rng,
             violation: None,

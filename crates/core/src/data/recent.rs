@@ -64,7 +64,7 @@ impl Cut {
 }
 
 /// Sums over the latest epochs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Recent {
     floor: u64,
     epochs: BTreeMap<u64, Digest>,

@@ -7,6 +7,8 @@ mod receive;
 mod repair;
 mod roster;
 
+pub use roster::Roster;
+
 use crate::base::hash::Keyed;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
@@ -220,7 +222,7 @@ impl Node {
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
         let table = &self.table;
-        let known = |ip| table.peers().iter().any(|peer| peer.gossip.ip() == ip);
+        let known = |ip| table.peers().any(|peer| peer.gossip.ip() == ip);
         self.outbox.flush(self.header, &self.config.limits, known, &mut self.stats, out);
     }
 
@@ -316,8 +318,8 @@ impl Node {
     }
 
     /// All members that are known, this node included, in the order of their ids.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.table.members().iter()
+    pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        self.table.members()
     }
 
     /// What happened to the membership lately, as this node saw it.
@@ -336,7 +338,7 @@ impl Node {
     /// goodbye: it may be on the small side of a partition.
     #[must_use]
     pub fn partition_suspected(&self) -> bool {
-        self.rejoin.lost_members() > self.table.peers().len() + 1
+        self.rejoin.lost_members() > self.table.peer_count() + 1
     }
 
     /// Counters.

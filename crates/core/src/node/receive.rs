@@ -195,7 +195,7 @@ impl Node {
         match self.table.get(sender) {
             None => self.knock(to),
             Some(member) if !member.state.is_present() => {
-                let entry = Arc::clone(&member.entry);
+                let entry = Arc::clone(member.entry);
                 self.tell(to, &entry);
             }
             Some(_) => {}
