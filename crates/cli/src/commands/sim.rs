@@ -6,9 +6,12 @@ mod exchange;
 mod fuzz;
 mod graph;
 mod interrupt;
+mod memory;
+mod network;
 mod plan;
 mod replay;
 mod sweep;
+mod watched;
 
 use crate::args::{Format, SimCommand};
 
