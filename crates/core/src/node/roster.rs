@@ -40,7 +40,7 @@ impl Node {
     /// Puts this node's own record into its roster; returns the entry.
     pub(super) fn enrol_self(&mut self, now: Now) -> Arc<Entry> {
         let record = self.own_record(if self.left { State::Left } else { State::Alive });
-        let entry = Arc::new(record.to_entry());
+        let entry = self.keep(record.to_entry());
         let _ = self.roster.apply(Arc::clone(&entry));
         self.table.update(&record, &entry, now.mono);
         entry
@@ -128,7 +128,7 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let entry = Arc::new(entry);
+        let entry = self.keep(entry);
         if self.apply(Space::Roster, &entry, sender, now, out) == Fate::New {
             self.spread(Space::Roster, entry, Some(sender), now);
         }
@@ -213,7 +213,7 @@ impl Node {
         let Ok(mut record) = Record::from_entry(member.entry) else { return };
         self.stats.suspicions += u64::from(state == State::Suspect);
         record.state = state;
-        let entry = Arc::new(record.to_entry());
+        let entry = self.keep(record.to_entry());
         self.accept_member(&record, &entry, None, now, out);
         let mut body = vec![Space::Roster.code()];
         block::Context::default().encode(&entry, &mut body);
