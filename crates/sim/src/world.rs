@@ -20,7 +20,7 @@ use crate::stream::Streams;
 use crate::trace::{Kind, Line, Trace};
 use crate::workload::Workload;
 use rumormill_core::base::rng::Rng;
-use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Space};
+use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space};
 use rumormill_core::member::{Record, State};
 use rumormill_core::node::Roster;
 use rumormill_core::output::Applied;
@@ -67,6 +67,8 @@ pub struct World {
     pub(crate) rng: Rng,
     /// What the nodes of a prefilled world know of each other when they boot first.
     pub(crate) roster: Option<Roster>,
+    /// Equal entries of all nodes are one.
+    pub(crate) pool: Arc<Pool>,
     load_rng: Rng,
     violation: Option<Violation>,
     /// Kept between inputs for its room.
@@ -116,6 +118,7 @@ impl World {
             load: None,
             loads: 0,
             roster: None,
+            pool: Arc::default(),
             load_rng: rng.fork(),
             rng,
             violation: None,
@@ -286,7 +289,9 @@ impl World {
         {
             self.violated(Some(node), property, what);
         }
-        self.hosts[node].disk.append(space, entry);
+        if space == Space::Roster {
+            self.hosts[node].disk.append(entry);
+        }
     }
 
     /// Enters what a node now holds into the ledger, and checks it.

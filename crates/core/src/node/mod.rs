@@ -14,7 +14,7 @@ use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, Now};
 use crate::config::Config;
-use crate::data::{self, Clock, Digest, Entry, Expiry, Map, Op, Outcome, Refused, Space};
+use crate::data::{self, Clock, Digest, Entry, Expiry, Map, Op, Outcome, Pool, Refused, Space};
 use crate::input::Input;
 use crate::member::flight::Recorder;
 use crate::member::probe::Prober;
@@ -83,6 +83,7 @@ pub struct Node {
     entropy: Entropy,
     outbox: Outbox,
     stats: Stats,
+    pool: Option<Arc<Pool>>,
 }
 
 /// What the machines work with, borrowed from a node field by field.
@@ -142,6 +143,7 @@ impl Node {
             ),
             outbox: Outbox::default(),
             stats: Stats::default(),
+            pool: None,
             rng,
             identity,
             config,
@@ -149,6 +151,19 @@ impl Node {
         node.data.advance(now.wall_ms);
         node.enrol_self(now);
         node
+    }
+
+    /// Shares equal entries with the other nodes of the pool from now on.
+    pub fn share(&mut self, pool: Arc<Pool>) {
+        self.pool = Some(pool);
+    }
+
+    /// An entry as it is kept.
+    fn keep(&self, entry: Entry) -> Arc<Entry> {
+        match &self.pool {
+            Some(pool) => pool.share(entry),
+            None => Arc::new(entry),
+        }
     }
 
     /// Takes in an entry that this node had persisted. Comes before all input.
@@ -182,7 +197,7 @@ impl Node {
             return Err(Refused::ValueTooLong { got: value.len(), limit: limits.max_value });
         }
         let stamp = self.clock.tick(now.wall_ms);
-        let entry = Arc::new(match value {
+        let entry = self.keep(match value {
             Some(value) => Entry::new(op.key(), &value, stamp, expires_at),
             None => Entry::tombstone(op.key(), stamp),
         });

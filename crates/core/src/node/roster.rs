@@ -49,7 +49,7 @@ impl Node {
     /// Puts this node's own record into its roster; returns the entry.
     pub(super) fn enrol_self(&mut self, now: Now) -> Arc<Entry> {
         let record = self.own_record(if self.left { State::Left } else { State::Alive });
-        let entry = Arc::new(record.to_entry());
+        let entry = self.keep(record.to_entry());
         let _ = self.roster.apply(Arc::clone(&entry));
         self.table.update(&record, &entry, now.mono);
         entry
@@ -159,7 +159,7 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let entry = Arc::new(entry);
+        let entry = self.keep(entry);
         if self.apply(Space::Roster, &entry, sender, now, out) == Fate::New {
             self.spread(Space::Roster, entry, Some(sender), now);
         }
@@ -360,7 +360,7 @@ impl Node {
         if record.witnesses.last() != Some(&self.identity.id) {
             record.witnesses.push(self.identity.id);
         }
-        let entry = Arc::new(record.to_entry());
+        let entry = self.keep(record.to_entry());
         self.accept_member(&record, &entry, None, now, out);
         if state == State::Dead {
             self.tell(record.gossip, &entry);
