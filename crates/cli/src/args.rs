@@ -13,8 +13,8 @@ pub use client::{
 };
 
 pub use sim::{
-    ClusterArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, PlanArgs, ReplayArgs, SimCommand,
-    Source, SweepArgs, TopologyArgs, whole_number,
+    ClusterArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, MethodArg, Name, PlanArgs,
+    PointArgs, ReplayArgs, SettingsArgs, SimCommand, Source, SweepArgs, TopologyArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

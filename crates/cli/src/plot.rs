@@ -12,6 +12,7 @@ mod scale;
 mod text;
 
 pub use file::{writable, write_rows};
+pub use marks::MOST_SERIES;
 
 use anyhow::Context as _;
 use std::path::Path;

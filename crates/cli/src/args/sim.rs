@@ -6,19 +6,21 @@ mod exchange;
 mod fuzz;
 mod graph;
 mod plan;
+mod point;
 mod replay;
 mod sweep;
 mod topology;
 
 pub use cluster::ClusterArgs;
-pub use epidemic::EpidemicArgs;
+pub use epidemic::{EpidemicArgs, MethodArg, SettingsArgs};
 pub use exchange::ExchangeArgs;
 pub use fuzz::FuzzArgs;
 pub use graph::GraphArgs;
 pub use plan::PlanArgs;
+pub use point::PointArgs;
 pub use replay::ReplayArgs;
 pub use sweep::SweepArgs;
-pub use topology::{Source, TopologyArgs, count as whole_number};
+pub use topology::{Name, Source, TopologyArgs};
 
 use clap::Subcommand;
 

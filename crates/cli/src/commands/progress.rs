@@ -22,6 +22,14 @@ pub fn entries(name: &str, total: u64) -> ProgressBar {
     bar
 }
 
+/// A bar over steps of work: trials, seeds, points.
+pub fn steps(name: &str, total: u64) -> ProgressBar {
+    let bar = new(Some(total));
+    bar.set_style(style("{prefix} {bar:40} {human_pos}/{human_len}  {msg}  eta {eta}"));
+    bar.set_prefix(name.to_owned());
+    bar
+}
+
 /// Something that turns while one waits.
 pub fn spinner(message: impl Into<String>) -> ProgressBar {
     let bar = new(None);
@@ -58,6 +66,7 @@ mod tests {
             "{bar:30} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {msg}  eta {eta}",
             "{spinner} {bytes}  {binary_bytes_per_sec}  {msg}",
             "  {prefix:10} {bar:40} {human_pos}/{human_len} entries  {msg}",
+            "{prefix} {bar:40} {human_pos}/{human_len}  {msg}  eta {eta}",
             "{spinner} {msg}",
         ] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");

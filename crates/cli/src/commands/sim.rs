@@ -11,6 +11,7 @@ mod network;
 mod plan;
 mod replay;
 mod sweep;
+mod watched;
 
 use crate::args::{Format, SimCommand};
 

@@ -13,5 +13,6 @@ mod fleet;
 mod help;
 mod partition;
 mod process;
+mod sim_graph;
 mod wire;
 mod world;

@@ -325,7 +325,8 @@ impl Listed {
             for (node, (order, ends)) in block.iter().zip(found) {
                 if order.len() < 2 {
                     return Err(Invalid(format!(
-                        "node {node} has no contact, so there is nobody to call by distance"
+                        "node {node} has no contact, so there is nobody that it could call; take more \
+                         contacts, or a topology in which everyone has some"
                     )));
                 }
                 listed.order.extend(order);

@@ -107,7 +107,10 @@ impl Topology {
             return no("a network needs at least one node".into());
         }
         if self == Self::Complete {
-            return if nodes > Graph::MAX_NODES { Err(too_big(nodes, 0)) } else { Ok(()) };
+            if nodes > Graph::MAX_NODES {
+                return no(format!("{nodes} nodes: there can be at most {}", Graph::MAX_NODES));
+            }
+            return Ok(());
         }
         if let Self::Grid { .. } = self {
             lattice::rectangle(nodes)?;

@@ -18,7 +18,7 @@ pub struct TopologyArgs {
     #[arg(long, value_name = "W")]
     pub width: Option<usize>,
     /// small-world: the probability of each link of the ring to lead to a random node instead.
-    #[arg(long, value_name = "P", default_value_t = 0.1)]
+    #[arg(long, value_name = "P", default_value_t = 0.1, allow_negative_numbers = true)]
     pub rewire: f64,
     /// grid: join opposite borders.
     #[arg(long)]
@@ -96,7 +96,7 @@ impl TopologyArgs {
         let others = nodes.saturating_sub(1);
         // An even number suits every kind.
         let most = if others > 1 { others / 2 * 2 } else { others };
-        self.width.unwrap_or(WIDTH.min(most))
+        self.width.unwrap_or(WIDTH.min(most).max(1))
     }
 }
 

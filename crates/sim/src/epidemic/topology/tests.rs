@@ -139,7 +139,7 @@ fn random_is_what_adding_contacts_one_by_one_gives() {
 fn what_cannot_be_is_refused_with_advice() {
     for (topology, nodes, width, words) in [
         (Topology::Complete, 0, 1, "at least one node"),
-        (Topology::Complete, usize::MAX, 1, "too many"),
+        (Topology::Complete, usize::MAX, 1, "at most 4294967294"),
         (Topology::Random, 0, 1, "at least one node"),
         (Topology::Random, 10, 0, "width 0"),
         (Topology::Random, 10, 10, "only 9 others"),
