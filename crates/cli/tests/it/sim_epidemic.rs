@@ -294,7 +294,7 @@ fn the_examples_of_the_help_work() {
             let line = line.split("   ").filter(|part| !part.trim().is_empty());
             let line: Vec<&str> =
                 line.filter(|part| part.contains("--") || part.contains("sim ")).collect();
-            let line = line.join(" ").replace("1e6", "1e4").replace("1e5", "1e4");
+            let line = line.join(" ").replace("1e6", "3e4").replace("1e5", "2e4");
             let line = line.replace("--trials 1000", "").replace("--trials 50", "");
             let line = line.replace("--trials 10", "");
             let words: Vec<&str> = line.split_whitespace().chain(["--trials", "2"]).collect();

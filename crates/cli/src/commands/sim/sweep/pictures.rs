@@ -150,7 +150,7 @@ mod tests {
             pictures(varied, None, &[]).unwrap().iter().map(|picture| picture.x).collect()
         };
         let traffic = X::Figure(Figure::Traffic);
-        assert_eq!(xs(&[k.clone()]), [X::Varied(0), traffic]);
+        assert_eq!(xs(std::slice::from_ref(&k)), [X::Varied(0), traffic]);
         assert_eq!(xs(&[contact.clone(), nodes.clone()]), [X::Varied(1)]);
         assert_eq!(xs(&[nodes, k]), [X::Varied(1), traffic, X::Varied(0)]);
         assert_eq!(xs(&[contact]), [traffic]);
