@@ -6,7 +6,7 @@ mod client;
 mod sim;
 
 pub use agent::AgentArgs;
-pub use bench::{BenchCommand, BenchSpreadArgs};
+pub use bench::{BenchCommand, BenchEpidemicArgs, BenchSpreadArgs};
 pub use client::{
     ClientArgs, DelArgs, ExportArgs, GetArgs, ImportArgs, InputFormat, LeaveArgs, MembersArgs,
     ScanArgs, SetArgs, StatusArgs, TtlText, WatchArgs,
@@ -35,7 +35,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 no agent answers,
-            4 the key does not exist (get), 5 the agent refused.
+            4 the key does not exist (get), 5 the agent refused, 130 ended by Ctrl-C (sim).
 
 Examples:
   rumormill demo                        five agents on this machine, with real data

@@ -21,7 +21,7 @@ use std::path::Path;
 #[derive(Clone, Debug, Default)]
 pub struct Chart {
     pub title: String,
-    /// What was run, in small print beneath the title.
+    /// What was run, in small print beneath the title; it may have several lines.
     pub subtitle: String,
     pub x: Axis,
     pub y: Axis,

@@ -6,7 +6,9 @@
 //! million nodes. The real protocol in virtual time is [`crate::World`].
 
 pub mod anatomy;
+pub mod bench;
 mod check;
+mod complex;
 mod course;
 pub mod distances;
 mod down;
@@ -20,6 +22,7 @@ mod phone_call;
 mod population;
 mod ring;
 mod run;
+mod simple;
 pub mod spatial;
 mod summary;
 mod topology;

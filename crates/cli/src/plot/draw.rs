@@ -53,26 +53,23 @@ fn draw(pen: &mut Pen<'_>, chart: &Chart, layout: &Layout) -> anyhow::Result<()>
             _ => band(pen, series, *look, layout)?,
         }
     }
+    let solid = [Style::Line, Style::LineAndPoints];
+    for (_, (series, look)) in all().filter(|(_, (series, _))| solid.contains(&series.style)) {
+        line(pen, series, *look, layout)?;
+    }
+    // Theory is seen above what agrees with it.
     for (_, (series, look)) in all().filter(|(_, (series, _))| series.style == Style::Dashed) {
         line(pen, series, *look, layout)?;
     }
     for (index, (series, look)) in all() {
         match series.style {
-            Style::Line => {
-                line(pen, series, *look, layout)?;
-                if looks.len() > 1 {
-                    sparse_marks(pen, series, *look, index, layout)?;
-                }
-            }
-            Style::LineAndPoints => {
-                line(pen, series, *look, layout)?;
-                marks(pen, series, *look, layout)?;
-            }
+            Style::Line if looks.len() > 1 => sparse_marks(pen, series, *look, index, layout)?,
+            Style::LineAndPoints => marks(pen, series, *look, layout)?,
             Style::Points => {
                 whiskers(pen, series, *look, layout)?;
                 marks(pen, series, *look, layout)?;
             }
-            Style::Dashed | Style::Bars => {}
+            Style::Line | Style::Dashed | Style::Bars => {}
         }
     }
     legend::draw(pen, chart, &looks, layout)

@@ -55,7 +55,7 @@ impl Layout {
         let room = PAPER - MARGIN - left;
         let mut at = top + MARGIN;
         let mut lines = |text: &str, size: f64| -> Vec<Line> {
-            let lines = wrap(text, size, room).into_iter().map(|line| {
+            let lines = text.lines().flat_map(|line| wrap(line, size, room)).map(|line| {
                 let middle = at + size * 0.6;
                 at += size * 1.35;
                 (line, middle)

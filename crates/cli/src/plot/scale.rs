@@ -122,7 +122,8 @@ impl Scale {
                 (from, to) = (from - 0.5, to + 0.5);
             }
             (from, to) = match ends {
-                Ends::Round => (round_down(from), -round_down_up(to)),
+                // The lowest point shall not sit on the frame.
+                Ends::Round => (round_down(from - (to - from) * 0.02), round_up(to)),
                 Ends::Close => (from - (to - from) * 0.03, to + (to - from) * 0.03),
             };
         }
@@ -181,11 +182,11 @@ fn round_down(log: f64) -> f64 {
     base + found.map_or(0.0, f64::log10)
 }
 
-/// The negative of the next such number at or above.
-fn round_down_up(log: f64) -> f64 {
+/// The next such number at or above.
+fn round_up(log: f64) -> f64 {
     let base = (log - 1e-9).floor();
-    let found = [1f64, 2.0, 5.0, 10.0].into_iter().find(|f| base + f.log10() >= log - 1e-9);
-    -(base + found.map_or(1.0, f64::log10))
+    let found = [1f64, 2.0, 5.0].into_iter().find(|f| base + f.log10() >= log - 1e-9);
+    base + found.map_or(1.0, f64::log10)
 }
 
 /// 1, 2 or 5 times a power of ten, at or above a number.

@@ -13,6 +13,7 @@ mod fleet;
 mod help;
 mod partition;
 mod process;
+mod sim_epidemic;
 mod sim_graph;
 mod wire;
 mod world;

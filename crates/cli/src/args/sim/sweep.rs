@@ -16,11 +16,11 @@ may be repeated: all combinations are run, on all cores. Values are a list, step
   feedback=true,false        an option without a value, set or not (feedback=false is blind)
 All points get the same seed: each can be run again alone with sim epidemic.
 
-What --plot draws follows from what is varied, unless --x and --y say it: k gives the residue against
-k and against the traffic (with s = e^-m beside it), nodes gives t_avg and t_last against nodes (with
-theory beside them). There is a line for each combination of what else is varied. --x is something
-varied with numbers, or a figure; --y is one or more figures: residue, traffic, t_avg, t_last,
-complete, updates, requests, refused.
+What --plot draws follows from what is varied, unless --x and --y say it: k gives the residue
+against k and against the traffic (with s = e^-m beside it), nodes gives t_avg and t_last against
+nodes (with theory beside them). There is a line for each combination of what else is varied. --x is
+something varied with numbers, or a figure; --y is one or more figures: residue, traffic, t_avg,
+t_last, complete, updates, requests, refused.
 
 Ctrl-C ends a sweep early: what is done is shown, and the exit code is 130.
 

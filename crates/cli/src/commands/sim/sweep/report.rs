@@ -86,36 +86,75 @@ pub fn people(
     let mut header: Vec<&str> = varied.iter().map(|vary| vary.name.as_str()).collect();
     header.extend(short_of.then_some("trials"));
     header.extend(figures.iter().map(|figure| figure.name()));
-    let headings: Vec<String> =
-        theories.iter().map(|(figure, formula)| format!("{figure}: {formula}")).collect();
+    let headings: Vec<String> = theories.iter().map(Told::heading).collect();
     header.extend(headings.iter().map(String::as_str));
     let row = |point: &Point| -> Vec<String> {
         let mut cells = point.values.clone();
         cells.extend(short_of.then(|| count(point.summary.trials)));
         cells.extend(figures.iter().map(|figure| short(figure.of(&point.summary).mean)));
-        cells.extend(
-            theories.iter().map(|theory| said(point, theory).map_or(String::from("-"), short)),
-        );
+        cells.extend(theories.iter().map(|told| told.at(point).map_or("-".into(), short)));
         cells
     };
-    out.table(&header, points.iter().map(row).collect())
+    out.table(&header, points.iter().map(row).collect())?;
+    for told in theories.iter().filter(|told| told.formulas.len() > 1) {
+        out.line(format!("{}: {}", told.heading(), told.formulas.join("; ")))?;
+    }
+    Ok(())
+}
+
+/// A column of theory: what is said of a figure first, or second, at each point.
+struct Told {
+    figure: &'static str,
+    rank: usize,
+    /// What is said at some point or other.
+    formulas: Vec<String>,
+}
+
+impl Told {
+    fn heading(&self) -> String {
+        match self.formulas.as_slice() {
+            [formula] => format!("{}: {formula}", self.figure),
+            _ => format!("theory of {}", self.figure),
+        }
+    }
+
+    /// Its name in a file, which does not depend on what is said.
+    fn column(&self) -> String {
+        match self.rank {
+            0 => format!("{}_theory", self.figure),
+            rank => format!("{}_theory_{}", self.figure, rank + 1),
+        }
+    }
+
+    fn of<'a>(&self, point: &'a Point) -> Option<&'a Theory> {
+        point.theory.iter().filter(|theory| theory.figure == self.figure).nth(self.rank)
+    }
+
+    fn at(&self, point: &Point) -> Option<f64> {
+        self.of(point).map(|theory| theory.value)
+    }
 }
 
 /// What theory speaks of at some point.
-fn theories(points: &[Point]) -> Vec<(&'static str, String)> {
-    let mut found = Vec::new();
-    for theory in points.iter().flat_map(|point| &point.theory) {
-        let key = (theory.figure, theory.formula.clone());
-        if !found.contains(&key) {
-            found.push(key);
+fn theories(points: &[Point]) -> Vec<Told> {
+    let mut found: Vec<Told> = Vec::new();
+    for point in points {
+        for (index, theory) in point.theory.iter().enumerate() {
+            let before = point.theory.iter().take(index);
+            let rank = before.filter(|other| other.figure == theory.figure).count();
+            let same = |told: &&mut Told| told.figure == theory.figure && told.rank == rank;
+            match found.iter_mut().find(same) {
+                Some(told) if told.formulas.contains(&theory.formula) => {}
+                Some(told) => told.formulas.push(theory.formula.clone()),
+                None => found.push(Told {
+                    figure: theory.figure,
+                    rank,
+                    formulas: vec![theory.formula.clone()],
+                }),
+            }
         }
     }
     found
-}
-
-fn said(point: &Point, (figure, formula): &(&str, String)) -> Option<f64> {
-    let fits = |theory: &&Theory| theory.figure == *figure && theory.formula == *formula;
-    point.theory.iter().find(fits).map(|theory| theory.value)
 }
 
 /// One row for each point.
@@ -129,7 +168,7 @@ pub fn write_csv(path: &Path, varied: &[Vary], points: &[Point]) -> anyhow::Resu
         header.extend(figure.varies().then(|| format!("{}_sd", figure.name())));
     }
     let theories = theories(points);
-    header.extend(theories.iter().map(|(figure, formula)| format!("{figure}: {formula}")));
+    header.extend(theories.iter().map(Told::column));
     let row = |point: &Point| {
         let summary = &point.summary;
         let mut cells = point.values.clone();
@@ -141,7 +180,7 @@ pub fn write_csv(path: &Path, varied: &[Vary], points: &[Point]) -> anyhow::Resu
             cells.push(value.mean.to_string());
             cells.extend(figure.varies().then(|| value.sd.to_string()));
         }
-        let told = theories.iter().map(|theory| said(point, theory));
+        let told = theories.iter().map(|told| told.at(point));
         cells.extend(told.map(|value| value.map_or(String::new(), |value| value.to_string())));
         cells
     };
