@@ -14,10 +14,10 @@ pub enum BenchCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Simple epidemics (push, pull, push-pull) run until everyone knows, on one thread. The times are
-nanoseconds per contact, everything included, and beside them how many times the plain loop that
-is: a loop that draws a random number and sets that bit in a set of as many bits. Small epidemics
-are repeated, and the best of three measurements counts; beyond ten million nodes there is one,
-and a hundred million take a minute or so.
+nanoseconds of processor time per contact, everything included, and beside them how many times the
+plain loop that is: a loop that draws a random number and sets that bit in a set of as many bits.
+Small epidemics are repeated, and the best of three measurements counts; beyond ten million nodes
+there is one, and a hundred million take a minute or so.
 
 Examples:
   rumormill bench epidemic

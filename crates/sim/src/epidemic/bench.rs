@@ -86,9 +86,9 @@ fn touch(nodes: usize, rng: &mut Rng) -> u64 {
 fn spread(nodes: u32, contact: Contact, rng: &mut Rng) -> u64 {
     let mut contacts = 0;
     while contacts < CONTACTS {
-        let mut simple = Simple::new(nodes, 1);
+        let mut simple = Simple::new(contact, nodes, 1);
         while simple.know < u64::from(nodes) {
-            contacts += simple.call(contact, false, rng).contacts;
+            contacts += simple.call(false, rng).contacts;
             simple.end_cycle();
         }
         black_box(&simple);
