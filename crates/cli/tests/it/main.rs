@@ -13,5 +13,7 @@ mod fleet;
 mod help;
 mod partition;
 mod process;
+mod sim_exchange;
+mod sim_replay;
 mod wire;
 mod world;
