@@ -124,7 +124,7 @@ fn what_cannot_be_is_refused() {
         (&["fuzz", "--set", "redis=off"], "setting of an agent"),
         (&["fuzz", "--set", "repair.intervall=1s"], "repair.intervall"),
         (&["fuzz", "--trace", "x", "--seeds", "0..9"], "one seed"),
-        (&["fuzz", "--minutes", "-1"], "minutes"),
+        (&["fuzz", "--minutes", "0"], "minutes"),
         (&["replay"], "FILE"),
         (&["replay", "/nowhere/x"], "cannot read"),
         (&["replay", &nonsense], "neither a scenario nor a trace"),
