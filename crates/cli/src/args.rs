@@ -13,8 +13,9 @@ pub use client::{
 };
 
 pub use sim::{
-    ClusterArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, MethodArg, Name, PlanArgs,
-    PointArgs, ReplayArgs, SettingsArgs, SimCommand, Source, SweepArgs, TopologyArgs,
+    ClusterArgs, DrawArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Kinds, MethodArg, Name,
+    PlanArgs, PointArgs, ReplayArgs, Seeds, SettingsArgs, SimCommand, Source, SweepArgs,
+    TopologyArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -5,20 +5,23 @@
 //! 1e-9) and a normal deviate made of twelve uniform ones, whose tails end at six sigma.
 
 use rumormill_core::base::rng::Rng;
-use rumormill_core::base::time::micros;
+use rumormill_core::base::time::{micros, text};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How long one hop takes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Latency {
     /// Always the same.
-    Fixed(Duration),
+    Fixed(#[serde(with = "text")] Duration),
     /// Anything between two bounds, each as likely as the other.
-    Uniform(Duration, Duration),
+    Uniform(#[serde(with = "text")] Duration, #[serde(with = "text")] Duration),
     /// A long tail: half of the hops take less than `median`; one in six takes more than
     /// `median` x e^`sigma`.
     LogNormal {
         /// The middle value.
+        #[serde(with = "text")]
         median: Duration,
         /// Standard deviation of the logarithm.
         sigma: f64,

@@ -2,10 +2,13 @@
 
 use crate::network::{Conditions, Latency};
 use rumormill_core::Config;
+use rumormill_core::base::time::text;
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How the nodes of a new world come to know each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Start {
     /// All boot at once and join by the protocol through the first this many nodes.
     Join {
@@ -19,7 +22,8 @@ pub enum Start {
 }
 
 /// The settings of a world.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Everything random follows from it.
     pub seed: u64,
@@ -38,10 +42,13 @@ pub struct Options {
     /// Share of datagrams that are held back for up to [`Options::reorder_delay`].
     pub reorder: f64,
     /// The longest that a reordered datagram is held back.
+    #[serde(with = "text")]
     pub reorder_delay: Duration,
     /// How far wall clocks are off at most, either way.
+    #[serde(with = "text")]
     pub clock_skew: Duration,
     /// How long a sender waits until it learns that a stream is lost.
+    #[serde(with = "text")]
     pub stream_timeout: Duration,
     /// Bytes that one stream has on their way at most; one that is given more breaks.
     pub stream_buffer: usize,

@@ -5,6 +5,7 @@
 
 use rumormill_core::Instant;
 use rumormill_core::base::hash::Keyed;
+use rumormill_core::data::Entry;
 use std::fmt;
 
 /// What happened. What [`Line::about`] is follows from it.
@@ -102,7 +103,16 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-type Listener = Box<dyn FnMut(&Line<'_>)>;
+/// The entry that a line of [`Kind::Data`] or [`Kind::Roster`] tells of.
+#[derive(Clone, Copy, Debug)]
+pub struct Persisted<'a> {
+    /// The entry.
+    pub entry: &'a Entry,
+    /// True if the node wrote it itself, false if a peer sent it.
+    pub own: bool,
+}
+
+type Listener = Box<dyn FnMut(&Line<'_>, Option<Persisted<'_>>)>;
 
 /// The running hash, and who wants the lines.
 pub(crate) struct Trace {
@@ -127,6 +137,21 @@ impl Trace {
     /// Takes in an event. The bytes go into the hash only if `hash_bytes`: those of an arrival were
     /// hashed when they were sent.
     pub(crate) fn record(&mut self, line: &Line<'_>, hash_bytes: bool) {
+        self.take_in(line, hash_bytes);
+        if let Some(listener) = &mut self.listener {
+            listener(line, None);
+        }
+    }
+
+    /// Takes in that an entry was persisted.
+    pub(crate) fn record_entry(&mut self, line: &Line<'_>, entry: &Entry, own: bool) {
+        self.take_in(line, true);
+        if let Some(listener) = &mut self.listener {
+            listener(line, Some(Persisted { entry, own }));
+        }
+    }
+
+    fn take_in(&mut self, line: &Line<'_>, hash_bytes: bool) {
         let mut head = [0; 37];
         head[..16].copy_from_slice(&self.hash.to_le_bytes());
         head[16..24].copy_from_slice(&line.at.0.to_le_bytes());
@@ -134,9 +159,6 @@ impl Trace {
         head[32..36].copy_from_slice(&(line.node as u32).to_le_bytes());
         head[36] = line.kind as u8;
         self.hash = self.keyed.hash128(&[&head, if hash_bytes { line.bytes } else { &[] }]);
-        if let Some(listener) = &mut self.listener {
-            listener(line);
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use crate::checkers::{
 };
 use crate::delivery::Delivery;
 use crate::ledger::{Ledger, WriteId};
-use crate::trace::Line;
+use crate::trace::{Line, Persisted};
 use crate::traffic::Traffic;
 use crate::world::World;
 use rumormill_core::data::{Digest, Space};
@@ -210,7 +210,12 @@ impl World {
     }
 
     /// Gives every event from now on to a listener.
-    pub fn on_trace(&mut self, listener: impl FnMut(&Line<'_>) + 'static) {
+    pub fn on_trace(&mut self, mut listener: impl FnMut(&Line<'_>) + 'static) {
+        self.trace.listen(Box::new(move |line, _| listener(line)));
+    }
+
+    /// Gives every event from now on to a listener, with the entry that it tells of.
+    pub fn on_entries(&mut self, listener: impl FnMut(&Line<'_>, Option<Persisted<'_>>) + 'static) {
         self.trace.listen(Box::new(listener));
     }
 }

@@ -283,7 +283,7 @@ impl World {
         let kind = if space == Space::Data { Kind::Data } else { Kind::Roster };
         let about = entry.stamp().time;
         let line = Line { at: self.now, node, kind, about, bytes: entry.key() };
-        self.trace.record(&line, true);
+        self.trace.record_entry(&line, &entry, from.is_none());
         if space == Space::Data
             && let Err((property, what)) = self.account(node, &entry, from.is_none())
         {

@@ -1,6 +1,7 @@
 //! Arguments of the simulators, one file for each.
 
 mod cluster;
+mod draw;
 mod epidemic;
 mod exchange;
 mod fuzz;
@@ -12,13 +13,14 @@ mod sweep;
 mod topology;
 
 pub use cluster::ClusterArgs;
+pub use draw::DrawArgs;
 pub use epidemic::{EpidemicArgs, MethodArg, SettingsArgs};
 pub use exchange::ExchangeArgs;
-pub use fuzz::FuzzArgs;
+pub use fuzz::{FuzzArgs, Seeds};
 pub use graph::GraphArgs;
 pub use plan::PlanArgs;
 pub use point::PointArgs;
-pub use replay::ReplayArgs;
+pub use replay::{Kinds, ReplayArgs};
 pub use sweep::SweepArgs;
 pub use topology::{Name, Source, TopologyArgs};
 

@@ -30,6 +30,16 @@ pub fn steps(name: &str, total: u64) -> ProgressBar {
     bar
 }
 
+/// A bar over seeds, or something that turns if there is no end to them.
+pub fn seeds(total: Option<u64>) -> ProgressBar {
+    let bar = new(total);
+    bar.set_style(style(match total {
+        Some(_) => "{bar:30} {human_pos}/{human_len} seeds  {per_sec}  {msg}  eta {eta}",
+        None => "{spinner} {human_pos} seeds  {per_sec}  {msg}",
+    }));
+    bar
+}
+
 /// Something that turns while one waits.
 pub fn spinner(message: impl Into<String>) -> ProgressBar {
     let bar = new(None);
@@ -68,6 +78,8 @@ mod tests {
             "  {prefix:10} {bar:40} {human_pos}/{human_len} entries  {msg}",
             "{prefix} {bar:40} {human_pos}/{human_len}  {msg}  eta {eta}",
             "{spinner} {msg}",
+            "{bar:30} {human_pos}/{human_len} seeds  {per_sec}  {msg}  eta {eta}",
+            "{spinner} {human_pos} seeds  {per_sec}  {msg}",
         ] {
             assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
         }

@@ -1,6 +1,7 @@
 //! `rumormill sim`.
 
 mod cluster;
+mod draw;
 mod epidemic;
 mod exchange;
 mod fuzz;
@@ -11,6 +12,7 @@ mod network;
 mod plan;
 mod replay;
 mod sweep;
+mod trace_file;
 mod watched;
 
 use crate::args::{Format, SimCommand};

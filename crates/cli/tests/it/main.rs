@@ -14,6 +14,8 @@ mod help;
 mod partition;
 mod process;
 mod sim_epidemic;
+mod sim_exchange;
 mod sim_graph;
+mod sim_replay;
 mod wire;
 mod world;
