@@ -354,7 +354,7 @@ impl Driver {
         let own = self.node.identity().id;
         let mut counts = MemberCounts::default();
         let list = self.node.members().filter_map(|member| {
-            let record = Record::from_entry(&member.entry).ok()?;
+            let record = Record::from_entry(member.entry).ok()?;
             counts.count(record.state);
             Some(MemberInfo {
                 id: record.id.to_string(),
@@ -408,7 +408,7 @@ fn send(packet: Send, udp: &Udp, streams: &mut Streams, counters: &Counters) {
 
 /// All that a node holds, in batches for the store.
 fn everything(node: &Node, mut each: impl FnMut(Vec<(Space, Arc<Entry>)>)) {
-    each(node.members().map(|member| (Space::Roster, Arc::clone(&member.entry))).collect());
+    each(node.members().map(|member| (Space::Roster, Arc::clone(member.entry))).collect());
     let mut cursor = Some(0);
     while let Some(from) = cursor {
         let (page, next) = node.data().page(from, 4 << 20, 10_000);

@@ -5,6 +5,7 @@
 //! fields that a reader knows are passed over, so that nodes of adjacent versions can talk.
 
 use crate::base::codec::{DecodeError, Reader, Write, varint_len};
+use crate::base::hash::Map;
 use crate::base::id::NodeId;
 use crate::config::Limits;
 use crate::data::Space;
@@ -44,9 +45,14 @@ pub struct Header {
 impl Header {
     /// Appends the header.
     pub fn encode(self, to: &mut Vec<u8>) {
-        to.put(&[VERSION]);
-        to.put(&self.tag.to_le_bytes());
-        to.put(&self.sender.0.to_le_bytes());
+        to.put(&self.to_bytes());
+    }
+
+    fn to_bytes(self) -> [u8; HEADER] {
+        let mut bytes = [VERSION; HEADER];
+        let fields = self.tag.to_le_bytes().into_iter().chain(self.sender.0.to_le_bytes());
+        bytes.iter_mut().skip(1).zip(fields).for_each(|(byte, field)| *byte = field);
+        bytes
     }
 
     /// Reads the header of a packet for the cluster with this tag.
@@ -97,26 +103,60 @@ pub fn message_len(body: usize) -> usize {
 /// Messages on their way out, gathered per peer so that those of one turn share packets.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    queues: BTreeMap<(SocketAddr, Class, Via), Queue>,
+    /// In the order of their first messages.
+    queues: Vec<Queue>,
+    /// Where the queues are, while there are many.
+    places: Map<Address, usize>,
     /// Who asked for repair by datagram in this turn, and the bytes of those datagrams.
     asked: BTreeMap<SocketAddr, usize>,
     /// Bytes of repair queued in this turn. For each map apart, so that neither starves the other.
     repair: BTreeMap<(SocketAddr, Space), usize>,
 }
 
-#[derive(Debug, Default)]
+type Address = (SocketAddr, Class, Via);
+
+/// So many queues are looked through; for more there is a table.
+const FEW: usize = 16;
+
+/// Messages for one peer, laid out as the packet that they make if they fit one.
+#[derive(Debug)]
 struct Queue {
+    address: Address,
+    /// Room for the header, then the messages.
     bytes: Vec<u8>,
-    /// Where each message ends.
-    ends: Vec<usize>,
+    messages: u64,
 }
 
 impl Outbox {
     /// Queues a message.
     pub fn push(&mut self, to: SocketAddr, class: Class, via: Via, kind: u8, body: &[&[u8]]) {
-        let queue = self.queues.entry((to, class, via)).or_default();
+        let len: usize = body.iter().map(|part| part.len()).sum();
+        let place = self.place((to, class, via), message_len(len));
+        let Some(queue) = self.queues.get_mut(place) else { return };
         frame_message(kind, body, &mut queue.bytes);
-        queue.ends.push(queue.bytes.len());
+        queue.messages += 1;
+    }
+
+    /// The queue for an address; a new one has room for a first message.
+    fn place(&mut self, address: Address, room: usize) -> usize {
+        let found = match self.places.is_empty() {
+            true => self.queues.iter().rposition(|queue| queue.address == address),
+            false => self.places.get(&address).copied(),
+        };
+        if let Some(place) = found {
+            return place;
+        }
+        let mut bytes = Vec::with_capacity(HEADER + room);
+        bytes.put(&[0; HEADER]);
+        self.queues.push(Queue { address, bytes, messages: 0 });
+        let place = self.queues.len() - 1;
+        if place == FEW {
+            let places = self.queues.iter().enumerate();
+            self.places.extend(places.map(|(place, queue)| (queue.address, place)));
+        } else if place > FEW {
+            self.places.insert(address, place);
+        }
+        place
     }
 
     /// Queues a message of repair.
@@ -166,36 +206,74 @@ impl Outbox {
         stats: &mut Stats,
         out: &mut Vec<Output>,
     ) {
-        let asked = std::mem::take(&mut self.asked);
-        self.repair.clear();
-        for ((to, class, via), queue) in std::mem::take(&mut self.queues) {
-            let least = asked.get(&to).filter(|_| class == Class::Repair).map(|got| STRANGER * got);
-            let burst = match least {
-                Some(least) if queue.bytes.len() > least && !known(to.ip()) => least,
+        for mut queue in self.queues.drain(..) {
+            let (to, class, via) = queue.address;
+            let queued = queue.bytes.len() - HEADER;
+            let asked = self.asked.get(&to).filter(|_| class == Class::Repair);
+            let burst = match asked.map(|got| STRANGER * got) {
+                Some(least) if queued > least && !known(to.ip()) => least,
                 _ => limits.burst,
             };
-            let via = if queue.bytes.len() > burst { Via::Stream } else { via };
-            let mut start = 0;
-            let mut packet = Packet::new(header, via, limits);
-            for end in &queue.ends {
-                let Some(message) = queue.bytes.get(start..*end) else { break };
-                start = *end;
-                if !packet.fits(message) {
-                    packet.close(to, class, stats, out);
-                    packet = Packet::new(header, via, limits);
+            let via = if queued > burst { Via::Stream } else { via };
+            if queue.bytes.len() <= room(via, limits) {
+                if let Some(start) = queue.bytes.first_chunk_mut() {
+                    *start = header.to_bytes();
                 }
-                if !packet.fits(message) {
-                    // Alone and still too large for a datagram.
-                    packet.via = Via::Stream;
-                }
-                packet.add(message);
-                if packet.via != via {
-                    packet.close(to, class, stats, out);
-                    packet = Packet::new(header, via, limits);
-                }
+                let Queue { bytes, messages, .. } = queue;
+                Packet { bytes, messages, via }.close(to, class, stats, out);
+            } else {
+                queue.split(header, via, limits, stats, out);
             }
-            packet.close(to, class, stats, out);
         }
+        self.places.clear();
+        self.asked.clear();
+        self.repair.clear();
+    }
+}
+
+impl Queue {
+    /// Packs more messages than fit one packet.
+    fn split(
+        &self,
+        header: Header,
+        via: Via,
+        limits: &Limits,
+        stats: &mut Stats,
+        out: &mut Vec<Output>,
+    ) {
+        let (to, class, _) = self.address;
+        let mut left = self.bytes.get(HEADER..).unwrap_or_default();
+        let mut packet = Packet::new(header, via);
+        while !left.is_empty() {
+            let mut reader = Reader::new(left);
+            if next_message(&mut reader).is_err() {
+                break;
+            }
+            let (message, rest) = left.split_at(left.len() - reader.remaining());
+            left = rest;
+            if !packet.fits(message, limits) {
+                packet.close(to, class, stats, out);
+                packet = Packet::new(header, via);
+            }
+            if !packet.fits(message, limits) {
+                // Alone and still too large for a datagram.
+                packet.via = Via::Stream;
+            }
+            packet.add(message);
+            if packet.via != via {
+                packet.close(to, class, stats, out);
+                packet = Packet::new(header, via);
+            }
+        }
+        packet.close(to, class, stats, out);
+    }
+}
+
+/// Bytes of a packet that is not made of one larger message.
+fn room(via: Via, limits: &Limits) -> usize {
+    match via {
+        Via::Datagram => limits.datagram,
+        Via::Stream => FRAME,
     }
 }
 
@@ -203,23 +281,18 @@ struct Packet {
     bytes: Vec<u8>,
     messages: u64,
     via: Via,
-    room: usize,
 }
 
 impl Packet {
-    fn new(header: Header, via: Via, limits: &Limits) -> Self {
+    fn new(header: Header, via: Via) -> Self {
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
-        let room = match via {
-            Via::Datagram => limits.datagram,
-            Via::Stream => FRAME,
-        };
-        Self { bytes, messages: 0, via, room }
+        Self { bytes, messages: 0, via }
     }
 
-    fn fits(&self, message: &[u8]) -> bool {
+    fn fits(&self, message: &[u8], limits: &Limits) -> bool {
         let first = self.messages == 0 && self.via == Via::Stream;
-        first || self.bytes.len() + message.len() <= self.room
+        first || self.bytes.len() + message.len() <= room(self.via, limits)
     }
 
     fn add(&mut self, message: &[u8]) {

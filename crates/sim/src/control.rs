@@ -123,12 +123,23 @@ impl World {
         // On the first boot of a prefilled world this run's own record is on the disk already: it
         // is not one of an earlier run, which would have to be overruled.
         let own = host.identity.id;
-        host.disk.replay(|space, entry| {
-            if boots > 0 || space == Space::Data || entry.stamp().node != own {
-                machine.restore(space, Arc::clone(entry), now);
-            }
-        });
-        host.node = Some(machine);
+        machine.share(Arc::clone(&self.pool));
+        match self.roster.as_ref().filter(|_| boots == 0) {
+            Some(roster) => machine.adopt(roster, now),
+            None => host.disk.replay(|entry| {
+                if boots > 0 || entry.stamp().node != own {
+                    machine.restore(Space::Roster, Arc::clone(entry), now);
+                }
+            }),
+        }
+        for written in self.ledger.all_held_by(node) {
+            machine.restore(Space::Data, Arc::clone(&written.entry), now);
+        }
+        self.hosts[node].node = Some(machine);
+        if boots == 0 && self.options.start == Start::Prefilled && self.roster.is_none() {
+            // What is on all disks alike is read once, and shared.
+            self.roster = self.hosts[node].node.as_ref().map(Node::roster);
+        }
         self.arm(node);
     }
 

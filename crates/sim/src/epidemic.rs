@@ -6,6 +6,7 @@
 //! million nodes. The real protocol in virtual time is [`crate::World`].
 
 pub mod anatomy;
+pub mod bench;
 mod check;
 mod complex;
 mod course;

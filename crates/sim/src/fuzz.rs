@@ -39,6 +39,9 @@ impl Default for Draw {
     }
 }
 
+/// Pieces of a bulk transfer, at most (guess: some seconds at 40 ms a hop).
+const MAX_PIECES: u64 = 60;
+
 fn rng(seed: u64, part: &[u8; 8]) -> Rng {
     Rng::new(seed ^ u64::from_be_bytes(*part))
 }
@@ -60,7 +63,7 @@ impl Draw {
         let config = self.draw_settings(seed);
         let options = Options { seed, nodes, start, config, ..Options::default() };
         let mut scenario = Scenario::new(draw_network(seed, options), self.duration, self.settle);
-        scenario.load = Some(draw_load(seed));
+        scenario.load = Some(fitting(draw_load(seed), &scenario.world.config));
         scenario.faults = draw_faults(seed, nodes, self.duration);
         scenario
     }
@@ -178,6 +181,21 @@ fn draw_load(seed: u64) -> Workload {
         deletes: draw(&[0, 5, 50, 90]) as f64 / 100.0,
         value: draw(&[0, 1, 40, 1000, 4000]) as usize,
     }
+}
+
+/// The load, with less data if an exchange of all of it would take very many pieces: each takes a
+/// round trip, and the cluster must become one in a minute.
+fn fitting(mut load: Workload, config: &Config) -> Workload {
+    let pieces = |load: &Workload| {
+        load.keys * (load.value as u64 + 64) / config.repair.piece_bytes.max(1) as u64
+    };
+    if pieces(&load) > MAX_PIECES {
+        load.keys = load.keys.min(100);
+    }
+    if pieces(&load) > MAX_PIECES {
+        load.value = load.value.min(400);
+    }
+    load
 }
 
 fn draw_faults(seed: u64, nodes: usize, duration: Duration) -> Vec<Trouble> {

@@ -25,6 +25,7 @@ pub struct Written {
 }
 
 const NEVER: u32 = u32::MAX;
+const NOTHING: u32 = u32::MAX;
 
 impl Written {
     /// Microseconds that the write took to a node, if it has ever held it.
@@ -49,8 +50,8 @@ pub struct Ledger {
     keys: Map<Box<[u8]>, u32>,
     /// By key: the biggest acknowledged write that no lost disk excuses.
     required: Vec<Option<WriteId>>,
-    /// By node and key: the write that the node holds.
-    held: Vec<Vec<Option<WriteId>>>,
+    /// By node and key: the number of the write that the node holds; [`NOTHING`] if it holds none.
+    held: Vec<Vec<u32>>,
 }
 
 impl Ledger {
@@ -89,12 +90,16 @@ impl Ledger {
     #[must_use]
     pub fn held_by(&self, node: usize, like: WriteId) -> Option<&Written> {
         let key = self.get(like).key as usize;
-        self.held.get(node)?.get(key).copied().flatten().map(|write| self.get(write))
+        self.held.get(node)?.get(key).and_then(|&number| self.number(number))
     }
 
     /// Everything that a node holds.
     pub fn all_held_by(&self, node: usize) -> impl Iterator<Item = &Written> {
-        self.held.get(node).into_iter().flatten().flatten().map(|&write| self.get(write))
+        self.held.get(node).into_iter().flatten().filter_map(|&number| self.number(number))
+    }
+
+    fn number(&self, number: u32) -> Option<&Written> {
+        self.writes.get(number as usize)
     }
 
     /// For every key the biggest acknowledged write: what all must hold in the end, or a bigger
@@ -135,18 +140,19 @@ impl Ledger {
         let key = written.key as usize;
         let held = &mut self.held[node];
         if held.len() <= key {
-            held.resize(self.required.len(), None);
+            held.resize(self.required.len(), NOTHING);
         }
-        held[key] = Some(write);
+        held[key] = write.0;
     }
 
     /// A node's disk is lost. Acknowledged writes that stood on no other disk are lost with it, by
     /// nobody's fault: they are no longer required.
     pub(crate) fn lose_disk(&mut self, node: usize) {
         let lost = std::mem::take(&mut self.held[node]);
-        for (key, _) in lost.iter().enumerate().filter(|(_, write)| write.is_some()) {
+        for (key, _) in lost.iter().enumerate().filter(|&(_, &number)| number != NOTHING) {
             let Some(required) = self.required[key] else { continue };
-            let elsewhere = self.held.iter().filter_map(|held| held.get(key).copied().flatten());
+            let elsewhere = self.held.iter().filter_map(|held| held.get(key).copied());
+            let elsewhere = elsewhere.filter(|&number| number != NOTHING).map(WriteId);
             let best = elsewhere.max_by_key(|&write| self.get(write).entry.stamp());
             let stamp = |write| self.get(write).entry.stamp();
             if best.is_none_or(|best| stamp(best) < stamp(required)) {

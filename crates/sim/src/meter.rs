@@ -1,4 +1,4 @@
-//! What is counted while a world runs and could not be found out afterwards: events, the counters of
+//! What is counted while a world runs and could not be found out afterwards: the counters of
 //! processes that have ended, who noticed which death when, and who was held dead but was not.
 
 use crate::world::World;
@@ -10,8 +10,6 @@ use rumormill_core::{Instant, Node, NodeId, Stats};
 /// The counters of one world.
 #[derive(Debug, Default)]
 pub(crate) struct Meter {
-    /// Steps of the world.
-    pub(crate) events: u64,
     /// Datagrams for which the socket of a paused node had no room.
     pub(crate) socket_full: u64,
     /// Counters of processes that have ended, in the order of [`Stats::all`].
@@ -71,12 +69,6 @@ fn add(sums: &mut Vec<u64>, stats: &Stats) {
 }
 
 impl World {
-    /// Events that have happened: wake-ups, arrivals, writes, faults.
-    #[must_use]
-    pub fn events(&self) -> u64 {
-        self.meter.events
-    }
-
     /// Every counter of all nodes together, those of processes that have ended included.
     #[must_use]
     pub fn counters(&self) -> Vec<(&'static str, u64)> {

@@ -5,7 +5,7 @@ use crate::checkers::Violation;
 use crate::faults::{Fault, Plan};
 use crate::ledger::Ledger;
 use crate::network::Latency;
-use crate::options::Options;
+use crate::options::{Options, Start};
 use crate::scenario::caught::caught;
 use crate::workload::Workload;
 use crate::world::World;
@@ -28,6 +28,9 @@ pub use form::copied;
 pub const VERSION: u32 = 1;
 /// Longest text that is read, bytes.
 pub const MAX_TEXT: usize = 16 << 20;
+
+/// Faults and writes that people are shown.
+const SHOWN: usize = 60;
 
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -240,7 +243,17 @@ impl fmt::Display for Scenario {
     /// For people: everything that was drawn, then the faults.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Options { seed, nodes, start, latency, .. } = &self.world;
-        writeln!(f, "seed {seed}: {nodes} nodes, start {start:?}, {:?}", self.duration)?;
+        let start = match start {
+            Start::Prefilled => "all know each other".to_owned(),
+            Start::Strangers => "strangers".to_owned(),
+            Start::Join { seeds: 1 } => "all join by n0".to_owned(),
+            Start::Join { seeds } => format!("all join by n0 to n{}", seeds - 1),
+        };
+        let (duration, settle) = (self.duration, self.settle);
+        writeln!(
+            f,
+            "seed {seed}: {nodes} nodes, {start}; {duration:?}, then {settle:?} to settle"
+        )?;
         let hop = match latency {
             Latency::Fixed(time) => format!("{time:?}"),
             Latency::Uniform(least, most) => format!("{least:?} to {most:?}"),
@@ -270,16 +283,21 @@ impl fmt::Display for Scenario {
                  deletes"
             )?;
         }
-        for write in &self.writes {
-            let Write { at, node, key, size } = write;
-            write!(f, "  {:>8.3} s  n{node} ", at.as_secs_f64())?;
-            match size {
-                Some(size) => writeln!(f, "writes {size} B to {key}")?,
-                None => writeln!(f, "deletes {key}")?,
-            }
+        let mut steps: Vec<(Duration, String)> = Vec::new();
+        for Write { at, node, key, size } in &self.writes {
+            let what = match size {
+                Some(size) => format!("n{node} writes {size} B to {key}"),
+                None => format!("n{node} deletes {key}"),
+            };
+            steps.push((*at, what));
         }
-        for Trouble { at, fault } in &self.faults {
-            writeln!(f, "  {:>8.3} s  {fault}", at.as_secs_f64())?;
+        steps.extend(self.faults.iter().map(|trouble| (trouble.at, trouble.fault.to_string())));
+        steps.sort_by_key(|(at, _)| *at);
+        for (at, what) in steps.iter().take(SHOWN) {
+            writeln!(f, "  {:>10.6} s  {what}", at.as_secs_f64())?;
+        }
+        if steps.len() > SHOWN {
+            writeln!(f, "  ... and {} more", steps.len() - SHOWN)?;
         }
         Ok(())
     }

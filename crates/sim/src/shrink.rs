@@ -272,7 +272,7 @@ mod tests {
         assert!(shrunk.finished);
         let small = &shrunk.scenario;
         assert!(small.load.is_none() && small.writes.len() <= 2, "{small}");
-        assert!(small.world.nodes == 2 && small.faults.len() <= 3, "{small}");
+        assert!(small.world.nodes <= 3 && small.faults.len() <= 3, "{small}");
         assert!(small.duration < scenario.duration);
         // It still shows the same, also when it has been written and read.
         let again = Scenario::from_toml(&small.to_toml().unwrap()).unwrap();

@@ -29,10 +29,10 @@ pub enum What {
     Boot,
     /// It was told to join.
     Join,
+    /// Its tags were changed.
+    Tags,
     /// It was told to leave.
     Leave,
-    /// Its tags are changed.
-    Tags,
     /// It crashed or stopped.
     Down,
     /// Its disk was lost.
@@ -69,8 +69,8 @@ impl What {
         (Self::Member, "member"),
         (Self::Boot, "boot"),
         (Self::Join, "join"),
-        (Self::Leave, "leave"),
         (Self::Tags, "tags"),
+        (Self::Leave, "leave"),
         (Self::Down, "down"),
         (Self::DiskLost, "disk-lost"),
         (Self::Pause, "pause"),
@@ -337,12 +337,7 @@ impl Watcher {
                 step.node = None;
                 step.note = Some(String::from_utf8_lossy(line.bytes).into_owned());
             }
-            Kind::Tick
-            | Kind::Leave
-            | Kind::Tags
-            | Kind::Down
-            | Kind::DiskLost
-            | Kind::Pause => {}
+            Kind::Tick | Kind::Tags | Kind::Leave | Kind::Down | Kind::DiskLost | Kind::Pause => {}
         }
         step
     }
@@ -390,8 +385,8 @@ fn what(kind: Kind) -> What {
         Kind::Roster => What::Member,
         Kind::Boot => What::Boot,
         Kind::Join => What::Join,
-        Kind::Leave => What::Leave,
         Kind::Tags => What::Tags,
+        Kind::Leave => What::Leave,
         Kind::Down => What::Down,
         Kind::DiskLost => What::DiskLost,
         Kind::Pause => What::Pause,

@@ -216,6 +216,12 @@ impl World {
         self.hosts.iter().filter_map(|host| host.node.as_ref()).map(|n| counter(n.stats())).sum()
     }
 
+    /// Events that have happened: packets that came to their end, wake-ups, faults, writes.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.queue.pushed() - self.queue.len() as u64
+    }
+
     /// Packets on their way.
     #[must_use]
     pub fn in_flight(&self) -> usize {

@@ -21,8 +21,9 @@ use crate::stream::Streams;
 use crate::trace::{Kind, Line, Trace};
 use crate::workload::Workload;
 use rumormill_core::base::rng::Rng;
-use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Space};
+use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space};
 use rumormill_core::member::{Record, State};
+use rumormill_core::node::Roster;
 use rumormill_core::output::Applied;
 use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
 use std::fmt;
@@ -66,6 +67,10 @@ pub struct World {
     pub(crate) loads: u32,
     /// Draws ids and the nodes' seeds.
     pub(crate) rng: Rng,
+    /// What the nodes of a prefilled world know of each other when they boot first.
+    pub(crate) roster: Option<Roster>,
+    /// Equal entries of all nodes are one.
+    pub(crate) pool: Arc<Pool>,
     load_rng: Rng,
     violation: Option<Violation>,
     /// Kept between inputs for its room.
@@ -116,6 +121,8 @@ impl World {
             faults: Vec::new(),
             load: None,
             loads: 0,
+            roster: None,
+            pool: Arc::default(),
             load_rng: rng.fork(),
             rng,
             violation: None,
@@ -191,7 +198,6 @@ impl World {
         while self.violation.is_none() && self.queue.next_at().is_some_and(|at| at <= end) {
             if let Some((at, event)) = self.queue.pop() {
                 self.now = at;
-                self.meter.events += 1;
                 self.step(event);
             }
         }
@@ -289,8 +295,8 @@ impl World {
         }
         if space == Space::Roster {
             self.note_member(node, &entry, from.is_none());
+            self.hosts[node].disk.append(entry);
         }
-        self.hosts[node].disk.append(space, entry);
     }
 
     /// Enters what a node now holds into the ledger, and checks it.

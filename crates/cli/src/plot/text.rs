@@ -92,7 +92,7 @@ pub fn number(value: f64, step: f64, largest: f64) -> String {
     if value == 0.0 {
         return "0".into();
     }
-    if largest >= 1e15 || largest < 1e-3 {
+    if !(1e-3..1e15).contains(&largest) {
         let power = largest.log10().floor();
         let unit = 10f64.powf(power);
         let places = places(step / unit);

@@ -15,6 +15,8 @@ mod partition;
 mod process;
 mod sim_cluster;
 mod sim_epidemic;
+mod sim_exchange;
 mod sim_graph;
+mod sim_replay;
 mod wire;
 mod world;

@@ -3,6 +3,9 @@
 //! A 16-ary trie over the 64-bit key hash with a [`Digest`] at every node. So the digest of any
 //! [`Range`] is at hand, ranges are walked in an order that is the same on every node, and growth
 //! never moves more than one leaf.
+//!
+//! A clone shares everything with its original; a write at either of them copies the branches on
+//! its way, no more than what lies beside them in the last one.
 
 use super::digest::{Digest, Range};
 use super::entry::Entry;
@@ -24,7 +27,7 @@ pub enum Applied {
 }
 
 /// Last-writer-wins map with digests.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Map {
     keyed: Keyed,
     root: Tree,
@@ -33,17 +36,17 @@ pub struct Map {
     bytes: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tree {
     digest: Digest,
     kind: Kind,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Kind {
     /// Sorted by hash.
     Leaf(Vec<Slot>),
-    Branch(Box<[Tree; 16]>),
+    Branch(Arc<[Tree; 16]>),
 }
 
 impl Default for Kind {
@@ -52,10 +55,17 @@ impl Default for Kind {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     hash: u64,
     entry: Arc<Entry>,
+}
+
+/// What a write changes in every digest on its way.
+struct Change {
+    hash: u64,
+    added: u128,
+    removed: Option<u128>,
 }
 
 impl Map {
@@ -110,7 +120,10 @@ impl Map {
     /// The entry under a key, be it tombstone, expired or live.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&Arc<Entry>> {
-        let hash = self.hash(key);
+        self.get_hashed(self.hash(key), key)
+    }
+
+    fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<&Arc<Entry>> {
         let mut tree = &self.root;
         let mut range = Range::ALL;
         loop {
@@ -132,17 +145,21 @@ impl Map {
     /// Takes an entry in if its stamp is the bigger one.
     pub fn apply(&mut self, entry: Arc<Entry>) -> Applied {
         let hash = self.hash(entry.key());
-        let added = self.item_hash(&entry);
-        let (stamp, size, tombstone) = (entry.stamp(), entry.size(), entry.is_tombstone());
-        let keyed = self.keyed;
-        let Some(previous) = self.root.insert(Range::ALL, hash, entry, added, &keyed) else {
+        let held = self.get_hashed(hash, entry.key());
+        if held.is_some_and(|held| held.stamp() >= entry.stamp()) {
             return Applied::Stale;
+        }
+        let change = Change {
+            hash,
+            added: self.item_hash(&entry),
+            removed: held.map(|held| self.item_hash(held)),
         };
-        self.recent.add(stamp, added);
-        self.bytes += size as u64;
-        self.tombstones += u64::from(tombstone);
-        if let Some(previous) = &previous {
-            self.recent.remove(previous.stamp(), self.item_hash(previous));
+        self.recent.add(entry.stamp(), change.added);
+        self.bytes += entry.size() as u64;
+        self.tombstones += u64::from(entry.is_tombstone());
+        let previous = self.root.put(entry, &change, &self.keyed);
+        if let (Some(previous), Some(removed)) = (&previous, change.removed) {
+            self.recent.remove(previous.stamp(), removed);
             self.bytes -= previous.size() as u64;
             self.tombstones -= u64::from(previous.is_tombstone());
         }
@@ -217,45 +234,32 @@ impl Map {
 }
 
 impl Tree {
-    /// Puts an entry in; returns what it replaced, or `None` at all if the tree holds a bigger stamp.
-    #[expect(clippy::option_option)]
-    fn insert(
-        &mut self,
-        range: Range,
-        hash: u64,
-        entry: Arc<Entry>,
-        added: u128,
-        keyed: &Keyed,
-    ) -> Option<Option<Arc<Entry>>> {
-        let previous = match &mut self.kind {
-            Kind::Branch(children) => {
-                let child = children.get_mut(range.nibble(hash))?;
-                child.insert(Range::around(hash, range.depth() + 1), hash, entry, added, keyed)?
+    /// Puts an entry in; returns what it replaced.
+    fn put(&mut self, entry: Arc<Entry>, change: &Change, keyed: &Keyed) -> Option<Arc<Entry>> {
+        let (mut tree, mut range, hash) = (self, Range::ALL, change.hash);
+        loop {
+            tree.digest.add(change.added);
+            if let Some(removed) = change.removed {
+                tree.digest.remove(removed);
             }
-            Kind::Leaf(slots) => {
+            if let Kind::Leaf(slots) = &mut tree.kind {
                 let at = slots.partition_point(|slot| slot.hash < hash);
-                let same = |slot: &&mut Slot| slot.hash == hash && slot.entry.key() == entry.key();
-                let held = slots.get_mut(at..).unwrap_or_default().iter_mut();
-                if let Some(slot) = held.take_while(|slot| slot.hash == hash).find(same) {
-                    if slot.entry.stamp() >= entry.stamp() {
-                        return None;
-                    }
-                    Some(std::mem::replace(&mut slot.entry, entry))
-                } else {
-                    slots.insert(at, Slot { hash, entry });
-                    if slots.len() > LEAF && range.depth() < Range::MAX_DEPTH {
-                        let slots = std::mem::take(slots);
-                        self.kind = Kind::Branch(cut(range, slots, keyed));
-                    }
-                    None
+                let equal = slots.get_mut(at..).unwrap_or_default().iter_mut();
+                let same = |slot: &&mut Slot| slot.entry.key() == entry.key();
+                if let Some(slot) = equal.take_while(|slot| slot.hash == hash).find(same) {
+                    return Some(std::mem::replace(&mut slot.entry, entry));
                 }
+                slots.insert(at, Slot { hash, entry });
+                if slots.len() > LEAF && range.depth() < Range::MAX_DEPTH {
+                    let slots = std::mem::take(slots);
+                    tree.kind = Kind::Branch(cut(range, slots, keyed));
+                }
+                return None;
             }
-        };
-        self.digest.add(added);
-        if let Some(previous) = &previous {
-            self.digest.remove(previous.item_hash(keyed));
+            let Kind::Branch(children) = &mut tree.kind else { return None };
+            tree = Arc::make_mut(children).get_mut(range.nibble(hash))?;
+            range = Range::around(hash, range.depth() + 1);
         }
-        Some(previous)
     }
 
     fn walk(
@@ -286,8 +290,8 @@ impl Tree {
 }
 
 /// The children of a leaf that has grown too large.
-fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Box<[Tree; 16]> {
-    let mut children: Box<[Tree; 16]> = Box::default();
+fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Arc<[Tree; 16]> {
+    let mut children: [Tree; 16] = Default::default();
     for slot in slots {
         if let Some(child) = children.get_mut(range.nibble(slot.hash)) {
             child.digest.add(slot.entry.item_hash(keyed));
@@ -296,7 +300,7 @@ fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Box<[Tree; 16]> {
             }
         }
     }
-    children
+    Arc::new(children)
 }
 
 #[cfg(test)]
@@ -338,6 +342,31 @@ mod tests {
             let mut other: Vec<_> = writes.iter().chain(&writes).cloned().collect();
             crate::base::rng::Rng::new(seed).shuffle(&mut other);
             prop_assert_eq!(map.digest(), map_of(&other).digest());
+        }
+
+        #[test]
+        fn a_clone_and_its_original_go_their_own_ways(one in writes(), other in writes()) {
+            let mut map = map_of(&one);
+            let mut clone = map.clone();
+            let before = map.digest();
+            for entry in &other {
+                let _ = clone.apply(Arc::clone(entry));
+            }
+            prop_assert_eq!(map.digest(), before);
+            let held = |map: &Map| {
+                let mut held = Vec::new();
+                map.walk(Range::ALL, &mut |_, entry| {
+                    held.push(Arc::clone(entry));
+                    ControlFlow::Continue(())
+                });
+                held
+            };
+            prop_assert_eq!(held(&map), held(&map_of(&one)));
+            for entry in &other {
+                let _ = map.apply(Arc::clone(entry));
+            }
+            prop_assert_eq!(map.digest(), clone.digest());
+            prop_assert_eq!(held(&map), held(&clone));
         }
 
         #[test]

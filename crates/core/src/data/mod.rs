@@ -9,6 +9,7 @@ pub mod digest;
 pub mod entry;
 pub mod map;
 pub mod op;
+pub mod pool;
 pub mod recent;
 pub mod stamp;
 
@@ -17,6 +18,7 @@ pub use digest::{Digest, Range};
 pub use entry::Entry;
 pub use map::{Applied, Map};
 pub use op::{Expiry, Op, Outcome, Refused};
+pub use pool::Pool;
 pub use recent::Cut;
 pub use stamp::Stamp;
 

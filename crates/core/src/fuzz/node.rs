@@ -110,7 +110,7 @@ impl Lab {
             true => Input::Frame { from, bytes: &bytes },
             false => Input::Datagram { from, bytes: &bytes },
         };
-        let joined = self.node.members().any(|member| member.gossip.ip() == from.ip());
+        let joined = self.node.members().any(|member| member.gossip().ip() == from.ip());
         self.node.handle(input, self.now, &mut self.out);
         self.node.flush(self.now, &mut self.out);
         for output in &self.out {

@@ -11,6 +11,7 @@ pub mod health;
 pub mod probe;
 pub mod record;
 pub mod rejoin;
+mod roll;
 pub mod suspicion;
 pub mod table;
 pub mod tags;

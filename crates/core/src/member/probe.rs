@@ -164,7 +164,7 @@ impl Prober {
     /// Others suspect a member: some of those who hear of it see for themselves at once, so that
     /// a true suspicion is soon confirmed.
     pub fn verify(&mut self, id: NodeId, env: &mut Env<'_>) {
-        let chosen = env.rng.below(env.table.peers().len() as u64) < WITNESSES;
+        let chosen = env.rng.below(env.table.peer_count() as u64) < WITNESSES;
         let asked = self.verify.contains(&id) || self.probes.iter().any(|probe| probe.id == id);
         if self.config.confirmations > 0 && chosen && !asked && self.verify.len() < MAX_VERIFY {
             self.verify.push_back(id);
@@ -266,14 +266,14 @@ impl Prober {
 
     fn ask_others(&mut self, at: usize, env: &mut Env<'_>) {
         let Some(probe) = self.probes.get_mut(at) else { return };
-        let Some(target) = env.table.peer(probe.id).copied() else { return };
+        let Some(target) = env.table.peer(probe.id) else { return };
         probe.indirect = true;
         probe.due = probe.ends;
-        let alive = |peer: &&super::table::Peer| peer.alive && peer.id != target.id;
+        let alive = |peer: &super::table::Peer| peer.alive && peer.id != target.id;
         let mut others: Vec<_> = Vec::new();
         // Drawn with a few tries instead of going through everyone.
         for _ in 0..self.config.indirect_probes * 4 {
-            let Some(other) = env.table.random(env.rng).as_ref().filter(alive).copied() else {
+            let Some(other) = env.table.random(env.rng).filter(alive) else {
                 continue;
             };
             if others.len() < self.config.indirect_probes && !probe.through.contains(&other.id) {
@@ -294,7 +294,7 @@ impl Prober {
 
     fn probe_next(&mut self, env: &mut Env<'_>, pinged: &mut Vec<NodeId>) {
         if self.round.is_empty() {
-            self.round = env.table.peers().iter().map(|peer| peer.id).collect();
+            self.round = env.table.peers().map(|peer| peer.id).collect();
             env.rng.shuffle(&mut self.round);
         }
         // Members that have gone since the round began are passed over.
@@ -312,7 +312,7 @@ impl Prober {
         env: &mut Env<'_>,
         pinged: &mut Vec<NodeId>,
     ) -> bool {
-        let Some(peer) = env.table.peer(id).copied() else { return false };
+        let Some(peer) = env.table.peer(id) else { return false };
         self.number += 1;
         let timeout = self.health.stretch(self.config.probe_timeout);
         let due = env.now.after(timeout);

@@ -47,6 +47,12 @@ pub enum State {
 }
 
 impl State {
+    /// The state that the stamp of a roster entry says.
+    #[must_use]
+    pub fn of(stamp: Stamp) -> Self {
+        belief(stamp).0
+    }
+
     /// True for a member that takes part: alive or suspect.
     #[must_use]
     pub fn is_present(self) -> bool {
@@ -194,6 +200,25 @@ impl Record {
     }
 }
 
+/// State and confirmations that the stamp of a roster entry says.
+pub(super) fn belief(stamp: Stamp) -> (State, u8) {
+    // Only entries that hold a record are in a roster, so it says something.
+    Record::believed(stamp.time).unwrap_or((State::Left, 0))
+}
+
+/// The incarnation that the stamp of a roster entry says.
+pub(super) fn incarnation(stamp: Stamp) -> u64 {
+    stamp.time >> RANK_BITS
+}
+
+/// Where the member of a roster entry receives gossip; `None` if the entry holds no record.
+pub(super) fn gossip(entry: &Entry) -> Option<SocketAddr> {
+    let mut value = Reader::new(entry.value()?);
+    value.u8().ok()?;
+    value.bytes("member name", MAX_NAME).ok()?;
+    decode_addr(&mut value).ok()?
+}
+
 fn encode_addr(addr: Option<SocketAddr>, to: &mut Vec<u8>) {
     match addr.map(|addr| (addr.ip(), addr.port())) {
         None => to.put(&[0]),
@@ -240,6 +265,7 @@ pub(crate) mod tests {
         sent.tags = Tags::new([("zone", "eu"), ("role", "db")]).unwrap();
         sent.confirmations = 2;
         sent.witnesses = vec![NodeId(1), NodeId(u64::MAX)];
+        assert_eq!(gossip(&sent.to_entry()), Some(sent.gossip));
         assert_eq!(Record::from_entry(&sent.to_entry()), Ok(sent));
     }
 
@@ -267,7 +293,7 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn any_entry_is_read_without_panic(entry in crate::data::block::tests::any_entry()) {
-            let _ = Record::from_entry(&entry);
+            let _ = (Record::from_entry(&entry), gossip(&entry));
         }
     }
 }

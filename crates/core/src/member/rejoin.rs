@@ -62,17 +62,17 @@ impl Rejoin {
         let spread = crate::base::time::micros(self.interval) / 4;
         self.next = Instant(now.after(self.interval).0 + rng.below(spread + 1));
         let mut tried = Vec::new();
-        if table.peers().is_empty() {
+        if table.peer_count() == 0 {
             tried.extend(&self.seeds);
         } else if !self.seeds.is_empty() {
-            let own = table.get(table.own()).map(|own| own.gossip);
-            let known = |seed| table.peers().iter().any(|peer| peer.gossip == seed);
+            let own = table.get(table.own()).map(|own| own.gossip());
+            let known = |seed| table.peers().any(|peer| peer.gossip == seed);
             let strange = |seed: &&SocketAddr| Some(**seed) != own && !known(**seed);
             let strange: Vec<_> = self.seeds.iter().filter(strange).collect();
             tried.extend(strange.get(rng.index(strange.len())).copied());
         }
         let dead = self.dead.iter().nth(rng.index(self.dead.len()));
-        tried.extend(dead.and_then(|id| table.get(*id)).map(|member| member.gossip));
+        tried.extend(dead.and_then(|id| table.get(*id)).map(|member| member.gossip()));
         tried
     }
 }

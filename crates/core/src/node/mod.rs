@@ -7,12 +7,14 @@ mod receive;
 mod repair;
 mod roster;
 
+pub use roster::Roster;
+
 use crate::base::hash::Keyed;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, Now};
 use crate::config::Config;
-use crate::data::{self, Clock, Digest, Entry, Expiry, Map, Op, Outcome, Refused, Space};
+use crate::data::{self, Clock, Digest, Entry, Expiry, Map, Op, Outcome, Pool, Refused, Space};
 use crate::input::Input;
 use crate::member::flight::Recorder;
 use crate::member::probe::Prober;
@@ -81,6 +83,7 @@ pub struct Node {
     entropy: Entropy,
     outbox: Outbox,
     stats: Stats,
+    pool: Option<Arc<Pool>>,
 }
 
 /// What the machines work with, borrowed from a node field by field.
@@ -140,6 +143,7 @@ impl Node {
             ),
             outbox: Outbox::default(),
             stats: Stats::default(),
+            pool: None,
             rng,
             identity,
             config,
@@ -147,6 +151,19 @@ impl Node {
         node.data.advance(now.wall_ms);
         node.enrol_self(now);
         node
+    }
+
+    /// Shares equal entries with the other nodes of the pool from now on.
+    pub fn share(&mut self, pool: Arc<Pool>) {
+        self.pool = Some(pool);
+    }
+
+    /// An entry as it is kept.
+    fn keep(&self, entry: Entry) -> Arc<Entry> {
+        match &self.pool {
+            Some(pool) => pool.share(entry),
+            None => Arc::new(entry),
+        }
     }
 
     /// Takes in an entry that this node had persisted. Comes before all input.
@@ -180,7 +197,7 @@ impl Node {
             return Err(Refused::ValueTooLong { got: value.len(), limit: limits.max_value });
         }
         let stamp = self.clock.tick(now.wall_ms);
-        let entry = Arc::new(match value {
+        let entry = self.keep(match value {
             Some(value) => Entry::new(op.key(), &value, stamp, expires_at),
             None => Entry::tombstone(op.key(), stamp),
         });
@@ -220,7 +237,7 @@ impl Node {
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
         let table = &self.table;
-        let known = |ip| table.peers().iter().any(|peer| peer.gossip.ip() == ip);
+        let known = |ip| table.peers().any(|peer| peer.gossip.ip() == ip);
         self.outbox.flush(self.header, &self.config.limits, known, &mut self.stats, out);
     }
 
@@ -316,8 +333,8 @@ impl Node {
     }
 
     /// All members that are known, this node included, in the order of their ids.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.table.members().iter()
+    pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        self.table.members()
     }
 
     /// What happened to the membership lately, as this node saw it.
@@ -336,7 +353,7 @@ impl Node {
     /// goodbye: it may be on the small side of a partition.
     #[must_use]
     pub fn partition_suspected(&self) -> bool {
-        self.rejoin.lost_members() > self.table.peers().len() + 1
+        self.rejoin.lost_members() > self.table.peer_count() + 1
     }
 
     /// Counters.

@@ -102,7 +102,7 @@ impl Node {
             Message::Rumors(rumors) => {
                 let mut knew = Vec::with_capacity(rumors.entries.len());
                 for entry in rumors.entries {
-                    let entry = Arc::new(entry);
+                    let entry = self.keep(entry);
                     let fate = self.apply(rumors.space, &entry, sender, now, out);
                     knew.push(fate != Fate::New);
                     if fate == Fate::New {
@@ -144,7 +144,7 @@ impl Node {
     ) -> usize {
         let mut new = 0;
         for entry in entries {
-            let entry = Arc::new(entry);
+            let entry = self.keep(entry);
             if self.apply(space, &entry, sender, now, out) == Fate::New {
                 new += 1;
                 // Rumor mongering takes up what anti-entropy has found (Demers et al. 1987, 1.5).
@@ -173,7 +173,7 @@ impl Node {
         let count = entries.len();
         let mut news = Vec::with_capacity(count);
         for entry in entries {
-            let entry = Arc::new(entry);
+            let entry = self.keep(entry);
             let age = now.wall_ms.saturating_sub(entry.stamp().wall_ms());
             let young = rumor.space == Space::Data && age < STILL_NEWS_MS;
             match self.apply(rumor.space, &entry, sender, now, out) {
@@ -195,7 +195,7 @@ impl Node {
         match self.table.get(sender) {
             None => self.knock(to),
             Some(member) if !member.state.is_present() => {
-                let entry = Arc::clone(&member.entry);
+                let entry = Arc::clone(member.entry);
                 self.tell(to, &entry);
             }
             Some(_) => {}
@@ -226,6 +226,7 @@ mod tests {
     use crate::member::record::tests::record;
     use crate::node::Identity;
     use crate::packet::{HEADER, frame_message};
+    use std::sync::Arc;
 
     const PEER: NodeId = NodeId(9);
 

@@ -34,7 +34,7 @@ pub(super) fn hidden(config: &Config) -> Duration {
 impl Node {
     /// Begins an exchange if it is time.
     pub(super) fn begin_repair(&mut self, now: Now) {
-        let (peer, stalled) = self.entropy.poll(now.mono, self.table.peers(), &mut self.rng);
+        let (peer, stalled) = self.entropy.poll(now.mono, &self.table, &mut self.rng);
         self.stats.bulk_stalled += u64::from(stalled);
         let Some(peer) = peer else { return };
         self.stats.repair_sessions += 1;

@@ -3,12 +3,12 @@
 use super::{Fate, Node, applied, env};
 use crate::base::id::NodeId;
 use crate::base::time::{Now, millis};
-use crate::data::{self, Entry, Space, block};
+use crate::data::{self, Entry, Map, Space, block};
 use crate::member::flight::What;
 use crate::member::probe::Silence;
 use crate::member::record::{MAX_INCARNATION, MAX_NAME};
 use crate::member::suspicion::MAX_CONFIRMATIONS;
-use crate::member::{Member, Record, State, Tags};
+use crate::member::{Record, State, Table, Tags};
 use crate::message::kind;
 use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
@@ -18,6 +18,13 @@ use std::time::Duration;
 
 /// Another node that runs with this node's id is refuted this often at most.
 const TWIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// All that a node knows of the members. A clone costs nothing.
+#[derive(Clone, Debug)]
+pub struct Roster {
+    map: Map,
+    table: Table,
+}
 
 impl Node {
     fn own_record(&self, state: State) -> Record {
@@ -42,7 +49,7 @@ impl Node {
     /// Puts this node's own record into its roster; returns the entry.
     pub(super) fn enrol_self(&mut self, now: Now) -> Arc<Entry> {
         let record = self.own_record(if self.left { State::Left } else { State::Alive });
-        let entry = Arc::new(record.to_entry());
+        let entry = self.keep(record.to_entry());
         let _ = self.roster.apply(Arc::clone(&entry));
         self.table.update(&record, &entry, now.mono);
         entry
@@ -71,7 +78,7 @@ impl Node {
 
     /// Lets the machines know what is now believed of another member.
     fn believe(&mut self, record: &Record, now: Now) {
-        let members = self.table.peers().len() + 1;
+        let members = self.table.peer_count() + 1;
         match record.state {
             State::Suspect => {
                 self.suspicions.suspect(record.id, record.confirmations, members, now.mono);
@@ -84,14 +91,49 @@ impl Node {
         }
     }
 
+    /// What this node knows of the members, to be given to another.
+    #[must_use]
+    pub fn roster(&self) -> Roster {
+        Roster { map: self.roster.clone(), table: self.table.clone() }
+    }
+
+    /// Knows of the members from now on what another node knew. As if each record had been
+    /// restored, but at once, and the two share what they know alike. Comes before all else.
+    ///
+    /// A record of this node in it is of an earlier run, unless it is just the one of this run.
+    pub fn adopt(&mut self, roster: &Roster, now: Now) {
+        let own = self.table.get(self.identity.id).map(|own| Arc::clone(own.entry));
+        self.roster = roster.map.clone();
+        self.table = roster.table.of(self.identity.id);
+        let members = self.table.peer_count() + 1;
+        for member in self.table.not_alive().filter(|member| member.id != self.identity.id) {
+            match member.state {
+                State::Dead => self.rejoin.lost(member.id),
+                State::Suspect => {
+                    self.suspicions.suspect(member.id, member.confirmations, members, now.mono);
+                }
+                State::Alive | State::Left => {}
+            }
+        }
+        let found = self.table.get(self.identity.id).map(|own| (own.incarnation, own.entry));
+        match (found, &own) {
+            (Some((_, found)), Some(own)) if found == own => {}
+            (Some((incarnation, _)), _) => {
+                self.incarnation = self.incarnation.max(incarnation + 1);
+                self.enrol_self(now);
+            }
+            (None, _) => drop(self.enrol_self(now)),
+        }
+    }
+
     pub(super) fn join(&mut self, seeds: &[SocketAddr], now: Now) {
         self.rejoin.set_seeds(seeds);
         for seed in seeds {
             self.knock(*seed);
         }
         // Members from before a restart are told of it.
-        if let Some(own) = self.table.get(self.identity.id).map(|own| Arc::clone(&own.entry))
-            && !self.table.peers().is_empty()
+        if let Some(own) = self.table.get(self.identity.id).map(|own| Arc::clone(own.entry))
+            && self.table.peer_count() > 0
         {
             self.spread(Space::Roster, own, None, now);
         }
@@ -104,7 +146,7 @@ impl Node {
             return;
         }
         let mut body = Vec::with_capacity(96);
-        block::Context::default().encode(&own.entry, &mut body);
+        block::Context::default().encode(own.entry, &mut body);
         self.outbox.push(to, Class::Membership, Via::Datagram, kind::JOIN, &[&body]);
     }
 
@@ -117,7 +159,7 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let entry = Arc::new(entry);
+        let entry = self.keep(entry);
         if self.apply(Space::Roster, &entry, sender, now, out) == Fate::New {
             self.spread(Space::Roster, entry, Some(sender), now);
         }
@@ -157,9 +199,14 @@ impl Node {
         let held = self.table.get(record.id);
         match held.map(|held| held.entry.stamp().cmp(&entry.stamp())) {
             Some(std::cmp::Ordering::Equal) => return Fate::Known,
-            Some(std::cmp::Ordering::Greater) => return Fate::Useless,
+            Some(std::cmp::Ordering::Greater) => {
+                if record.id == self.identity.id && record.state != State::Alive {
+                    self.tell_again(from);
+                }
+                return Fate::Useless;
+            }
             Some(std::cmp::Ordering::Less) => {}
-            None if self.table.members().len() >= self.config.limits.max_members => {
+            None if self.table.len() >= self.config.limits.max_members => {
                 self.stats.refused_members += 1;
                 return Fate::Useless;
             }
@@ -182,12 +229,11 @@ impl Node {
         out: &mut Vec<Output>,
     ) {
         if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
-            let before = self.table.get(record.id).cloned();
+            let before = self.table.get(record.id).map(|held| held.state);
             self.table.update(record, entry, now.mono);
             self.believe(record, now);
-            self.remember(before.as_ref(), record, now);
-            let suspected = before.is_some_and(|held| held.state == State::Alive)
-                && record.state == State::Suspect;
+            self.remember(before, record, now);
+            let suspected = before == Some(State::Alive) && record.state == State::Suspect;
             if suspected && from.is_some() {
                 self.prober.verify(record.id, &mut env!(self, now));
             }
@@ -218,10 +264,19 @@ impl Node {
         self.announce(now, out);
     }
 
+    /// Whoever still says what this node has refuted already has not heard of it.
+    fn tell_again(&mut self, to: NodeId) {
+        let Some(to) = self.table.get(to).map(|member| member.gossip()) else { return };
+        let Some(own) = self.table.get(self.identity.id).map(|own| Arc::clone(own.entry)) else {
+            return;
+        };
+        self.tell(to, &own);
+    }
+
     /// Writes into the flight recorder what has changed of another member.
-    fn remember(&mut self, before: Option<&Member>, record: &Record, now: Now) {
+    fn remember(&mut self, before: Option<State>, record: &Record, now: Now) {
         let by = || record.witnesses.clone();
-        let what = match (before.map(|held| held.state), record.state) {
+        let what = match (before, record.state) {
             (_, State::Suspect) => What::Suspected { by: by() },
             (_, State::Dead) => What::Died { by: by() },
             (_, State::Left) => What::Left,
@@ -296,14 +351,16 @@ impl Node {
         let Some(member) = self.table.get(id).filter(|member| member.state.is_present()) else {
             return;
         };
-        let Ok(mut record) = Record::from_entry(&member.entry) else { return };
+        let Ok(mut record) = Record::from_entry(member.entry) else { return };
         record.confirmations = match (record.state, state) {
             (State::Suspect, State::Suspect) => record.confirmations + 1,
             _ => 0,
         };
         record.state = state;
-        record.witnesses.push(self.identity.id);
-        let entry = Arc::new(record.to_entry());
+        if record.witnesses.last() != Some(&self.identity.id) {
+            record.witnesses.push(self.identity.id);
+        }
+        let entry = self.keep(record.to_entry());
         self.accept_member(&record, &entry, None, now, out);
         if state == State::Dead {
             self.tell(record.gossip, &entry);
@@ -317,7 +374,7 @@ impl Node {
     fn tell_suspect(&mut self, id: NodeId) {
         let Some(member) = self.table.get(id) else { return };
         if self.config.member.buddy && member.state == State::Suspect {
-            let (to, entry) = (member.gossip, Arc::clone(&member.entry));
+            let (to, entry) = (member.gossip(), Arc::clone(member.entry));
             self.tell(to, &entry);
         }
     }
@@ -327,5 +384,76 @@ impl Node {
         let mut body = vec![Space::Roster.code()];
         block::Context::default().encode(entry, &mut body);
         self.outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Instant;
+    use crate::config::Config;
+    use crate::member::record::tests::record;
+    use crate::node::Identity;
+
+    const NOW: Now = Now { mono: Instant(0), wall_ms: 1000 };
+
+    fn node(id: u64, now: Now) -> Node {
+        let gossip = record(id, 1, State::Alive).gossip;
+        let identity = Identity::new(NodeId(id), format!("n{id}"), gossip);
+        Node::new(Config::default(), identity, id, now)
+    }
+
+    fn roster() -> Roster {
+        let mut first = node(1, NOW);
+        for id in 2..200 {
+            let state = if id == 7 { State::Suspect } else { State::Alive };
+            first.restore(Space::Roster, Arc::new(record(id, 1000, state).to_entry()), NOW);
+        }
+        first.roster()
+    }
+
+    fn members(node: &Node) -> Vec<(u64, State, u64)> {
+        node.members().map(|member| (member.id.0, member.state, member.incarnation)).collect()
+    }
+
+    #[test]
+    fn adopting_a_roster_is_the_same_as_restoring_it() {
+        let roster = roster();
+        for own in [5, 7, 500] {
+            let (mut one, mut other) = (node(own, NOW), node(own, NOW));
+            one.adopt(&roster, NOW);
+            for member in roster.table.members() {
+                if own != 5 || member.id != NodeId(5) {
+                    other.restore(Space::Roster, Arc::clone(member.entry), NOW);
+                }
+            }
+            assert_eq!(members(&one), members(&other));
+            assert_eq!(one.digest(Space::Roster), other.digest(Space::Roster));
+            // How long a suspect has depends on how many members are known.
+            let suspects = |node: &Node| node.suspicions.deadline().is_some();
+            assert_eq!(suspects(&one), suspects(&other));
+            assert_eq!(one.table.peer_count(), if own == 500 { 199 } else { 198 });
+        }
+    }
+
+    #[test]
+    fn a_change_at_one_node_is_not_seen_by_those_that_share_its_roster() {
+        let roster = roster();
+        let (mut one, mut other) = (node(5, NOW), node(6, NOW));
+        one.adopt(&roster, NOW);
+        other.adopt(&roster, NOW);
+        let before = (members(&other), other.digest(Space::Roster));
+        let dead = Arc::new(record(9, 1000, State::Dead).to_entry());
+        one.restore(Space::Roster, dead, NOW);
+        assert_ne!(members(&one), before.0);
+        assert_eq!((members(&other), other.digest(Space::Roster)), before);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_run_is_overruled() {
+        let mut again = node(5, Now { wall_ms: 900, ..NOW });
+        again.adopt(&roster(), NOW);
+        let own = again.table.get(NodeId(5)).map(|own| own.incarnation);
+        assert_eq!(own, Some(1001));
     }
 }

@@ -7,7 +7,7 @@ use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, micros, text};
 use crate::data::Space;
-use crate::member::table::Peer;
+use crate::member::table::{Peer, Table};
 use crate::reconcile::Flow;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -148,7 +148,7 @@ impl Entropy {
 
     /// The peer to compare with now, if it is time. The second value is true if a bulk transfer has
     /// just been given up.
-    pub fn poll(&mut self, now: Instant, peers: &[Peer], rng: &mut Rng) -> (Option<Peer>, bool) {
+    pub fn poll(&mut self, now: Instant, table: &Table, rng: &mut Rng) -> (Option<Peer>, bool) {
         let stalled = self.bulk.is_some_and(|bulk| bulk.until <= now);
         if stalled {
             self.abandon_bulk();
@@ -169,7 +169,7 @@ impl Entropy {
         // A quarter up or down, so that nodes do not fall into step.
         let (mean, spread) = (micros(interval), micros(interval) / 2);
         self.next = Some(Instant(now.0 + mean - spread / 2 + rng.below(spread.max(1))));
-        (peers.get(rng.index(peers.len())).copied(), stalled)
+        (table.random(rng), stalled)
     }
 
     /// Something is different: compare often again.
@@ -291,7 +291,7 @@ mod tests {
     fn next(entropy: &mut Entropy, rng: &mut Rng) -> u64 {
         let stand = Stand::new(5, 1);
         let due = entropy.deadline().unwrap();
-        let (peer, stalled) = entropy.poll(due, stand.table.peers(), rng);
+        let (peer, stalled) = entropy.poll(due, &stand.table, rng);
         assert!(peer.is_some() && !stalled);
         due.0 / 1000
     }
@@ -335,10 +335,7 @@ mod tests {
         entropy.news(ms(5), &mut rng);
         entropy.stir(ms(5), &mut rng);
         assert_eq!(entropy.deadline(), None);
-        assert_eq!(
-            entropy.poll(ms(99_999), Stand::new(3, 1).table.peers(), &mut rng),
-            (None, false)
-        );
+        assert_eq!(entropy.poll(ms(99_999), &Stand::new(3, 1).table, &mut rng), (None, false));
     }
 
     #[test]
@@ -347,7 +344,7 @@ mod tests {
         let due = entropy.deadline().unwrap();
         entropy.progress(due);
         let stand = Stand::new(5, 1);
-        assert_eq!(entropy.poll(due, stand.table.peers(), &mut rng), (None, false));
+        assert_eq!(entropy.poll(due, &stand.table, &mut rng), (None, false));
         assert_eq!(entropy.deadline(), Some(due.after(BUSY)));
         next(&mut entropy, &mut rng);
     }
@@ -365,7 +362,7 @@ mod tests {
         assert_eq!(entropy.advance_bulk(other, Space::Data, Some(9), ms(1)), None);
         assert_eq!(entropy.advance_bulk(one, Space::Data, Some(50), ms(1)), Some(50));
         // Silence ends it; another peer goes on from there.
-        let (_, stalled) = entropy.poll(ms(1).after(STALL), &[], &mut rng);
+        let (_, stalled) = entropy.poll(ms(1).after(STALL), &Stand::new(0, 1).table, &mut rng);
         assert!(stalled && entropy.bulk().is_none());
         assert_eq!(begin(&mut entropy, other, ms(9000)), Some(50));
         assert!(!entropy.stream_lost(Stand::addr(1)));

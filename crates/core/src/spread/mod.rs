@@ -121,7 +121,7 @@ pub(crate) mod tests {
             let mut all = Vec::new();
             for output in out {
                 let Output::Send(send) = output else { continue };
-                let to = self.table.peers().iter().find(|peer| peer.gossip == send.to).unwrap();
+                let to = self.table.peers().find(|peer| peer.gossip == send.to).unwrap();
                 let mut reader = Reader::new(&send.bytes[HEADER..]);
                 while !reader.is_empty() {
                     let (kind, mut body) = next_message(&mut reader).unwrap();

@@ -139,7 +139,7 @@ pub fn read_answer(mut body: Reader<'_>) -> Result<Vec<u64>, DecodeError> {
 }
 
 fn head(space: Space, token: u64, start: NodeId, end: NodeId) -> Vec<u8> {
-    let mut head = Vec::with_capacity(28);
+    let mut head = Vec::with_capacity(1 + 10 + 16);
     head.put(&[space.code()]);
     head.put_varint(token);
     head.put(&start.0.to_le_bytes());
@@ -174,8 +174,8 @@ pub struct Tree {
     timers: BTreeSet<(Instant, u64)>,
     waiting_bytes: usize,
     next_token: u64,
-    /// Tokens to be answered, by whom they are to be sent to.
-    answers: BTreeMap<SocketAddr, Vec<u64>>,
+    /// Tokens to be answered, with whom they are to be sent to.
+    answers: Vec<(SocketAddr, u64)>,
     /// When answers last went out on their own.
     answered: Option<Instant>,
     rtt: Rtt,
@@ -194,7 +194,7 @@ impl Tree {
             timers: BTreeSet::new(),
             waiting_bytes: 0,
             next_token: AGAIN + 1,
-            answers: BTreeMap::new(),
+            answers: Vec::new(),
             answered: None,
             rtt: Rtt::default(),
             config,
@@ -244,9 +244,12 @@ impl Tree {
         }
         if !self.answers.is_empty() && self.answer_at() <= env.now {
             self.answered = Some(env.now);
-            for (to, tokens) in std::mem::take(&mut self.answers) {
-                send_answers(to, &tokens, env);
+            // Stable: the tokens for one peer stay in their order.
+            self.answers.sort_by_key(|(to, _)| *to);
+            for answers in self.answers.chunk_by(|one, next| one.0 == next.0) {
+                send_answers(answers, env);
             }
+            self.answers.clear();
         }
     }
 
@@ -257,10 +260,11 @@ impl Tree {
             if entries.is_empty() {
                 continue;
             }
-            let blocks = block::chunks(entries.iter().map(AsRef::as_ref), env.room());
-            self.adapt(blocks.iter().map(Vec::len).sum(), env);
+            let blocks = blocks(&entries, env);
+            self.adapt(blocks.iter().map(|block| block.len()).sum(), env);
             let start = NodeId(own.0.wrapping_add(1));
-            self.delegate(space, start, own, &blocks, entries.len(), env);
+            let parts = cut(start, own, self.config.fanout, env.table);
+            self.delegate(space, &parts, &blocks, entries.len(), env);
         }
     }
 
@@ -298,7 +302,7 @@ impl Tree {
     /// Answers a rumor that asks for it, with the next poll or soon after.
     pub fn answer(&mut self, rumor: &Rumor<'_>, to: SocketAddr) {
         if rumor.token != 0 {
-            self.answers.entry(to).or_default().push(rumor.token);
+            self.answers.push((to, rumor.token));
         }
     }
 
@@ -325,40 +329,43 @@ impl Tree {
         if entries.is_empty() {
             return;
         }
+        // Most of the members are leaves of the tree.
+        let parts = cut(rumor.start, rumor.end, self.config.fanout, env.table);
+        if parts.is_empty() {
+            return;
+        }
         let blocks = match whole {
-            true => vec![rumor.block.to_vec()],
-            false => block::chunks(entries.iter().map(AsRef::as_ref), env.room()),
+            true => vec![rumor.block.into()],
+            false => blocks(entries, env),
         };
-        self.delegate(rumor.space, rumor.start, rumor.end, &blocks, entries.len(), env);
+        self.delegate(rumor.space, &parts, &blocks, entries.len(), env);
     }
 
-    /// Cuts a range into parts and sends each part's delegate the blocks.
+    /// Sends a delegate of each part the blocks.
     fn delegate(
         &mut self,
         space: Space,
-        start: NodeId,
-        end: NodeId,
-        blocks: &[Vec<u8>],
+        parts: &[Part],
+        blocks: &[Arc<[u8]>],
         entries: usize,
         env: &mut Env<'_>,
     ) {
-        let bytes: usize = blocks.iter().map(Vec::len).sum();
+        let bytes: usize = blocks.iter().map(|block| block.len()).sum();
         let large = blocks.iter().any(|block| block.len() > env.room());
         let stream = large || bytes + blocks.len() * 32 > env.limits.burst;
         let via = if stream { Via::Stream } else { Via::Datagram };
-        let shared: Vec<Arc<[u8]>> = blocks.iter().map(|block| block.as_slice().into()).collect();
-        for Part { from, to, span } in cut(start, end, self.config.fanout, env.table) {
+        for Part { from, to, span } in parts.iter().copied() {
             // A chain begins with the first: what is left of its part is one part again.
             let first = env.table.nth(span, 0);
             let first = first.filter(|peer| self.config.fanout == 1 && peer.alive);
-            let chosen = first.copied().or_else(|| choose(span, &[], env));
+            let chosen = first.or_else(|| choose(span, &[], env));
             let Some(delegate) = chosen else { continue };
             let wanted = match self.config.acknowledge {
                 Acknowledge::None => false,
                 Acknowledge::Branches => span.len() > 1,
                 Acknowledge::All => true,
             };
-            for block in &shared {
+            for block in blocks {
                 let mut token = 0;
                 if wanted && !stream && self.waiting_bytes + block.len() <= WAITING_BYTES {
                     token = self.expect(space, from, to, block, &delegate, env);
@@ -367,9 +374,9 @@ impl Tree {
                 env.outbox.push(delegate.gossip, Class::Updates, via, kind::TREE, &[&head, block]);
             }
             // Answers that wait for this peer ride along.
-            if let Some(tokens) = self.answers.remove(&delegate.gossip) {
-                send_answers(delegate.gossip, &tokens, env);
-            }
+            let riding: Vec<_> =
+                self.answers.extract_if(.., |(to, _)| *to == delegate.gossip).collect();
+            send_answers(&riding, env);
             env.stats.update_copies += entries as u64;
         }
     }
@@ -441,11 +448,18 @@ impl Tree {
     }
 }
 
-fn send_answers(to: SocketAddr, tokens: &[u64], env: &mut Env<'_>) {
-    for tokens in tokens.chunks(MAX_ANSWERS.min(env.room() / 10)) {
-        let mut body = Vec::with_capacity(10 * tokens.len());
-        tokens.iter().for_each(|token| body.put_varint(*token));
-        env.outbox.push(to, Class::Updates, Via::Datagram, kind::TREE_ANSWER, &[&body]);
+fn blocks(entries: &[Arc<Entry>], env: &Env<'_>) -> Vec<Arc<[u8]>> {
+    let blocks = block::chunks(entries.iter().map(AsRef::as_ref), env.room());
+    blocks.into_iter().map(Into::into).collect()
+}
+
+/// Sends answers that all go to one peer.
+fn send_answers(answers: &[(SocketAddr, u64)], env: &mut Env<'_>) {
+    for answers in answers.chunks(MAX_ANSWERS.min(env.room() / 10)) {
+        let Some((to, _)) = answers.first() else { return };
+        let mut body = Vec::with_capacity(10 * answers.len());
+        answers.iter().for_each(|(_, token)| body.put_varint(*token));
+        env.outbox.push(*to, Class::Updates, Via::Datagram, kind::TREE_ANSWER, &[&body]);
     }
 }
 
@@ -472,6 +486,9 @@ fn cut(start: NodeId, end: NodeId, fanout: usize, table: &Table) -> Vec<Part> {
         Part { from, to, span }
     });
     let total: usize = halves.iter().map(|half| half.span.len()).sum();
+    if total == 0 {
+        return Vec::new();
+    }
     let mut parts = Vec::with_capacity(fanout.min(total) + 1);
     for half in halves.iter().filter(|half| !half.span.is_empty()) {
         let count = half.span.len();
@@ -479,7 +496,7 @@ fn cut(start: NodeId, end: NodeId, fanout: usize, table: &Table) -> Vec<Part> {
         let share = (2 * fanout.min(total) * count + total) / (2 * total);
         let pieces = share.clamp(1, count);
         let bound = |n: usize| n * count / pieces;
-        let first = |n: usize| table.nth(half.span, bound(n)).map_or(half.to, |peer| peer.id);
+        let first = |n: usize| table.nth_id(half.span, bound(n)).unwrap_or(half.to);
         for piece in 0..pieces {
             let from = if piece == 0 { half.from } else { first(piece) };
             let span = half.span.part(bound(piece), bound(piece + 1));
@@ -492,11 +509,11 @@ fn cut(start: NodeId, end: NodeId, fanout: usize, table: &Table) -> Vec<Part> {
 /// A random member that was not tried, one that is not suspected if there is one.
 fn choose(span: Span, tried: &[(NodeId, Instant)], env: &mut Env<'_>) -> Option<Peer> {
     let picked = env.rng.index(span.len());
-    let fits = |peer: &&Peer| tried.iter().all(|(id, _)| *id != peer.id);
+    let fits = |peer: &Peer| tried.iter().all(|(id, _)| *id != peer.id);
     // From a random place once around: nearly always the first one will do.
     let around = || (picked..span.len()).chain(0..picked);
     let peers = || around().filter_map(|place| env.table.nth(span, place)).filter(fits);
-    peers().find(|peer| peer.alive).or_else(|| peers().next()).copied()
+    peers().find(|peer| peer.alive).or_else(|| peers().next())
 }
 
 #[cfg(test)]
@@ -683,7 +700,8 @@ mod tests {
         assert!(read_answer(Reader::new(&tokens)).is_err());
         assert!(read_answer(Reader::new(&[0x80])).is_err());
         let (mut stand, tokens) = (Stand::new(1, 1), [u64::MAX; 2 * MAX_ANSWERS]);
-        send_answers(Stand::addr(1), &tokens, &mut stand.env());
+        let answers = tokens.map(|token| (Stand::addr(1), token));
+        send_answers(&answers, &mut stand.env());
         let sent = stand.sent();
         let read = sent.iter().flat_map(|sent| read_answer(Reader::new(&sent.body)).unwrap());
         assert_eq!(read.collect::<Vec<_>>(), tokens);

@@ -1,6 +1,8 @@
 //! Which settings make an epidemic, and how much memory it takes.
 
 use super::model::{Contact, Contacts, Invalid, Method, Model, Stop};
+use super::trial::Engine;
+use super::{complex, simple};
 
 impl Model {
     /// Checks the settings.
@@ -15,10 +17,42 @@ impl Model {
         self.check_rule()
     }
 
-    /// Bytes that a run needs with this many trials at once: see it before starting.
+    /// Bytes that a run needs with this many trials at once, beside the network itself: see it
+    /// before starting. What grows with chance (the lists of never-repeat, the letters and the
+    /// ranges under way) is counted as it is at most, or usually.
     #[must_use]
     pub fn memory(&self, trials_at_once: usize) -> u64 {
-        (self.nodes as u64).saturating_mul(16).saturating_mul(trials_at_once as u64)
+        let nodes = self.nodes as u64;
+        let bits = nodes / 8;
+        let some = |wanted: bool, bytes: u64| if wanted { bytes } else { 0 };
+        let limited = self.connection_limit.is_some();
+        let marked = self.fanout > 1 || limited || self.never_repeat || self.no_return;
+        let trial = match Engine::of(self) {
+            Engine::Simple => simple::bytes(self.nodes),
+            // Anti-entropy behind it has words of its own.
+            Engine::Complex => complex::bytes(self.nodes) + simple::bytes(self.nodes),
+            Engine::PhoneCall => nodes * 5,
+            Engine::Mail => {
+                let waiting = self.retries > 0 && (self.loss > 0.0 || self.crash > 0.0);
+                let letters = self.start as u64 * nodes;
+                bits * 2 + some(waiting, letters.saturating_mul(8))
+            }
+            // The ranges of two levels, of at least two members each.
+            Engine::Tree => bits + nodes * 8,
+            Engine::Ring => bits * 2,
+            Engine::Gossip => {
+                nodes
+                    + some(self.stop == Stop::Counter, nodes * 4)
+                    + some(limited, nodes * 8)
+                    + some(self.no_return, nodes * 4)
+                    + some(self.never_repeat, nodes.saturating_mul(24 + 4 * 64))
+                    + some(marked, nodes * 4)
+                    + some(!self.contacts.is_everyone(), bits)
+            }
+        };
+        // Courses, samples and stacks.
+        const BESIDE: u64 = 1 << 20;
+        trial.saturating_add(BESIDE).saturating_mul(trials_at_once.max(1) as u64)
     }
 
     /// Contacts of the node that has most of them.
@@ -166,4 +200,71 @@ impl Model {
 
 fn refuse(words: impl Into<String>) -> Result<(), Invalid> {
     Err(Invalid(words.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::epidemic::Graph;
+    use std::sync::Arc;
+
+    fn refused(model: Model, because: &str) {
+        let Err(Invalid(words)) = model.check() else { panic!("taken: {model:?}") };
+        assert!(words.contains(because), "{words}");
+    }
+
+    #[test]
+    fn the_plain_models_are_taken() {
+        let methods = [Method::Rumor, Method::AntiEntropy, Method::DirectMail, Method::Tree];
+        for method in methods.into_iter().chain([Method::Ring, Method::Combined]) {
+            for nodes in [1, 2, 1000, 100_000_000] {
+                assert_eq!(Model { nodes, method, ..Model::default() }.check(), Ok(()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_makes_no_epidemic_is_refused_with_advice() {
+        let plain = Model::default;
+        refused(Model { nodes: 0, ..plain() }, "at least 1");
+        refused(Model { loss: 1.1, ..plain() }, "between 0 and 1");
+        refused(Model { loss: f64::NAN, ..plain() }, "between 0 and 1");
+        refused(Model { crash: -0.1, ..plain() }, "between 0 and 1");
+        refused(Model { crash: 1.0, ..plain() }, "let fewer crash");
+        refused(Model { start: 0, ..plain() }, "at least 1");
+        refused(Model { start: 1001, ..plain() }, "at most 1000");
+        refused(Model { k: 0, ..plain() }, "at least 1");
+        refused(Model { fanout: 0, ..plain() }, "at least 1");
+        refused(Model { fanout: 1000, ..plain() }, "at most 999");
+        refused(Model { max_rounds: 0, ..plain() }, "at least 1");
+        refused(Model { connection_limit: Some(0), ..plain() }, "at least 1");
+        refused(Model { hunt: 1, ..plain() }, "connection limit");
+        refused(Model { method: Method::Tree, start: 2, ..plain() }, "start with 1");
+        refused(Model { method: Method::Ring, never_repeat: true, ..plain() }, "rumor");
+        refused(Model { retries: 1, ..plain() }, "direct mail");
+        refused(Model { minimization: true, ..plain() }, "push-pull");
+        refused(Model { median_counter: true, ..plain() }, "push-pull");
+        refused(Model { method: Method::Combined, stop: Stop::None, ..plain() }, "coin");
+    }
+
+    #[test]
+    fn a_network_must_have_the_nodes_and_the_contacts() {
+        let graph = Arc::new(Graph::from_links(4, &[(0, 1), (1, 2), (1, 3)]).unwrap());
+        let model = Model { nodes: 4, contacts: Contacts::Graph(graph), ..Model::default() };
+        assert_eq!(model.check(), Ok(()));
+        refused(Model { nodes: 5, ..model.clone() }, "make them equal");
+        refused(Model { fanout: 4, ..model.clone() }, "3 contacts");
+        refused(Model { method: Method::Tree, ..model }, "complete network");
+    }
+
+    #[test]
+    fn a_hundred_million_nodes_need_less_than_a_gibibyte() {
+        let nodes = 100_000_000;
+        for contact in [Contact::Push, Contact::Pull, Contact::PushPull] {
+            let model = Model { nodes, contact, ..Model::default() };
+            assert!(model.memory(1) < 1 << 28);
+            let model = Model { method: Method::AntiEntropy, ..model };
+            assert!(model.memory(1) < 1 << 25);
+        }
+    }
 }

@@ -63,7 +63,7 @@ fn trial<const COIN: bool, const FEEDBACK: bool>(
     }
     if model.method == Method::Combined && epidemic.hot == 0 {
         let words = epidemic.groups.iter().map(|group| group.know);
-        let mut rest = Simple::from_words(epidemic.nodes, words);
+        let mut rest = Simple::from_words(model.contact, epidemic.nodes, words);
         simple::spread(model, &mut rest, &mut epidemic.rng, &mut outcome, watch);
     }
     outcome

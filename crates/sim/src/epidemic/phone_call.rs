@@ -33,6 +33,8 @@ struct Met {
     ahead: i16,
     heard: bool,
     heard_from_c: bool,
+    /// It has nobody to call.
+    alone: bool,
 }
 
 /// Rounds in C and the highest counter: O(ln ln n), with what small n need on top.
@@ -84,7 +86,10 @@ fn call_all(model: &Model, states: &[u8], met: &mut [Met], rng: &mut Rng) -> Cyc
             continue;
         }
         let drawn = partners::draw(&model.contacts, model.nodes as u32, caller as u32, rng);
-        let Some(partner) = drawn.map(|partner| partner as usize) else { continue };
+        let Some(partner) = drawn.map(|partner| partner as usize) else {
+            met[caller].alone = true;
+            continue;
+        };
         cycle.requests += u64::from(!spreads(*state));
         for (from, to) in [(caller, partner), (partner, caller)] {
             if states[from] == DOWN {
@@ -119,6 +124,7 @@ fn next(state: u8, met: Met, patience: u8) -> u8 {
         A if met.heard_from_c => C,
         A if met.heard => 1,
         A | D.. => state,
+        _ if met.alone => D,
         C.. if state + 1 >= C + patience => D,
         C.. => state + 1,
         _ if met.heard_from_c => C,
@@ -133,7 +139,7 @@ mod tests {
     use super::*;
 
     fn met(ahead: i16, heard: bool, heard_from_c: bool) -> Met {
-        Met { ahead, heard, heard_from_c }
+        Met { ahead, heard, heard_from_c, alone: false }
     }
 
     #[test]

@@ -147,3 +147,52 @@ pub(super) fn run_on(engine: Engine, model: &Model, seed: u64, watch: &Watch) ->
         Engine::Ring => ring::run(model, rng, watch),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::epidemic::{Contact, Moments};
+
+    fn moments(engine: Engine, model: &Model, trials: u64) -> [Moments; 5] {
+        let live = model.live();
+        let run = |seed| run_on(engine, model, seed, &Watch::default()).sample(live);
+        let samples: Vec<Sample> = (0..trials).map(run).collect();
+        let of = |pick: fn(&Sample) -> f64| Moments::of(samples.iter().map(pick));
+        [
+            of(|sample| sample.residue),
+            of(|sample| sample.traffic),
+            of(|sample| sample.t_avg),
+            of(|sample| sample.t_last as f64),
+            of(|sample| sample.requests as f64),
+        ]
+    }
+
+    /// The fast paths and the general one draw differently and must mean the same.
+    #[test]
+    fn all_engines_run_the_same_epidemic() {
+        for contact in [Contact::Push, Contact::Pull, Contact::PushPull] {
+            for (method, stop, feedback, k) in [
+                (Method::AntiEntropy, Stop::None, true, 1),
+                (Method::Rumor, Stop::None, true, 1),
+                (Method::Rumor, Stop::Coin, true, 2),
+                (Method::Rumor, Stop::Coin, false, 3),
+                (Method::Rumor, Stop::Counter, true, 2),
+                (Method::Rumor, Stop::Counter, false, 3),
+                (Method::Combined, Stop::Counter, true, 1),
+            ] {
+                let plain = Model { nodes: 130, start: 2, contact, ..Model::default() };
+                let model = Model { method, stop, feedback, k, ..plain };
+                let fast = Engine::of(&model);
+                assert!(fast != Engine::Gossip);
+                let trials = 400;
+                let fast = moments(fast, &model, trials);
+                let slow = moments(Engine::Gossip, &model, trials);
+                for (a, b) in fast.iter().zip(&slow) {
+                    // Four and a half standard errors: a hundred comparisons are made.
+                    let allowed = 4.5 * a.error(trials).hypot(b.error(trials)) + 1e-9;
+                    assert!((a.mean - b.mean).abs() < allowed, "{model:?} {a:?} {b:?}");
+                }
+            }
+        }
+    }
+}

@@ -3,6 +3,9 @@
 mod clocks;
 mod crash;
 mod determinism;
+mod epidemic_figures;
+mod epidemic_laws;
+mod epidemic_rules;
 mod join;
 mod load;
 mod membership;

@@ -183,7 +183,7 @@ fn a_changed_tag_is_seen_by_all() {
     let zone = |world: &World, at: usize| {
         let node = world.node(at).unwrap();
         let member = node.members().find(|member| member.id == world.id(2)).unwrap();
-        rumormill_core::member::Record::from_entry(&member.entry).unwrap().tags.zone().to_owned()
+        rumormill_core::member::Record::from_entry(member.entry).unwrap().tags.zone().to_owned()
     };
     world.run_until(|world| (0..5).all(|at| zone(world, at) == "b"), secs(5)).unwrap();
 }

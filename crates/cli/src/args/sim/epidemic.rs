@@ -45,6 +45,7 @@ pub struct EpidemicArgs {
 
 /// How often, and with how much of the machine.
 #[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Trials")]
 pub struct RunArgs {
     /// Runs of the same settings, each with its own random numbers.
     #[arg(long, value_name = "T", default_value = "100", value_parser = count)]
@@ -59,6 +60,7 @@ pub struct RunArgs {
 
 /// What makes an epidemic. All are optional, so that one can tell what was asked for.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Epidemic")]
 pub struct SettingsArgs {
     /// Nodes: 1000, 1_000_000 or 1e6 [default: 1000, or what --topology FILE says].
     #[arg(long, value_name = "N", value_parser = count)]
@@ -74,40 +76,40 @@ pub struct SettingsArgs {
     #[arg(long, value_name = "F", value_parser = count)]
     pub fanout: Option<usize>,
     /// When a node loses interest (rumor, combined) [default: counter].
-    #[arg(long, value_name = "RULE")]
+    #[arg(long, help_heading = "Loss of interest", value_name = "RULE")]
     pub stop: Option<StopArg>,
     /// Coin: interest is lost with probability 1/k. Counter: after k calls in vain [default: 1].
-    #[arg(long, value_name = "K")]
+    #[arg(long, help_heading = "Loss of interest", value_name = "K")]
     pub k: Option<u32>,
     /// Only calls to nodes that already knew make a node lose interest (the default).
-    #[arg(long, conflicts_with = "blind")]
+    #[arg(long, help_heading = "Loss of interest", conflicts_with = "blind")]
     pub feedback: bool,
     /// Every call does, whatever the other knew.
-    #[arg(long)]
+    #[arg(long, help_heading = "Loss of interest")]
     pub blind: bool,
     /// If both know already, only the smaller counter goes up (push-pull, counter).
-    #[arg(long)]
+    #[arg(long, help_heading = "Loss of interest")]
     pub minimization: bool,
     /// The median-counter rule of Karp et al. instead of --stop (push-pull).
-    #[arg(long)]
+    #[arg(long, help_heading = "Loss of interest")]
     pub median_counter: bool,
     /// Calls that a node accepts in a round; the rest are refused.
-    #[arg(long, value_name = "C")]
+    #[arg(long, help_heading = "Choice of partners", value_name = "C")]
     pub connection_limit: Option<u32>,
     /// Others that a refused node tries in the same round.
-    #[arg(long, value_name = "H")]
+    #[arg(long, help_heading = "Choice of partners", value_name = "H")]
     pub hunt: Option<u32>,
     /// A node never sends to the same node twice.
-    #[arg(long)]
+    #[arg(long, help_heading = "Choice of partners")]
     pub never_repeat: bool,
     /// A node never sends to the node that it has the news from.
-    #[arg(long)]
+    #[arg(long, help_heading = "Choice of partners")]
     pub no_return: bool,
     /// Probability that a message is lost.
-    #[arg(long, value_name = "P", value_parser = probability)]
+    #[arg(long, help_heading = "Faults", value_name = "P", value_parser = probability)]
     pub loss: Option<f64>,
     /// Share of the nodes that are down and unnoticed.
-    #[arg(long, value_name = "P", value_parser = probability)]
+    #[arg(long, help_heading = "Faults", value_name = "P", value_parser = probability)]
     pub crash: Option<f64>,
     /// Nodes that know at the start [default: 1].
     #[arg(long, value_name = "K", value_parser = count)]
@@ -117,7 +119,7 @@ pub struct SettingsArgs {
     pub retries: Option<u32>,
     /// Partners by distance: one at distance d is called with a probability that falls about as
     /// d^-A per dimension of the network (Demers et al.) [default: all alike].
-    #[arg(long, value_name = "A")]
+    #[arg(long, help_heading = "Choice of partners", value_name = "A")]
     pub spatial: Option<f64>,
     /// End a trial after this many rounds, come what may [default: 10000].
     #[arg(long, value_name = "N")]

@@ -9,7 +9,7 @@ use clap::{ArgAction, Args, Command, FromArgMatches as _, builder::Resettable};
 pub struct PointArgs {
     #[command(flatten)]
     pub settings: SettingsArgs,
-    #[command(flatten)]
+    #[command(flatten, next_help_heading = "Network")]
     pub topology: TopologyArgs,
 }
 

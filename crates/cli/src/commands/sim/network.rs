@@ -97,7 +97,7 @@ impl TopologyArgs {
         }
         let mut notes = Vec::new();
         if list.doubles > 0 {
-            notes.push(format!("{} links are listed again: they count once", list.doubles));
+            notes.push(format!("links listed more than once, counted once: {}", list.doubles));
         }
         let width = list.graph.width();
         Ok(Built { network: Network::Graph(list.graph), topology: None, width, notes })

@@ -22,12 +22,12 @@ use vary::Vary;
 
 pub fn run(args: &SweepArgs, format: Format) -> anyhow::Result<()> {
     let varied = vary::all(&args.vary, std::env::args().skip(1))?;
+    let places = places(&varied, &args.point)?;
     plot_and_csv_are_writable(args.plot.as_deref(), args.csv.as_deref())?;
     let pictures = match args.plot {
         Some(_) => pictures(&varied, args.x.as_deref(), &args.y)?,
         None => Vec::new(),
     };
-    let places = places(&varied, &args.point)?;
     let trials = args.run.trials as u64;
     let load = Load::new(threads(args.run.threads), args.run.trials, places.len());
     let plans = plans(&places, &varied, load)?;

@@ -2,16 +2,21 @@
 
 use super::report;
 use crate::plot::{self, Axis, Chart, Series, Style};
-use rumormill_sim::epidemic::{Model, Round, Spread, Summary};
+use rumormill_sim::epidemic::{Method, Model, Round, Spread, Summary};
 use std::path::Path;
 
 /// Susceptible, infective and removed nodes over the rounds.
 pub fn chart(model: &Model, summary: &Summary) -> Chart {
+    let live = summary.live as f64;
     let series = |name: &str, mean: fn(&Round) -> f64, sd: fn(&Spread) -> f64| Series {
         name: name.into(),
         points: summary.rounds.iter().map(|round| (round.round as f64, mean(round))).collect(),
         spread: match summary.trials > 1 {
-            true => summary.rounds.iter().map(|round| around(mean(round), sd(&round.sd))).collect(),
+            true => summary
+                .rounds
+                .iter()
+                .map(|round| around(mean(round), sd(&round.sd), live))
+                .collect(),
             false => Vec::new(),
         },
         style: Style::Line,
@@ -23,10 +28,11 @@ pub fn chart(model: &Model, summary: &Summary) -> Chart {
             crate::output::count(trials)
         ),
     };
+    let time = if model.method == Method::Ring { "time (hops)" } else { "time (rounds)" };
     Chart {
         title: report::title(model),
         subtitle: format!("{around}{}", command_line()),
-        x: Axis { label: "time (rounds)".into(), ..Axis::default() },
+        x: Axis { label: time.into(), ..Axis::default() },
         y: Axis { label: "nodes".into(), ..Axis::default() },
         series: vec![
             series("susceptible", |round| round.susceptible, |sd| sd.susceptible),
@@ -36,9 +42,9 @@ pub fn chart(model: &Model, summary: &Summary) -> Chart {
     }
 }
 
-/// No fewer nodes than none.
-fn around(mean: f64, sd: f64) -> (f64, f64) {
-    ((mean - sd).max(0.0), mean + sd)
+/// No fewer nodes than none, and no more than there are.
+fn around(mean: f64, sd: f64, live: f64) -> (f64, f64) {
+    ((mean - sd).max(0.0), (mean + sd).min(live))
 }
 
 /// One row for each round.

@@ -43,7 +43,8 @@ pub fn people(
 
 /// What was run: "1,000 nodes, rumor by push, feedback, counter, k = 2".
 pub fn title(model: &Model) -> String {
-    let mut parts = vec![format!("{} nodes", count(model.nodes as u64))];
+    let plural = if model.nodes == 1 { "" } else { "s" };
+    let mut parts = vec![format!("{} node{plural}", count(model.nodes as u64))];
     let contact = match model.contact {
         Contact::Push => "push",
         Contact::Pull => "pull",
@@ -99,11 +100,11 @@ fn words(model: &Model, summary: &Summary, asked: u64) -> Vec<String> {
     let trials = summary.trials;
     let heard = (1.0 - summary.residue.mean) * 100.0;
     let all = (summary.complete * trials as f64).round() as u64;
-    let live = if summary.live < summary.nodes { " that were up" } else { "" };
+    let live = if summary.live < summary.nodes { "live " } else { "" };
     lines.push(match all == trials {
-        true => format!("Every node{live} heard, in every trial ({}).", count(trials)),
+        true => format!("Every {live}node heard, in every trial ({}).", count(trials)),
         false => format!(
-            "{} % of the nodes{live} heard; everyone did in {} of {} {}.",
+            "{} % of the {live}nodes heard; everyone did in {} of {} {}.",
             short(heard),
             count(all),
             count(trials),

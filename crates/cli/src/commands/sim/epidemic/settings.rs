@@ -5,7 +5,7 @@ use crate::commands::sim::memory;
 use crate::failure::Failure;
 use crate::output::count;
 use clap::{Args as _, FromArgMatches as _};
-use rumormill_sim::epidemic::{Contacts, Invalid, Method, Model, Stop};
+use rumormill_sim::epidemic::{Contacts, Invalid, Method, Model, Stop, Topology};
 
 /// An option that was given and does nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,7 +203,16 @@ impl Plan {
     pub fn new(point: &PointArgs, idle: &[Idle], trials_at_once: usize) -> anyhow::Result<Self> {
         let model = point.settings.model(idle);
         model.check().map_err(usage)?;
-        if let Some(topology) = point.topology.named() {
+        let named = point.topology.named();
+        if matches!(model.method, Method::Tree | Method::Ring) && named != Some(Topology::Complete)
+        {
+            return Err(Failure::usage(format!(
+                "--method {} follows the list of members, not a network: leave --topology out (it \
+                 is complete), or use another method",
+                point.settings.method_name()
+            )));
+        }
+        if let Some(topology) = named {
             topology.check(model.nodes, point.topology.width(model.nodes)).map_err(usage)?;
         }
         let is_spatial = idle.iter().all(|idle| idle.name != "--spatial");

@@ -26,12 +26,10 @@ pub fn of(model: &Model, summary: &Summary) -> Vec<Theory> {
     let n = model.nodes as f64;
     let calm = model.loss == 0.0 && model.crash == 0.0;
     match model.method {
-        Method::Tree => {
-            if calm {
-                say("updates", "n - 1", n - 1.0);
-                let (formula, depth) = depth(model);
-                say("t_last", &formula, depth);
-            }
+        Method::Tree if calm => {
+            say("updates", "n - 1", n - 1.0);
+            let (formula, depth) = depth(model);
+            say("t_last", &formula, depth);
         }
         Method::Ring if calm => say("requests", "2n - 2 hops", 2.0 * n - 2.0),
         Method::DirectMail => {

@@ -33,7 +33,10 @@ fn chart(varied: &[Vary], points: &[Point], picture: &Picture) -> Chart {
             series.push(measured(line, *figure, picture));
         }
     }
-    let theory = theory(&lines, picture, &series);
+    let ys: Vec<f64> = series.iter().flat_map(|one| one.points.iter().map(|at| at.1)).collect();
+    let missing = ys.iter().filter(|y| **y <= 0.0).count();
+    let mostly_positive = missing * 2 <= ys.len();
+    let theory = theory(&lines, picture, &series, mostly_positive);
     series.extend(theory);
     series.truncate(MOST_SERIES);
     let positive = |axis: fn(&(f64, f64)) -> f64| {
@@ -50,7 +53,6 @@ fn chart(varied: &[Vary], points: &[Point], picture: &Picture) -> Chart {
     };
     // It falls with a power of e.
     let falls = patience && picture.y.contains(&Figure::Residue);
-    let ys = positive(|point| point.1);
     let (x_label, x_word) = horizontal(varied, picture.x);
     let y_word: Vec<&str> = picture.y.iter().map(|figure| word(*figure)).collect();
     let xs = positive(|point| point.0);
@@ -64,7 +66,8 @@ fn chart(varied: &[Vary], points: &[Point], picture: &Picture) -> Chart {
                 [figure] => figure.label().into(),
                 _ => "time (rounds)".into(),
             },
-            log: !ys.is_empty() && (falls || wide(&ys)),
+            // What a log axis cannot show should be the exception.
+            log: (falls && mostly_positive) || (missing == 0 && wide(&ys)),
             range: None,
         },
         series,
@@ -129,9 +132,15 @@ fn place(point: &Point, x: X) -> f64 {
     }
 }
 
-fn theory(lines: &[Line<'_>], picture: &Picture, measured: &[Series]) -> Vec<Series> {
+/// `is_left`: there is a residue, so that something can be said of it.
+fn theory(
+    lines: &[Line<'_>],
+    picture: &Picture,
+    measured: &[Series],
+    is_left: bool,
+) -> Vec<Series> {
     match (picture.x, picture.y.as_slice()) {
-        (X::Figure(Figure::Traffic), [Figure::Residue]) => push_curves(lines, measured),
+        (X::Figure(Figure::Traffic), [Figure::Residue]) if is_left => push_curves(lines, measured),
         (X::Varied(_), figures) => {
             figures.iter().flat_map(|figure| known(lines, *figure, picture)).collect()
         }
@@ -201,7 +210,7 @@ fn known(lines: &[Line<'_>], figure: Figure, picture: &Picture) -> Vec<Series> {
     }
     let mut series = Vec::new();
     for (formula, told) in formulas {
-        let same = told.windows(2).all(|pair| matches!(pair, [a, b] if a.1 == b.1));
+        let same = told.windows(2).all(|pair| matches!(pair, [a, b] if alike(&a.1, &b.1)));
         let own = if same { 1 } else { told.len() };
         if own > OWN_THEORY {
             continue;
@@ -213,6 +222,13 @@ fn known(lines: &[Line<'_>], figure: Figure, picture: &Picture) -> Vec<Series> {
         }
     }
     series
+}
+
+/// True for lines that would hide each other: what follows from measured traffic is never quite
+/// the same.
+fn alike(a: &[(f64, f64)], b: &[(f64, f64)]) -> bool {
+    let near = |x: f64, y: f64| (x - y).abs() <= 0.15 * x.abs().max(y.abs());
+    a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.0 == b.0 && near(a.1, b.1))
 }
 
 /// What the axis says, and the word in the title.

@@ -41,6 +41,9 @@ pub fn pictures(varied: &[Vary], x: Option<&str>, y: &[String]) -> anyhow::Resul
         if k.is_some() || first_number.is_none() {
             pictures.push(picture(X::Figure(Figure::Traffic), &[Figure::Residue], along));
         }
+        if first_number.is_none() {
+            pictures.push(picture(X::Figure(Figure::Traffic), &[Figure::TLast], along));
+        }
         if let Some(nodes) = nodes {
             pictures.push(picture(X::Varied(nodes), &[Figure::TLast, Figure::TAvg], along));
         }
@@ -150,10 +153,10 @@ mod tests {
             pictures(varied, None, &[]).unwrap().iter().map(|picture| picture.x).collect()
         };
         let traffic = X::Figure(Figure::Traffic);
-        assert_eq!(xs(&[k.clone()]), [X::Varied(0), traffic]);
+        assert_eq!(xs(std::slice::from_ref(&k)), [X::Varied(0), traffic]);
         assert_eq!(xs(&[contact.clone(), nodes.clone()]), [X::Varied(1)]);
         assert_eq!(xs(&[nodes, k]), [X::Varied(1), traffic, X::Varied(0)]);
-        assert_eq!(xs(&[contact]), [traffic]);
+        assert_eq!(xs(&[contact]), [traffic, traffic]);
         assert_eq!(xs(&[vary("loss", &["0", "0.1"])]), [X::Varied(0); 3]);
     }
 
