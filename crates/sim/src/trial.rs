@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn replicas_that_nothing_repairs_stay_different() {
-        let mut trial = trial("partition:30%@0s..4s", |options| {
+        let mut trial = trial("partition:30%@0s..2500ms", |options| {
             options.config.spread.method = Method::Rumor;
             options.config.spread.rumor.period = Duration::from_millis(200);
             options.config.repair.interval = Duration::ZERO;
