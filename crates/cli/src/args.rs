@@ -13,9 +13,9 @@ pub use client::{
 };
 
 pub use sim::{
-    ClusterArgs, DrawArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Kinds, MethodArg, Name,
-    PlanArgs, PointArgs, ReplayArgs, Seeds, SettingsArgs, SimCommand, Source, SweepArgs,
-    TopologyArgs,
+    Begin, ClusterArgs, ConfigArgs, DrawArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Hop,
+    Kinds, LoadArgs, MethodArg, Name, NetworkArgs, PlanArgs, PointArgs, ReplayArgs, Seeds,
+    SettingsArgs, SimCommand, Source, SweepArgs, TopologyArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

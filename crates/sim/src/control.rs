@@ -24,9 +24,12 @@ impl World {
     pub fn crash(&mut self, node: usize) {
         let host = &mut self.hosts[node];
         host.outputs_left = None;
-        if host.node.take().is_none() {
-            return;
+        let Some(ended) = host.node.take() else { return };
+        self.meter.retire(ended.stats());
+        if !ended.has_left() {
+            self.meter.died(ended.identity().id, self.options.nodes, self.now);
         }
+        let host = &mut self.hosts[node];
         host.paused = false;
         host.backlog_bytes = 0;
         for event in std::mem::take(&mut host.backlog) {
@@ -88,6 +91,7 @@ impl World {
         if self.hosts[node].node.is_some() {
             return;
         }
+        self.returns(self.id(node));
         self.start(node);
         let given = match self.options.start {
             Start::Join { seeds } => seeds,
@@ -271,12 +275,17 @@ impl World {
     /// # Errors
     /// The first property that does not hold.
     pub fn run_plan(&mut self, plan: &Plan) -> Result<(), Violation> {
+        self.schedule(plan);
+        self.run_for(plan.duration)
+    }
+
+    /// Lets the faults of a plan happen from now on.
+    pub fn schedule(&mut self, plan: &Plan) {
         for (after, fault) in &plan.steps {
             let index = self.faults.len() as u32;
             self.faults.push(fault.clone());
             self.queue.push(self.now.after(*after), Event::Fault(index));
         }
-        self.run_for(plan.duration)
     }
 
     /// Starts a load of random writes, in place of the one before.

@@ -1,6 +1,7 @@
 //! What can be set on a world.
 
 use crate::network::{Conditions, Latency};
+use crate::zones::Placement;
 use rumormill_core::Config;
 use rumormill_core::base::time::text;
 use serde::{Deserialize, Serialize};
@@ -35,6 +36,12 @@ pub struct Options {
     pub start: Start,
     /// Time that one hop takes.
     pub latency: Latency,
+    /// Where the nodes stand: then hops take what the zones say, not [`Options::latency`].
+    /// They are no part of the text form of a world.
+    #[serde(skip)]
+    pub zones: Option<Placement>,
+    /// Bytes a second that each node can send, and as many that it can receive.
+    pub bandwidth: Option<u64>,
     /// Share of datagrams that are lost.
     pub loss: f64,
     /// Share of datagrams that arrive twice.
@@ -66,6 +73,8 @@ impl Default for Options {
             config: Config::default(),
             start: Start::Prefilled,
             latency: Latency::Uniform(Duration::from_micros(500), Duration::from_micros(1500)),
+            zones: None,
+            bandwidth: None,
             loss: 0.0,
             duplicate: 0.0,
             reorder: 0.0,

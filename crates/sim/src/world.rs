@@ -12,6 +12,7 @@ use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::host::Host;
 use crate::ledger::{Ledger, WriteId};
+use crate::meter::Meter;
 use crate::network::Network;
 use crate::options::{Options, Start};
 use crate::packet::Packets;
@@ -60,6 +61,7 @@ pub struct World {
     pub(crate) streams: Streams,
     pub(crate) ledger: Ledger,
     pub(crate) trace: Trace,
+    pub(crate) meter: Meter,
     pub(crate) faults: Vec<Fault>,
     pub(crate) load: Option<Workload>,
     pub(crate) loads: u32,
@@ -110,10 +112,12 @@ impl World {
             packets: Packets::default(),
             hosts: Vec::with_capacity(options.nodes),
             clocks,
-            network: Network::new(options.nodes, options.conditions(), rng.fork()),
+            network: Network::new(options.nodes, options.conditions(), rng.fork())
+                .with(options.zones.clone(), options.bandwidth),
             streams: Streams::default(),
             ledger: Ledger::new(options.nodes),
             trace: Trace::new(options.seed),
+            meter: Meter::default(),
             faults: Vec::new(),
             load: None,
             loads: 0,
@@ -290,6 +294,7 @@ impl World {
             self.violated(Some(node), property, what);
         }
         if space == Space::Roster {
+            self.note_member(node, &entry, from.is_none());
             self.hosts[node].disk.append(entry);
         }
     }

@@ -12,7 +12,7 @@ mod replay;
 mod sweep;
 mod topology;
 
-pub use cluster::ClusterArgs;
+pub use cluster::{Begin, ClusterArgs, ConfigArgs, Hop, LoadArgs, NetworkArgs};
 pub use draw::DrawArgs;
 pub use epidemic::{EpidemicArgs, MethodArg, SettingsArgs};
 pub use exchange::ExchangeArgs;

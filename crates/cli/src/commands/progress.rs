@@ -22,6 +22,13 @@ pub fn entries(name: &str, total: u64) -> ProgressBar {
     bar
 }
 
+/// A bar over virtual time, in milliseconds, whose message tells what goes on.
+pub fn virtual_time(total: std::time::Duration) -> ProgressBar {
+    let bar = new(Some(u64::try_from(total.as_millis()).unwrap_or(u64::MAX)));
+    bar.set_style(style("{bar:40} {percent:>3} % of virtual time  {msg}  eta {eta}"));
+    bar
+}
+
 /// A bar over steps of work: trials, seeds, points.
 pub fn steps(name: &str, total: u64) -> ProgressBar {
     let bar = new(Some(total));
@@ -76,6 +83,7 @@ mod tests {
             "{bar:30} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {msg}  eta {eta}",
             "{spinner} {bytes}  {binary_bytes_per_sec}  {msg}",
             "  {prefix:10} {bar:40} {human_pos}/{human_len} entries  {msg}",
+            "{bar:40} {percent:>3} % of virtual time  {msg}  eta {eta}",
             "{prefix} {bar:40} {human_pos}/{human_len}  {msg}  eta {eta}",
             "{spinner} {msg}",
             "{bar:30} {human_pos}/{human_len} seeds  {per_sec}  {msg}  eta {eta}",

@@ -13,6 +13,7 @@ mod fleet;
 mod help;
 mod partition;
 mod process;
+mod sim_cluster;
 mod sim_epidemic;
 mod sim_exchange;
 mod sim_graph;

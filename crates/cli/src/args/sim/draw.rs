@@ -27,7 +27,7 @@ pub struct DrawArgs {
 }
 
 /// Where to write what happens.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub struct TraceArgs {
     /// Write one line per event to this file: seconds, node, what, and about which key, stamp or
     /// member. `rumormill sim replay FILE` steps through it.
