@@ -24,7 +24,10 @@ pub fn frames(data: &[u8]) {
     for greeted in [false, true] {
         let reading = async {
             let mut from = first.chain(second);
-            if !greeted && frame::read_greeting(&mut from, 0).await.is_err() {
+            if !greeted
+                && (frame::read_magic(&mut from).await.ok() != Some(frame::MAGIC)
+                    || frame::read_greeting(&mut from, 0).await.is_err())
+            {
                 return 0;
             }
             let mut bytes = 0;

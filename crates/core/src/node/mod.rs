@@ -3,6 +3,7 @@
 //! A turn is any number of [`Node::write`] and [`Node::handle`], closed by one [`Node::flush`],
 //! which packs all that the turn has to say into as few packets as it can.
 
+pub mod notes;
 mod receive;
 mod repair;
 mod roster;
@@ -56,6 +57,10 @@ pub struct Node {
     table: Table,
     incarnation: u64,
     left: bool,
+    /// True while an input is handled that came sealed.
+    sealed: bool,
+    /// Entries of the roster that are no members.
+    notes: u64,
     liveness: Liveness,
     tree: Tree,
     mongering: Mongering,
@@ -106,6 +111,8 @@ impl Node {
             // A restarted node must overrule what was said of it before.
             incarnation: now.wall_ms.max(1),
             left: false,
+            sealed: false,
+            notes: 0,
             liveness: Liveness::new(config.member.clone(), now.mono, &mut rng),
             tree: Tree::new(config.spread.tree.clone()),
             mongering: Mongering::new(config.spread.rumor.clone()),
@@ -134,6 +141,7 @@ impl Node {
                 self.clock.observe(entry.stamp());
                 let _ = self.data.apply(entry);
             }
+            Space::Roster if notes::is_note(&entry) => self.restore_note(&entry),
             Space::Roster => self.restore_member(&entry, now),
         }
     }
@@ -238,6 +246,9 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Fate {
+        if space == Space::Roster && notes::is_note(entry) {
+            return self.apply_note(entry, from, now, out);
+        }
         if space == Space::Roster {
             return self.apply_member(entry, from, now, out);
         }
