@@ -22,6 +22,7 @@ pub use rotation::{Keyring, KeyringError, KeyringMember};
 
 pub(crate) use cluster::{ClusterKey, ClusterRing};
 pub(crate) use counters::Drop;
+pub(crate) use datagram::fuzz as fuzz_datagram;
 pub(crate) use door::{Door, Lock};
 pub(crate) use keeper::{Keeper, drawn};
-pub(crate) use rotation::{Action, Holder};
+pub(crate) use rotation::{Action, Holder, fuzz as fuzz_note};

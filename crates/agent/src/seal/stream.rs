@@ -324,12 +324,20 @@ pub(crate) fn len_on_wire(bytes: usize) -> usize {
     bytes + bytes.div_ceil(RECORD) * (LENGTH + TAG)
 }
 
-/// Reads the frames of a stream that a fuzzer made up; returns their bytes. See `crate::fuzz`.
+fn fuzz_ring() -> ClusterRing {
+    ClusterRing::new(super::KeyRing::new(super::Key::from_bytes([1; 32])), "fuzz")
+}
+
+/// The head of a stream that gets beyond its head. See `crate::fuzz`.
+#[cfg(test)]
+pub(crate) fn fuzz_head() -> [u8; HEAD] {
+    fuzz_ring().keys()[0].head
+}
+
+/// Reads a stream that a fuzzer made up, as a handshake and as records; returns the bytes of the
+/// records. See `crate::fuzz`.
 pub(crate) async fn fuzz(stream: &[u8]) -> usize {
-    let ring = ClusterRing::new(
-        super::KeyRing::new(super::Key::from_bytes([1; super::key::KEY_LEN])),
-        "fuzz",
-    );
+    let ring = fuzz_ring();
     let (mut near, mut far) = tokio::io::duplex(1 << 20);
     let wrote = far.write_all(stream).await.is_ok() && far.shutdown().await.is_ok();
     assert!(wrote, "the pipe takes it");
