@@ -181,9 +181,9 @@ impl Builder {
         };
         let now = Now { mono: Instant(0), wall_ms: wall_ms() };
         let lock = self.lock(id);
-        let door = lock.as_ref().map_or_else(Door::default, |lock| {
-            Door::new(Arc::clone(lock), &self.config.cluster)
-        });
+        let door = lock
+            .as_ref()
+            .map_or_else(Door::default, |lock| Door::new(Arc::clone(lock), &self.config.cluster));
         let mut config = self.config.clone();
         if door.seals() {
             // What is sent is larger than what the core packs.
@@ -242,8 +242,7 @@ impl Builder {
         };
         tokio::spawn(driver.run());
         let (cluster, limits) = (self.config.cluster, self.config.limits);
-        let shared =
-            Shared { identity, cluster, limits, started, view, commands, snapshot, lock };
+        let shared = Shared { identity, cluster, limits, started, view, commands, snapshot, lock };
         let node = Rumormill { shared: Arc::new(shared) };
         node.join(seeds).await;
         Ok(node)

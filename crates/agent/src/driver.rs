@@ -241,7 +241,13 @@ impl Driver {
             let received = udp.receive(|from, bytes| {
                 counters.received(bytes.len());
                 let Some(passed) = door.open(from, bytes) else { return };
-                take_in(node, Input::Datagram { from, bytes: passed.bytes }, passed.sealed, now, turn);
+                take_in(
+                    node,
+                    Input::Datagram { from, bytes: passed.bytes },
+                    passed.sealed,
+                    now,
+                    turn,
+                );
             });
             if received == 0 {
                 break;

@@ -31,6 +31,8 @@ pub use builder::{Builder, Fsync};
 pub use error::{StartError, WriteError};
 pub use handle::{Rumormill, Watch, WatchError};
 pub use rumormill_core as core;
+#[doc(hidden)]
+pub use seal::cost as seal_cost;
 pub use seal::{
     Encryption, EncryptionStatus, Key, KeyError, KeyId, KeyRing, Keyring, KeyringError,
     KeyringMember, Refusals, file as key_file,

@@ -326,7 +326,7 @@ impl Draft {
             Some((origin, source)) => {
                 let (field, read) = match &source {
                     KeySource::Text(text) => {
-                        ("key", key_file::parse(&text.replace([',', ' '], "\n")))
+                        ("key", key_file::parse(&Zeroizing::new(text.replace([',', ' '], "\n"))))
                     }
                     KeySource::File(path) => ("key_file", key_file::read(path)),
                 };

@@ -13,9 +13,7 @@ pub use client::{
     ScanArgs, SetArgs, StatusArgs, TtlText, WatchArgs,
 };
 
-pub use keys::{
-    KeygenArgs, KeyringAddArgs, KeyringCommand, KeyringListArgs, KeyringRemoveArgs, KeyringUseArgs,
-};
+pub use keys::{KeygenArgs, KeyringCommand};
 pub use sim::{
     ClusterArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, PlanArgs, ReplayArgs, SimCommand,
     SweepArgs,

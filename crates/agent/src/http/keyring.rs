@@ -23,7 +23,10 @@ pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Respon
 }
 
 /// `POST` that adds the key in the body, or a new one.
-pub(super) async fn add(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+pub(super) async fn add(
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Result<Response, Problem> {
     may_change(&app, request.extensions())?;
     Query::parse(request.uri().query(), &[])?;
     let mut upload = Upload::new(request.into_body(), app.options.body_timeout);

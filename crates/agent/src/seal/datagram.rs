@@ -152,8 +152,7 @@ impl<'a> Parts<'a> {
     }
 
     fn open(&self, key: &ClusterKey, subkey: &LessSafeKey, to: &mut [u8]) -> Result<(), Drop> {
-        let (nonce, bound) =
-            (Nonce::assume_unique_for_key(self.counter), Aad::from(&*key.bound));
+        let (nonce, bound) = (Nonce::assume_unique_for_key(self.counter), Aad::from(&*key.bound));
         let opened = subkey.open_separate_gather(nonce, bound, self.body, self.tag, to);
         opened.map_err(|_| Drop::Forged)
     }

@@ -1,7 +1,7 @@
 //! What goes out of the gossip port sealed, and what is let in.
 
 use super::cluster::{ClusterKey, ClusterRing, SEALED};
-use super::counters::{Drop, DoorCounters, Refusals};
+use super::counters::{DoorCounters, Drop, Refusals};
 use super::datagram::{Opener, Sealer};
 use super::key::KeyId;
 use super::ring::KeyRing;
@@ -299,7 +299,8 @@ mod tests {
 
     #[test]
     fn who_has_an_older_key_is_answered_with_it() {
-        let (mut old, mut new) = (door(Encryption::Require, &[1]), door(Encryption::Require, &[2, 1]));
+        let (mut old, mut new) =
+            (door(Encryption::Require, &[1]), door(Encryption::Require, &[2, 1]));
         assert!(!pass(&mut new, &mut old));
         assert!(pass(&mut old, &mut new));
         let id = Key::from_bytes([1; 32]).id();

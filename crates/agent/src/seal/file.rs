@@ -62,7 +62,6 @@ fn refuse_others(path: &Path, metadata: &std::fs::Metadata) -> Result<(), String
 }
 
 #[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps)]
 fn refuse_others(_: &Path, _: &std::fs::Metadata) -> Result<(), String> {
     Ok(())
 }

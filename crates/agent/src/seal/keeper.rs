@@ -122,9 +122,8 @@ impl KeyFile {
             if *written > number {
                 return;
             }
-            let done = file::replace(&path, &ring).map_err(|error| {
-                format!("cannot write the key file {}: {error}", path.display())
-            });
+            let done = file::replace(&path, &ring)
+                .map_err(|error| format!("cannot write the key file {}: {error}", path.display()));
             *written = number;
             if let Err(error) = &done {
                 tracing::error!(%error, "the ring has changed; bring the file in step by hand");

@@ -33,8 +33,10 @@ pub enum KeyError {
     #[error("this is no key: a key begins with {PREFIX}; `rumormill keygen` makes one")]
     Prefix,
     /// It is too short or too long.
-    #[error("this key has {0} letters behind {PREFIX}, not {LETTERS}: part of it is missing or \
-             something was added")]
+    #[error(
+        "this key has {0} letters behind {PREFIX}, not {LETTERS}: part of it is missing or \
+             something was added"
+    )]
     Length(usize),
     /// Letters were changed.
     #[error("this key has a typo in it: its checksum does not fit")]

@@ -1,6 +1,8 @@
 //! The lock on the gossip port: keys, sealed datagrams, sealed streams, rotation.
 
 mod cluster;
+#[doc(hidden)]
+pub mod cost;
 mod counters;
 mod datagram;
 mod door;

@@ -79,12 +79,16 @@ pub struct KeyringMember {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum KeyringError {
     /// There are no keys.
-    #[error("this node has no keys: start it with --key-file FILE; `rumormill keygen FILE` makes \
-             one")]
+    #[error(
+        "this node has no keys: start it with --key-file FILE; `rumormill keygen FILE` makes \
+             one"
+    )]
     Off,
     /// What the node sends is not sealed.
-    #[error("this node sends plain (encryption = \"accept\"), and keys do not travel so: restart \
-             all nodes with encryption = \"send\" or \"require\" first")]
+    #[error(
+        "this node sends plain (encryption = \"accept\"), and keys do not travel so: restart \
+             all nodes with encryption = \"send\" or \"require\" first"
+    )]
     Plain,
     /// There is no such key.
     #[error("there is no key {0} in the ring; `rumormill keyring list` shows those there are")]
@@ -238,9 +242,8 @@ impl Envelope {
         let (body, tag_to) = wrapped.split_at_mut(KEY_LEN);
         body.copy_from_slice(key.bytes());
         let bound = Aad::from(key.id().0);
-        let tag = under
-            .wrap
-            .seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), bound, body);
+        let tag =
+            under.wrap.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), bound, body);
         tag_to.copy_from_slice(tag.ok()?.as_ref());
         Some(Self { under: under.id, nonce, wrapped })
     }
@@ -367,12 +370,7 @@ impl Rotation {
         }
     }
 
-    fn may_use(
-        &self,
-        id: KeyId,
-        ring: &KeyRing,
-        members: &[Holder],
-    ) -> Result<(), KeyringError> {
+    fn may_use(&self, id: KeyId, ring: &KeyRing, members: &[Holder]) -> Result<(), KeyringError> {
         if !ring.holds(id) {
             return Err(KeyringError::Unknown(id.to_string()));
         }
@@ -412,11 +410,7 @@ impl Rotation {
     }
 
     /// The names of the present members for whose reports this holds.
-    fn named(
-        &self,
-        members: &[Holder],
-        holds: impl Fn(Option<&Report>) -> bool,
-    ) -> Vec<String> {
+    fn named(&self, members: &[Holder], holds: impl Fn(Option<&Report>) -> bool) -> Vec<String> {
         let present = members.iter().filter(|member| member.present);
         present
             .filter(|member| holds(self.reports.get(&member.id)))
@@ -579,10 +573,7 @@ mod tests {
                 peer.rotation.act(&action, Encryption::Accept, &peer.ring, CLUSTER, &[holder(1)]);
             assert_eq!(done.is_ok(), good);
         }
-        assert!(matches!(
-            peer.act(&Action::Use(key(9).id()), &[]),
-            Err(KeyringError::Unknown(_))
-        ));
+        assert!(matches!(peer.act(&Action::Use(key(9).id()), &[]), Err(KeyringError::Unknown(_))));
     }
 
     #[test]

@@ -216,11 +216,7 @@ pub(crate) struct RecordWriter<W> {
 }
 
 /// Both halves of a sealed stream, which one task uses.
-pub(crate) fn halves<R, W>(
-    session: Session,
-    from: R,
-    to: W,
-) -> (RecordReader<R>, RecordWriter<W>) {
+pub(crate) fn halves<R, W>(session: Session, from: R, to: W) -> (RecordReader<R>, RecordWriter<W>) {
     let session = Arc::new(Mutex::new(session));
     let reading = Arc::clone(&session);
     let (plain, sealed) = (Vec::new(), Vec::new());
@@ -478,19 +474,23 @@ mod tests {
     #[test]
     fn the_ciphers_are_those_of_the_published_vectors() {
         let bytes = |hex: &str| -> Vec<u8> {
-            (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
+            (0..hex.len())
+                .step_by(2)
+                .map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap())
                 .collect()
         };
         // From the test vectors of cacophony.
         let psk: [u8; 32] =
             bytes("54686973206973206d7920417573747269616e20706572737065637469766521")
-                .try_into().unwrap();
+                .try_into()
+                .unwrap();
         let one = bytes("893e28b9dc6ca8d611ab664754b8ceb7bac5117349a4439a6b0569da977c464a");
         let other = bytes("bbdb4cdbd309f1a1f2e1456967fe288cadd6f712d65dc7b7793d5e63da6b375b");
         let make = |ephemeral: &'static [u8]| {
             let params = "Noise_NNpsk0_25519_AESGCM_SHA256".parse().unwrap();
             Builder::with_resolver(params, Box::new(Resolver))
-                .prologue(b"John Galt").unwrap()
+                .prologue(b"John Galt")
+                .unwrap()
                 .fixed_ephemeral_key_for_testing_only(ephemeral)
         };
         let mut one = make(one.leak()).psk(0, &psk).unwrap().build_initiator().unwrap();

@@ -33,8 +33,7 @@ pub fn run(command: &KeyringCommand, format: Format) -> anyhow::Result<()> {
 }
 
 fn id_of(text: &str) -> anyhow::Result<String> {
-    let id: KeyId =
-        text.parse().map_err(|error| Failure::usage(format!("{text:?}: {error}")))?;
+    let id: KeyId = text.parse().map_err(|error| Failure::usage(format!("{text:?}: {error}")))?;
     Ok(id.to_string())
 }
 
