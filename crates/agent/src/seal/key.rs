@@ -44,11 +44,8 @@ pub enum KeyError {
 }
 
 impl Key {
-    /// A new random key.
-    ///
-    /// # Panics
-    /// Never: the operating system's random numbers do not fail on any known system, and where they
-    /// did, the process could not do anything safely.
+    /// A new random key. (Where the operating system gives no random numbers, which no known one does,
+    /// the process ends.)
     #[must_use]
     pub fn generate() -> Self {
         let mut bytes = Zeroizing::new([0; KEY_LEN]);

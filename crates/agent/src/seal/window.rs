@@ -1,15 +1,18 @@
-//! Which numbers of a sender have been seen: the last few thousand, in one bit each.
+//! Which numbers of a sender have been seen: the last two thousand, in one bit each.
+//!
+//! As in RFC 6479: the bits lie in a ring of words, and whole words are cleared on the way forward.
 
+/// Words of the ring, a power of two.
+const WORDS: usize = 32;
+const BITS: u128 = u64::BITS as u128;
 /// Numbers that are kept apart; older ones count as seen. A datagram that so many later ones of the
-/// same sender overtake is lost to repair.
-pub(crate) const WINDOW: u128 = 2048;
-const WORDS: usize = (WINDOW / 64) as usize;
+/// same sender overtake is lost to repair. One word less than there are, since the newest is begun.
+pub(crate) const WINDOW: u128 = (WORDS as u128 - 1) * BITS;
 
 /// The window of one sender.
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
     newest: u128,
-    /// The bit of a number is that of its remainder by [`WINDOW`].
     seen: [u64; WORDS],
 }
 
@@ -17,7 +20,7 @@ impl Window {
     /// A window that has seen one number.
     pub(crate) fn new(first: u128) -> Self {
         let mut window = Self { newest: first, seen: [0; WORDS] };
-        window.set(first, true);
+        window.see(first);
         window
     }
 
@@ -26,40 +29,36 @@ impl Window {
         if number > self.newest {
             return false;
         }
-        self.newest - number >= WINDOW || self.bit(number)
+        let word = self.seen.get(place(number));
+        self.newest - number >= WINDOW || word.is_some_and(|word| word & bit(number) != 0)
     }
 
     /// Marks a number as seen.
     pub(crate) fn see(&mut self, number: u128) {
         if number > self.newest {
-            if number - self.newest >= WINDOW {
-                self.seen = [0; WORDS];
-            } else {
-                (self.newest + 1..=number).for_each(|passed| self.set(passed, false));
+            let passed = number / BITS - self.newest / BITS;
+            for step in 1..=passed.min(WORDS as u128) {
+                if let Some(word) = self.seen.get_mut(place(self.newest + step * BITS)) {
+                    *word = 0;
+                }
             }
             self.newest = number;
         }
-        if self.newest - number < WINDOW {
-            self.set(number, true);
-        }
-    }
-
-    fn bit(&self, number: u128) -> bool {
-        let (word, bit) = place(number);
-        self.seen.get(word).is_some_and(|word| word & bit != 0)
-    }
-
-    fn set(&mut self, number: u128, on: bool) {
-        let (word, bit) = place(number);
-        if let Some(word) = self.seen.get_mut(word) {
-            *word = if on { *word | bit } else { *word & !bit };
+        if self.newest - number < WINDOW
+            && let Some(word) = self.seen.get_mut(place(number))
+        {
+            *word |= bit(number);
         }
     }
 }
 
-fn place(number: u128) -> (usize, u64) {
-    let at = (number % WINDOW) as usize;
-    (at / 64, 1 << (at % 64))
+/// The word of a number.
+fn place(number: u128) -> usize {
+    (number / BITS) as usize % WORDS
+}
+
+fn bit(number: u128) -> u64 {
+    1 << (number % BITS)
 }
 
 #[cfg(test)]

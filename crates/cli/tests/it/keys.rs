@@ -21,19 +21,19 @@ fn encryption(agent: &Agent) -> serde_json::Value {
 }
 
 /// Agents with a copy each of one key file, that have joined by the first.
-fn locked_fleet(folder: &Path, count: usize, more: &[&str]) -> Vec<Agent> {
+fn locked_fleet(folder: &Path, count: usize, log: &str) -> Vec<Agent> {
     let original = keygen(folder, "original");
     let mut agents: Vec<Agent> = Vec::new();
     for n in 0..count {
         let file = folder.join(format!("key{n}"));
         fs::copy(&original, &file).unwrap();
-        agents.push(start(folder, n, agents.first().map(Agent::gossip), more));
+        agents.push(start(folder, n, agents.first().map(Agent::gossip), &[], log));
     }
     super::fleet::all_alive(&agents);
     agents
 }
 
-fn start(folder: &Path, n: usize, seed: Option<&str>, more: &[&str]) -> Agent {
+fn start(folder: &Path, n: usize, seed: Option<&str>, more: &[&str], log: &str) -> Agent {
     let (name, file) = (format!("n{n}"), folder.join(format!("key{n}")));
     let data = folder.join(&name);
     let mut args = vec!["--name", &name, "--key-file", file.to_str().unwrap()];
@@ -43,7 +43,9 @@ fn start(folder: &Path, n: usize, seed: Option<&str>, more: &[&str]) -> Agent {
     if let Some(seed) = seed {
         args.extend(["--join", seed]);
     }
-    Agent::start(&args)
+    Agent::start_with(&args, |command| {
+        command.env("RUST_LOG", log);
+    })
 }
 
 #[test]
@@ -124,7 +126,7 @@ fn a_key_opens_the_port_to_others() {
 #[test]
 fn keys_are_nowhere_to_be_seen() {
     let folder = tempfile::tempdir().unwrap();
-    let agents = locked_fleet(folder.path(), 2, &["--log", "trace"]);
+    let agents = locked_fleet(folder.path(), 2, "trace");
     let added = agents[0].run(&["keyring", "add", "--format", "json"]).good().json();
     let added = added["added"].as_str().unwrap().to_owned();
     let file = folder.path().join("key1");
@@ -180,7 +182,7 @@ fn keys_are_nowhere_to_be_seen() {
 #[test]
 fn a_rotation_by_commands_survives_restarts() {
     let folder = tempfile::tempdir().unwrap();
-    let mut agents = locked_fleet(folder.path(), 3, &[]);
+    let mut agents = locked_fleet(folder.path(), 3, "warn");
     let old = encryption(&agents[0])["primary"].as_str().unwrap().to_owned();
 
     // The new key comes from a file this time.
@@ -220,7 +222,7 @@ fn a_rotation_by_commands_survives_restarts() {
     let gossip = agents[2].gossip().to_owned();
     agents.remove(2).kill();
     agents[0].run(&["set", "while", "away"]).good();
-    agents.push(start(folder.path(), 2, None, &["--gossip", &gossip]));
+    agents.push(start(folder.path(), 2, None, &["--gossip", &gossip], "warn"));
     super::fleet::all_alive(&agents);
     super::fleet::agree(&agents);
     // The old key file opens nothing any more.
