@@ -1,7 +1,7 @@
 //! Encrypted clusters over real sockets: nothing readable on the way, strangers and replays without
 //! effect, moves and rotations that lose nothing.
 
-use crate::support::{agree, cluster, until};
+use crate::support::{agree, until};
 use rumormill::{Builder, Encryption, Key, KeyRing, Rumormill, key_file};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -157,7 +157,6 @@ const WORDS: [&str; 8] = [
     "127.0.0.1",
 ];
 
-#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_on_the_wires_can_be_read() {
     // What the tap would see without keys, to know that it sees.
@@ -184,7 +183,6 @@ async fn nothing_on_the_wires_can_be_read() {
     assert_eq!(status.encryption.primary, Some(key(1).id().to_string()));
 }
 
-#[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn strangers_replays_and_noise_change_nothing_and_are_counted() {
     let (nodes, tap) = talkative(|| locked(&[1])).await;
