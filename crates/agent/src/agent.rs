@@ -2,6 +2,7 @@
 
 use crate::error::StartError;
 use crate::handle::Rumormill;
+use crate::seal::Encryption;
 use crate::settings::Settings;
 use crate::{http, net, redis};
 use serde::Serialize;
@@ -150,8 +151,9 @@ fn refuse_strangers(settings: &Settings) -> Result<(), StartError> {
     if settings.insecure {
         return Ok(());
     }
+    let locked = settings.keys.is_some() && settings.encryption == Encryption::Require;
     let guarded = [
-        ("gossip", Some(settings.gossip), false),
+        ("gossip", Some(settings.gossip), locked),
         ("Redis", settings.redis, settings.redis_password.is_some()),
         ("HTTP", settings.http, settings.http_token.is_some()),
     ];

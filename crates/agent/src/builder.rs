@@ -6,6 +6,7 @@ use crate::error::StartError;
 use crate::handle::{Rumormill, Shared, Snapshot, wall_ms};
 use crate::net::stream::Streams;
 use crate::net::{self, Counters};
+use crate::seal::{ClusterRing, Door, Encryption, Keeper, KeyRing, Lock, OVERHEAD};
 use crate::store::{Store, StoreError, Writer};
 use crate::view::View;
 use rumormill_core::base::hash::Keyed;
@@ -30,6 +31,9 @@ pub struct Builder {
     pub(crate) join: Vec<String>,
     pub(crate) insecure: bool,
     pub(crate) fsync: Fsync,
+    pub(crate) keys: Option<KeyRing>,
+    pub(crate) key_file: Option<PathBuf>,
+    pub(crate) encryption: Encryption,
     pub(crate) config: Config,
 }
 
@@ -57,6 +61,9 @@ impl Default for Builder {
             join: Vec::new(),
             insecure: false,
             fsync: Fsync::default(),
+            keys: None,
+            key_file: None,
+            encryption: Encryption::default(),
             config: Config::default(),
         }
     }
@@ -112,6 +119,27 @@ impl Builder {
         self
     }
 
+    /// The keys of the cluster: what goes through the gossip port is sealed with the first.
+    #[must_use]
+    pub fn keys(mut self, keys: KeyRing) -> Self {
+        self.keys = Some(keys);
+        self
+    }
+
+    /// The file that the keys came from, which is written again when the cluster's ring changes.
+    #[must_use]
+    pub fn key_file(mut self, path: impl Into<PathBuf>) -> Self {
+        self.key_file = Some(path.into());
+        self
+    }
+
+    /// What is done with the keys, if there are any.
+    #[must_use]
+    pub fn encryption(mut self, encryption: Encryption) -> Self {
+        self.encryption = encryption;
+        self
+    }
+
     /// The settings of the protocol.
     #[must_use]
     pub fn config(mut self, config: Config) -> Self {
@@ -139,7 +167,8 @@ impl Builder {
     /// If a setting, an address or the data folder cannot be used; nothing is left running.
     pub async fn start(self) -> Result<Rumormill, StartError> {
         self.config.check()?;
-        if !self.gossip.ip().is_loopback() && !self.insecure {
+        let locked = self.keys.is_some() && self.encryption == Encryption::Require;
+        if !self.gossip.ip().to_canonical().is_loopback() && !self.insecure && !locked {
             return Err(StartError::Insecure { what: "gossip", addr: self.gossip });
         }
         let seeds = resolve(&self.join).await?;
@@ -162,7 +191,16 @@ impl Builder {
             tags: self.tags.clone(),
         };
         let now = Now { mono: Instant(0), wall_ms: wall_ms() };
-        let mut node = Node::new(self.config.clone(), identity.clone(), random_u64(), now);
+        let lock = self.lock(id);
+        let door = lock
+            .as_ref()
+            .map_or_else(Door::default, |lock| Door::new(Arc::clone(lock), &self.config.cluster));
+        let mut config = self.config.clone();
+        if door.seals() {
+            // What is sent is larger than what the core packs.
+            config.limits.datagram = config.limits.datagram.saturating_sub(OVERHEAD);
+        }
+        let mut node = Node::new(config, identity.clone(), random_u64(), now);
         let view = Arc::new(View::new());
         if let Some(mut opened) = store.take() {
             let shown = Arc::clone(&view);
@@ -191,13 +229,21 @@ impl Builder {
         let snapshot = Arc::new(Snapshot::default());
         let kept = if durable.is_some() { "ok" } else { "memory" };
         *snapshot.store.lock().unwrap_or_else(PoisonError::into_inner) = kept.into();
+        let keeper = lock.as_ref().map(|lock| {
+            let (file, error) = (self.key_file.clone(), Arc::clone(&snapshot.key_file_error));
+            let mut keeper = Keeper::new(id, &self.config.cluster, lock.mode, file, error);
+            node.notes().iter().for_each(|note| keeper.learn(note));
+            keeper
+        });
         let counters = Arc::new(Counters::default());
         let tag = Keyed::for_cluster(&self.config.cluster).tag();
         let driver = Driver {
             node,
             inbox,
             udp,
-            streams: Streams::new(listener, gossip, tag, Arc::clone(&counters)),
+            streams: Streams::new(listener, gossip, tag, Arc::clone(&counters), lock.clone()),
+            door,
+            keeper,
             durable,
             view: Arc::clone(&view),
             snapshot: Arc::clone(&snapshot),
@@ -207,10 +253,32 @@ impl Builder {
         };
         tokio::spawn(driver.run());
         let (cluster, limits) = (self.config.cluster, self.config.limits);
-        let shared = Shared { identity, cluster, limits, started, view, commands, snapshot };
+        let shared = Shared { identity, cluster, limits, started, view, commands, snapshot, lock };
         let node = Rumormill { shared: Arc::new(shared) };
         node.join(seeds).await;
         Ok(node)
+    }
+
+    /// The lock on the gossip port, if there are keys.
+    fn lock(&self, own: NodeId) -> Option<Arc<Lock>> {
+        let Some(keys) = self.keys.clone() else {
+            tracing::debug!("there is no key: gossip is not encrypted");
+            return None;
+        };
+        let (mode, keys) = (self.encryption, ClusterRing::new(keys, &self.config.cluster));
+        let ids = keys.ring.ids();
+        match mode {
+            Encryption::Require => tracing::info!(keys = ?ids, "gossip is encrypted"),
+            Encryption::Send => tracing::warn!(
+                keys = ?ids,
+                "what is sent is encrypted, and plaintext is still let in (encryption = \"send\")"
+            ),
+            Encryption::Accept => tracing::warn!(
+                keys = ?ids,
+                "what is sent is not encrypted; both are let in (encryption = \"accept\")"
+            ),
+        }
+        Some(Arc::new(Lock::new(mode, own, keys)))
     }
 
     async fn open_store(&self) -> Result<Option<Store>, StartError> {

@@ -9,11 +9,13 @@ use crate::ledger::Ledger;
 use crate::net::Counters;
 use crate::net::stream::{StreamEvent, Streams};
 use crate::net::udp::Udp;
+use crate::seal::{Action, Door, Holder, Keeper, Keyring, KeyringError, drawn};
 use crate::status::{MemberCounts, MemberInfo};
 use crate::store::{StoreEvent, Writer};
 use crate::view::View;
 use rumormill_core::data::{Entry, Op, Outcome, Refused, Space};
-use rumormill_core::member::{Record, State};
+use rumormill_core::member::{Member, Record, State};
+use rumormill_core::node::notes::is_note;
 use rumormill_core::output::{Applied, Class, Send, Via};
 use rumormill_core::{Input, Instant, Node, Now, Output};
 use std::net::SocketAddr;
@@ -42,6 +44,7 @@ pub(crate) enum Command {
     Write { ops: Vec<Op>, reply: WriteReply },
     Scan { cursor: u64, count: usize, reply: oneshot::Sender<(u64, Vec<Arc<Entry>>)> },
     Join { seeds: Vec<SocketAddr> },
+    Keyring { action: Action, reply: oneshot::Sender<Result<Keyring, KeyringError>> },
     Stop { leave: bool, done: oneshot::Sender<()> },
 }
 
@@ -56,6 +59,10 @@ pub(crate) struct Driver {
     pub(crate) inbox: mpsc::Receiver<Command>,
     pub(crate) udp: Udp,
     pub(crate) streams: Streams,
+    /// The lock on the gossip port.
+    pub(crate) door: Door,
+    /// The key ring, if there is one.
+    pub(crate) keeper: Option<Keeper>,
     pub(crate) durable: Option<Durable>,
     pub(crate) view: Arc<View>,
     pub(crate) snapshot: Arc<Snapshot>,
@@ -98,6 +105,7 @@ impl Driver {
     /// Runs until a handle says stop, or the last handle is gone.
     pub(crate) async fn run(mut self) {
         self.turn.roster_changed = true;
+        self.keep_ring();
         self.finish_turn();
         while self.turn.stop.as_ref().is_none_or(|stop| stop.at > tokio::time::Instant::now()) {
             match self.wait().await {
@@ -184,6 +192,10 @@ impl Driver {
                 let now = self.now();
                 self.node.handle(Input::Join { seeds: &seeds }, now, &mut self.turn.out);
             }
+            Command::Keyring { action, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(self.keyring(action));
+            }
             Command::Stop { leave, done } => self.stop(leave, Some(done)),
         }
     }
@@ -224,11 +236,18 @@ impl Driver {
 
     fn receive(&mut self) {
         let now = self.now();
-        let Self { udp, node, counters, turn, .. } = self;
+        let Self { udp, node, door, counters, turn, .. } = self;
         for _ in 0..BATCHES {
             let received = udp.receive(|from, bytes| {
                 counters.received(bytes.len());
-                node.handle(Input::Datagram { from, bytes }, now, &mut turn.out);
+                let Some(passed) = door.open(from, bytes) else { return };
+                take_in(
+                    node,
+                    Input::Datagram { from, bytes: passed.bytes },
+                    passed.sealed,
+                    now,
+                    turn,
+                );
             });
             if received == 0 {
                 break;
@@ -239,11 +258,18 @@ impl Driver {
     fn stream_event(&mut self, event: StreamEvent) {
         let now = self.now();
         match event {
-            StreamEvent::Frame { from, bytes } => {
+            StreamEvent::Frame { from, bytes, sealed } => {
                 let input = Input::Frame { from, bytes: &bytes };
-                self.node.handle(input, now, &mut self.turn.out);
+                take_in(&mut self.node, input, sealed, now, &mut self.turn);
             }
-            StreamEvent::Accepted { from, link } => self.streams.keep(from, link),
+            StreamEvent::Accepted { from, link, key } => {
+                // The key may have been removed meanwhile.
+                let holds = |id| self.door.ring().is_some_and(|ring| ring.get(id).is_some());
+                if key.is_none_or(holds) {
+                    self.streams.keep(from, link);
+                    key.into_iter().for_each(|key| self.door.heard(from, key));
+                }
+            }
             StreamEvent::Closed { to, number, lost } => {
                 self.streams.forget(to, number);
                 if lost {
@@ -277,8 +303,8 @@ impl Driver {
     }
 
     fn settle(&mut self, upto: u64, failure: Option<&str>) {
-        let Self { turn, udp, streams, counters, .. } = self;
-        turn.ledger.settle(upto, failure, |packet| send(packet, udp, streams, counters));
+        let Self { turn, udp, streams, door, counters, .. } = self;
+        turn.ledger.settle(upto, failure, |packet| send(packet, udp, streams, door, counters));
     }
 
     /// Hands everything in memory to the store again.
@@ -292,6 +318,7 @@ impl Driver {
     fn finish_turn(&mut self) {
         let now = self.now();
         self.node.flush(now, &mut self.turn.out);
+        self.learn_notes();
         let mut batch = Vec::new();
         let mut packets = Vec::new();
         for output in self.turn.out.drain(..) {
@@ -314,10 +341,10 @@ impl Driver {
             durable.writer.submit(self.turn.ledger.submit(), batch);
         }
         self.publish();
-        let Self { turn, udp, streams, counters, .. } = self;
+        let Self { turn, udp, streams, door, counters, .. } = self;
         for packet in packets {
             if turn.ledger.is_settled() || packet.class == Class::Membership {
-                send(packet, udp, streams, counters);
+                send(packet, udp, streams, door, counters);
             } else {
                 let dropped = turn.ledger.hold_packet(packet);
                 (0..dropped).for_each(|_| counters.shed());
@@ -327,8 +354,78 @@ impl Driver {
             turn.ledger.hold_reply(reply, outcomes);
         }
         if turn.ledger.is_settled() {
-            turn.ledger.settle(0, None, |packet| send(packet, udp, streams, counters));
+            turn.ledger.settle(0, None, |packet| send(packet, udp, streams, door, counters));
         }
+    }
+
+    /// Takes in what this turn has brought of the key ring.
+    fn learn_notes(&mut self) {
+        let Some(keeper) = &mut self.keeper else { return };
+        let mut learnt = false;
+        for output in &self.turn.out {
+            if let Output::Applied(Applied { space: Space::Roster, entry, .. }) = output
+                && is_note(entry)
+            {
+                keeper.learn(entry);
+                learnt = true;
+            }
+        }
+        if learnt {
+            self.keep_ring();
+            let now = self.now();
+            self.node.flush(now, &mut self.turn.out);
+        }
+    }
+
+    /// Brings the ring in step with what is known of it, and says what this node holds.
+    fn keep_ring(&mut self) {
+        let now = self.now();
+        let Self { keeper, door, node, streams, turn, .. } = self;
+        let Some(keeper) = keeper else { return };
+        while let Some((key, value)) = keeper.settle(door) {
+            let from = turn.out.len();
+            node.write_note(&key, &value, now, &mut turn.out);
+            for output in turn.out.iter().skip(from) {
+                if let Output::Applied(applied) = output {
+                    keeper.learn(&applied.entry);
+                }
+            }
+        }
+        door.ring().into_iter().for_each(|ring| streams.retain(ring));
+    }
+
+    /// Carries out what an operator wants of the ring.
+    fn keyring(&mut self, action: Action) -> Result<Keyring, KeyringError> {
+        let now = self.now();
+        let holders = self.holders();
+        let keeper = self.keeper.as_mut().ok_or(KeyringError::Off)?;
+        let ring = |door: &Door| door.ring().map(|ring| ring.ring.clone()).ok_or(KeyringError::Off);
+        let action = drawn(action);
+        for (key, value) in keeper.act(&action, &ring(&self.door)?, &holders)? {
+            let from = self.turn.out.len();
+            self.node.write_note(&key, &value, now, &mut self.turn.out);
+            for output in self.turn.out.iter().skip(from) {
+                if let Output::Applied(applied) = output {
+                    keeper.learn(&applied.entry);
+                }
+            }
+        }
+        self.keep_ring();
+        let keeper = self.keeper.as_ref().ok_or(KeyringError::Off)?;
+        let mut list = keeper.list(&ring(&self.door)?, &holders);
+        if let Action::Add(Some(key)) = action {
+            list.added = Some(key.id().to_string());
+        }
+        Ok(list)
+    }
+
+    fn holders(&self) -> Vec<Holder> {
+        let holder = |member: Member<'_>| {
+            let record = Record::from_entry(&member.entry).ok()?;
+            let (state, present) = (name_of(record.state), record.state.is_present());
+            Some(Holder { id: record.id, name: record.name, state, present })
+        };
+        self.node.members().filter_map(holder).collect()
     }
 
     /// Lets readers see what the turn has changed.
@@ -373,12 +470,15 @@ impl Driver {
 
     /// Gives the port back and makes everything durable, then tells whoever asked for the stop.
     async fn close(self) {
-        let Self { durable, mut turn, inbox, udp, streams, .. } = self;
+        let Self { durable, mut turn, inbox, udp, streams, keeper, .. } = self;
         // Commands that come now are answered by the closed channel.
         drop(inbox);
         // Whoever waits for the end may want the port at once.
         drop(udp);
         streams.close().await;
+        if let Some(keeper) = keeper {
+            keeper.close().await;
+        }
         let failure = match durable {
             Some(Durable { writer, .. }) => {
                 let closed = tokio::task::spawn_blocking(|| writer.close()).await;
@@ -396,12 +496,19 @@ impl Driver {
     }
 }
 
-fn send(packet: Send, udp: &Udp, streams: &mut Streams, counters: &Counters) {
+fn take_in(node: &mut Node, input: Input<'_>, sealed: bool, now: Now, turn: &mut Turn) {
+    match sealed {
+        true => node.handle_sealed(input, now, &mut turn.out),
+        false => node.handle(input, now, &mut turn.out),
+    }
+}
+
+fn send(packet: Send, udp: &Udp, streams: &mut Streams, door: &mut Door, counters: &Counters) {
     match packet.via {
-        Via::Stream => streams.send(packet.to, packet.bytes),
-        Via::Datagram => match udp.send(packet.to, &packet.bytes) {
-            Ok(()) => counters.sent(packet.bytes.len()),
-            Err(_) => counters.shed(),
+        Via::Stream => streams.send(packet.to, packet.bytes, door.key_for(packet.to)),
+        Via::Datagram => match door.seal(packet.to, &packet.bytes) {
+            Some(bytes) if udp.send(packet.to, bytes).is_ok() => counters.sent(bytes.len()),
+            _ => counters.shed(),
         },
     }
 }
@@ -409,6 +516,7 @@ fn send(packet: Send, udp: &Udp, streams: &mut Streams, counters: &Counters) {
 /// All that a node holds, in batches for the store.
 fn everything(node: &Node, mut each: impl FnMut(Vec<(Space, Arc<Entry>)>)) {
     each(node.members().map(|member| (Space::Roster, Arc::clone(member.entry))).collect());
+    each(node.notes().into_iter().map(|note| (Space::Roster, note)).collect());
     let mut cursor = Some(0);
     while let Some(from) = cursor {
         let (page, next) = node.data().page(from, 4 << 20, 10_000);

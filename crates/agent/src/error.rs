@@ -47,7 +47,10 @@ fn key_of(what: &str) -> &'static str {
     match what {
         "Redis" => "password (redis_password_file, or RUMORMILL_REDIS_PASSWORD)",
         "HTTP" => "token (http_token_file, or RUMORMILL_HTTP_TOKEN)",
-        _ => "key",
+        _ => {
+            "key that is required of others (`rumormill keygen FILE` makes one; then key_file = FILE \
+             or --key-file FILE, the same on all nodes, and no other encryption than \"require\")"
+        }
     }
 }
 

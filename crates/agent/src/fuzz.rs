@@ -5,6 +5,7 @@ pub use crate::http::{fuzz_bulk as bulk, fuzz_query as query};
 pub use crate::redis::{fuzz_glob as glob, fuzz_resp as resp};
 
 use crate::net::frame;
+use crate::seal;
 use crate::store::fuzz_record;
 use std::future::Future;
 use std::pin::pin;
@@ -24,7 +25,10 @@ pub fn frames(data: &[u8]) {
     for greeted in [false, true] {
         let reading = async {
             let mut from = first.chain(second);
-            if !greeted && frame::read_greeting(&mut from, 0).await.is_err() {
+            if !greeted
+                && (frame::read_magic(&mut from).await.ok() != Some(frame::MAGIC)
+                    || frame::read_greeting(&mut from, 0).await.is_err())
+            {
                 return 0;
             }
             let mut bytes = 0;
@@ -38,6 +42,34 @@ pub fn frames(data: &[u8]) {
         };
         let bytes = at_once(reading).unwrap_or(usize::MAX);
         assert!(bytes <= stream.len(), "{bytes} bytes of frames in {}", stream.len());
+    }
+}
+
+/// A datagram that claims to be sealed with the key of a cluster, once and again, from somebody who
+/// does not have the key.
+pub fn sealed_datagram(data: &[u8]) {
+    seal::fuzz_datagram(data);
+}
+
+/// A sealed stream from somebody who does not have the key.
+pub fn sealed_stream(data: &[u8]) {
+    let data = data.get(..1 << 16).unwrap_or(data);
+    let bytes = at_once(seal::stream::fuzz(data)).unwrap_or(usize::MAX);
+    assert!(bytes <= data.len(), "{bytes} bytes of records in {}", data.len());
+}
+
+/// What a member says of the key ring.
+pub fn ring_note(data: &[u8]) {
+    let Some((cut, data)) = data.split_first() else { return };
+    let (key, value) = data.split_at_checked(usize::from(*cut % 16)).unwrap_or((data, &[]));
+    seal::fuzz_note(key, value);
+}
+
+/// A key file.
+pub fn key_file(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    if let Ok(ring) = crate::key_file::parse(&text) {
+        assert!(!ring.keys().is_empty(), "a ring is never empty");
     }
 }
 
@@ -86,6 +118,17 @@ mod tests {
         fn noise(data in prop::collection::vec(any::<u8>(), 0..200)) {
             frames(&data);
             store_record(&data);
+            sealed_datagram(&data);
+            sealed_stream(&data);
+            ring_note(&data);
+            key_file(&data);
+        }
+
+        #[test]
+        fn sealed_streams(data in prop::collection::vec(any::<u8>(), 0..200), len: u16) {
+            let head = seal::stream::fuzz_head();
+            sealed_stream(&[&head, data.as_slice()].concat());
+            sealed_stream(&[&len.to_le_bytes(), data.as_slice()].concat());
         }
     }
 }

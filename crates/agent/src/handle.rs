@@ -3,6 +3,7 @@
 use crate::builder::Builder;
 use crate::driver::Command;
 use crate::error::WriteError;
+use crate::seal::{Action, EncryptionStatus, Key, KeyId, Keyring, KeyringError, Lock};
 use crate::status::{MemberCounts, MemberInfo, Status, Traffic};
 use crate::view::{Event, View};
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Stamp};
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) view: Arc<View>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) snapshot: Arc<Snapshot>,
+    /// The keys, if there are any.
+    pub(crate) lock: Option<Arc<Lock>>,
 }
 
 /// What the loop last said of itself.
@@ -36,6 +39,8 @@ pub(crate) struct Snapshot {
     pub(crate) numbers: Mutex<Numbers>,
     pub(crate) members: RwLock<Arc<[MemberInfo]>>,
     pub(crate) store: Mutex<String>,
+    /// What is wrong with the key file.
+    pub(crate) key_file_error: Arc<Mutex<Option<String>>>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -215,8 +220,59 @@ impl Rumormill {
             members: numbers.members,
             traffic: numbers.traffic,
             store,
+            encryption: self.encryption(),
             counters: numbers.stats,
         }
+    }
+
+    fn encryption(&self) -> EncryptionStatus {
+        let Some(lock) = &self.shared.lock else {
+            return EncryptionStatus { mode: "off".into(), ..EncryptionStatus::default() };
+        };
+        let error = &self.shared.snapshot.key_file_error;
+        let key_file_error = error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        EncryptionStatus { key_file_error, ..lock.status() }
+    }
+
+    /// The key ring of the cluster, as this node sees it.
+    ///
+    /// # Errors
+    /// If this node has no keys, or has shut down.
+    pub async fn keyring(&self) -> Result<Keyring, KeyringError> {
+        self.change_keyring(Action::List).await
+    }
+
+    /// Adds a key to the ring of the cluster, a new one if none is given. It is opened with from now
+    /// on, and not sealed with before [`Rumormill::use_key`]. The answer names it.
+    ///
+    /// # Errors
+    /// If this node has no keys or sends plain, the ring is full, or the node has shut down.
+    pub async fn add_key(&self, key: Option<Key>) -> Result<Keyring, KeyringError> {
+        self.change_keyring(Action::Add(key)).await
+    }
+
+    /// Makes a key of the ring the one that the cluster seals with.
+    ///
+    /// # Errors
+    /// As for [`Rumormill::add_key`], and if a present member is not known to have it.
+    pub async fn use_key(&self, id: KeyId) -> Result<Keyring, KeyringError> {
+        self.change_keyring(Action::Use(id)).await
+    }
+
+    /// Removes a key from the ring of the cluster.
+    ///
+    /// # Errors
+    /// As for [`Rumormill::add_key`], if the key is the primary, and unless `force` is set, if a
+    /// present member may still seal with it.
+    pub async fn remove_key(&self, id: KeyId, force: bool) -> Result<Keyring, KeyringError> {
+        self.change_keyring(Action::Remove { id, force }).await
+    }
+
+    async fn change_keyring(&self, action: Action) -> Result<Keyring, KeyringError> {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Keyring { action, reply };
+        self.shared.commands.send(command).await.map_err(|_| KeyringError::Closed)?;
+        answer.await.map_err(|_| KeyringError::Closed)?
     }
 
     /// Tries to join a cluster by these gossip addresses, and again for as long as no member is

@@ -20,6 +20,7 @@ mod ledger;
 mod net;
 #[doc(hidden)]
 pub mod redis;
+mod seal;
 pub mod settings;
 mod status;
 mod store;
@@ -30,6 +31,12 @@ pub use builder::{Builder, Fsync};
 pub use error::{StartError, WriteError};
 pub use handle::{Rumormill, Watch, WatchError};
 pub use rumormill_core as core;
+#[doc(hidden)]
+pub use seal::cost as seal_cost;
+pub use seal::{
+    Encryption, EncryptionStatus, Key, KeyError, KeyId, KeyRing, Keyring, KeyringError,
+    KeyringMember, Refusals, file as key_file,
+};
 pub use settings::Settings;
 pub use status::{MemberInfo, Status};
 pub use view::{Event, EventKind};

@@ -15,6 +15,7 @@ pub use names::{env_name, names};
 pub use secret::Secret;
 
 use crate::builder::{Builder, Fsync};
+use crate::seal::{Encryption, KeyRing, file as key_file};
 use names::{from_text, read};
 use rumormill_core::Config;
 use rumormill_core::member::record::MAX_NAME;
@@ -25,6 +26,7 @@ use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use toml::Value;
+use zeroize::Zeroizing;
 
 /// Where gossip is received by default.
 pub const DEFAULT_GOSSIP: SocketAddr = loopback(7400);
@@ -60,6 +62,12 @@ pub struct Settings {
     pub insecure: bool,
     /// When writes are forced to the disk.
     pub fsync: Fsync,
+    /// The keys of the cluster; without any gossip is not encrypted.
+    pub keys: Option<KeyRing>,
+    /// The file that they came from, if they did; it is written again when the ring changes.
+    pub key_file: Option<PathBuf>,
+    /// What is done with the keys.
+    pub encryption: Encryption,
     /// The password that Redis clients must give.
     pub redis_password: Option<Secret>,
     /// The bearer token that HTTP clients must give.
@@ -85,6 +93,9 @@ impl Default for Settings {
             join: Vec::new(),
             insecure: false,
             fsync: Fsync::default(),
+            keys: None,
+            key_file: None,
+            encryption: Encryption::default(),
             redis_password: None,
             http_token: None,
             log: "info".into(),
@@ -138,10 +149,18 @@ impl TryFrom<String> for Listen {
 struct Draft {
     settings: Settings,
     protocol: toml::Table,
+    keys: Option<(Origin, KeySource)>,
     redis_password: Option<(Origin, SecretSource)>,
     http_token: Option<(Origin, SecretSource)>,
     /// Who set a field last.
     origins: BTreeMap<String, Origin>,
+}
+
+/// Where keys are to be had.
+enum KeySource {
+    /// The keys themselves, separated by commas or spaces.
+    Text(Zeroizing<String>),
+    File(PathBuf),
 }
 
 /// One value from one source.
@@ -189,6 +208,12 @@ impl Settings {
         table.insert("join".into(), list(&self.join));
         table.insert("insecure".into(), self.insecure.into());
         table.extend(Value::try_from(self.fsync).map(|fsync| ("fsync".into(), fsync)));
+        let file = self.key_file.iter();
+        table.extend(file.map(|path| ("key_file".into(), text(&path.display()))));
+        if self.keys.is_some() {
+            let mode = Value::try_from(self.encryption);
+            table.extend(mode.map(|mode| ("encryption".into(), mode)));
+        }
         table.insert("log".into(), text(&self.log));
         table.extend(Value::try_from(self.log_format).map(|format| ("log_format".into(), format)));
         table.extend(toml::Table::try_from(&self.config).unwrap_or_default());
@@ -213,14 +238,23 @@ impl Settings {
         if let Some(data) = &self.data {
             builder = builder.data(data.clone());
         }
+        if let Some(keys) = &self.keys {
+            builder = builder.keys(keys.clone()).encryption(self.encryption);
+        }
+        if let Some(path) = &self.key_file {
+            builder = builder.key_file(path.clone());
+        }
         builder
     }
 }
 
+/// What comes from the environment, and is no setting that a file or flag could hold.
+const SECRETS: [&str; 3] = ["key", "redis_password", "http_token"];
+
 fn from_env(env: &dyn Fn(&str) -> Option<OsString>) -> Result<Vec<Given>, SettingsError> {
     let mut given = Vec::new();
     // The secrets themselves come last, so that they go before the files that hold them.
-    for field in names().into_iter().chain(["redis_password".into(), "http_token".into()]) {
+    for field in names().into_iter().chain(SECRETS.map(Into::into)) {
         let variable = env_name(&field);
         // An empty variable counts as absent, which is what compose files make of an unset one.
         let Some(text) = env(&variable).filter(|text| !text.is_empty()) else { continue };
@@ -266,6 +300,7 @@ impl Draft {
         Ok(Self {
             settings: Settings { config, ..Settings::default() },
             protocol,
+            keys: None,
             redis_password: None,
             http_token: None,
             origins: BTreeMap::new(),
@@ -287,6 +322,29 @@ impl Draft {
                 format!("{} is not {}", error.got, error.expected),
             )
         })?;
+        match self.keys {
+            Some((origin, source)) => {
+                let (field, read) = match &source {
+                    KeySource::Text(text) => {
+                        ("key", key_file::parse(&Zeroizing::new(text.replace([',', ' '], "\n"))))
+                    }
+                    KeySource::File(path) => ("key_file", key_file::read(path)),
+                };
+                let keys = read.map_err(|message| SettingsError::bad(&origin, field, message));
+                settings.keys = Some(keys?);
+                settings.key_file = match source {
+                    KeySource::File(path) => Some(path),
+                    KeySource::Text(_) => None,
+                };
+            }
+            None => {
+                if let Some(origin) = origins.get("encryption") {
+                    let message = "there is no key: name a file of keys with key_file; `rumormill \
+                                   keygen FILE` makes one";
+                    return Err(SettingsError::bad(origin, "encryption", message));
+                }
+            }
+        }
         for (source, field, secret) in [
             (self.redis_password, "redis_password_file", &mut settings.redis_password),
             (self.http_token, "http_token_file", &mut settings.http_token),
@@ -313,6 +371,12 @@ impl Draft {
             "join" => settings.join = check_seeds(read(value)?)?,
             "insecure" => settings.insecure = read(value)?,
             "fsync" => settings.fsync = read(value)?,
+            "encryption" => settings.encryption = read(value)?,
+            "key" => {
+                let text = Zeroizing::new(read(value)?);
+                self.keys = Some((origin.clone(), KeySource::Text(text)));
+            }
+            "key_file" => self.keys = Some((origin.clone(), KeySource::File(read(value)?))),
             "log" => settings.log = read(value)?,
             "log_format" => settings.log_format = read(value)?,
             "redis_password" => {

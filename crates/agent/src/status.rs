@@ -1,5 +1,6 @@
 //! What a node says of itself.
 
+use crate::seal::EncryptionStatus;
 use rumormill_core::Stats;
 use rumormill_core::member::State;
 use serde::{Deserialize, Serialize};
@@ -98,6 +99,8 @@ pub struct Status {
     pub traffic: Traffic,
     /// `ok`, or what is wrong with the durable store; `memory` without a data folder.
     pub store: String,
+    /// How gossip is encrypted, and what was dropped unread.
+    pub encryption: EncryptionStatus,
     /// Every counter of the protocol.
     pub counters: Stats,
 }

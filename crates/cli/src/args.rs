@@ -3,6 +3,7 @@
 mod agent;
 mod bench;
 mod client;
+mod keys;
 mod sim;
 
 pub use agent::AgentArgs;
@@ -12,6 +13,7 @@ pub use client::{
     ScanArgs, SetArgs, StatusArgs, TtlText, WatchArgs,
 };
 
+pub use keys::{KeygenArgs, KeyringCommand};
 pub use sim::{
     Begin, ClusterArgs, ConfigArgs, DrawArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Hop,
     Kinds, LoadArgs, MethodArg, Name, NetworkArgs, PlanArgs, PointArgs, ReplayArgs, Seeds,
@@ -79,6 +81,11 @@ pub enum Command {
     Export(ExportArgs),
     /// Make an agent say goodbye to its cluster and stop.
     Leave(LeaveArgs),
+    /// Make a key by which a cluster encrypts its gossip.
+    Keygen(KeygenArgs),
+    /// Show or change the keys of a running cluster.
+    #[command(subcommand)]
+    Keyring(KeyringCommand),
     /// See how news spreads before you live it: models of epidemics, and the real protocol in
     /// virtual time.
     #[command(subcommand)]

@@ -3,6 +3,7 @@
 use crate::args::{ClientArgs, TtlText};
 use crate::encoding::{from_base64, percent};
 use crate::failure::{Code, Failure};
+use rumormill::Keyring;
 use rumormill::settings::Secret;
 use serde::Deserialize;
 use std::error::Error as _;
@@ -240,6 +241,29 @@ impl Client {
     pub fn watch(&self, prefix: &[u8]) -> anyhow::Result<impl std::io::Read + 'static> {
         let response = self.get(&format!("/v1/watch?prefix={}", percent(prefix)))?;
         Ok(response.into_body().into_with_config().limit(u64::MAX).reader())
+    }
+
+    pub fn keyring(&self) -> anyhow::Result<Keyring> {
+        self.read_json(self.get("/v1/keyring")?)
+    }
+
+    /// Adds a key, or a new one if the text is empty.
+    pub fn add_key(&self, text: &str) -> anyhow::Result<Keyring> {
+        self.change_keyring("add", text)
+    }
+
+    pub fn use_key(&self, id: &str) -> anyhow::Result<Keyring> {
+        self.change_keyring(&format!("use?id={id}"), "")
+    }
+
+    pub fn remove_key(&self, id: &str, force: bool) -> anyhow::Result<Keyring> {
+        self.change_keyring(&format!("remove?id={id}&force={}", u8::from(force)), "")
+    }
+
+    fn change_keyring(&self, what: &str, body: &str) -> anyhow::Result<Keyring> {
+        let request = self.agent.post(format!("{}/v1/keyring/{what}", self.base));
+        let response = self.authorize(request).send(body).map_err(|error| self.lost(error))?;
+        self.read_json(self.check(response)?)
     }
 
     pub fn leave(&self) -> anyhow::Result<()> {

@@ -8,6 +8,8 @@ mod demo;
 mod export;
 mod get;
 mod import;
+mod keygen;
+mod keyring;
 mod leave;
 mod members;
 mod progress;
@@ -35,6 +37,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => import::run(&args, format),
         Command::Export(args) => export::run(&args, format),
         Command::Leave(args) => leave::run(&args, format),
+        Command::Keygen(args) => keygen::run(&args, format),
+        Command::Keyring(command) => keyring::run(&command, format),
         Command::Sim(command) => sim::run(&command, format),
         Command::Bench(command) => bench::run(&command, format),
         Command::Completions { shell } => completions::run(shell, format),

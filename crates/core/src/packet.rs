@@ -74,6 +74,13 @@ impl Header {
     }
 }
 
+/// The sender that a packet names, if it is long enough to name one.
+#[must_use]
+pub fn sender(packet: &[u8]) -> Option<NodeId> {
+    let id = packet.get(HEADER - 8..HEADER)?.try_into().ok()?;
+    Some(NodeId(u64::from_le_bytes(id)))
+}
+
 /// Appends a message's kind and length, then the parts of its body.
 pub fn frame_message(kind: u8, body: &[&[u8]], to: &mut Vec<u8>) {
     let len: usize = body.iter().map(|part| part.len()).sum();
@@ -345,6 +352,7 @@ mod tests {
         let golden = [1, 1, 2, 3, 4, 5, 0, 0, 0, 0, 0, 0, 0, 9, 3, b'a', b'b', b'c', 7, 0];
         assert_eq!(sent.len(), 1);
         assert_eq!(sent[0].bytes, golden);
+        assert_eq!((sender(&golden), sender(&golden[..12])), (Some(NodeId(5)), None));
     }
 
     #[test]

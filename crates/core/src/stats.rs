@@ -31,6 +31,8 @@ stats! {
     refused_skew,
     /// Members refused because the table is full.
     refused_members,
+    /// Notes about the key ring refused because they did not come sealed, or are none.
+    refused_notes,
     /// Packets of other clusters or of no cluster, dropped unparsed.
     dropped_strangers,
     /// Packets of a protocol version not spoken here, dropped.

@@ -5,6 +5,7 @@ use super::query::Query;
 use super::{App, node};
 use crate::Rumormill;
 use crate::redis::RedisStats;
+use crate::seal::EncryptionStatus;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -101,6 +102,27 @@ pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
+/// How gossip is encrypted.
+fn encode_lock(lock: &EncryptionStatus, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+    let help = "1 for what is done with the keys: off, accept, send or require";
+    let mut family = to.encode_descriptor("encryption", help, None, MetricType::Gauge)?;
+    for mode in ["off", "accept", "send", "require"] {
+        let on = u64::from(lock.mode == mode);
+        ConstGauge::new(on).encode(family.encode_family(&[("mode", mode)])?)?;
+    }
+    let gauge = to.encode_descriptor("keys", "Keys in the ring", None, MetricType::Gauge)?;
+    ConstGauge::new(lock.keys.len() as u64).encode(gauge)?;
+    let help = "Datagrams and streams that came in plain although there are keys";
+    let plain = to.encode_descriptor("plaintext_received", help, None, MetricType::Counter)?;
+    ConstCounter::new(lock.plaintext_received).encode(plain)?;
+    let help = "Datagrams and streams dropped unread, by reason";
+    let mut family = to.encode_descriptor("seal_dropped", help, None, MetricType::Counter)?;
+    for (reason, count) in lock.dropped.all() {
+        ConstCounter::new(count).encode(family.encode_family(&[("reason", reason)])?)?;
+    }
+    Ok(())
+}
+
 /// Reads the numbers of the node and of the Redis port when they are asked for.
 struct Reading {
     node: Rumormill,
@@ -164,6 +186,7 @@ impl Collector for Reading {
         let help = "Datagrams and frames not sent because a queue was full or the system refused";
         let shed = ConstCounter::new(traffic.shed_messages);
         shed.encode(to.encode_descriptor("gossip_shed", help, None, MetricType::Counter)?)?;
+        encode_lock(&status.encryption, &mut to)?;
         for (name, help, value) in status.counters.all() {
             let help = help.trim().trim_end_matches('.');
             let counter = ConstCounter::new(value);

@@ -8,6 +8,7 @@ mod bulk;
 mod conn;
 mod guard;
 mod json;
+mod keyring;
 mod kv;
 mod metrics;
 mod node;
@@ -137,7 +138,7 @@ pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shu
 }
 
 /// Every route: its path, its methods, and what it is for.
-const ROUTES: [(&str, &str, &str); 13] = [
+const ROUTES: [(&str, &str, &str); 17] = [
     ("/", "GET, HEAD", "the status page"),
     ("/healthz", "GET, HEAD", "200 while the process answers"),
     ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
@@ -156,6 +157,10 @@ const ROUTES: [(&str, &str, &str); 13] = [
     ("/v1/status", "GET, HEAD", "the state of the node"),
     ("/v1/members", "GET, HEAD", "everyone that the node knows"),
     ("/v1/leave", "POST", "says goodbye and stops the node"),
+    ("/v1/keyring", "GET, HEAD", "the ids of the cluster's keys, and who holds which"),
+    ("/v1/keyring/add", "POST", "adds the key in the body, or a new one if there is none"),
+    ("/v1/keyring/use", "POST", "?id= makes a key primary"),
+    ("/v1/keyring/remove", "POST", "?id= &force=1 removes a key"),
 ];
 
 fn router(app: &Arc<App>) -> Router {
@@ -176,6 +181,10 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/status", get(node::status))
         .route("/v1/members", get(node::members))
         .route("/v1/leave", post(node::leave))
+        .route("/v1/keyring", get(keyring::list))
+        .route("/v1/keyring/add", post(keyring::add))
+        .route("/v1/keyring/use", post(keyring::promote))
+        .route("/v1/keyring/remove", post(keyring::remove))
         .route("/v1", get(node::routes))
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)

@@ -77,7 +77,7 @@ pub(super) fn store_problem(status: &Status) -> Option<String> {
 }
 
 /// JSON that nobody keeps.
-fn fresh(value: &impl serde::Serialize) -> Response {
+pub(super) fn fresh(value: &impl serde::Serialize) -> Response {
     let mut response = json::answer(json::to_vec(value));
     let no_store = axum::http::HeaderValue::from_static("no-store");
     response.headers_mut().insert(header::CACHE_CONTROL, no_store);

@@ -9,9 +9,10 @@ use std::io;
 use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-const MAGIC: [u8; 4] = *b"RMS1";
+/// What a plain stream begins with.
+pub(crate) const MAGIC: [u8; 4] = *b"RMS1";
 /// Text of a socket address: the longest is an IPv6 address with scope and port.
-const MAX_ADDR: usize = 80;
+pub(crate) const MAX_ADDR: usize = 80;
 
 /// Writes the greeting.
 pub(crate) async fn greet(
@@ -27,16 +28,23 @@ pub(crate) async fn greet(
     to.write_all(&bytes).await
 }
 
-/// Reads the greeting; returns where the dialler receives gossip.
+/// Reads what a stream begins with, by which plain and sealed ones are told apart.
+pub(crate) async fn read_magic(from: &mut (impl AsyncRead + Unpin)) -> io::Result<[u8; 4]> {
+    let mut magic = [0; 4];
+    from.read_exact(&mut magic).await?;
+    Ok(magic)
+}
+
+/// Reads the greeting behind its [`MAGIC`]; returns where the dialler receives gossip.
 pub(crate) async fn read_greeting(
     from: &mut (impl AsyncRead + Unpin),
     tag: u32,
 ) -> io::Result<SocketAddr> {
     let invalid = |what: &'static str| io::Error::new(io::ErrorKind::InvalidData, what);
-    let mut head = [0_u8; 9];
+    let mut head = [0_u8; 5];
     from.read_exact(&mut head).await?;
-    let [m0, m1, m2, m3, t0, t1, t2, t3, len] = head;
-    if [m0, m1, m2, m3] != MAGIC || u32::from_le_bytes([t0, t1, t2, t3]) != tag {
+    let [t0, t1, t2, t3, len] = head;
+    if u32::from_le_bytes([t0, t1, t2, t3]) != tag {
         return Err(invalid("not a stream of this cluster"));
     }
     let len = usize::from(len);
@@ -51,10 +59,25 @@ pub(crate) async fn read_greeting(
 
 /// Writes a frame.
 pub(crate) async fn write(to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
-    let len = u32::try_from(bytes.len())
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the frame is too long"))?;
-    to.write_all(&len.to_le_bytes()).await?;
+    to.write_all(&coded_len(bytes.len())?).await?;
     to.write_all(bytes).await
+}
+
+/// The length of a frame, as it stands before it.
+pub(crate) fn coded_len(len: usize) -> io::Result<[u8; 4]> {
+    let len = u32::try_from(len)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the frame is too long"))?;
+    Ok(len.to_le_bytes())
+}
+
+/// The length that stands before a frame, if there are such frames.
+pub(crate) fn checked_len(coded: [u8; 4]) -> io::Result<usize> {
+    let len = u32::from_le_bytes(coded) as usize;
+    if len > MAX_FRAME {
+        let text = format!("a frame of {len} bytes is over the bound of {MAX_FRAME}");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(len)
 }
 
 /// Bytes of a frame on the stream.
@@ -72,12 +95,7 @@ pub(crate) async fn read_len(from: &mut (impl AsyncRead + Unpin)) -> io::Result<
     if let Some(rest) = len.get_mut(first..) {
         from.read_exact(rest).await?;
     }
-    let len = u32::from_le_bytes(len) as usize;
-    if len > MAX_FRAME {
-        let text = format!("a frame of {len} bytes is over the bound of {MAX_FRAME}");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-    }
-    Ok(Some(len))
+    checked_len(len).map(Some)
 }
 
 /// Reads the body of a frame. Memory grows with what arrives, not with what is claimed.
@@ -105,6 +123,7 @@ mod tests {
         write(&mut wire, b"hello").await.unwrap();
         write(&mut wire, b"").await.unwrap();
         let mut from = wire.as_slice();
+        assert_eq!(read_magic(&mut from).await.unwrap(), MAGIC);
         assert_eq!(read_greeting(&mut from, 7).await.unwrap(), gossip);
         assert_eq!(read_len(&mut from).await.unwrap(), Some(5));
         assert_eq!(read_body(&mut from, 5).await.unwrap(), b"hello");
@@ -116,9 +135,9 @@ mod tests {
     async fn strangers_lies_and_cut_streams_are_errors() {
         let mut wire = Vec::new();
         greet(&mut wire, 7, "127.0.0.1:1".parse().unwrap()).await.unwrap();
-        assert!(read_greeting(&mut wire.as_slice(), 8).await.is_err());
-        assert!(read_greeting(&mut &wire[..wire.len() - 1], 7).await.is_err());
-        assert!(read_greeting(&mut b"GET / HTTP/1.1\r\n\r\n".as_slice(), 7).await.is_err());
+        assert!(read_magic(&mut &wire[..3]).await.is_err());
+        assert!(read_greeting(&mut &wire[4..], 8).await.is_err());
+        assert!(read_greeting(&mut &wire[4..wire.len() - 1], 7).await.is_err());
         assert!(read_len(&mut [0xff; 4].as_slice()).await.is_err());
         assert!(read_len(&mut [1, 0].as_slice()).await.is_err());
         assert!(read_body(&mut b"short".as_slice(), 6).await.is_err());

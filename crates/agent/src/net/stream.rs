@@ -5,6 +5,9 @@
 //! slowed down by the stream itself.
 
 use super::{Counters, frame};
+use crate::seal::stream::{self as sealed, RecordReader, RecordWriter};
+use crate::seal::{ClusterKey, ClusterRing, Drop as Dropped, Encryption, KeyId, Lock};
+use rumormill_core::{NodeId, packet};
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +30,8 @@ const INBOX_FRAMES: usize = 32;
 /// Streams open at once in either direction: who opens many does not keep this node from opening
 /// its own.
 const MAX_STREAMS: usize = 4096;
+/// Streams whose greeting is under way: who opens many and says nothing takes none of the others.
+const MAX_HALF_OPEN: usize = 1024;
 const CONNECT: Duration = Duration::from_secs(3);
 const GREETING: Duration = Duration::from_secs(5);
 /// A stream without traffic for this long is closed.
@@ -37,9 +42,10 @@ const STALL: Duration = Duration::from_secs(30);
 /// What the streams tell the driver.
 pub(crate) enum StreamEvent {
     /// A frame came in.
-    Frame { from: SocketAddr, bytes: Vec<u8> },
-    /// A peer has dialled this node; what is for it can go back by the same stream.
-    Accepted { from: SocketAddr, link: Link },
+    Frame { from: SocketAddr, bytes: Vec<u8>, sealed: bool },
+    /// A peer has dialled this node, and proved that it has a key if one is named; what is for it can
+    /// go back by the same stream.
+    Accepted { from: SocketAddr, link: Link, key: Option<KeyId> },
     /// A stream has ended; `lost` if frames may have been lost.
     Closed { to: SocketAddr, number: usize, lost: bool },
 }
@@ -47,6 +53,8 @@ pub(crate) enum StreamEvent {
 /// The sending end of a stream.
 pub(crate) struct Link {
     number: usize,
+    /// The key that its ends proved to have, if it is sealed.
+    key: Option<KeyId>,
     frames: mpsc::UnboundedSender<Waiting>,
     backlog: Arc<Backlog>,
 }
@@ -99,6 +107,9 @@ struct Shared {
     queued: Arc<AtomicUsize>,
     accepted: Arc<Semaphore>,
     dialled: Arc<Semaphore>,
+    half_open: Arc<Semaphore>,
+    /// The keys, if there are any.
+    lock: Option<Arc<Lock>>,
 }
 
 impl Streams {
@@ -108,6 +119,7 @@ impl Streams {
         own: SocketAddr,
         tag: u32,
         counters: Arc<Counters>,
+        lock: Option<Arc<Lock>>,
     ) -> Self {
         let (events, inbox) = mpsc::channel(INBOX_FRAMES);
         let slots = || Arc::new(Semaphore::new(MAX_STREAMS));
@@ -118,6 +130,8 @@ impl Streams {
             queued: Arc::default(),
             accepted: slots(),
             dialled: slots(),
+            half_open: Arc::new(Semaphore::new(MAX_HALF_OPEN)),
+            lock,
         };
         let acceptor = tokio::spawn(accept(listener, tag, shared.clone()));
         let (links, spare) = (HashMap::new(), HashMap::new());
@@ -138,11 +152,13 @@ impl Streams {
         self.inbox.try_recv().ok()
     }
 
-    /// Queues a frame for a peer, dialling it if there is no stream yet.
-    pub(crate) fn send(&mut self, to: SocketAddr, bytes: Vec<u8>) {
-        let Self { own, tag, links, shared, .. } = self;
-        // One that has just ended takes nothing more.
-        let open = links.get(&to).filter(|link| !link.frames.is_closed());
+    /// Queues a frame for a peer, dialling it if there is no stream yet. With a key it goes sealed
+    /// or not at all.
+    pub(crate) fn send(&mut self, to: SocketAddr, bytes: Vec<u8>, key: Option<&Arc<ClusterKey>>) {
+        let Self { own, tag, links, spare, shared, .. } = self;
+        // One that has just ended takes nothing more, and a plain one nothing that is to be sealed.
+        let fits = |link: &&Link| !link.frames.is_closed() && (link.key.is_some() || key.is_none());
+        let open = links.get(&to).filter(fits);
         let all = shared.queued.load(Ordering::Relaxed) + bytes.len();
         let full = match open {
             Some(link) => link.backlog.bytes.load(Ordering::Relaxed) + bytes.len() > QUEUE_BYTES,
@@ -152,7 +168,9 @@ impl Streams {
             return shared.counters.shed();
         }
         if open.is_none() {
-            links.insert(to, dial(to, *own, *tag, shared.clone()));
+            let link = dial(to, *own, *tag, key.cloned(), shared.clone());
+            // What still comes by the one before is read.
+            spare.extend(links.insert(to, link).map(|held| (held.number, held)));
         }
         let Some(link) = links.get(&to) else { return };
         let (backlog, all) = (Arc::clone(&link.backlog), Arc::clone(&shared.queued));
@@ -166,11 +184,20 @@ impl Streams {
 
     /// Keeps the link of a peer that has dialled; it is sent by only if there is no other.
     pub(crate) fn keep(&mut self, from: SocketAddr, link: Link) {
-        if self.links.get(&from).is_none_or(|held| held.frames.is_closed()) {
-            self.links.insert(from, link);
+        let held = self.links.get(&from).filter(|held| !held.frames.is_closed());
+        if held.is_none_or(|held| link.key.is_some() && held.key.is_none()) {
+            let held = self.links.insert(from, link);
+            self.spare.extend(held.map(|held| (held.number, held)));
         } else {
             self.spare.insert(link.number, link);
         }
+    }
+
+    /// Ends the streams of keys that the ring no longer holds.
+    pub(crate) fn retain(&mut self, ring: &ClusterRing) {
+        let holds = |link: &Link| link.key.is_none_or(|key| ring.get(key).is_some());
+        self.links.retain(|_, link| holds(link));
+        self.spare.retain(|_, link| holds(link));
     }
 
     /// Forgets a link that has ended.
@@ -197,22 +224,37 @@ impl Drop for Streams {
     }
 }
 
-fn link(shared: &Shared) -> (Link, mpsc::UnboundedReceiver<Waiting>) {
+fn link(shared: &Shared, key: Option<KeyId>) -> (Link, mpsc::UnboundedReceiver<Waiting>) {
     let (frames, queue) = mpsc::unbounded_channel();
     let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
-    (Link { number, frames, backlog: Arc::default() }, queue)
+    (Link { number, key, frames, backlog: Arc::default() }, queue)
 }
 
-fn dial(to: SocketAddr, own: SocketAddr, tag: u32, shared: Shared) -> Link {
-    let (link, queue) = link(&shared);
+fn dial(
+    to: SocketAddr,
+    own: SocketAddr,
+    tag: u32,
+    key: Option<Arc<ClusterKey>>,
+    shared: Shared,
+) -> Link {
+    let (link, queue) = link(&shared, key.as_ref().map(|key| key.id));
     let (number, backlog) = (link.number, Arc::clone(&link.backlog));
     tokio::spawn(async move {
         let ended = async {
             let _slot = slot(&shared.dialled, &shared)?;
             let mut stream = timeout(CONNECT, TcpStream::connect(to)).await??;
             stream.set_nodelay(true)?;
-            frame::greet(&mut stream, tag, own).await?;
-            run(stream, to, queue, &shared).await
+            let opened = match (&key, &shared.lock) {
+                (Some(key), Some(lock)) => {
+                    let handshake = sealed::dial(&mut stream, key, lock.own, own);
+                    Opened::sealed(timeout(GREETING, handshake).await??, stream)
+                }
+                _ => {
+                    frame::greet(&mut stream, tag, own).await?;
+                    Opened::plain(stream)
+                }
+            };
+            run(opened, to, queue, &shared).await
         };
         let ended = ended.await.inspect_err(|error| tracing::debug!(%to, %error, "stream lost"));
         let lost = ended.is_err() || backlog.lost.load(Ordering::Relaxed);
@@ -236,22 +278,57 @@ async fn accept(listener: TcpListener, tag: u32, shared: Shared) {
     }
 }
 
-async fn welcome(mut stream: TcpStream, tag: u32, shared: Shared) {
-    let Ok(_slot) = slot(&shared.accepted, &shared) else { return };
-    let Ok(Ok(from)) = timeout(GREETING, frame::read_greeting(&mut stream, tag)).await else {
-        return shared.counters.shed();
+async fn welcome(stream: TcpStream, tag: u32, shared: Shared) {
+    let greeted = {
+        let Ok(_slot) = slot(&shared.half_open, &shared) else { return };
+        match timeout(GREETING, greeting(stream, tag, shared.lock.as_deref())).await {
+            Ok(greeted) => greeted,
+            Err(_) => Err(Dropped::Short),
+        }
     };
-    if stream.set_nodelay(true).is_err() {
-        return;
-    }
-    let (link, queue) = link(&shared);
+    let (from, key, opened) = match greeted {
+        Ok(greeted) => greeted,
+        Err(why) => {
+            shared.lock.iter().for_each(|lock| lock.counters.dropped(why));
+            return shared.counters.shed();
+        }
+    };
+    let Ok(_slot) = slot(&shared.accepted, &shared) else { return };
+    let (link, queue) = link(&shared, key);
     let (number, backlog) = (link.number, Arc::clone(&link.backlog));
-    if shared.events.send(StreamEvent::Accepted { from, link }).await.is_err() {
+    if shared.events.send(StreamEvent::Accepted { from, link, key }).await.is_err() {
         return;
     }
-    let ended = run(stream, from, queue, &shared).await;
+    let ended = run(opened, from, queue, &shared).await;
     let lost = ended.is_err() || backlog.lost.load(Ordering::Relaxed);
     let _ = shared.events.send(StreamEvent::Closed { to: from, number, lost }).await;
+}
+
+/// Hears who has dialled, sealed or plain as the lock has it.
+async fn greeting(
+    mut stream: TcpStream,
+    tag: u32,
+    lock: Option<&Lock>,
+) -> Result<(SocketAddr, Option<KeyId>, Opened), Dropped> {
+    stream.set_nodelay(true).map_err(|_| Dropped::Short)?;
+    let magic = frame::read_magic(&mut stream).await.map_err(|_| Dropped::Short)?;
+    match (magic, lock) {
+        (sealed::MAGIC, Some(lock)) => {
+            let (session, from) = sealed::answer(&mut stream, &lock.ring(), lock.own).await?;
+            Ok((from, Some(session.key), Opened::sealed(session, stream)))
+        }
+        (frame::MAGIC, lock) => {
+            if let Some(lock) = lock {
+                lock.counters.came_plain();
+                if lock.mode == Encryption::Require {
+                    return Err(Dropped::Plaintext);
+                }
+            }
+            let from = frame::read_greeting(&mut stream, tag).await;
+            Ok((from.map_err(|_| Dropped::Short)?, None, Opened::plain(stream)))
+        }
+        _ => Err(Dropped::Plaintext),
+    }
 }
 
 fn slot<'a>(slots: &'a Semaphore, shared: &Shared) -> io::Result<SemaphorePermit<'a>> {
@@ -261,59 +338,146 @@ fn slot<'a>(slots: &'a Semaphore, shared: &Shared) -> io::Result<SemaphorePermit
     })
 }
 
+/// A stream whose greeting is done.
+struct Opened {
+    reader: Reader,
+    writer: Writer,
+    /// Who is at the other end, where that is proved.
+    peer: Option<NodeId>,
+}
+
+enum Reader {
+    Plain(BufReader<OwnedReadHalf>),
+    Sealed(RecordReader<BufReader<OwnedReadHalf>>),
+}
+
+enum Writer {
+    Plain(BufWriter<OwnedWriteHalf>),
+    Sealed(RecordWriter<OwnedWriteHalf>),
+}
+
+impl Opened {
+    fn plain(stream: TcpStream) -> Self {
+        let (reader, writer) = stream.into_split();
+        let reader = Reader::Plain(BufReader::with_capacity(16 * 1024, reader));
+        let writer = Writer::Plain(BufWriter::with_capacity(16 * 1024, writer));
+        Self { reader, writer, peer: None }
+    }
+
+    fn sealed(session: sealed::Session, stream: TcpStream) -> Self {
+        let peer = Some(session.peer);
+        let (reader, writer) = stream.into_split();
+        // Records have a buffer of their own.
+        let reader = BufReader::with_capacity(4 * 1024, reader);
+        let (reader, writer) = sealed::halves(session, reader, writer);
+        Self { reader: Reader::Sealed(reader), writer: Writer::Sealed(writer), peer }
+    }
+}
+
+impl Reader {
+    async fn read_len(&mut self) -> io::Result<Option<usize>> {
+        match self {
+            Self::Plain(reader) => frame::read_len(reader).await,
+            Self::Sealed(reader) => reader.read_len().await,
+        }
+    }
+
+    async fn read_body(&mut self, len: usize) -> io::Result<Vec<u8>> {
+        match self {
+            Self::Plain(reader) => frame::read_body(reader, len).await,
+            Self::Sealed(reader) => reader.read_body(len).await,
+        }
+    }
+}
+
+impl Writer {
+    async fn write(&mut self, frame: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Plain(writer) => frame::write(writer, frame).await,
+            Self::Sealed(writer) => writer.write(frame).await,
+        }
+    }
+
+    async fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(writer) => writer.flush().await,
+            Self::Sealed(writer) => writer.flush().await,
+        }
+    }
+
+    async fn shutdown(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(writer) => writer.shutdown().await,
+            Self::Sealed(writer) => writer.shutdown().await,
+        }
+    }
+}
+
+/// Bytes of a frame on the stream.
+fn len_on_wire(frame: usize, is_sealed: bool) -> usize {
+    let bytes = frame::len_on_wire(frame);
+    if is_sealed { sealed::len_on_wire(bytes) } else { bytes }
+}
+
 /// Carries frames both ways until either side ends it or nothing has happened for long.
 async fn run(
-    stream: TcpStream,
+    opened: Opened,
     peer: SocketAddr,
     queue: mpsc::UnboundedReceiver<Waiting>,
     shared: &Shared,
 ) -> io::Result<()> {
-    let (reader, writer) = stream.into_split();
     let active = AtomicBool::new(true);
+    let Opened { reader, writer, peer: id } = opened;
     tokio::select! {
-        ended = read(reader, peer, &active, shared) => ended,
+        ended = read(reader, peer, id, &active, shared) => ended,
         ended = write(writer, queue, &active, shared) => ended,
     }
 }
 
 async fn read(
-    reader: OwnedReadHalf,
+    mut reader: Reader,
     from: SocketAddr,
+    id: Option<NodeId>,
     active: &AtomicBool,
     shared: &Shared,
 ) -> io::Result<()> {
-    let mut reader = BufReader::with_capacity(16 * 1024, reader);
     loop {
         // How long a stream may be idle is for the writing half to say.
-        let Some(len) = frame::read_len(&mut reader).await? else { return Ok(()) };
+        let Some(len) = reader.read_len().await? else { return Ok(()) };
         active.store(true, Ordering::Relaxed);
-        let bytes = timeout(STALL, frame::read_body(&mut reader, len)).await??;
-        shared.counters.received(frame::len_on_wire(len));
-        if shared.events.send(StreamEvent::Frame { from, bytes }).await.is_err() {
+        let bytes = timeout(STALL, reader.read_body(len)).await??;
+        shared.counters.received(len_on_wire(len, id.is_some()));
+        if id.is_some() && id != packet::sender(&bytes) {
+            shared.lock.iter().for_each(|lock| lock.counters.dropped(Dropped::Forged));
+            let text = "a frame is from another node than the stream";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+        }
+        let frame = StreamEvent::Frame { from, bytes, sealed: id.is_some() };
+        if shared.events.send(frame).await.is_err() {
             return Ok(());
         }
     }
 }
 
 async fn write(
-    writer: OwnedWriteHalf,
+    mut writer: Writer,
     mut queue: mpsc::UnboundedReceiver<Waiting>,
     active: &AtomicBool,
     shared: &Shared,
 ) -> io::Result<()> {
-    let mut writer = BufWriter::with_capacity(16 * 1024, writer);
+    let sealed = matches!(writer, Writer::Sealed(_));
     loop {
         let mut frame = match timeout(IDLE, queue.recv()).await {
             Ok(Some(frame)) => frame,
             Err(_) if active.swap(false, Ordering::Relaxed) => continue,
             Ok(None) | Err(_) => return writer.shutdown().await,
         };
-        timeout(STALL, frame::write(&mut writer, &frame.bytes)).await??;
+        timeout(STALL, writer.write(&frame.bytes)).await??;
         if queue.is_empty() {
             timeout(STALL, writer.flush()).await??;
         }
         frame.sent = true;
-        shared.counters.sent(frame::len_on_wire(frame.bytes.len()));
+        shared.counters.sent(len_on_wire(frame.bytes.len(), sealed));
     }
 }
 
@@ -321,10 +485,32 @@ async fn write(
 mod tests {
     use super::*;
 
+    use crate::seal::{Key, KeyRing};
+
     async fn streams() -> (SocketAddr, Streams) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let own = listener.local_addr().unwrap();
-        (own, Streams::new(listener, own, 7, Arc::default()))
+        (own, Streams::new(listener, own, 7, Arc::default(), None))
+    }
+
+    /// Streams of a node with a key.
+    async fn locked(mode: Encryption, id: u64, key: u8) -> (SocketAddr, Streams) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let own = listener.local_addr().unwrap();
+        let ring = ClusterRing::new(KeyRing::new(Key::from_bytes([key; 32])), "c");
+        let lock = Arc::new(Lock::new(mode, NodeId(id), ring));
+        (own, Streams::new(listener, own, 7, Arc::default(), Some(lock)))
+    }
+
+    fn key(streams: &Streams) -> Option<Arc<ClusterKey>> {
+        streams.shared.lock.as_ref()?.ring().keys().first().cloned()
+    }
+
+    /// A frame as if it came from this node.
+    fn from_node(id: u8, len: usize) -> Vec<u8> {
+        let mut frame = vec![1; len];
+        frame[5..13].copy_from_slice(&u64::from(id).to_le_bytes());
+        frame
     }
 
     /// Takes events until so many frames have come; what they were.
@@ -333,7 +519,7 @@ mod tests {
         while frames.len() < count {
             match timeout(Duration::from_secs(20), streams.next()).await.unwrap() {
                 StreamEvent::Frame { bytes, .. } => frames.push(bytes),
-                StreamEvent::Accepted { from, link } => streams.keep(from, link),
+                StreamEvent::Accepted { from, link, .. } => streams.keep(from, link),
                 StreamEvent::Closed { to, number, lost } => {
                     assert!(!lost, "the stream to {to} was lost");
                     streams.forget(to, number);
@@ -347,8 +533,8 @@ mod tests {
     async fn two_that_dial_each_other_at_once_lose_nothing() {
         let ((one, mut first), (other, mut second)) = (streams().await, streams().await);
         for round in 0..100_u8 {
-            first.send(other, vec![round; 50_000]);
-            second.send(one, vec![round; 50_000]);
+            first.send(other, vec![round; 50_000], None);
+            second.send(one, vec![round; 50_000], None);
         }
         let (got, also) = tokio::join!(frames(&mut first, 100), frames(&mut second, 100));
         let sent: Vec<Vec<u8>> = (0..100).map(|round| vec![round; 50_000]).collect();
@@ -357,9 +543,67 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn sealed_streams_carry_frames_of_their_ends_only() {
+        let (one, mut first) = locked(Encryption::Require, 1, 1).await;
+        let (other, mut second) = locked(Encryption::Require, 2, 1).await;
+        let key = key(&first);
+        for len in [13, 100, 100_000] {
+            first.send(other, from_node(1, len), key.as_ref());
+            second.send(one, from_node(2, len), key.as_ref());
+        }
+        let (got, also) = tokio::join!(frames(&mut first, 3), frames(&mut second, 3));
+        assert!(got == [13, 100, 100_000].map(|len| from_node(2, len)));
+        assert!(also == [13, 100, 100_000].map(|len| from_node(1, len)));
+        // A member that has the key and lies about who it is.
+        let forged = || second.shared.lock.as_ref().unwrap().counters.refusals().forged;
+        assert_eq!(forged(), 0);
+        first.send(other, from_node(3, 50), key.as_ref());
+        while forged() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_has_no_key_or_another_gets_no_stream() {
+        let (to, mut node) = locked(Encryption::Require, 1, 1).await;
+        let refusals = |node: &Streams| node.shared.lock.as_ref().unwrap().counters.refusals();
+        let (_, mut plain) = streams().await;
+        plain.send(to, vec![1; 20], None);
+        let (_, mut stranger) = locked(Encryption::Require, 2, 2).await;
+        let other_key = key(&stranger);
+        stranger.send(to, from_node(2, 20), other_key.as_ref());
+        for streams in [&mut plain, &mut stranger] {
+            let ended = timeout(Duration::from_secs(20), streams.next()).await.unwrap();
+            assert!(matches!(ended, StreamEvent::Closed { .. }));
+        }
+        let expected = crate::seal::Refusals { plaintext: 1, unknown_key: 1, ..Default::default() };
+        assert_eq!(refusals(&node), expected);
+        assert!(node.try_next().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_plain_stream_takes_nothing_that_is_to_be_sealed() {
+        let (one, mut first) = locked(Encryption::Send, 1, 1).await;
+        let (other, mut second) = locked(Encryption::Accept, 2, 1).await;
+        second.send(one, from_node(2, 20), None);
+        assert_eq!(frames(&mut first, 1).await, [from_node(2, 20)]);
+        let key = key(&first);
+        first.send(other, from_node(1, 20), key.as_ref());
+        let mut sealed = None;
+        while sealed.is_none() {
+            match second.next().await {
+                StreamEvent::Frame { sealed: came, .. } => sealed = Some(came),
+                StreamEvent::Accepted { from, link, .. } => second.keep(from, link),
+                StreamEvent::Closed { .. } => {}
+            }
+        }
+        assert_eq!(sealed, Some(true));
+    }
+
+    #[tokio::test]
     async fn a_stream_that_has_ended_is_dialled_again() {
         let ((_, mut first), (other, mut second)) = (streams().await, streams().await);
-        first.send(other, vec![1]);
+        first.send(other, vec![1], None);
         assert_eq!(frames(&mut second, 1).await, [[1]]);
         // The other end goes; its address is served by another.
         drop(second);
@@ -367,9 +611,9 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let listener = TcpListener::bind(other).await.unwrap();
-        let mut third = Streams::new(listener, other, 7, Arc::default());
+        let mut third = Streams::new(listener, other, 7, Arc::default(), None);
         // The end of the first stream has not been heard of yet.
-        first.send(other, vec![2]);
+        first.send(other, vec![2], None);
         assert_eq!(frames(&mut third, 1).await, [[2]]);
     }
 
@@ -379,7 +623,7 @@ mod tests {
         // Nobody listens there, and the tasks that dial do not run before this test waits.
         let peer = |port| SocketAddr::from(([127, 0, 0, 1], port));
         for port in 1..=40 {
-            (0..3).for_each(|_| streams.send(peer(port), vec![0; 7 * 1024 * 1024]));
+            (0..3).for_each(|_| streams.send(peer(port), vec![0; 7 * 1024 * 1024], None));
         }
         let queued = streams.shared.queued.load(Ordering::Relaxed);
         assert!((200 << 20..=ALL_QUEUES_BYTES).contains(&queued), "{queued} bytes are queued");

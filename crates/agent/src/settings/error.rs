@@ -82,7 +82,7 @@ impl SettingsError {
 
     pub(super) fn unknown(origin: Origin, field: &str) -> Self {
         let hint = match field {
-            "redis_password" | "http_token" => format!(
+            "redis_password" | "http_token" | "key" => format!(
                 "secrets have a file of their own, named by {field}_file, or come from the \
                  environment"
             ),

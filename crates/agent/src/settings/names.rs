@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 
 /// Settings of the agent itself; those of the protocol are found in [`Config`].
-const OWN: [&str; 15] = [
+const OWN: [&str; 17] = [
     "name",
     "gossip",
     "advertise",
@@ -16,6 +16,8 @@ const OWN: [&str; 15] = [
     "join",
     "insecure",
     "fsync",
+    "key_file",
+    "encryption",
     "redis_password_file",
     "http_token_file",
     "log",

@@ -5,5 +5,7 @@ mod cluster;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod http;
+#[cfg(target_os = "linux")]
+mod keys;
 mod redis;
 mod support;

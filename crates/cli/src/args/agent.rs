@@ -10,14 +10,15 @@ Every setting can stand in the file that --config names and in an environment va
 and its name in capitals (RUMORMILL_GOSSIP, RUMORMILL_SPREAD_TREE_FANOUT). Flags go before the
 environment, which goes before the file. --print-config shows all settings and what they come to.
 
-Secrets are not given as flags: RUMORMILL_REDIS_PASSWORD and RUMORMILL_HTTP_TOKEN hold them, or
-files named by --redis-password-file and --http-token-file.
+Secrets are not given as flags: RUMORMILL_KEY, RUMORMILL_REDIS_PASSWORD and RUMORMILL_HTTP_TOKEN hold
+them, or files named by --key-file, --redis-password-file and --http-token-file.
 
 Examples:
   rumormill agent
   rumormill agent --data ./data --name a
   rumormill agent --data ./b --gossip 127.0.0.1:0 --redis 127.0.0.1:0 --http 127.0.0.1:0 \\
                   --join 127.0.0.1:7400
+  rumormill agent --gossip 10.0.0.7:7400 --key-file /etc/rumormill.key
   rumormill agent --config /etc/rumormill.toml --set spread.tree.fanout=4
   rumormill agent --print-config > rumormill.toml")]
 pub struct AgentArgs {
@@ -57,6 +58,14 @@ pub struct AgentArgs {
     /// When writes are forced to the disk: everysec or always [default: everysec].
     #[arg(long, value_name = "WHEN")]
     fsync: Option<String>,
+    /// A file with the keys of the cluster, by which gossip is encrypted; `rumormill keygen FILE`
+    /// makes one.
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<String>,
+    /// What is done with the keys: require (send sealed, drop what is not), send (send sealed, let
+    /// both in) or accept (send plain, let both in) [default: require].
+    #[arg(long, value_name = "MODE")]
+    encryption: Option<String>,
     /// A file that holds the password of the Redis port.
     #[arg(long, value_name = "FILE")]
     redis_password_file: Option<String>,
@@ -96,6 +105,8 @@ impl AgentArgs {
             ("http", &self.http),
             ("data", &self.data),
             ("fsync", &self.fsync),
+            ("key_file", &self.key_file),
+            ("encryption", &self.encryption),
             ("redis_password_file", &self.redis_password_file),
             ("http_token_file", &self.http_token_file),
             ("protocol", &self.protocol),

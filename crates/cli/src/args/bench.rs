@@ -85,6 +85,9 @@ pub struct BenchSpreadArgs {
     #[arg(long, value_name = "TIME", default_value = "10s",
           value_parser = humantime::parse_duration)]
     pub idle: Duration,
+    /// Encrypt all gossip with a key.
+    #[arg(long)]
+    pub sealed: bool,
     /// Chooses the writers.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,

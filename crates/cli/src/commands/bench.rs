@@ -24,6 +24,7 @@ fn spread(args: &BenchSpreadArgs, format: Format) -> anyhow::Result<()> {
             burst: args.burst as usize,
             bursts: usize::from(args.bursts),
             idle: args.idle,
+            sealed: args.sealed,
             seed: args.seed,
         };
         let spinner = progress::spinner(format!("{nodes} nodes"));

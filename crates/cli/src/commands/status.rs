@@ -16,6 +16,22 @@ pub fn run(args: &StatusArgs, format: Format) -> anyhow::Result<()> {
     out.flush()
 }
 
+/// What is done with the keys, and what that kept out.
+fn encryption(status: &Value) -> String {
+    let number = |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
+    let mode = status.pointer("/encryption/mode").and_then(Value::as_str).unwrap_or("off");
+    if mode == "off" {
+        return mode.into();
+    }
+    let dropped = status.pointer("/encryption/dropped").and_then(Value::as_object);
+    let dropped = dropped.map_or(0, |all| all.values().filter_map(Value::as_u64).sum());
+    let plain = number("/encryption/plaintext_received");
+    let (plain, dropped) = (count(plain), count(dropped));
+    let file = status.pointer("/encryption/key_file_error").and_then(Value::as_str);
+    let file = file.map(|error| format!("; {error}")).unwrap_or_default();
+    format!("{mode}; {plain} came in plain, {dropped} dropped unread{file}")
+}
+
 fn rows(status: &Value) -> Vec<Vec<String>> {
     let text = |pointer: &str| match status.pointer(pointer) {
         None | Some(Value::Null) => "off".into(),
@@ -39,6 +55,7 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         ("gossip", text("/gossip")),
         ("redis", text("/redis")),
         ("http", text("/http")),
+        ("encryption", encryption(status)),
         ("uptime", humantime::format_duration(uptime).to_string()),
         ("entries", count(number("/entries"))),
         ("tombstones", count(number("/tombstones"))),

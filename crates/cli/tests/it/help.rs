@@ -2,7 +2,7 @@
 
 use super::process::run;
 
-const COMMANDS: [&str; 13] = [
+const COMMANDS: [&str; 15] = [
     "agent",
     "demo",
     "status",
@@ -15,6 +15,8 @@ const COMMANDS: [&str; 13] = [
     "import",
     "export",
     "leave",
+    "keygen",
+    "keyring",
     "completions",
 ];
 

@@ -11,6 +11,7 @@ mod figures;
 mod files;
 mod fleet;
 mod help;
+mod keys;
 mod partition;
 mod process;
 mod sim_cluster;

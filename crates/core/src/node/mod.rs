@@ -3,6 +3,7 @@
 //! A turn is any number of [`Node::write`] and [`Node::handle`], closed by one [`Node::flush`],
 //! which packs all that the turn has to say into as few packets as it can.
 
+pub mod notes;
 mod receive;
 mod repair;
 mod roster;
@@ -77,6 +78,10 @@ pub struct Node {
     recorder: Recorder,
     /// When this node may refute another one that runs with its id.
     twin_from: Instant,
+    /// True while an input is handled that came sealed.
+    sealed: bool,
+    /// Entries of the roster that are no members.
+    notes: u64,
     tree: Tree,
     mongering: Mongering,
     mail: DirectMail,
@@ -132,6 +137,8 @@ impl Node {
             rejoin: Rejoin::new(config.member.rejoin_interval, now.mono),
             recorder: Recorder::default(),
             twin_from: now.mono,
+            sealed: false,
+            notes: 0,
             tree: Tree::new(config.spread.tree.clone()),
             mongering: Mongering::new(config.spread.rumor.clone()),
             mail: DirectMail::new(config.spread.mail.clone()),
@@ -173,6 +180,7 @@ impl Node {
                 self.clock.observe(entry.stamp());
                 let _ = self.data.apply(entry);
             }
+            Space::Roster if notes::is_note(&entry) => self.restore_note(&entry),
             Space::Roster => self.restore_member(&entry, now),
         }
     }
@@ -279,6 +287,9 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Fate {
+        if space == Space::Roster && notes::is_note(entry) {
+            return self.apply_note(entry, from, now, out);
+        }
         if space == Space::Roster {
             return self.apply_member(entry, from, now, out);
         }

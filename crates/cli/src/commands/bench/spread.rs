@@ -2,7 +2,7 @@
 
 use rumormill::core::base::rng::Rng;
 use rumormill::core::data::{Expiry, Op};
-use rumormill::{Rumormill, StartError, WatchError, WriteError};
+use rumormill::{Key, KeyRing, Rumormill, StartError, WatchError, WriteError};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
@@ -28,6 +28,8 @@ pub struct Options {
     pub bursts: usize,
     /// How long to watch the idle cluster.
     pub idle: Duration,
+    /// Whether gossip is encrypted.
+    pub sealed: bool,
     /// Draws the writers.
     pub seed: u64,
 }
@@ -37,6 +39,8 @@ pub struct Options {
 pub struct Report {
     /// Nodes.
     pub nodes: usize,
+    /// Whether gossip was encrypted.
+    pub sealed: bool,
     /// One update readable at half of the nodes, ms.
     pub t50_ms: f64,
     /// ... at 99 % of the nodes.
@@ -81,9 +85,9 @@ pub enum BenchError {
 /// If nodes do not start, do not find each other, or refuse a write.
 pub async fn run(options: &Options, progress: impl Fn(&str)) -> Result<Report, BenchError> {
     let mut rng = Rng::new(options.seed);
-    let mut report = Report { nodes: options.nodes, ..Report::default() };
+    let mut report = Report { nodes: options.nodes, sealed: options.sealed, ..Report::default() };
     progress("starting");
-    let nodes = start(options.nodes).await?;
+    let nodes = start(options).await?;
     progress("single updates");
     single_updates(&nodes, options, &mut rng, &mut report).await?;
     progress("idle");
@@ -97,7 +101,7 @@ pub async fn run(options: &Options, progress: impl Fn(&str)) -> Result<Report, B
     let mut costs = Vec::new();
     for number in 1..=options.bursts {
         progress(&format!("burst {number} of {}", options.bursts));
-        let nodes = start(options.nodes).await?;
+        let nodes = start(options).await?;
         // Joining is over when nothing is compared often any more.
         tokio::time::sleep(Duration::from_secs(1)).await;
         costs.push(burst(&nodes, options, &mut rng).await?);
@@ -125,11 +129,17 @@ async fn stop(nodes: Vec<Rumormill>) {
     }
 }
 
-async fn start(count: usize) -> Result<Vec<Rumormill>, BenchError> {
+async fn start(options: &Options) -> Result<Vec<Rumormill>, BenchError> {
+    let count = options.nodes;
+    let keys = options.sealed.then(|| KeyRing::new(Key::generate()));
     let mut nodes: Vec<Rumormill> = Vec::with_capacity(count);
     for index in 0..count {
         let seed = nodes.first().map(|first| first.identity().gossip.to_string());
-        nodes.push(Rumormill::builder().name(format!("n{index}")).join(seed).start().await?);
+        let mut builder = Rumormill::builder().name(format!("n{index}")).join(seed);
+        if let Some(keys) = &keys {
+            builder = builder.keys(keys.clone());
+        }
+        nodes.push(builder.start().await?);
     }
     let all_see_all = || nodes.iter().all(|node| node.members().len() == count);
     wait("every node seeing every node", all_see_all).await?;
