@@ -10,6 +10,7 @@ pub mod entry;
 pub mod map;
 pub mod op;
 pub mod recent;
+pub mod sketch;
 pub mod stamp;
 
 pub use clock::Clock;
