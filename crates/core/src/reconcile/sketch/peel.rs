@@ -2,7 +2,7 @@
 
 use crate::data::sketch::item::Place;
 use crate::data::sketch::strata::exp_minus;
-use crate::data::sketch::table::spots;
+use crate::data::sketch::table::{TABLES, spots};
 use crate::data::sketch::{Cells, ItemId};
 
 /// What came of it.
@@ -19,13 +19,12 @@ pub struct Peeled {
 /// Finds the items in the first cells of the difference of two sequences.
 ///
 /// A cell with one item gives it away, and taken out of its other cells it leaves others with one.
-/// A cell with several passes for one with a single item in one of 256 * len / 3 cases; the item
+/// A cell with several passes for one with a single item in one of 64 * len cases; the item
 /// that never was comes up again when the true ones are gone, and cancels. Work is bounded: no cell
 /// is used more than twice in the mean.
 #[must_use]
 pub fn peel(prefix: &Cells) -> Peeled {
-    let mut cells = prefix.clone();
-    cells.split();
+    let mut cells = prefix.tables();
     let len = cells.len();
     let mut ready: Vec<usize> = Vec::new();
     let mut light = 0;
@@ -61,8 +60,7 @@ fn single(cells: &Cells, at: usize, len: usize) -> Option<(ItemId, Place)> {
     }
     let (item, place) = (ItemId(sum), Place::of(ItemId(sum)));
     let here = place.check() == check && {
-        let [one, two, three] = spots(place, len).map(|spot| spot == at);
-        one ^ two ^ three
+        spots(place, len).contains(&at)
     };
     here.then_some((item, place))
 }
@@ -85,13 +83,14 @@ fn odd_ones(mut items: Vec<ItemId>) -> Vec<ItemId> {
 /// see [`crate::data::sketch::table`].
 #[must_use]
 pub fn needed(differences: f64) -> f64 {
-    1.28 * differences + 1.1 * differences.sqrt()
+    1.30 * differences + 0.3 * differences.sqrt()
 }
 
 /// About how many items differ, from the share of light cells; `None` if there are too few of them
 /// to tell.
 #[must_use]
-pub fn estimate(len: usize, light: usize) -> Option<f64> {
+pub fn estimate(prefix: usize, light: usize) -> Option<f64> {
+    let len = prefix + TABLES - 1;
     if light < 6 || len < 24 {
         return None;
     }
@@ -100,7 +99,7 @@ pub fn estimate(len: usize, light: usize) -> Option<f64> {
     let wide = (size - len) as f64;
     let narrow = len as f64 - wide;
     let lighter = |differences: f64| {
-        let mean = 3.0 * differences / size as f64;
+        let mean = TABLES as f64 * differences / size as f64;
         let share = |mean: f64| exp_minus(mean) * (1.0 + mean);
         narrow * share(mean) + wide * share(2.0 * mean)
     };
@@ -124,7 +123,7 @@ mod tests {
     fn prefix_of(items: &[ItemId], len: usize) -> Cells {
         let mut sketches = crate::data::sketch::Sketches::default();
         items.iter().for_each(|item| sketches.insert(*item, 0));
-        while sketches.size() < len {
+        while sketches.view(sketches.version(), crate::data::Cut::NONE).unwrap().size() < len {
             sketches.grow(items.iter().copied());
         }
         let view = sketches.view(sketches.version(), crate::data::Cut::NONE).unwrap();
