@@ -13,7 +13,7 @@ pub mod strata;
 pub mod table;
 
 pub use item::ItemId;
-pub use strata::Strata;
+pub use strata::{Coarse, Fine, Strata};
 pub use table::Cells;
 
 use super::recent::Cut;
@@ -31,9 +31,10 @@ const KEPT: [usize; 2] = [256, 4096];
 /// Latest changes that are remembered (16 bytes each).
 const MAX_CHANGES: usize = 1 << 17;
 
-/// A state that a replica was in: the number of changes up to then, modulo 2^32.
+/// A state that a replica was in: the number of changes up to then, modulo 2^16. A wrong guess of
+/// the rest gives cells that do not fit together, not a wrong answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Version(pub u32);
+pub struct Version(pub u16);
 
 /// The sketches of a map, kept with every write.
 #[derive(Clone, Debug)]
@@ -109,7 +110,7 @@ impl Sketches {
     /// The present state.
     #[must_use]
     pub fn version(&self) -> Version {
-        Version(self.changes.total as u32)
+        Version(self.changes.total as u16)
     }
 
     /// The sketches as they were at a version, without what was stamped inside a cut. `None` if
@@ -193,7 +194,7 @@ impl Changes {
     }
 
     fn left_out(&self, version: Version, cut: Cut) -> Option<Vec<ItemId>> {
-        let since = (self.total as u32).wrapping_sub(version.0) as usize;
+        let since = (self.total as u16).wrapping_sub(version.0) as usize;
         let settled = self.latest.len().checked_sub(since)?;
         if !cut.is_none() && (cut.first_ms() <= self.dropped || cut.first_ms() < self.floor) {
             return None;
@@ -295,7 +296,7 @@ mod tests {
         assert!(sketches.view(version, Cut::NONE).is_none());
         assert!(sketches.view(sketches.version(), Cut::around(5000, 300)).is_none());
         assert!(sketches.view(sketches.version(), Cut::around(9000, 300)).is_some());
-        assert!(sketches.view(Version(77_777), Cut::NONE).is_none(), "nobody was told of it");
+        assert!(sketches.view(Version(u16::MAX), Cut::NONE).is_none(), "nobody was told of it");
     }
 
     #[test]

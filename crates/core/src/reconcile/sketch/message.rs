@@ -2,7 +2,7 @@
 
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::data::Digest;
-use crate::data::sketch::{Cells, MAX_CELLS, Strata, Version};
+use crate::data::sketch::{Cells, Coarse, Fine, MAX_CELLS, Version};
 
 /// Cells that are looked at in an opening or a reply: more would not fit a datagram.
 pub const MAX_FIRST: usize = 128;
@@ -61,7 +61,7 @@ pub struct Reply {
     /// The state that the cells were taken at.
     pub version: Version,
     /// The estimator.
-    pub strata: Strata,
+    pub strata: Coarse,
     /// The first cells.
     pub cells: Cells,
 }
@@ -82,8 +82,8 @@ impl Reply {
     /// # Errors
     /// If it is none that [`Reply::encode`] writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let version = Version(body.u32()?);
-        let strata = Strata::decode(&mut body)?;
+        let version = Version(body.u16()?);
+        let strata = Coarse::decode(&mut body)?;
         Ok(Self { version, strata, cells: Cells::decode(&mut body, MAX_FIRST)? })
     }
 }
@@ -97,6 +97,8 @@ pub struct Ask {
     pub from: usize,
     /// Behind the last cell.
     pub to: usize,
+    /// Asks for as many more as this makes seem right.
+    pub fine: Option<Fine>,
 }
 
 impl Ask {
@@ -107,6 +109,9 @@ impl Ask {
         body.put(&self.version.0.to_le_bytes());
         body.put_varint(self.from as u64);
         body.put_varint(self.to.saturating_sub(self.from) as u64);
+        if let Some(fine) = &self.fine {
+            fine.encode(&mut body);
+        }
         body
     }
 
@@ -115,10 +120,11 @@ impl Ask {
     /// # Errors
     /// If it is truncated or asks for cells that nobody has.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let version = Version(body.u32()?);
+        let version = Version(body.u16()?);
         let from = body.bounded("cell", MAX_CELLS)?;
         let to = from + body.bounded("cells", MAX_CELLS - from)?;
-        Ok(Self { version, from, to })
+        let fine = if body.is_empty() { None } else { Some(Fine::decode(&mut body)?) };
+        Ok(Self { version, from, to, fine })
     }
 }
 
@@ -151,7 +157,7 @@ impl Batch {
     /// # Errors
     /// If it is none that [`Batch::encode`] writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let version = Version(body.u32()?);
+        let version = Version(body.u16()?);
         let from = body.bounded("cell", 2 * MAX_CELLS + 1)?;
         let cells = Cells::decode(&mut body, MAX_BATCH)?;
         Ok(Self { version, from: from >> 1, last: from & 1 == 1, cells })
@@ -208,23 +214,25 @@ mod tests {
         let read = Opening::decode(Reader::new(&golden)).unwrap();
         assert_eq!(read.digest.sum, short(digest.sum));
 
-        let reply = Reply { version: Version(258), strata: Strata::default(), cells: two_cells() };
-        let mut golden = vec![2, 1, 0, 0];
+        let reply = Reply { version: Version(258), strata: Coarse::default(), cells: two_cells() };
+        let mut golden = vec![2, 1];
         golden.extend([0; 20]);
         golden.extend(CELLS);
         assert_eq!(reply.encode(), golden);
 
-        let ask = Ask { version: Version(258), from: 8, to: 308 };
-        assert_eq!(ask.encode(), [2, 1, 0, 0, 8, 0xac, 2]);
+        let ask = Ask { version: Version(258), from: 8, to: 308, fine: None };
+        assert_eq!(ask.encode(), [2, 1, 8, 0xac, 2]);
+        let fine = Some(Fine::default());
+        assert_eq!(Ask { fine, ..ask }.encode()[5..], [0; 25]);
         let batch = Batch { version: Version(1), from: 8, last: true, cells: two_cells() };
-        let mut golden = vec![1, 0, 0, 0, 17];
+        let mut golden = vec![1, 0, 17];
         golden.extend(CELLS);
         assert_eq!(batch.encode(), golden);
     }
 
     #[test]
     fn nobody_asks_for_more_than_there_is() {
-        let ask = Ask { version: Version(0), from: 5, to: MAX_CELLS + 1 };
+        let ask = Ask { version: Version(0), from: 5, to: MAX_CELLS + 1, fine: None };
         assert!(Ask::decode(Reader::new(&ask.encode())).is_err());
         let mut cells = vec![0; 24];
         cells.extend([0; 9 * (MAX_FIRST + 1)]);

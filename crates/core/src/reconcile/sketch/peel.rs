@@ -59,9 +59,7 @@ fn single(cells: &Cells, at: usize, len: usize) -> Option<(ItemId, Place)> {
         return None;
     }
     let (item, place) = (ItemId(sum), Place::of(ItemId(sum)));
-    let here = place.check() == check && {
-        spots(place, len).contains(&at)
-    };
+    let here = place.check() == check && { spots(place, len).contains(&at) };
     here.then_some((item, place))
 }
 

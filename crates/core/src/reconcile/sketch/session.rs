@@ -4,7 +4,7 @@ use super::Difference;
 use super::message::{Ask, Batch, MAX_BATCH, MAX_FIRST, Opening, Reply, short};
 use super::peel::{Peeled, estimate, needed, peel};
 use crate::data::Digest;
-use crate::data::sketch::{Cells, ItemId, Strata, Version, View};
+use crate::data::sketch::{Cells, Coarse, Fine, ItemId, Version, View};
 
 /// Cells in a reply when nothing is known of the difference: four differences are found at once
 /// (guess: what half of all sessions of a busy cluster need).
@@ -100,7 +100,7 @@ pub fn answer(
     let least = mine.count.abs_diff(opening.digest.count).min(MAX_FIRST as u64) as f64;
     let first = (1.1 * needed(least)).ceil() as usize;
     let cells = view.cells(0, first.max(FIRST).min(MAX_FIRST));
-    Answer::Reply(Box::new(Reply { version, strata: view.strata(), cells }))
+    Answer::Reply(Box::new(Reply { version, strata: view.strata().coarse(), cells }))
 }
 
 /// Is a single item all that differs? Then sums and counts say the same of it.
@@ -127,11 +127,12 @@ fn only_one(
 /// The batches that an ask is answered with; `view` is that of the ask's version, if it can be had.
 #[must_use]
 pub fn serve(ask: Ask, view: Option<&View<'_>>) -> Vec<Batch> {
-    let Ask { version, from, to } = ask;
+    let Ask { version, from, to, fine } = ask;
     let Some(view) = view else {
         return vec![Batch { version, from, last: true, cells: Cells::default() }];
     };
-    let cells = view.cells(from, to);
+    let about = fine.map_or(0.0, |fine| FINE_SHARE * needed(view.strata().difference(&fine)));
+    let cells = view.cells(from, to.max(about.ceil() as usize));
     let mut batches = Vec::new();
     for at in (0..cells.len().max(1)).step_by(MAX_BATCH) {
         let end = (at + MAX_BATCH).min(cells.len());
@@ -145,10 +146,10 @@ pub fn serve(ask: Ask, view: Option<&View<'_>>) -> Vec<Batch> {
 #[derive(Clone, Debug)]
 pub struct Session {
     version: Version,
-    strata: Strata,
+    strata: Coarse,
     /// The other end's cells from the first one on.
     received: Cells,
-    asked: usize,
+    asked: Option<Ask>,
     asks: u32,
     limits: Limits,
 }
@@ -163,8 +164,7 @@ impl Session {
         find: &impl Fn(ItemId) -> Option<u128>,
     ) -> (Self, Step) {
         let Reply { version, strata, cells } = reply;
-        let asked = cells.len();
-        let mut session = Self { version, strata, received: cells, asked, asks: 0, limits };
+        let mut session = Self { version, strata, received: cells, asked: None, asks: 0, limits };
         let step = session.step(view, find);
         (session, step)
     }
@@ -176,32 +176,31 @@ impl Session {
         view: &View<'_>,
         find: &impl Fn(ItemId) -> Option<u128>,
     ) -> Step {
-        let expected = self.received.len() < self.asked && batch.from == self.received.len();
-        if batch.version != self.version || !expected {
+        let Some(asked) = self.asked else { return Step::Wait };
+        if batch.version != self.version || batch.from != self.received.len() {
             return Step::Wait;
         }
         if batch.cells.is_empty() {
-            return Step::Unknown(Unknown::Moved);
+            return self.end(Unknown::Moved);
         }
-        if self.received.len() + batch.cells.len() > self.asked {
-            return Step::Unknown(Unknown::Stuck);
+        if self.received.len() + batch.cells.len() > self.limits.cells {
+            return self.end(Unknown::TooMany);
         }
         self.received.append(&batch.cells);
-        if !batch.last && self.received.len() < self.asked {
+        if !batch.last {
             return Step::Wait;
         }
-        if self.received.len() < self.asked {
+        if self.received.len() < asked.to {
             // The other end has no more.
             self.limits.cells = self.received.len();
-            self.asked = self.received.len();
         }
         self.step(view, find)
     }
 
     /// Asks once more for what has not come.
     #[must_use]
-    pub fn again(&self) -> Ask {
-        Ask { version: self.version, from: self.received.len(), to: self.asked }
+    pub fn again(&self) -> Option<Ask> {
+        self.asked.map(|ask| Ask { from: self.received.len(), to: ask.to.max(self.cells()), ..ask })
     }
 
     /// Cells that have come.
@@ -210,15 +209,21 @@ impl Session {
         self.received.len()
     }
 
+    fn end(&mut self, why: Unknown) -> Step {
+        self.asked = None;
+        Step::Unknown(why)
+    }
+
     fn step(&mut self, view: &View<'_>, find: &impl Fn(ItemId) -> Option<u128>) -> Step {
         let len = self.received.len();
         let mut cells = view.cells(0, len);
         if cells.len() < len {
-            return Step::Unknown(Unknown::TooMany);
+            return self.end(Unknown::TooMany);
         }
         cells.subtract(&self.received);
         let peeled = peel(&cells);
         if peeled.complete {
+            self.asked = None;
             return match peeled.items.is_empty() {
                 true => Step::Unknown(Unknown::Collision),
                 false => Step::Known(Difference::of(peeled.items, find)),
@@ -226,33 +231,44 @@ impl Session {
         }
         let most = view.size().min(self.limits.cells);
         if len >= most {
-            return Step::Unknown(Unknown::TooMany);
+            return self.end(Unknown::TooMany);
         }
         if self.asks >= MAX_ASKS {
-            return Step::Unknown(Unknown::Stuck);
+            return self.end(Unknown::Stuck);
         }
-        self.asked = self.enough(len, &peeled, view).min(most);
+        let (to, fine) = self.enough(len, &peeled, view);
+        let ask = Ask { version: self.version, from: len, to: to.min(most), fine };
+        self.asked = Some(ask);
         self.asks += 1;
-        Step::Ask(self.again())
+        Step::Ask(ask)
     }
 
     /// How many cells will probably do, now that these have not.
-    fn enough(&self, len: usize, peeled: &Peeled, view: &View<'_>) -> usize {
-        let seen = if self.asks == 0 { None } else { estimate(len, peeled.light) };
-        let (target, least) = match seen {
-            Some(seen) => (SECOND * needed(seen), 1.06 * len as f64 + 3.0),
-            None if self.asks == 0 => {
-                let guess = view.strata().difference(&self.strata);
-                (FIRST_SHARE * needed(guess), len as f64 + 4.0)
+    fn enough(&self, len: usize, peeled: &Peeled, view: &View<'_>) -> (usize, Option<Fine>) {
+        let least = len as f64 * (1.0 + 0.06 * f64::from(self.asks)) + 3.0;
+        let mut fine = None;
+        let target = match estimate(len, peeled.light) {
+            Some(seen) if self.asks > 0 => (SECOND + 0.6 / seen.max(1.0).sqrt()) * needed(seen),
+            None if self.asks > 0 && len >= MANY => 2.0 * len as f64,
+            _ => {
+                let guess = view.strata().coarse().difference(&self.strata);
+                if self.asks == 0 && guess > MANY as f64 {
+                    fine = Some(view.strata().fine(guess));
+                    0.0
+                } else {
+                    FIRST_SHARE * needed(guess)
+                }
             }
-            None if len < 24 => (0.0, len as f64 + 4.0),
-            None => (0.0, 2.0 * len as f64),
         };
-        target.max(least).ceil() as usize
+        (target.max(least).ceil() as usize, fine)
     }
 }
 
-/// Of the cells that the estimator makes seem right, those asked for at first.
-const FIRST_SHARE: f64 = 0.9;
-/// The same, of the better estimate from the cells.
+/// Above so many differences it is worth 25 bytes to know better how many.
+const MANY: usize = 28;
+/// Of the cells that the coarse estimate makes seem right, those asked for at first.
+const FIRST_SHARE: f64 = 0.85;
+/// The same, of the fine estimate.
+const FINE_SHARE: f64 = 1.0;
+/// The same, of the estimate from the cells.
 const SECOND: f64 = 1.04;
