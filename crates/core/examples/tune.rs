@@ -44,16 +44,7 @@ impl Replica {
         }
     }
     fn find(&self, id: ItemId) -> Option<u128> {
-        let mut found = None;
-        self.map.walk(id.range(), &mut |h, e| {
-            let item = self.map.item_hash(e);
-            if ItemId::new(h, item) == id {
-                found = Some(item);
-                return ControlFlow::Break(());
-            }
-            ControlFlow::Continue(())
-        });
-        found
+        self.map.find(id).map(|(_, hash)| hash)
     }
 }
 fn entry(key: u64, time: u64) -> Arc<Entry> {

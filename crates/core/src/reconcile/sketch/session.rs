@@ -131,7 +131,7 @@ pub fn serve(ask: Ask, view: Option<&View<'_>>) -> Vec<Batch> {
     let Some(view) = view else {
         return vec![Batch { version, from, last: true, cells: Cells::default() }];
     };
-    let about = fine.map_or(0.0, |fine| FINE_SHARE * needed(view.strata().difference(&fine)));
+    let about = fine.map_or(0.0, |fine| likely(view.strata().difference(&fine)));
     let cells = view.cells(from, to.max(about.ceil() as usize));
     let mut batches = Vec::new();
     for at in (0..cells.len().max(1)).step_by(MAX_BATCH) {
@@ -248,7 +248,7 @@ impl Session {
         let least = len as f64 * (1.0 + 0.06 * f64::from(self.asks)) + 3.0;
         let mut fine = None;
         let target = match estimate(len, peeled.light) {
-            Some(seen) if self.asks > 0 => (SECOND + 0.6 / seen.max(1.0).sqrt()) * needed(seen),
+            Some(seen) if self.asks > 0 => (1.03 + 0.6 / seen.max(1.0).sqrt()) * needed(seen),
             None if self.asks > 0 && len >= MANY => 2.0 * len as f64,
             _ => {
                 let guess = view.strata().coarse().difference(&self.strata);
@@ -256,7 +256,7 @@ impl Session {
                     fine = Some(view.strata().fine(guess));
                     0.0
                 } else {
-                    FIRST_SHARE * needed(guess)
+                    (if guess < 16.0 { 0.85 } else { 1.05 }) * needed(guess)
                 }
             }
         };
@@ -266,9 +266,8 @@ impl Session {
 
 /// Above so many differences it is worth 25 bytes to know better how many.
 const MANY: usize = 28;
-/// Of the cells that the coarse estimate makes seem right, those asked for at first.
-const FIRST_SHARE: f64 = 0.85;
-/// The same, of the fine estimate.
-const FINE_SHARE: f64 = 1.0;
-/// The same, of the estimate from the cells.
-const SECOND: f64 = 1.04;
+/// The cells to send for a fine estimate: few differences cost little more, and many are not
+/// worth sending too much for.
+fn likely(differences: f64) -> f64 {
+    (0.95 + 1.2 / differences.max(1.0).sqrt()) * needed(differences)
+}
