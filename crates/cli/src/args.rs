@@ -6,7 +6,7 @@ mod client;
 mod sim;
 
 pub use agent::AgentArgs;
-pub use bench::{BenchCommand, BenchSpreadArgs};
+pub use bench::{BenchCommand, BenchReconcileArgs, BenchSpreadArgs};
 pub use client::{
     ClientArgs, DelArgs, ExportArgs, GetArgs, ImportArgs, InputFormat, LeaveArgs, MembersArgs,
     ScanArgs, SetArgs, StatusArgs, TtlText, WatchArgs,

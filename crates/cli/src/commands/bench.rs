@@ -1,5 +1,6 @@
 //! `rumormill bench`.
 
+mod reconcile;
 mod spread;
 
 use super::progress;
@@ -9,6 +10,7 @@ use crate::output::Output;
 pub fn run(command: &BenchCommand, format: Format) -> anyhow::Result<()> {
     match command {
         BenchCommand::Spread(args) => spread(args, format),
+        BenchCommand::Reconcile(args) => reconcile::run(args, &mut Output::new(format)),
     }
 }
 

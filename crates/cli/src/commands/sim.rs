@@ -5,7 +5,7 @@ mod epidemic;
 mod exchange;
 mod fuzz;
 mod graph;
-mod interrupt;
+pub mod interrupt;
 mod plan;
 mod replay;
 mod sweep;
