@@ -19,6 +19,8 @@
 pub mod message;
 pub mod peel;
 pub mod session;
+#[cfg(test)]
+mod tests;
 
 pub use message::{Ask, Batch, Opening, Reply};
 pub use session::{Answer, Limits, Session, Step, Unknown, answer, open, serve};

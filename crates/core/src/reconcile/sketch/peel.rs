@@ -156,9 +156,9 @@ mod tests {
     #[test]
     fn the_estimate_and_the_number_of_cells_are_about_right() {
         let mut rng = Rng::new(4);
-        for count in [50_usize, 300, 3000] {
+        for count in [300_usize, 3000] {
             let items: Vec<ItemId> = (0..count).map(|_| ItemId(rng.bits())).collect();
-            for share in [0.8, 1.0, 1.5] {
+            for share in [1.0, 1.2, 1.5] {
                 let len = (count as f64 * share) as usize;
                 let estimate = estimate(len, peel(&prefix_of(&items, len)).light).unwrap();
                 let ratio = estimate / count as f64;
