@@ -24,7 +24,7 @@ pub struct Limits {
 pub enum Unknown {
     /// More differences than sketches are made for.
     TooMany,
-    /// The other end has moved on too far.
+    /// The other end cannot serve such cells: it has moved on too far, or holds far fewer entries.
     Moved,
     /// The cells do not fit together: a liar, or a peer whose cells are others.
     Stuck,
