@@ -28,8 +28,10 @@ const MIN_CELLS: usize = 64;
 pub const MAX_CELLS: usize = 1 << 18;
 /// Table sizes kept beside the largest, so that a small comparison reads a small table.
 const KEPT: [usize; 2] = [256, 4096];
-/// Latest changes that are remembered (16 bytes each).
+/// Latest changes that are remembered (24 bytes each).
 const MAX_CHANGES: usize = 1 << 17;
+/// How long they are: as long as cuts can be made.
+const KEPT_MS: u64 = 8192;
 
 /// A state that a replica was in: the number of changes up to then, modulo 2^16. A wrong guess of
 /// the rest gives cells that do not fit together, not a wrong answer.
@@ -98,9 +100,10 @@ impl Sketches {
         self.tables.push(table);
     }
 
-    /// Forgets changes stamped before this wall time, from the oldest on.
-    pub fn forget_before(&mut self, wall_ms: u64) {
-        self.changes.forget_before(wall_ms);
+    /// Lets time pass: changes that came more than about 8 s ago are forgotten. Until the first call
+    /// none are remembered.
+    pub fn advance(&mut self, wall_ms: u64) {
+        self.changes.advance(wall_ms);
     }
 
     fn size(&self) -> usize {
@@ -168,44 +171,57 @@ impl View<'_> {
 #[derive(Clone, Debug, Default)]
 struct Changes {
     total: u64,
-    latest: VecDeque<(u64, ItemId)>,
-    /// Changes stamped from this wall time on have been dropped for want of room.
+    latest: VecDeque<Change>,
+    /// The wall time; nothing is remembered until it is known, and no cut is before then.
+    now: u64,
+    /// The largest wall time in a stamp among the changes that were dropped for want of room.
     dropped: u64,
-    /// Nothing is remembered before the first call of `forget_before`: there is no cut then.
-    floor: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Change {
+    item: ItemId,
+    /// In the stamp of the write that changed it.
+    wall_ms: u64,
+    /// When it came here.
+    at_ms: u64,
 }
 
 impl Changes {
     fn push(&mut self, item: ItemId, wall_ms: u64) {
         self.total = self.total.wrapping_add(1);
-        self.latest.push_back((wall_ms, item));
+        if self.now == 0 {
+            return;
+        }
+        self.latest.push_back(Change { item, wall_ms, at_ms: self.now });
         if self.latest.len() > MAX_CHANGES
-            && let Some((wall_ms, _)) = self.latest.pop_front()
+            && let Some(change) = self.latest.pop_front()
         {
-            self.dropped = self.dropped.max(wall_ms);
+            self.dropped = self.dropped.max(change.wall_ms);
         }
     }
 
-    fn forget_before(&mut self, wall_ms: u64) {
-        self.floor = self.floor.max(wall_ms);
-        while self.latest.front().is_some_and(|(at, _)| *at < self.floor) {
+    fn advance(&mut self, wall_ms: u64) {
+        self.now = self.now.max(wall_ms);
+        let old = self.now.saturating_sub(KEPT_MS);
+        while self.latest.front().is_some_and(|change| change.at_ms < old) {
             self.latest.pop_front();
         }
     }
 
     fn left_out(&self, version: Version, cut: Cut) -> Option<Vec<ItemId>> {
-        let since = (self.total as u16).wrapping_sub(version.0) as usize;
+        let since = usize::from((self.total as u16).wrapping_sub(version.0));
         let settled = self.latest.len().checked_sub(since)?;
-        if !cut.is_none() && (cut.first_ms() <= self.dropped || cut.first_ms() < self.floor) {
+        if cut.is_none() {
+            return Some(self.latest.iter().skip(settled).map(|change| change.item).collect());
+        }
+        if cut.first_ms() <= self.dropped || cut.first_ms() < self.now.saturating_sub(KEPT_MS) {
             return None;
         }
-        let late = |(at, (wall_ms, item)): (usize, &(u64, ItemId))| {
-            (at >= settled || cut.leaves_out(*wall_ms)).then_some(*item)
+        let late = |(at, change): (usize, &Change)| {
+            (at >= settled || cut.leaves_out(change.wall_ms)).then_some(change.item)
         };
-        Some(match since == 0 && cut.is_none() {
-            true => Vec::new(),
-            false => self.latest.iter().enumerate().filter_map(late).collect(),
-        })
+        Some(self.latest.iter().enumerate().filter_map(late).collect())
     }
 }
 
@@ -216,6 +232,7 @@ mod tests {
 
     fn filled(items: impl Iterator<Item = u64>) -> Sketches {
         let mut sketches = Sketches::default();
+        sketches.advance(1);
         let mut held = Vec::new();
         for item in items {
             sketches.insert(ItemId(item), 0);
@@ -275,7 +292,7 @@ mod tests {
     fn a_cut_has_the_old_item_in_place_of_the_young_one() {
         let mut sketches = filled([1, 2, 3].into_iter());
         let old = sketches.clone();
-        sketches.forget_before(1);
+        sketches.advance(10_000);
         sketches.insert(ItemId(9), 10_000);
         sketches.remove(ItemId(2), 10_000);
         let cut = Cut::around(10_000, 300);
@@ -287,25 +304,37 @@ mod tests {
     #[test]
     fn what_is_forgotten_cannot_be_served() {
         let mut sketches = filled(0..10);
+        sketches.advance(20_000);
         let version = sketches.version();
         for item in 0..10 {
+            // Written long ago, and here only now.
             sketches.insert(ItemId(100 + item), 5000);
         }
+        sketches.advance(28_000);
         assert!(sketches.view(version, Cut::NONE).is_some());
-        sketches.forget_before(6000);
+        sketches.advance(29_000);
         assert!(sketches.view(version, Cut::NONE).is_none());
-        assert!(sketches.view(sketches.version(), Cut::around(5000, 300)).is_none());
-        assert!(sketches.view(sketches.version(), Cut::around(9000, 300)).is_some());
+        assert!(sketches.view(sketches.version(), Cut::around(20_000, 300)).is_none());
+        assert!(sketches.view(sketches.version(), Cut::around(29_000, 300)).is_some());
         assert!(sketches.view(Version(u16::MAX), Cut::NONE).is_none(), "nobody was told of it");
     }
 
     #[test]
     fn a_flood_of_writes_leaves_a_bounded_list() {
         let mut sketches = Sketches::default();
+        sketches.advance(1000);
         for item in 0..MAX_CHANGES as u64 + 1000 {
             sketches.insert(ItemId(item), 1000 + item);
         }
         assert_eq!(sketches.changes.latest.len(), MAX_CHANGES);
         assert!(sketches.view(sketches.version(), Cut::around(1500, 300)).is_none());
+    }
+
+    #[test]
+    fn nothing_is_remembered_of_filling_a_map_before_time_begins() {
+        let mut sketches = Sketches::default();
+        (0..100).for_each(|item| sketches.insert(ItemId(item), 50));
+        assert!(sketches.changes.latest.is_empty());
+        assert!(sketches.view(sketches.version(), Cut::NONE).is_some());
     }
 }

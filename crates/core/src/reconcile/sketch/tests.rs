@@ -21,6 +21,7 @@ struct Side {
 impl Side {
     fn of(hashes: impl IntoIterator<Item = u128>) -> Self {
         let mut side = Self::default();
+        side.sketches.advance(1);
         hashes.into_iter().for_each(|hash| side.toggle(hash));
         side
     }
@@ -278,7 +279,7 @@ fn a_state_that_is_forgotten_ends_the_session() {
     let Answer::Reply(reply) = second.answer(&first.opening(0)) else { panic!() };
     let (mut session, Step::Ask(ask)) = first.begin(&reply) else { panic!() };
     second.toggle(1);
-    second.sketches.forget_before(1);
+    second.sketches.advance(10_000);
     let batches = second.serve(ask);
     assert_eq!(first.take(&mut session, &batches[0]), Step::Unknown(Unknown::Moved));
     assert_eq!(session.again(), None, "it is over");

@@ -108,7 +108,7 @@ impl Pair {
             sketches.insert(*new, wall);
             sketches.remove(*old, wall);
             if wall % 1000 == 0 {
-                sketches.forget_before(wall.saturating_sub(8000));
+                sketches.advance(1 + wall);
             }
         }
         (cpu_us() - start) * 1000.0 / items.len() as f64
@@ -156,8 +156,6 @@ impl Pair {
         for (side, entry) in writes {
             self.replicas[1 - side].write(&entry);
         }
-        let now = self.written;
-        self.replicas.iter_mut().for_each(|replica| replica.sketches.forget_before(now));
         cost
     }
 }
