@@ -99,7 +99,7 @@ pub fn answer(
     // As many as the counts differ by, there are at least.
     let least = mine.count.abs_diff(opening.digest.count).min(MAX_FIRST as u64) as f64;
     let first = (1.1 * needed(least)).ceil() as usize;
-    let cells = view.cells(0, first.max(FIRST).min(MAX_FIRST));
+    let cells = view.cells(0, first.clamp(FIRST, MAX_FIRST));
     Answer::Reply(Box::new(Reply { version, strata: view.strata().coarse(), cells }))
 }
 
