@@ -7,7 +7,7 @@ mod keys;
 mod sim;
 
 pub use agent::AgentArgs;
-pub use bench::{BenchCommand, BenchEpidemicArgs, BenchSpreadArgs};
+pub use bench::{BenchCommand, BenchEpidemicArgs, BenchReconcileArgs, BenchSpreadArgs};
 pub use client::{
     ClientArgs, DelArgs, ExportArgs, GetArgs, ImportArgs, InputFormat, LeaveArgs, MembersArgs,
     ScanArgs, SetArgs, StatusArgs, TtlText, WatchArgs,

@@ -9,6 +9,8 @@ pub enum BenchCommand {
     Spread(BenchSpreadArgs),
     /// What one contact of the abstract epidemic costs.
     Epidemic(BenchEpidemicArgs),
+    /// What it costs two replicas to learn what differs between them.
+    Reconcile(BenchReconcileArgs),
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +95,57 @@ pub struct BenchSpreadArgs {
     pub seed: u64,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Two replicas in this process are made to differ in a number of items (an overwritten key is two: the
+old write at one, the new one at the other), and one compares itself with the other by set sketches,
+through encoded messages. Neither knows beforehand how much differs. Shown for each combination:
+  bytes        both ways, until one of them knows the difference: without the entries themselves,
+               the list of those wanted, and what frames a packet (mean, and 99th percentile)
+  x floor      bytes / (differences x 8), 8 bytes being the hash that stands for an item
+  messages, round trips
+  cpu          both sides together (median)
+  upkeep       what keeping the sketches takes of each overwrite
+  left different   items not found, or found wrongly, over all trials
+Numbers of differences above that of the entries are left out.
+
+Examples:
+  rumormill bench reconcile
+  rumormill bench reconcile --entries 1M --differences 0,1,10 --format json")]
+pub struct BenchReconcileArgs {
+    /// Entries in each replica: plain, or in thousands (k) or millions (M).
+    #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "10k,100k,1M",
+          value_parser = entries)]
+    pub entries: Vec<u64>,
+    /// Items that differ.
+    #[arg(long, value_name = "N,...", value_delimiter = ',',
+          default_value = "0,1,10,100,1k,10k,100k", value_parser = number)]
+    pub differences: Vec<u64>,
+    /// Comparisons for each combination, in place of 5 to 1000 as their cost allows.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub trials: Option<u32>,
+    /// Chooses what differs.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// A number, in thousands or millions if it says so.
+fn number(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.strip_suffix(['k', 'K']) {
+        Some(digits) => (digits, 1000),
+        None => text.strip_suffix('M').map_or((text, 1), |digits| (digits, 1_000_000)),
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(unit));
+    number.ok_or_else(|| "give a number such as 500, 10k or 1M".to_owned())
+}
+
+fn entries(text: &str) -> Result<u64, String> {
+    match number(text)? {
+        entries @ 1..=20_000_000 => Ok(entries),
+        _ => Err("give 1 to 20M entries: two replicas of them must fit into memory".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +158,14 @@ mod tests {
         for bad in ["", "1", "0e3", "1e10", "e3", "1e", "1e99999999999", "-5", "1.5e3", "x"] {
             assert!(parse_nodes(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn numbers_have_units() {
+        assert_eq!(["0", "7", "10k", "1M"].map(number), [0, 7, 10_000, 1_000_000].map(Ok));
+        for text in ["", "k", "1.5k", "-1", "1G", "99999999999999999M"] {
+            assert!(number(text).is_err(), "{text}");
+        }
+        assert!(entries("0").is_err() && entries("21M").is_err());
     }
 }

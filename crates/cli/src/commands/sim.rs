@@ -6,7 +6,7 @@ mod epidemic;
 mod exchange;
 mod fuzz;
 mod graph;
-mod interrupt;
+pub mod interrupt;
 mod memory;
 mod network;
 mod plan;

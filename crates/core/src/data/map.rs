@@ -10,6 +10,7 @@
 use super::digest::{Digest, Range};
 use super::entry::Entry;
 use super::recent::{Cut, Recent};
+use super::sketch::ItemId;
 use crate::base::hash::Keyed;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -142,6 +143,37 @@ impl Map {
         }
     }
 
+    /// The item that stands for an entry in sketches.
+    #[must_use]
+    pub fn item(&self, entry: &Entry) -> ItemId {
+        ItemId::new(self.hash(entry.key()), self.item_hash(entry))
+    }
+
+    /// The entry of an item, and the hash that stands for it in the digests.
+    #[must_use]
+    pub fn find(&self, item: ItemId) -> Option<(&Arc<Entry>, u128)> {
+        let place = item.range();
+        let mut tree = &self.root;
+        let mut range = Range::ALL;
+        // Where very many entries share a place, the trie goes on below it.
+        while let Kind::Branch(children) = &tree.kind
+            && range.depth() < place.depth()
+        {
+            tree = children.get(range.nibble(place.first()))?;
+            range = Range::around(place.first(), range.depth() + 1);
+        }
+        let mut found = None;
+        let _ = tree.find(place, &mut |slot| {
+            let hash = self.item_hash(&slot.entry);
+            if ItemId::new(slot.hash, hash) == item {
+                found = Some((&slot.entry, hash));
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        found
+    }
+
     /// Takes an entry in if its stamp is the bigger one.
     pub fn apply(&mut self, entry: Arc<Entry>) -> Applied {
         let hash = self.hash(entry.key());
@@ -262,6 +294,22 @@ impl Tree {
         }
     }
 
+    /// Visits what lies in a range, in no order, until told to stop.
+    fn find<'a>(
+        &'a self,
+        range: Range,
+        visit: &mut impl FnMut(&'a Slot) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match &self.kind {
+            Kind::Leaf(slots) => {
+                slots.iter().filter(|slot| range.contains(slot.hash)).try_for_each(visit)
+            }
+            Kind::Branch(children) => {
+                children.iter().try_for_each(|child| child.find(range, visit))
+            }
+        }
+    }
+
     fn walk(
         &self,
         range: Range,
@@ -336,6 +384,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn entries_are_found_by_their_items(writes in writes()) {
+            let map = map_of(&writes);
+            for entry in &writes {
+                let held = map.get(entry.key()) == Some(entry);
+                let found = map.find(map.item(entry));
+                prop_assert_eq!(found.map(|(entry, _)| entry), held.then_some(entry));
+                prop_assert!(found.is_none_or(|(entry, hash)| hash == map.item_hash(entry)));
+            }
+        }
+
         #[test]
         fn order_and_repetition_do_not_matter(writes in writes(), seed: u64) {
             let map = map_of(&writes);

@@ -11,6 +11,7 @@ pub mod map;
 pub mod op;
 pub mod pool;
 pub mod recent;
+pub mod sketch;
 pub mod stamp;
 
 pub use clock::Clock;

@@ -46,6 +46,18 @@ impl Cut {
         (self.first..self.behind).contains(&(wall_ms >> EPOCH_BITS))
     }
 
+    /// True if nothing is left out.
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        self.behind <= self.first
+    }
+
+    /// The wall time from which on stamps are left out.
+    #[must_use]
+    pub fn first_ms(self) -> u64 {
+        self.first << EPOCH_BITS
+    }
+
     /// Appends the first epoch and the number of epochs (varints).
     pub fn encode(self, to: &mut impl Write) {
         to.put_varint(self.first);

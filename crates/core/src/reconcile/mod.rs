@@ -7,6 +7,7 @@
 
 pub mod checksum;
 pub mod full;
+pub mod sketch;
 
 use crate::base::codec::{DecodeError, Reader};
 use crate::config::Limits;
