@@ -68,7 +68,7 @@ impl Output {
         table.load_style(presets::NOTHING);
         if !header.is_empty() {
             // A formula in capitals would be another one.
-            table.set_header(header.iter().map(|title| match title.contains('=') {
+            table.set_header(header.iter().map(|title| match title.contains(['=', ':']) {
                 true => (*title).to_owned(),
                 false => title.to_uppercase(),
             }));
