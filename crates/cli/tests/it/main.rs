@@ -7,6 +7,7 @@ mod crowd;
 mod demo;
 mod disk;
 mod docs;
+mod epidemics;
 mod figures;
 mod files;
 mod fleet;

@@ -83,6 +83,13 @@ impl Model {
             return refuse("nobody knows the news at the start: start with at least 1 node");
         }
         let live = self.live();
+        if live == 0 {
+            return refuse(format!(
+                "crash is {}: all {nodes} nodes are down, and nobody can know the news; let fewer \
+                 crash",
+                self.crash
+            ));
+        }
         if self.start > live {
             let (start, down) = (self.start, nodes - live);
             return refuse(format!(
@@ -125,7 +132,8 @@ impl Model {
         }
         if matches!(self.method, Method::Tree | Method::Ring) {
             return refuse(
-                "a tree and a ring pass follow the list of members, not a network: use the                  complete network, or another method",
+                "a tree and a ring pass follow the list of members, not a network: use the \
+                 complete network, or another method",
             );
         }
         Ok(())

@@ -228,4 +228,5 @@ Examples:
   rumormill sim cluster --compare spread=tree,rumor,direct-mail --plot spread.svg
   rumormill sim cluster --compare loss=0,1%,5% --compare spread.tree.acknowledge=none,all
   rumormill sim cluster --latency zones:zones.toml --fault 'partition:fra@20s..40s'
-  rumormill sim cluster --nodes 5 --for 2s --trace run.trace     then: rumormill sim replay run.trace";
+  rumormill sim cluster --nodes 5 --for 2s --trace run.trace
+  rumormill sim replay run.trace                              ... and what happened, step by step";
