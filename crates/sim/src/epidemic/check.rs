@@ -112,8 +112,9 @@ impl Model {
             return refuse("the fan-out is 0: a node calls at least 1 other");
         }
         if fanout > contacts.max(1) {
+            let plural = if contacts == 1 { "" } else { "s" };
             return refuse(format!(
-                "a fan-out of {fanout} is beyond the {contacts} contacts that a node has: \
+                "a fan-out of {fanout} is beyond the {contacts} contact{plural} that a node has: \
                  ask for at most {}",
                 contacts.max(1)
             ));

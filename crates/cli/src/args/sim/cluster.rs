@@ -1,6 +1,7 @@
 //! Arguments of `rumormill sim cluster`.
 
 use super::draw::TraceArgs;
+use super::topology::members;
 use clap::{Args, ValueEnum};
 use rumormill_sim::{Latency, Script, text};
 use std::path::PathBuf;
@@ -9,9 +10,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP)]
 pub struct ClusterArgs {
-    /// How many nodes.
-    #[arg(long, value_name = "N", default_value_t = 100,
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// How many nodes, also as 1e3.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = members::<1>)]
     pub nodes: u32,
     /// How long the load and the faults go on, in virtual time (60s, 5m).
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = text::time)]
