@@ -194,6 +194,12 @@ impl Table {
         self.random_among(Among::All, rng)
     }
 
+    /// How many peers there are in this node's zone.
+    #[must_use]
+    pub fn near_count(&self) -> usize {
+        self.circle(Among::In(self.own_zone)).peers
+    }
+
     /// A random peer in this node's zone.
     pub fn random_near(&self, rng: &mut Rng) -> Option<Peer> {
         self.random_among(Among::In(self.own_zone), rng)

@@ -79,7 +79,8 @@ pub struct Config {
     /// either end (guess: large against a round trip's worth on a LAN, small against the heap).
     pub piece_bytes: usize,
     /// Share of the comparisons, 0 to 1, that are with members of other zones, where there are
-    /// others. Source: the simulation in docs/spread.md.
+    /// others; more in zones so small that nobody would cross for several intervals. With 0 only
+    /// who is alone in its zone crosses. Source: the simulation in docs/spread.md.
     pub cross_zone: f64,
 }
 
@@ -184,7 +185,13 @@ impl Entropy {
         if !table.is_zoned() {
             return table.random(rng);
         }
-        let near = if rng.chance(self.config.cross_zone) { None } else { table.random_near(rng) };
+        // From a small zone one member crosses in every interval, so that it is not cut off.
+        let least = 1.0 / (table.near_count() + 1) as f64;
+        let share = match self.config.cross_zone {
+            never if never <= 0.0 => 0.0,
+            share => share.max(least),
+        };
+        let near = if rng.chance(share) { None } else { table.random_near(rng) };
         near.or_else(|| table.random_far(rng)).or_else(|| table.random_near(rng))
     }
 
