@@ -130,6 +130,8 @@ impl Config {
         check("spread.rumor.max_hot", hot, (1..=1_000_000).contains(&hot), "1 to 1,000,000")?;
         let piece = self.repair.piece_bytes;
         check("repair.piece_bytes", piece, (1024..=4 << 20).contains(&piece), "1 KiB to 4 MiB")?;
+        let share = self.repair.cross_zone;
+        check("repair.cross_zone", share, (0.0..=1.0).contains(&share), "0 to 1")?;
         let key = limits.max_key;
         check("limits.max_key", key, (1..=MAX_KEY).contains(&key), "1 to 4096 bytes")?;
         let value = limits.max_value;

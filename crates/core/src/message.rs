@@ -44,6 +44,10 @@ pub mod kind {
     pub const PULL: u8 = 21;
     /// See [`crate::reconcile::full`].
     pub const PIECE: u8 = 22;
+    /// See [`crate::spread::tree`].
+    pub const TREE_INSIDE: u8 = 23;
+    /// See [`crate::spread::tree`].
+    pub const TREE_ACROSS: u8 = 24;
 }
 
 /// A message as it arrives.
@@ -99,7 +103,9 @@ impl<'a> Message<'a> {
             kind::JOIN => Self::Join(block::Context::default().decode(&mut body)?),
             kind::PROBE_FOR_ME => Self::ProbeForMe(probe::Request::decode(body)?),
             kind::PROBED => Self::Probed(probe::Report::decode(body)?),
-            kind::TREE => Self::Tree(tree::Rumor::decode(body)?),
+            kind::TREE | kind::TREE_INSIDE | kind::TREE_ACROSS => {
+                Self::Tree(tree::Rumor::decode(kind, body)?)
+            }
             kind::TREE_ANSWER => Self::TreeAnswer(tree::read_answer(body)?),
             kind::RUMORS => Self::Rumors(rumor::Rumors::decode(body)?),
             kind::RUMORS_ANSWER => Self::RumorsAnswer(rumor::Answer::decode(body)?),

@@ -204,12 +204,14 @@ impl Outbox {
     /// Packs everything queued into packets. A message that is larger than a datagram, and every
     /// message to a peer with a backlog over the burst limit, goes over the stream, whose handshake
     /// proves the address. Where the address is not `known` to be a member's, so does repair that
-    /// is much larger than what asked for it.
+    /// is much larger than what asked for it. What goes to an address that is `far`, in another
+    /// zone, is counted apart as well.
     pub fn flush(
         &mut self,
         header: Header,
         limits: &Limits,
         known: impl Fn(IpAddr) -> bool,
+        far: impl Fn(SocketAddr) -> bool,
         stats: &mut Stats,
         out: &mut Vec<Output>,
     ) {
@@ -222,14 +224,15 @@ impl Outbox {
                 _ => limits.burst,
             };
             let via = if queued > burst { Via::Stream } else { via };
+            let tally = Tally { to, class, far: far(to) };
             if queue.bytes.len() <= room(via, limits) {
                 if let Some(start) = queue.bytes.first_chunk_mut() {
                     *start = header.to_bytes();
                 }
                 let Queue { bytes, messages, .. } = queue;
-                Packet { bytes, messages, via }.close(to, class, stats, out);
+                Packet { bytes, messages, via }.close(tally, stats, out);
             } else {
-                queue.split(header, via, limits, stats, out);
+                queue.split(header, via, limits, tally, stats, out);
             }
         }
         self.places.clear();
@@ -245,10 +248,10 @@ impl Queue {
         header: Header,
         via: Via,
         limits: &Limits,
+        tally: Tally,
         stats: &mut Stats,
         out: &mut Vec<Output>,
     ) {
-        let (to, class, _) = self.address;
         let mut left = self.bytes.get(HEADER..).unwrap_or_default();
         let mut packet = Packet::new(header, via);
         while !left.is_empty() {
@@ -259,7 +262,7 @@ impl Queue {
             let (message, rest) = left.split_at(left.len() - reader.remaining());
             left = rest;
             if !packet.fits(message, limits) {
-                packet.close(to, class, stats, out);
+                packet.close(tally, stats, out);
                 packet = Packet::new(header, via);
             }
             if !packet.fits(message, limits) {
@@ -268,11 +271,11 @@ impl Queue {
             }
             packet.add(message);
             if packet.via != via {
-                packet.close(to, class, stats, out);
+                packet.close(tally, stats, out);
                 packet = Packet::new(header, via);
             }
         }
-        packet.close(to, class, stats, out);
+        packet.close(tally, stats, out);
     }
 }
 
@@ -307,21 +310,51 @@ impl Packet {
         self.messages += 1;
     }
 
-    fn close(self, to: SocketAddr, class: Class, stats: &mut Stats, out: &mut Vec<Output>) {
+    fn close(self, tally: Tally, stats: &mut Stats, out: &mut Vec<Output>) {
         if self.messages == 0 {
             return;
         }
+        let Tally { to, class, far } = tally;
         let bytes = self.bytes.len() as u64;
-        let (message_count, byte_count) = match class {
-            Class::Membership => {
-                (&mut stats.sent_membership_messages, &mut stats.sent_membership_bytes)
-            }
-            Class::Updates => (&mut stats.sent_update_messages, &mut stats.sent_update_bytes),
-            Class::Repair => (&mut stats.sent_repair_messages, &mut stats.sent_repair_bytes),
-        };
-        *message_count += self.messages;
-        *byte_count += bytes;
+        for (message_count, byte_count) in
+            tally.counters(stats).into_iter().take(1 + usize::from(far))
+        {
+            *message_count += self.messages;
+            *byte_count += bytes;
+        }
         out.push(Output::Send(Send { to, via: self.via, class, bytes: self.bytes }));
+    }
+}
+
+/// Where a packet goes, and as what it is counted.
+#[derive(Clone, Copy, Debug)]
+struct Tally {
+    to: SocketAddr,
+    class: Class,
+    far: bool,
+}
+
+impl Tally {
+    /// The counters of messages and bytes: of all, then of those to other zones.
+    fn counters(self, stats: &mut Stats) -> [(&mut u64, &mut u64); 2] {
+        let s = stats;
+        match self.class {
+            Class::Membership => [
+                (&mut s.sent_membership_messages, &mut s.sent_membership_bytes),
+                (
+                    &mut s.sent_cross_zone_membership_messages,
+                    &mut s.sent_cross_zone_membership_bytes,
+                ),
+            ],
+            Class::Updates => [
+                (&mut s.sent_update_messages, &mut s.sent_update_bytes),
+                (&mut s.sent_cross_zone_update_messages, &mut s.sent_cross_zone_update_bytes),
+            ],
+            Class::Repair => [
+                (&mut s.sent_repair_messages, &mut s.sent_repair_bytes),
+                (&mut s.sent_cross_zone_repair_messages, &mut s.sent_cross_zone_repair_bytes),
+            ],
+        }
     }
 }
 
@@ -333,7 +366,7 @@ mod tests {
 
     fn sends(outbox: &mut Outbox, limits: &Limits) -> Vec<Send> {
         let mut out = Vec::new();
-        outbox.flush(HEADER_OF_TEST, limits, |_| false, &mut Stats::default(), &mut out);
+        outbox.flush(HEADER_OF_TEST, limits, |_| false, |_| false, &mut Stats::default(), &mut out);
         out.into_iter()
             .map(|output| match output {
                 Output::Send(send) => send,

@@ -55,8 +55,22 @@ stats! {
     sent_repair_messages,
     /// Bytes of repair packets sent.
     sent_repair_bytes,
+    /// Messages of membership sent to members of other zones.
+    sent_cross_zone_membership_messages,
+    /// Bytes of membership packets sent to members of other zones.
+    sent_cross_zone_membership_bytes,
+    /// Messages of updates sent to members of other zones.
+    sent_cross_zone_update_messages,
+    /// Bytes of update packets sent to members of other zones.
+    sent_cross_zone_update_bytes,
+    /// Messages of repair sent to members of other zones.
+    sent_cross_zone_repair_messages,
+    /// Bytes of repair packets sent to members of other zones.
+    sent_cross_zone_repair_bytes,
     /// Copies of updates sent (entries times receivers).
     update_copies,
+    /// Updates that a tree rumor carried into another zone (entries times zones), repeats not counted.
+    tree_crossings,
     /// Tree rumors that came a second time and were not passed on.
     tree_duplicates,
     /// Branches of tree rumors that stayed silent and were delegated again.

@@ -75,6 +75,7 @@ impl World {
             return;
         }
         self.record(node, Kind::Tags, 0);
+        self.hosts[node].identity.tags = tags.clone();
         let now = self.now_at(node);
         let mut outputs = Vec::new();
         if let Some(machine) = &mut self.hosts[node].node {

@@ -209,7 +209,7 @@ impl Pair {
             stats: &mut stats,
         });
         let header = Header { tag: 0, sender: NodeId(end as u64) };
-        outbox.flush(header, &self.limits, |_| true, &mut stats, &mut out);
+        outbox.flush(header, &self.limits, |_| true, |_| false, &mut stats, &mut out);
         Letters(out)
     }
 

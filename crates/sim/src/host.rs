@@ -3,6 +3,7 @@
 use crate::disk::Disk;
 use crate::traffic::Traffic;
 use crate::world::Event;
+use rumormill_core::member::Tags;
 use rumormill_core::{Identity, Instant, Node, NodeId};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -36,10 +37,10 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(index: usize, id: NodeId, disk: Disk) -> Self {
+    pub(crate) fn new(index: usize, id: NodeId, tags: Tags, disk: Disk) -> Self {
         let gossip = address(index);
         Self {
-            identity: Identity::new(id, format!("n{index}"), gossip),
+            identity: Identity { tags, ..Identity::new(id, format!("n{index}"), gossip) },
             node: None,
             disk,
             boots: 0,

@@ -46,7 +46,7 @@ pub use faults::{Fault, Plan};
 pub use ledger::WriteId;
 pub use network::Latency;
 pub use options::{Options, Start};
-pub use report::Report;
+pub use report::{CrossZone, Report};
 pub use scenario::Scenario;
 pub use script::Script;
 pub use step::Step;

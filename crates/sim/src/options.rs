@@ -4,6 +4,7 @@ use crate::network::{Conditions, Latency};
 use crate::zones::Placement;
 use rumormill_core::Config;
 use rumormill_core::base::time::text;
+use rumormill_core::member::{Tags, tags};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -40,6 +41,9 @@ pub struct Options {
     /// They are no part of the text form of a world.
     #[serde(skip)]
     pub zones: Option<Placement>,
+    /// Whether nodes that stand in zones say so, by their tag `zone`.
+    #[serde(skip, default = "tagged")]
+    pub zone_tags: bool,
     /// Bytes a second that each node can send, and as many that it can receive.
     pub bandwidth: Option<u64>,
     /// Share of datagrams that are lost.
@@ -74,6 +78,7 @@ impl Default for Options {
             start: Start::Prefilled,
             latency: Latency::Uniform(Duration::from_micros(500), Duration::from_micros(1500)),
             zones: None,
+            zone_tags: tagged(),
             bandwidth: None,
             loss: 0.0,
             duplicate: 0.0,
@@ -88,7 +93,19 @@ impl Default for Options {
     }
 }
 
+fn tagged() -> bool {
+    true
+}
+
 impl Options {
+    /// What a node says of itself.
+    pub(crate) fn tags(&self, node: usize) -> Tags {
+        let zone = self.zones.as_ref().and_then(|zones| zones.zone(node));
+        let tags = zone.filter(|_| self.zone_tags).map(|zone| (tags::ZONE, zone));
+        // Names that are longer than a tag may be are none.
+        Tags::new(tags).unwrap_or_default()
+    }
+
     pub(crate) fn conditions(&self) -> Conditions {
         Conditions {
             latency: self.latency,

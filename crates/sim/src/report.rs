@@ -45,6 +45,8 @@ pub struct Report {
     pub copies_per_node: f64,
     /// Payload bytes sent.
     pub bytes: Bytes,
+    /// What of it crossed the borders between zones; null where there are none.
+    pub cross_zone: Option<CrossZone>,
     /// Messages (datagrams and frames) sent per node and second.
     pub messages_per_node_per_second: f64,
     /// Bytes sent in updates and repair, over what had to be delivered: deliveries times the bytes
@@ -91,6 +93,24 @@ pub struct Bytes {
     pub updates: u64,
     /// By all nodes: anti-entropy.
     pub repair: u64,
+}
+
+/// What was sent to nodes in other zones in the measured time, by where nodes stand, whether they
+/// say so or not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct CrossZone {
+    /// Zones.
+    pub zones: usize,
+    /// Payload bytes of probes, answers, joins.
+    pub membership_bytes: u64,
+    /// Payload bytes of new entries on their way.
+    pub update_bytes: u64,
+    /// Payload bytes of anti-entropy.
+    pub repair_bytes: u64,
+    /// Datagrams and frames of all classes.
+    pub messages: u64,
+    /// Payload bytes of new entries on their way, for each write; null if there was none.
+    pub update_bytes_per_write: Option<f64>,
 }
 
 /// Milliseconds from a crash until it was noticed: medians over crashes, null if none was.
@@ -228,6 +248,7 @@ impl Baseline {
                 updates,
                 repair,
             },
+            cross_zone: self.cross_zone(world, entries.writes),
             messages_per_node_per_second: per_second(messages),
             amplification: (entries.delivered_bytes > 0)
                 .then(|| (updates + repair) as f64 / entries.delivered_bytes as f64),
@@ -239,6 +260,22 @@ impl Baseline {
             samples: Vec::new(),
             faults: Vec::new(),
         }
+    }
+
+    fn cross_zone(&self, world: &World, writes: usize) -> Option<CrossZone> {
+        let zones = world.options.zones.as_ref()?.names().len();
+        let (now, before) = (world.total_traffic(), self.traffic);
+        let counts = Class::ALL.map(|class| (now.across(class), before.across(class)));
+        let [membership_bytes, update_bytes, repair_bytes] =
+            counts.map(|(now, before)| now.bytes - before.bytes);
+        Some(CrossZone {
+            zones,
+            membership_bytes,
+            update_bytes,
+            repair_bytes,
+            messages: counts.iter().map(|(now, before)| now.messages - before.messages).sum(),
+            update_bytes_per_write: (writes > 0).then(|| update_bytes as f64 / writes as f64),
+        })
     }
 
     fn counted(&self, world: &World, name: &str) -> u64 {

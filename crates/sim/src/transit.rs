@@ -22,6 +22,9 @@ impl World {
         let Some(to) = index_of(to).filter(|&to| to < self.hosts.len()) else {
             return self.record(from, Kind::Lost, u64::MAX);
         };
+        if self.options.zones.as_ref().is_some_and(|zones| zones.parts(from, to)) {
+            self.hosts[from].traffic.count_across(class, bytes.len());
+        }
         let kind = if via == Via::Datagram { Kind::SendDatagram } else { Kind::SendFrame };
         let line = Line { at: self.now, node: from, kind, about: to as u64, bytes: &bytes };
         self.trace.record(&line, true);

@@ -130,7 +130,10 @@ impl World {
             options,
         };
         world.hosts = (0..world.options.nodes)
-            .map(|index| Host::new(index, NodeId(world.rng.bits()), Disk::default()))
+            .map(|index| {
+                let id = NodeId(world.rng.bits());
+                Host::new(index, id, world.options.tags(index), Disk::default())
+            })
             .collect();
         if world.options.start == Start::Prefilled {
             world.prefill();
@@ -149,10 +152,10 @@ impl World {
     /// Puts everyone's record on everyone's disk, each as the node itself will put it.
     fn prefill(&mut self) {
         let record = |(node, host): (usize, &Host)| {
-            let Identity { id, name, gossip, .. } = host.identity.clone();
+            let Identity { id, name, gossip, tags, .. } = host.identity.clone();
             // What a node takes for its first incarnation when it boots at time zero.
             let incarnation = self.clocks.wall_ms(node, self.now);
-            Record::new(id, incarnation, State::Alive, name, gossip)
+            Record { tags, ..Record::new(id, incarnation, State::Alive, name, gossip) }
         };
         let mut records: Vec<Record> = self.hosts.iter().enumerate().map(record).collect();
         records.sort_by_key(|record| record.id);

@@ -140,6 +140,18 @@ impl Placement {
         Some(all.filter(|&(_, &of)| usize::from(of) == zone).map(|(node, _)| node).collect())
     }
 
+    /// The zone of a node.
+    #[must_use]
+    pub fn zone(&self, node: usize) -> Option<&str> {
+        let zone = self.zone_of.get(node)?;
+        self.names.get(usize::from(*zone)).map(String::as_str)
+    }
+
+    /// True if two nodes are in different zones.
+    pub(crate) fn parts(&self, one: usize, other: usize) -> bool {
+        self.zone_of[one] != self.zone_of[other]
+    }
+
     /// The latency between two nodes.
     pub(crate) fn between(&self, from: usize, to: usize) -> Latency {
         self.latency[usize::from(self.zone_of[from])][usize::from(self.zone_of[to])]

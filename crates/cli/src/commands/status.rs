@@ -47,7 +47,7 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
     };
     let members = ["alive", "suspect", "dead", "left"]
         .map(|state| format!("{} {state}", number(&format!("/members/{state}"))));
-    [
+    let mut rows = vec![
         ("name", text("/name")),
         ("id", text("/id")),
         ("version", text("/version")),
@@ -64,8 +64,14 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         ("members", members.join(", ")),
         ("sent", traffic("sent")),
         ("received", traffic("received")),
-    ]
-    .into_iter()
-    .map(|(name, value)| vec![name.into(), value])
-    .collect()
+    ];
+    // Where all members are in one zone it would only puzzle.
+    let across = ["membership", "update", "repair"]
+        .map(|class| number(&format!("/counters/sent_cross_zone_{class}_bytes")));
+    if across.iter().sum::<u64>() > 0 {
+        let [membership, updates, repair] = across.map(bytes);
+        let words = format!("updates {updates}, repair {repair}, membership {membership}");
+        rows.push(("to other zones", words));
+    }
+    rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect()
 }

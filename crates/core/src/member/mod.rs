@@ -15,8 +15,10 @@ mod roll;
 pub mod suspicion;
 pub mod table;
 pub mod tags;
+pub mod zone;
 
 pub use config::Config;
 pub use record::{Record, State};
 pub use table::{Member, Table};
 pub use tags::Tags;
+pub use zone::Zone;

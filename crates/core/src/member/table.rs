@@ -5,7 +5,8 @@
 //! alike they can share: see [`Table::of`].
 
 use super::record::{self, Record, State};
-use super::roll::Roll;
+use super::roll::{Among, Roll, Said};
+use super::zone::Zone;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::Instant;
@@ -67,19 +68,21 @@ pub struct Table {
     roll: Arc<Roll>,
     /// This node's own rank among the present members, if it is one of them.
     own_rank: Option<usize>,
+    /// The zone that this node says it is in.
+    own_zone: Zone,
 }
 
 impl Table {
     /// A table of node `own` that is empty.
     #[must_use]
     pub fn new(own: NodeId) -> Self {
-        Self { own, roll: Arc::default(), own_rank: None }
+        Self { own, roll: Arc::default(), own_rank: None, own_zone: Zone::NONE }
     }
 
     /// The same members as another node sees them. Both share them, up to what changes later.
     #[must_use]
     pub fn of(&self, own: NodeId) -> Self {
-        let mut table = Self { own, roll: Arc::clone(&self.roll), own_rank: None };
+        let mut table = Self { own, roll: Arc::clone(&self.roll), ..Self::new(own) };
         table.find_own();
         table
     }
@@ -92,13 +95,51 @@ impl Table {
 
     /// Takes in what a roster entry says; the roster has judged already that it is news.
     pub fn update(&mut self, record: &Record, entry: &Arc<Entry>, now: Instant) {
-        Arc::make_mut(&mut self.roll).put(record.id, record.state, Arc::clone(entry), now);
+        let zone = Zone::of(record.tags.zone());
+        let said = Said { state: record.state, zone, entry: Arc::clone(entry) };
+        Arc::make_mut(&mut self.roll).put(record.id, said, now);
         self.find_own();
     }
 
     fn find_own(&mut self) {
         let present = self.roll.get(self.own).is_some_and(|own| own.state.is_present());
-        self.own_rank = present.then(|| self.roll.rank(self.own));
+        self.own_rank = present.then(|| self.roll.rank(Among::All, self.own));
+        self.own_zone = self.roll.zone_of(self.own).unwrap_or_default();
+    }
+
+    /// The zone that this node is in.
+    #[must_use]
+    pub fn own_zone(&self) -> Zone {
+        self.own_zone
+    }
+
+    /// True if present members are in different zones.
+    #[must_use]
+    pub fn is_zoned(&self) -> bool {
+        self.roll.zones().len() > 1
+    }
+
+    /// The zones of peers, in the order of their numbers.
+    pub fn zones(&self) -> impl Iterator<Item = Zone> {
+        let own = self.own_rank.map(|_| self.own_zone);
+        let peers = move |zone, count| count - usize::from(own == Some(zone));
+        let zones = self.roll.zones().iter().filter(move |(zone, count)| peers(*zone, *count) > 0);
+        zones.map(|(zone, _)| *zone)
+    }
+
+    /// The zone of a member, if that makes a difference.
+    #[must_use]
+    pub fn zone_of(&self, id: NodeId) -> Zone {
+        if !self.is_zoned() {
+            return Zone::NONE;
+        }
+        self.roll.zone_of(id).unwrap_or_default()
+    }
+
+    /// True for the address of a member of another zone.
+    #[must_use]
+    pub fn is_far(&self, addr: SocketAddr) -> bool {
+        self.is_zoned() && self.roll.zone_at(addr).is_some_and(|zone| zone != self.own_zone)
     }
 
     /// Members, this node included.
@@ -132,7 +173,7 @@ impl Table {
     /// How many peers there are.
     #[must_use]
     pub fn peer_count(&self) -> usize {
-        self.roll.present() - usize::from(self.own_rank.is_some())
+        self.roll.count(Among::All) - usize::from(self.own_rank.is_some())
     }
 
     /// Present members other than this node, in the order of ids.
@@ -150,47 +191,83 @@ impl Table {
 
     /// A random peer.
     pub fn random(&self, rng: &mut Rng) -> Option<Peer> {
-        self.at(rng.index(self.peer_count()))
+        self.random_among(Among::All, rng)
+    }
+
+    /// How many peers there are in this node's zone.
+    #[must_use]
+    pub fn near_count(&self) -> usize {
+        self.circle(Among::In(self.own_zone)).peers
+    }
+
+    /// A random peer in this node's zone.
+    pub fn random_near(&self, rng: &mut Rng) -> Option<Peer> {
+        self.random_among(Among::In(self.own_zone), rng)
+    }
+
+    /// A random peer in another zone.
+    pub fn random_far(&self, rng: &mut Rng) -> Option<Peer> {
+        self.random_among(Among::Out(self.own_zone), rng)
+    }
+
+    fn random_among(&self, among: Among, rng: &mut Rng) -> Option<Peer> {
+        let circle = self.circle(among);
+        let place = rng.index(circle.peers);
+        (place < circle.peers).then(|| self.at(circle, place))?
     }
 
     /// Where the peers stand whose ids lie in `[start, end)` on the circle of ids; the whole circle
     /// if both are equal.
     #[must_use]
     pub fn span(&self, start: NodeId, end: NodeId) -> Span {
-        let (first, behind) = (self.place(start), self.place(end));
-        let count = if start < end { behind - first } else { self.peer_count() - first + behind };
-        Span { first, count }
+        self.span_of(self.circle(Among::All), start, end)
+    }
+
+    /// The same, of the peers in a zone only.
+    #[must_use]
+    pub fn span_in(&self, zone: Zone, start: NodeId, end: NodeId) -> Span {
+        self.span_of(self.circle(Among::In(zone)), start, end)
+    }
+
+    fn span_of(&self, circle: Circle, start: NodeId, end: NodeId) -> Span {
+        // Peers with smaller ids.
+        let place = |id: NodeId| {
+            let rank = self.roll.rank(circle.among, id);
+            rank - usize::from(circle.own.is_some_and(|own| own < rank))
+        };
+        let (first, behind) = (place(start), place(end));
+        let count = if start < end { behind - first } else { circle.peers - first + behind };
+        Span { circle, first, count }
     }
 
     /// The peer at a place of a span, counted from 0.
     #[must_use]
     pub fn nth(&self, span: Span, place: usize) -> Option<Peer> {
-        self.at(self.on_circle(span, place)?)
+        self.at(span.circle, span.on_circle(place)?)
     }
 
     /// The id of the peer at a place of a span.
     #[must_use]
     pub fn nth_id(&self, span: Span, place: usize) -> Option<NodeId> {
-        self.roll.nth_id(self.rank(self.on_circle(span, place)?))
+        let rank = span.circle.rank(span.on_circle(place)?);
+        self.roll.nth_id(span.circle.among, rank)
     }
 
-    fn on_circle(&self, span: Span, place: usize) -> Option<usize> {
-        (place < span.count).then(|| (span.first + place) % self.peer_count().max(1))
+    fn circle(&self, among: Among) -> Circle {
+        let takes_part = match among {
+            Among::All => true,
+            Among::In(zone) => zone == self.own_zone,
+            Among::Out(zone) => zone != self.own_zone,
+        };
+        let own = self.own_rank.filter(|_| takes_part).map(|rank| match among {
+            Among::All => rank,
+            _ => self.roll.rank(among, self.own),
+        });
+        Circle { among, own, peers: self.roll.count(among) - usize::from(own.is_some()) }
     }
 
-    /// Peers with smaller ids.
-    fn place(&self, id: NodeId) -> usize {
-        let rank = self.roll.rank(id);
-        rank - usize::from(self.own_rank.is_some_and(|own| own < rank))
-    }
-
-    /// The rank among the present members of the peer with so many peers before it.
-    fn rank(&self, place: usize) -> usize {
-        place + usize::from(self.own_rank.is_some_and(|own| own <= place))
-    }
-
-    fn at(&self, place: usize) -> Option<Peer> {
-        let (id, entry, alive) = self.roll.nth(self.rank(place))?;
+    fn at(&self, circle: Circle, place: usize) -> Option<Peer> {
+        let (id, entry, alive) = self.roll.nth(circle.among, circle.rank(place))?;
         Some(Peer { id, gossip: gossip(entry), alive })
     }
 }
@@ -199,9 +276,26 @@ fn peer(member: &Member<'_>) -> Peer {
     Peer { id: member.id, gossip: member.gossip(), alive: member.state == State::Alive }
 }
 
+/// The peers of some zones, in the order of their ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Circle {
+    among: Among,
+    /// This node's own rank among the present members of those zones, if it is one of them.
+    own: Option<usize>,
+    peers: usize,
+}
+
+impl Circle {
+    /// The rank among the present members of the peer with so many peers before it.
+    fn rank(self, place: usize) -> usize {
+        place + usize::from(self.own.is_some_and(|own| own <= place))
+    }
+}
+
 /// A run of peers on the circle of ids; holds for as long as the table does not change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
+    circle: Circle,
     first: usize,
     count: usize,
 }
@@ -224,7 +318,11 @@ impl Span {
     pub fn part(self, from: usize, to: usize) -> Self {
         let to = to.min(self.count);
         let from = from.min(to);
-        Self { first: self.first + from, count: to - from }
+        Self { first: self.first + from, count: to - from, ..self }
+    }
+
+    fn on_circle(self, place: usize) -> Option<usize> {
+        (place < self.count).then(|| (self.first + place) % self.circle.peers.max(1))
     }
 }
 

@@ -246,7 +246,8 @@ impl Node {
         self.mail.poll(&mut env!(self, now));
         let table = &self.table;
         let known = |ip| table.peers().any(|peer| peer.gossip.ip() == ip);
-        self.outbox.flush(self.header, &self.config.limits, known, &mut self.stats, out);
+        let far = |to| table.is_far(to);
+        self.outbox.flush(self.header, &self.config.limits, known, far, &mut self.stats, out);
     }
 
     /// When the next turn is due even without input: [`Input::Tick`], then [`Node::flush`].

@@ -87,7 +87,7 @@ impl Node {
             Message::Pong(number) => {
                 let took = self.prober.answered(sender, number, &mut env!(self, now));
                 if let Some(took) = took {
-                    self.tree.sample(took);
+                    self.tree.sample(self.table.zone_of(sender), took);
                 }
             }
             Message::ProbeForMe(request) => {
@@ -275,7 +275,7 @@ mod tests {
             node.flush(at(1), &mut out);
             let goodbyes = sent(&out);
             let (_, goodbye) = goodbyes.iter().find(|(kind, _)| *kind == kind::TREE).unwrap();
-            let token = tree::Rumor::decode(Reader::new(goodbye)).unwrap().token;
+            let token = tree::Rumor::decode(kind::TREE, Reader::new(goodbye)).unwrap().token;
             if answered {
                 let mut body = Vec::new();
                 body.put_varint(token);

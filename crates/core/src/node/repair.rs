@@ -125,6 +125,7 @@ impl Node {
         let flow = opening.flow.flip();
         if Entropy::wants_bulk(mine.count, theirs.count) {
             if flow.yours
+                && !(space == Space::Data && self.waits_for_near(sender, now))
                 && let Some(at) = self.entropy.begin_bulk(sender, from, space, now.mono)
             {
                 full::pull(&mut self.desk(space, from, now), false, false, at, Via::Stream);
@@ -138,6 +139,15 @@ impl Node {
         {
             checksum::begin(&mut desk, flow, theirs.count);
         }
+    }
+
+    /// True if a bulk transfer from a member had better come from one of this node's own zone. A
+    /// node that has just joined knows neither its sender's zone nor who else is in its own.
+    fn waits_for_near(&mut self, sender: NodeId, now: Now) -> bool {
+        let has_zone = !self.identity.tags.zone().is_empty() || self.table.is_zoned();
+        let near = self.table.peer(sender).is_some()
+            && self.table.zone_of(sender) == self.table.zone_of(self.identity.id);
+        has_zone && !near && self.entropy.waits_for_near(now.mono)
     }
 
     /// The desk for a request; `None` if the peer has been sent enough for this turn.

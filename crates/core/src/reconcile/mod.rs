@@ -214,7 +214,14 @@ pub(crate) mod tests {
                 stats: &mut self.stats,
             });
             let (mut out, header) = (Vec::new(), Header { tag: 0, sender: NodeId(1) });
-            outbox.flush(header, &self.limits, |_| true, &mut Stats::default(), &mut out);
+            outbox.flush(
+                header,
+                &self.limits,
+                |_| true,
+                |_| false,
+                &mut Stats::default(),
+                &mut out,
+            );
             for output in out {
                 let Output::Send(send) = output else { continue };
                 let mut packet = Reader::new(&send.bytes[HEADER..]);

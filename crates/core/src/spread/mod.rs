@@ -117,7 +117,14 @@ pub(crate) mod tests {
         pub(crate) fn sent(&mut self) -> Vec<Sent> {
             let header = Header { tag: 0, sender: NodeId(0) };
             let mut out = Vec::new();
-            self.outbox.flush(header, &self.limits, |_| true, &mut Stats::default(), &mut out);
+            self.outbox.flush(
+                header,
+                &self.limits,
+                |_| true,
+                |_| false,
+                &mut Stats::default(),
+                &mut out,
+            );
             let mut all = Vec::new();
             for output in out {
                 let Output::Send(send) = output else { continue };

@@ -15,6 +15,7 @@ mod partition;
 mod plans;
 mod rules;
 mod spread;
+mod zones;
 
 use std::time::Duration;
 

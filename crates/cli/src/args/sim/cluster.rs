@@ -82,6 +82,9 @@ pub struct NetworkArgs {
     #[arg(long, value_name = "TIME", default_value = "0.5ms..1.5ms", value_parser = hop,
           help_heading = "Network")]
     pub latency: Hop,
+    /// Nodes that stand in zones do not say so: rumors and repair take no notice of the borders.
+    #[arg(long, help_heading = "Network")]
+    pub no_zone_tags: bool,
     /// Share of datagrams that are lost (1% or 0.01). Streams lose nothing, as TCP.
     #[arg(long, value_name = "SHARE", default_value = "0", value_parser = text::share,
           help_heading = "Network")]
@@ -228,5 +231,6 @@ Examples:
   rumormill sim cluster --compare spread=tree,rumor,direct-mail --plot spread.svg
   rumormill sim cluster --compare loss=0,1%,5% --compare spread.tree.acknowledge=none,all
   rumormill sim cluster --latency zones:zones.toml --fault 'partition:fra@20s..40s'
+  rumormill sim cluster --latency zones:zones.toml --compare zone-tags=on,off
   rumormill sim cluster --nodes 5 --for 2s --trace run.trace
   rumormill sim replay run.trace                              ... and what happened, step by step";

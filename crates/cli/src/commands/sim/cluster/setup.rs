@@ -95,6 +95,13 @@ fn trial(args: &ClusterArgs, changes: &Changes) -> anyhow::Result<Trial> {
             "loss" => args.network.loss = text::share(value).map_err(usage)?,
             "duplicate" => args.network.duplicate = text::share(value).map_err(usage)?,
             "reorder" => args.network.reorder = text::share(value).map_err(usage)?,
+            "zone-tags" => {
+                args.network.no_zone_tags = match value.as_str() {
+                    "on" => false,
+                    "off" => true,
+                    _ => return Err(usage("write on or off".into())),
+                };
+            }
             "nodes" => {
                 let nodes = value.parse().ok().filter(|nodes| (1..=1_000_000).contains(nodes));
                 args.nodes = nodes.ok_or_else(|| usage("write a number from 1".into()))?;
@@ -134,6 +141,7 @@ pub fn options(
         duplicate: network.duplicate,
         reorder: network.reorder,
         bandwidth: network.bandwidth,
+        zone_tags: !network.no_zone_tags,
         ..Options::default()
     };
     match &network.latency {

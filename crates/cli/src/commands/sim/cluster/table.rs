@@ -2,12 +2,12 @@
 
 use super::setup::{SpreadName as _, Variant};
 use crate::output::{Output, bytes, count};
-use rumormill_sim::Report;
+use rumormill_sim::{CrossZone, Report};
 
 /// One run.
 pub fn one(out: &mut Output, variant: &Variant, report: &Report) -> anyhow::Result<()> {
     let trial = &variant.trial;
-    let rows = vec![
+    let mut rows = vec![
         (
             "nodes",
             format!(
@@ -50,6 +50,10 @@ pub fn one(out: &mut Output, variant: &Variant, report: &Report) -> anyhow::Resu
         ("false alarms", count(report.false_positives)),
         ("shed", shed(report)),
     ];
+    if let Some(across) = report.cross_zone {
+        let at = rows.iter().position(|(name, _)| *name == "amplification").unwrap_or(rows.len());
+        rows.insert(at, ("across zones", crossed(&across)));
+    }
     let rows = rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect();
     out.table(&[], rows)?;
     violations(out, report)
@@ -65,6 +69,7 @@ pub fn side_by_side(out: &mut Output, variants: &[(&Variant, Report)]) -> anyhow
         "last",
         "copies",
         "bytes/node/s",
+        "across zones",
         "amplification",
         "detected",
         "false alarms",
@@ -83,6 +88,9 @@ pub fn side_by_side(out: &mut Output, variants: &[(&Variant, Report)]) -> anyhow
             ms(report.delivery_ms.max),
             format!("{:.3}", report.copies_per_node),
             format!("{:.0}", report.bytes.per_node_per_second),
+            report.cross_zone.map_or("-".into(), |across| {
+                bytes(across.update_bytes + across.repair_bytes + across.membership_bytes)
+            }),
             report.amplification.map_or("-".into(), |times| format!("{times:.2}")),
             ms(report.detection_ms.all),
             report.false_positives.to_string(),
@@ -96,6 +104,16 @@ pub fn side_by_side(out: &mut Output, variants: &[(&Variant, Report)]) -> anyhow
         violations(out, report)?;
     }
     Ok(())
+}
+
+fn crossed(across: &CrossZone) -> String {
+    format!(
+        "{}: updates {}, repair {}, membership {}",
+        bytes(across.update_bytes + across.repair_bytes + across.membership_bytes),
+        bytes(across.update_bytes),
+        bytes(across.repair_bytes),
+        bytes(across.membership_bytes)
+    )
 }
 
 fn violations(out: &mut Output, report: &Report) -> anyhow::Result<()> {
