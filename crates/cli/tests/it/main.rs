@@ -13,6 +13,7 @@ mod files;
 mod fleet;
 mod help;
 mod keys;
+mod liveness;
 mod partition;
 mod process;
 mod sim_cluster;
