@@ -27,6 +27,8 @@ pub(crate) struct Host {
     /// The wake-ups in the queue for this host, the next one last: they are only ever put in
     /// before all others.
     pub(crate) wakes: Vec<Instant>,
+    /// When the node wanted to be woken at the end of its last turn.
+    pub(crate) due: Option<Instant>,
     /// The last point in time at which the node was ticked, and how often.
     pub(crate) ticked: (Instant, u32),
     /// If set: the process dies after this many outputs.
@@ -47,6 +49,7 @@ impl Host {
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             wakes: Vec::new(),
+            due: None,
             ticked: (Instant(0), 0),
             outputs_left: None,
             traffic: Traffic::default(),

@@ -1,7 +1,7 @@
 //! Scripts of faults as text: `crash:3@10s; restart@20s; partition:40%@30s..45s`.
 //!
 //! A step is a kind, who it happens to, and when: `KIND:WHO@TIME` or `KIND:WHO@FROM..TO`. A script
-//! becomes a [`Plan`] for a cluster of some size, with nodes drawn from a seed.
+//! becomes a [`crate::Plan`] for a cluster of some size, with nodes drawn from a seed.
 
 mod plan;
 

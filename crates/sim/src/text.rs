@@ -93,6 +93,7 @@ impl fmt::Display for Time {
         match micros(self.0) {
             us if us % 1_000_000 == 0 => write!(f, "{}s", us / 1_000_000),
             us if us % 1000 == 0 => write!(f, "{}ms", us / 1000),
+            us if us % 100 == 0 => write!(f, "{}.{}ms", us / 1000, us % 1000 / 100),
             us => write!(f, "{us}us"),
         }
     }
@@ -132,7 +133,7 @@ mod tests {
 
     #[test]
     fn times_are_written_as_they_are_read() {
-        for us in [0, 1, 999, 1000, 1500, 1_000_000, 90_000_000, 1_000_001] {
+        for us in [0, 1, 500, 999, 1000, 1500, 10_200, 1_000_000, 90_000_000, 1_000_001] {
             let time = Duration::from_micros(us);
             assert_eq!(super::time(&Time(time).to_string()), Ok(time));
         }

@@ -228,14 +228,14 @@ impl World {
         let host = &mut self.hosts[node];
         host.wakes.pop();
         // The deadline may have moved since the wake-up was put in.
-        if host.deadline().is_some_and(|deadline| deadline <= self.now) {
+        if host.due.is_none_or(|due| due > self.now) {
+            self.wake_when_due(node);
+        } else if host.running().is_some() {
             if let Err(what) = bounded::ticked(host.count_tick(self.now)) {
                 self.violated(Some(node), "bounded", what);
             }
             self.record(node, Kind::Tick, 0);
             self.input(node, Input::Tick);
-        } else {
-            self.arm(node);
         }
     }
 
@@ -257,11 +257,18 @@ impl World {
         Now { mono, wall_ms: self.clocks.wall_ms(node, self.now) }
     }
 
-    /// Puts a wake-up for the node's deadline into the queue, unless an earlier one is there.
+    /// Ends a turn of a node: it is woken when it wants to be.
     pub(crate) fn arm(&mut self, node: usize) {
         let host = &mut self.hosts[node];
-        let Some(deadline) = host.deadline() else { return };
-        let at = deadline.max(self.now);
+        host.due = host.deadline();
+        self.wake_when_due(node);
+    }
+
+    /// Puts a wake-up for the node's deadline into the queue, unless an earlier one is there.
+    fn wake_when_due(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        let Some(due) = host.due else { return };
+        let at = due.max(self.now);
         if host.wakes.last().is_none_or(|&next| at < next) {
             host.wakes.push(at);
             self.queue.push(at, Event::Wake(node as u32));

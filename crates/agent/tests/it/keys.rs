@@ -4,6 +4,7 @@
 use crate::support::{agree, until};
 use rumormill::{Builder, Encryption, Key, KeyRing, Rumormill, key_file};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -74,7 +75,7 @@ async fn lead_datagrams(front: Arc<UdpSocket>, node: SocketAddr, tape: Tape) {
     let mut buffer = vec![0; 65_536];
     while let Ok((len, peer)) = front.recv_from(&mut buffer).await {
         keep(&tape, &buffer[..len]);
-        if !backs.contains_key(&peer) {
+        if let Entry::Vacant(place) = backs.entry(peer) {
             let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
             back.connect(node).await.unwrap();
             let (way, to, tape) = (Arc::clone(&back), Arc::clone(&front), Arc::clone(&tape));
@@ -85,7 +86,7 @@ async fn lead_datagrams(front: Arc<UdpSocket>, node: SocketAddr, tape: Tape) {
                     let _ = to.send_to(&buffer[..len], peer).await;
                 }
             });
-            backs.insert(peer, back);
+            place.insert(back);
         }
         // The node may be gone already.
         let _ = backs[&peer].send(&buffer[..len]).await;

@@ -1,7 +1,12 @@
 //! Progress of long work, on a terminal only.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::IsTerminal as _;
+use std::sync::LazyLock;
+
+/// What is drawn on the terminal, so that one does not overwrite the other.
+static ALL: LazyLock<MultiProgress> =
+    LazyLock::new(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(15)));
 
 /// A bar over bytes whose message tells of entries.
 pub fn bytes(total: Option<u64>) -> ProgressBar {
@@ -61,11 +66,8 @@ pub fn is_seen() -> bool {
 }
 
 fn new(total: Option<u64>) -> ProgressBar {
-    let target = match is_seen() {
-        true => ProgressDrawTarget::stderr_with_hz(15),
-        false => ProgressDrawTarget::hidden(),
-    };
-    ProgressBar::with_draw_target(total, target)
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
+    if is_seen() { ALL.add(bar) } else { bar }
 }
 
 fn style(template: &str) -> ProgressStyle {

@@ -61,8 +61,8 @@ pub fn draw(
     Ok(format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{}\" height=\"{}\" viewBox=\"0 0 {} {}\" \
          stroke-linejoin=\"round\" role=\"img\">\n<title>{}</title>{body}",
-        size.0,
-        size.1,
+        f64::from(fine(size.0)) / 10.0,
+        f64::from(fine(size.1)) / 10.0,
         fine(size.0),
         fine(size.1),
         escape(title),

@@ -143,7 +143,7 @@ fn bad_input_is_refused_with_what_to_write() {
     let zones = format!("zones:{}", file("zones.toml", "[[zone]]\nname = 'a'\ninside = '1'"));
     let config = file("agent.toml", "[spread]\nmethod = 'carrier-pigeon'");
     for (args, says) in [
-        (&["--nodes", "0"][..], "0 is not in 1..="),
+        (&["--nodes", "0"][..], "0 nodes: there can be 1 to"),
         (&["--nodes", "1000000"], "of memory"),
         (&["--loss", "1.5"], "between 0 and 1"),
         (&["--fault", "crash:3@10"], "it has no unit"),
@@ -157,6 +157,7 @@ fn bad_input_is_refused_with_what_to_write() {
         (&["--set", "spread.tree.fanuot=3"], "did you mean \"spread.tree.fanout\"?"),
         (&["--spread", "gossip"], "--spread: spread.method"),
         (&["--repair", "push/"], "write off, push, pull"),
+        (&["--repair", "often"], "write off, push, pull"),
         (&["--compare", "spread"], "write spread=tree,rumor"),
         (&["--value-size", "2M"], "limits.max_value"),
         (&["--bandwidth", "wide"], "write 1500, 64k"),

@@ -117,6 +117,7 @@ fn bad_input_is_refused_with_a_reason() {
         ("--fanout 0", "fan-out is 0"),
         ("--k 0", "k is 0"),
         ("--start 2000", "at most 1000"),
+        ("--crash 1", "all 1000 nodes are down"),
         ("--connection-limit 0", "refuses everyone"),
         ("--feedback --blind", "cannot be used with"),
         ("--topology nowhere.txt", "nowhere.txt"),

@@ -11,8 +11,9 @@ pub(crate) fn settled(ledger: &Ledger, node: &Node, away: &Set<Stamp>) -> Result
     for required in ledger.required().filter(|write| !away.contains(&write.entry.stamp())) {
         let held = node.data().get(required.entry.key());
         if held.is_none_or(|held| held.stamp() < required.entry.stamp()) {
+            let held = held.map_or("nothing".into(), |held| format!("{held:?}"));
             return Err(format!(
-                "holds {held:?}, but n{} acknowledged {:?} at {} us",
+                "holds {held}, but n{} acknowledged {:?} at {} us",
                 required.by, required.entry, required.at.0
             ));
         }

@@ -83,6 +83,13 @@ impl Model {
             return refuse("nobody knows the news at the start: start with at least 1 node");
         }
         let live = self.live();
+        if live == 0 {
+            return refuse(format!(
+                "crash is {}: all {nodes} nodes are down, and nobody can know the news; let fewer \
+                 crash",
+                self.crash
+            ));
+        }
         if self.start > live {
             let (start, down) = (self.start, nodes - live);
             return refuse(format!(
@@ -105,8 +112,9 @@ impl Model {
             return refuse("the fan-out is 0: a node calls at least 1 other");
         }
         if fanout > contacts.max(1) {
+            let plural = if contacts == 1 { "" } else { "s" };
             return refuse(format!(
-                "a fan-out of {fanout} is beyond the {contacts} contacts that a node has: \
+                "a fan-out of {fanout} is beyond the {contacts} contact{plural} that a node has: \
                  ask for at most {}",
                 contacts.max(1)
             ));
@@ -125,7 +133,8 @@ impl Model {
         }
         if matches!(self.method, Method::Tree | Method::Ring) {
             return refuse(
-                "a tree and a ring pass follow the list of members, not a network: use the                  complete network, or another method",
+                "a tree and a ring pass follow the list of members, not a network: use the \
+                 complete network, or another method",
             );
         }
         Ok(())

@@ -1,6 +1,7 @@
 //! Arguments of `rumormill sim cluster`.
 
 use super::draw::TraceArgs;
+use super::topology::members;
 use clap::{Args, ValueEnum};
 use rumormill_sim::{Latency, Script, text};
 use std::path::PathBuf;
@@ -9,9 +10,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP)]
 pub struct ClusterArgs {
-    /// How many nodes.
-    #[arg(long, value_name = "N", default_value_t = 100,
-          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    /// How many nodes, also as 1e3.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = members::<1>)]
     pub nodes: u32,
     /// How long the load and the faults go on, in virtual time (60s, 5m).
     #[arg(long = "for", value_name = "TIME", default_value = "60s", value_parser = text::time)]
@@ -232,4 +232,5 @@ Examples:
   rumormill sim cluster --compare loss=0,1%,5% --compare spread.tree.acknowledge=none,all
   rumormill sim cluster --latency zones:zones.toml --fault 'partition:fra@20s..40s'
   rumormill sim cluster --latency zones:zones.toml --compare zone-tags=on,off
-  rumormill sim cluster --nodes 5 --for 2s --trace run.trace     then: rumormill sim replay run.trace";
+  rumormill sim cluster --nodes 5 --for 2s --trace run.trace
+  rumormill sim replay run.trace                              ... and what happened, step by step";

@@ -5,10 +5,10 @@ use rumormill_core::spread::entropy::{Compare, Direction};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Two replicas hold N keys between them, of which D differ: in equal parts missing here, missing there,
-newer here, newer there. Here begins. A message is all that one end says in one turn, however many
-datagrams or frames it takes. With everything shipped (--compare full) a push is one message, a pull
-two (ask, answer) and push-pull three (ask, answer, and what the answer lacked). With checksums there
+Two replicas hold N keys between them, of which D differ: in equal parts missing here, missing
+there, newer here, newer there. Here begins. A message is all that one end says in one turn, however
+many datagrams or frames it takes. With everything shipped (--compare full) a push is one message, a
+pull two (ask, answer) and push-pull three (ask, answer, and what the answer lacked). With checksums there
 are more messages and far fewer bytes; one small message if nothing differs.
 
 JSON: {\"messages\",\"bytes\",\"rounds\",\"left_different\",\"steps\":[{\"from\",\"to\",\"bytes\",\"datagrams\",

@@ -1,14 +1,14 @@
 //! Arguments of `rumormill sim plan`.
 
 use super::cluster::{ConfigArgs, LoadArgs, NetworkArgs};
+use super::topology::members;
 use clap::Args;
 
 #[derive(Clone, Debug, Args)]
 #[command(after_help = HELP)]
 pub struct PlanArgs {
-    /// How many nodes.
-    #[arg(long, value_name = "N", default_value_t = 100,
-          value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    /// How many nodes, also as 1e3.
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = members::<2>)]
     pub nodes: u32,
     #[command(flatten)]
     pub config: ConfigArgs,

@@ -113,9 +113,27 @@ pub fn count(text: &str) -> Result<usize, String> {
     whole.ok_or_else(|| format!("{text} is too big a number"))
 }
 
+/// Nodes of a cluster, as [`count`] reads them.
+pub fn members<const LEAST: usize>(text: &str) -> Result<u32, String> {
+    const MOST: usize = 1_000_000;
+    match count(text)? {
+        nodes if (LEAST..=MOST).contains(&nodes) => Ok(nodes as u32),
+        nodes => Err(format!("{nodes} nodes: there can be {LEAST} to {MOST}")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn members_have_bounds() {
+        assert_eq!(members::<2>("1e3"), Ok(1000));
+        assert_eq!(members::<1>("1_000_000"), Ok(1_000_000));
+        for text in ["1", "0", "1e7", "many", "1e99"] {
+            assert!(members::<2>(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn names_and_files_are_told_apart() {

@@ -135,6 +135,11 @@ fn show(
     } else if let [(variant, report)] = done {
         table::one(&mut out, variant, report)?;
     }
+    if !out.is_json() {
+        for path in args.plot.iter().chain(&args.csv) {
+            out.line(format!("written: {}", path.display()))?;
+        }
+    }
     out.flush()
 }
 

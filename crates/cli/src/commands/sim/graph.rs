@@ -51,7 +51,7 @@ pub fn run(args: &GraphArgs, format: Format) -> anyhow::Result<()> {
     }
     if !output.is_json() {
         for path in [&args.plot, &args.csv].into_iter().flatten() {
-            output.line(format!("Written: {}", path.display()))?;
+            output.line(format!("written: {}", path.display()))?;
         }
     }
     output.flush()

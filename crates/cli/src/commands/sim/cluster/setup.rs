@@ -215,15 +215,16 @@ fn repair(from: &str, how: &str) -> anyhow::Result<Vec<Flag>> {
     let mut flags = Vec::new();
     for word in how.split('/').map(str::trim) {
         flags.push(match word {
-            "" => {
+            "off" => flag(from, "repair.interval", "0s"),
+            "push" | "pull" | "push-pull" => flag(from, "repair.direction", word),
+            // Whether it is there is for the settings to say.
+            "full" | "checksum" | "sketch" => flag(from, "repair.compare", word),
+            _ => {
                 return Err(Failure::usage(format!(
                     "{from} {how}: write off, push, pull, push-pull, full, checksum, or two of \
                      them: pull/full"
                 )));
             }
-            "off" => flag(from, "repair.interval", "0s"),
-            "push" | "pull" | "push-pull" => flag(from, "repair.direction", word),
-            _ => flag(from, "repair.compare", word),
         });
     }
     Ok(flags)

@@ -86,7 +86,7 @@ pub fn short(value: f64) -> String {
     let size = value.abs();
     if value == 0.0 {
         "0".into()
-    } else if size >= 1e4 {
+    } else if size >= 1e3 {
         count(value.round() as u64)
     } else if size >= 0.01 {
         let places = (3 - size.log10().floor() as i32).clamp(0, 5) as usize;
@@ -123,7 +123,7 @@ mod tests {
             (1.0, "1"),
             (0.03712, "0.03712"),
             (16.8432, "16.84"),
-            (1234.56, "1235"),
+            (1234.56, "1,235"),
             (123_456.7, "123,457"),
             (0.00123, "0.00123"),
             (0.000_012, "1.20e-5"),

@@ -78,7 +78,7 @@ pub fn title(model: &Model) -> String {
         (model.hunt > 0, format!("hunting {}", model.hunt)),
         (model.never_repeat, "never twice to the same".into()),
         (model.no_return, "never back".into()),
-        (model.retries > 0, format!("{} retries", model.retries)),
+        (model.retries > 0, counted(model.retries.into(), "retry", "retries")),
         (model.loss > 0.0, format!("loss {}", model.loss)),
         (model.crash > 0.0, format!("{} % down", short(model.crash * 100.0))),
         (model.start > 1, format!("{} know at the start", count(model.start as u64))),
@@ -113,14 +113,19 @@ fn words(model: &Model, summary: &Summary, asked: u64) -> Vec<String> {
     });
     let requests = match summary.messages.requests {
         0.0 => String::new(),
-        requests => format!(" and {} requests", short(requests / summary.live.max(1) as f64)),
+        requests => {
+            let each = requests / summary.live.max(1) as f64;
+            format!(" and {}", counted(each, "request", "requests"))
+        }
+    };
+    let (one, many) = match model.method {
+        Method::Ring => ("hop", "hops"),
+        _ => ("round", "rounds"),
     };
     lines.push(format!(
-        "It took {} updates{requests} per node; a node heard after {} {} on average, the last \
-         after {}.",
-        short(summary.traffic.mean),
-        short(summary.t_avg.mean),
-        if model.method == Method::Ring { "hops" } else { "rounds" },
+        "It took {}{requests} per node; a node heard after {} on average, the last after {}.",
+        counted(summary.traffic.mean, "update", "updates"),
+        counted(summary.t_avg.mean, one, many),
         short(summary.t_last.mean)
     ));
     if trials < asked {
@@ -134,6 +139,13 @@ fn words(model: &Model, summary: &Summary, asked: u64) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// A number with its word: 1 round, 2 rounds.
+fn counted(value: f64, one: &str, many: &str) -> String {
+    let number = short(value);
+    let word = if number == "1" { one } else { many };
+    format!("{number} {word}")
 }
 
 fn figures(out: &mut Output, summary: &Summary, theory: &[Theory]) -> anyhow::Result<()> {

@@ -84,11 +84,14 @@ fn components(report: &Report) -> String {
     if components.count == 1 {
         return "1: everyone can reach everyone".into();
     }
+    let alone = match components.alone {
+        1 => "1 node has no contact".into(),
+        alone => format!("{} nodes have no contact", count(alone as u64)),
+    };
     format!(
-        "{}; the biggest has {} of all nodes, {} nodes have no contact",
+        "{}; the biggest has {} of all nodes, {alone}",
         count(components.count as u64),
         percent(components.share_in_biggest),
-        count(components.alone as u64)
     )
 }
 
