@@ -163,12 +163,39 @@ impl World {
         }
     }
 
+    /// Lets a process's timers run on while nothing gets in or out of it: what it sends waits, up to
+    /// a bound, and so does what is sent to it.
+    pub fn choke(&mut self, node: usize) {
+        if self.hosts[node].running().is_some() {
+            self.hosts[node].choked = true;
+            self.record(node, Kind::Pause, 1);
+        }
+    }
+
+    /// Ends that: what has waited gets out, and then what has waited gets in.
+    pub fn unchoke(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        if !std::mem::take(&mut host.choked) {
+            return;
+        }
+        host.held_bytes = 0;
+        for send in std::mem::take(&mut host.held_back) {
+            self.send(node, send);
+        }
+        self.take_backlog(node);
+    }
+
     /// Lets a process go on: it finds all that has come in meanwhile at once.
     pub fn resume(&mut self, node: usize) {
         let host = &mut self.hosts[node];
-        if !std::mem::take(&mut host.paused) {
-            return;
+        if std::mem::take(&mut host.paused) {
+            self.take_backlog(node);
         }
+    }
+
+    /// Hands a process all that has waited for it.
+    fn take_backlog(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
         host.backlog_bytes = 0;
         let backlog = std::mem::take(&mut host.backlog);
         self.record(node, Kind::Resume, backlog.len() as u64);

@@ -4,6 +4,7 @@ use crate::disk::Disk;
 use crate::traffic::Traffic;
 use crate::world::Event;
 use rumormill_core::member::Tags;
+use rumormill_core::output::Send;
 use rumormill_core::{Identity, Instant, Node, NodeId};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -21,6 +22,10 @@ pub(crate) struct Host {
     /// When the process was started: its monotonic clock counts from there.
     pub(crate) started: Instant,
     pub(crate) paused: bool,
+    /// True while its timers run but nothing gets in or out, and what waits to get out.
+    pub(crate) choked: bool,
+    pub(crate) held_back: Vec<Send>,
+    pub(crate) held_bytes: usize,
     /// What came in while the process stood still, and the bytes of datagrams in it.
     pub(crate) backlog: VecDeque<Event>,
     pub(crate) backlog_bytes: usize,
@@ -46,6 +51,9 @@ impl Host {
             boots: 0,
             started: Instant(0),
             paused: false,
+            choked: false,
+            held_back: Vec::new(),
+            held_bytes: 0,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             wakes: Vec::new(),

@@ -14,6 +14,7 @@ pub mod exchange;
 pub mod faults;
 pub mod fuzz;
 pub mod ledger;
+pub mod lifeguard;
 pub mod network;
 pub mod options;
 pub mod report;

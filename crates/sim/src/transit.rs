@@ -13,6 +13,16 @@ use rumormill_core::{Input, Instant};
 impl World {
     /// Takes a packet from a node.
     pub(crate) fn send(&mut self, from: usize, send: Send) {
+        let host = &mut self.hosts[from];
+        if host.choked {
+            host.held_bytes += send.bytes.len();
+            if host.held_bytes <= self.options.socket_buffer {
+                host.held_back.push(send);
+            } else {
+                self.meter.socket_full += 1;
+            }
+            return;
+        }
         let Send { to, via, class, bytes } = send;
         self.hosts[from].traffic.count_sent(class, via, bytes.len());
         if let Err(what) = bounded::sent(&self.options.config, via, bytes.len()) {
@@ -110,7 +120,7 @@ impl World {
             self.break_stream(from, to);
         }
         let host = &mut self.hosts[to];
-        if through && host.paused {
+        if through && (host.paused || host.choked) {
             let datagram = via == Via::Datagram;
             if !datagram || host.backlog_bytes + len <= self.options.socket_buffer {
                 host.backlog_bytes += if datagram { len } else { 0 };
