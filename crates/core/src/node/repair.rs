@@ -31,6 +31,16 @@ pub(super) fn hidden(config: &Config) -> Duration {
     }
 }
 
+/// Who opened a comparison.
+pub(super) struct Opener {
+    pub(super) id: NodeId,
+    pub(super) addr: SocketAddr,
+    /// Which way entries may move, as it sees it.
+    pub(super) flow: Flow,
+    /// True if it answered an opening of this node's.
+    pub(super) answer: bool,
+}
+
 impl Node {
     /// Begins an exchange if it is time.
     pub(super) fn begin_repair(&mut self, now: Now) {
@@ -39,8 +49,10 @@ impl Node {
         let Some(peer) = peer else { return };
         self.stats.repair_sessions += 1;
         let flow = self.entropy.config().direction.flow();
-        if self.entropy.config().compare == Compare::Checksum {
-            return self.open(peer.gossip, flow, false, now);
+        match self.entropy.config().compare {
+            Compare::Full => {}
+            Compare::Checksum => return self.open(peer.gossip, flow, false, now),
+            Compare::Sketch => return self.open_by_sketch(peer.id, peer.gossip, flow, now),
         }
         for space in Space::ALL {
             let mut desk = self.desk(space, peer.gossip, now);
@@ -54,20 +66,25 @@ impl Node {
 
     /// Sends the digests of both maps.
     pub(super) fn open(&mut self, to: SocketAddr, flow: Flow, answer: bool, now: Now) {
-        let cut = match self.settle_ms() {
-            0 => Cut::NONE,
-            settle => Cut::around(now.wall_ms, settle),
-        };
+        let cut = self.cut(now);
         let data = self.data.digest_at(cut).unwrap_or_else(|| self.data.digest());
         let opening = Opening { flow, answer, cut, data, roster: self.roster.digest() };
         self.outbox.push(to, Class::Repair, Via::Datagram, kind::DIGEST, &[&opening.encode()]);
+    }
+
+    /// The cut at which the data is compared now.
+    pub(super) fn cut(&self, now: Now) -> Cut {
+        match self.settle_ms() {
+            0 => Cut::NONE,
+            settle => Cut::around(now.wall_ms, settle),
+        }
     }
 
     fn settle_ms(&self) -> u64 {
         millis(settle(&self.config))
     }
 
-    fn desk(&mut self, space: Space, to: SocketAddr, now: Now) -> Desk<'_> {
+    pub(super) fn desk(&mut self, space: Space, to: SocketAddr, now: Now) -> Desk<'_> {
         let settle = self.settle_ms();
         Desk {
             map: match space {
@@ -94,6 +111,8 @@ impl Node {
     ) {
         self.data.advance(now.wall_ms);
         let data = self.data.digest_at(opening.cut).unwrap_or_else(|| self.data.digest());
+        let (flow, answer) = (opening.flow, opening.answer);
+        let peer = Opener { id: sender, addr: from, flow, answer };
         let mut equal = true;
         for (space, mine, theirs) in [
             (Space::Data, data, opening.data),
@@ -101,47 +120,67 @@ impl Node {
         ] {
             if mine != theirs {
                 equal = false;
-                self.on_difference(sender, from, opening, space, mine, theirs, now);
+                self.on_difference(&peer, space, mine, theirs, now);
             }
         }
         self.stats.repair_equal += u64::from(equal);
     }
 
-    #[expect(clippy::too_many_arguments)]
-    fn on_difference(
+    /// Goes on by checksums where a map differs.
+    pub(super) fn on_difference(
         &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        opening: &Opening,
+        peer: &Opener,
         space: Space,
         mine: Digest,
         theirs: Digest,
         now: Now,
     ) {
-        self.entropy.stir(now.mono, &mut self.rng);
-        if self.entropy.in_bulk(space) {
-            return;
-        }
-        let flow = opening.flow.flip();
-        if Entropy::wants_bulk(mine.count, theirs.count) {
-            if flow.yours
-                && let Some(at) = self.entropy.begin_bulk(sender, from, space, now.mono)
-            {
-                full::pull(&mut self.desk(space, from, now), false, false, at, Via::Stream);
-            }
-        } else if Entropy::wants_bulk(theirs.count, mine.count) && flow.mine {
-            if !opening.answer {
-                self.open(from, flow, true, now);
-            }
-        } else if !opening.answer
-            && let Some(mut desk) = self.open_desk(space, from, now)
+        if !self.fill_in_bulk(peer, space, mine, theirs, now)
+            && !peer.answer
+            && let Some(mut desk) = self.open_desk(space, peer.addr, now)
         {
-            checksum::begin(&mut desk, flow, theirs.count);
+            checksum::begin(&mut desk, peer.flow.flip(), theirs.count);
         }
     }
 
+    /// If one end lacks most, it is filled in bulk, and there is nothing to compare.
+    pub(super) fn fill_in_bulk(
+        &mut self,
+        peer: &Opener,
+        space: Space,
+        mine: Digest,
+        theirs: Digest,
+        now: Now,
+    ) -> bool {
+        self.entropy.stir(now.mono, &mut self.rng);
+        if self.entropy.in_bulk(space) {
+            return true;
+        }
+        let (flow, from) = (peer.flow.flip(), peer.addr);
+        if Entropy::wants_bulk(mine.count, theirs.count) {
+            if flow.yours
+                && let Some(at) = self.entropy.begin_bulk(peer.id, from, space, now.mono)
+            {
+                full::pull(&mut self.desk(space, from, now), false, false, at, Via::Stream);
+            }
+            return true;
+        }
+        if Entropy::wants_bulk(theirs.count, mine.count) && flow.mine {
+            if !peer.answer {
+                self.open(from, flow, true, now);
+            }
+            return true;
+        }
+        false
+    }
+
     /// The desk for a request; `None` if the peer has been sent enough for this turn.
-    fn open_desk(&mut self, space: Space, from: SocketAddr, now: Now) -> Option<Desk<'_>> {
+    pub(super) fn open_desk(
+        &mut self,
+        space: Space,
+        from: SocketAddr,
+        now: Now,
+    ) -> Option<Desk<'_>> {
         let desk = self.desk(space, from, now);
         if desk.budget() == 0 {
             desk.stats.repair_shed += 1;
@@ -171,7 +210,7 @@ impl Node {
         }
     }
 
-    fn stir_and_progress(&mut self, now: Now) {
+    pub(super) fn stir_and_progress(&mut self, now: Now) {
         self.entropy.stir(now.mono, &mut self.rng);
         self.entropy.progress(now.mono);
     }
