@@ -209,8 +209,8 @@ fn repair(from: &str, how: &str) -> anyhow::Result<Vec<Flag>> {
         flags.push(match word {
             "" => {
                 return Err(Failure::usage(format!(
-                    "{from} {how}: write off, push, pull, push-pull, full, checksum, or two of \
-                     them: pull/full"
+                    "{from} {how}: write off, push, pull, push-pull, full, checksum, sketch, or \
+                     two of them: pull/full"
                 )));
             }
             "off" => flag(from, "repair.interval", "0s"),
