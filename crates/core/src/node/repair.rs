@@ -266,6 +266,7 @@ mod tests {
     use crate::message::Message;
     use crate::node::Identity;
     use crate::packet::{HEADER, Header, frame_message, next_message};
+    use crate::reconcile::sketch::{self, Greeting, Head};
     use std::sync::Arc;
 
     const NOW: Now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };
@@ -276,10 +277,16 @@ mod tests {
     }
 
     fn node(entries: u64) -> Node {
+        node_of(entries, Compare::Checksum)
+    }
+
+    fn node_of(entries: u64, compare: Compare) -> Node {
         let gossip = SocketAddr::from(([10, 0, 0, 1], 1));
         let id = NodeId(1);
         let identity = Identity::new(id, "n", gossip);
-        let mut node = Node::new(Config::default(), identity, 1, NOW);
+        let mut config = Config::default();
+        config.repair.compare = compare;
+        let mut node = Node::new(config, identity, 1, NOW);
         for key in 0..entries {
             let stamp = Stamp { time: 1 << 40, node: PEER };
             let entry = Entry::new(&key.to_be_bytes(), &[7; 100], stamp, None);
@@ -328,6 +335,74 @@ mod tests {
             _ => None,
         };
         answers.iter().filter_map(pull).collect()
+    }
+
+    fn greeting(node: &Node, count: u64) -> Vec<u8> {
+        let flow = Flow { mine: true, yours: true };
+        let head = Head { flow, space: Space::Data, cut: Cut::around(NOW.wall_ms, 300) };
+        let digest = Digest { count, sum: 5 };
+        let opening = sketch::Opening { digest, root: 6, ..sketch::Opening::default() };
+        [head.encode(), Greeting { roster: node.roster.digest(), opening }.encode()].concat()
+    }
+
+    fn kinds(answers: &[(u8, Via, Vec<u8>)]) -> Vec<u8> {
+        answers.iter().map(|(kind, ..)| *kind).filter(|kind| *kind > kind::MAIL_RECEIPT).collect()
+    }
+
+    #[test]
+    fn who_keeps_no_sketches_answers_by_checksums() {
+        let mut node = node(500);
+        let opening = greeting(&node, 501);
+        let answers = answers(&mut node, Via::Datagram, kind::SKETCH, &opening);
+        assert_eq!(kinds(&answers), [kind::SPLIT]);
+        assert_eq!(node.stats().sketch_unserved, 1);
+    }
+
+    #[test]
+    fn who_lacks_most_is_filled_in_bulk_whatever_opened() {
+        for compare in [Compare::Checksum, Compare::Sketch] {
+            let mut node = node_of(500, compare);
+            let opening = greeting(&node, 5000);
+            let answers = answers(&mut node, Via::Datagram, kind::SKETCH, &opening);
+            assert_eq!(pulls(&answers), [0]);
+            let mut node = node_of(500, compare);
+            let opening = greeting(&node, 5);
+            let answers = super::tests::answers(&mut node, Via::Datagram, kind::SKETCH, &opening);
+            assert_eq!(kinds(&answers), [kind::DIGEST], "the other end is told to fetch");
+        }
+    }
+
+    #[test]
+    fn a_comparison_asks_once_more_and_then_gives_up() {
+        let mut node = node_of(500, Compare::Sketch);
+        let opening = greeting(&node, 501);
+        let replied = answers(&mut node, Via::Datagram, kind::SKETCH, &opening);
+        let Some((kind::SKETCH_REPLY, _, reply)) = replied.first() else { panic!("{replied:?}") };
+        // What nobody asked for is passed over.
+        let mut other = node_of(400, Compare::Sketch);
+        let (kind, reply) = (kind::SKETCH_REPLY, reply.clone());
+        assert!(kinds(&answers(&mut other, Via::Datagram, kind, &reply)).is_empty());
+        other.open_by_sketch(PEER, peer(), Flow { mine: true, yours: true }, NOW);
+        assert_eq!(
+            kinds(&answers(&mut other, Via::Datagram, kind, &reply))[..],
+            [kind::SKETCH, kind::SKETCH_ASK]
+        );
+        assert!(kinds(&answers(&mut other, Via::Datagram, kind, &reply)).is_empty(), "twice");
+        let mut asks = 0;
+        for second in 1..5 {
+            let mono = Instant(second * 1_100_000);
+            let now = Now { mono, wall_ms: NOW.wall_ms + second * 1100 };
+            assert!(second > 2 || other.deadline().is_some_and(|deadline| deadline <= mono));
+            let mut out = Vec::new();
+            other.flush(now, &mut out);
+            asks += out.iter().filter(|output| is_ask(output)).count();
+        }
+        assert_eq!((asks, other.stats().sketch_silent), (1, 1));
+    }
+
+    fn is_ask(output: &&Output) -> bool {
+        let Output::Send(packet) = output else { return false };
+        packet.bytes.get(HEADER) == Some(&kind::SKETCH_ASK)
     }
 
     #[test]

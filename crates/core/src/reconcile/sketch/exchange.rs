@@ -17,6 +17,9 @@ use std::sync::Arc;
 const MANY_CELLS: usize = 2048;
 /// Cells that are sent whatever room is left, so that each ask leads on.
 const LEAST_CELLS: usize = 64;
+/// Cells that are asked for at once: as many as take the bytes of one more ask and its answer with
+/// their headers, about.
+const STEP: usize = 10;
 /// Items that are asked for in one comparison; the rest is found in the next one (guess: what is
 /// sent in one turn would be no more).
 const MAX_WANTED: usize = 4 * MAX_WANTS;
@@ -78,7 +81,7 @@ impl Exchange {
         let Some(view) = desk.map.view(desk.map.version(), self.head.cut) else {
             return self.unknown(desk, Unknown::Moved);
         };
-        let limits = Limits { cells: MAX_CELLS };
+        let limits = Limits { cells: MAX_CELLS, step: STEP };
         let map = desk.map;
         let find = |item| map.find(item).map(|(_, hash)| hash);
         let (session, step) = Session::begin(reply.body.clone(), &view, limits, &find);

@@ -17,6 +17,8 @@ const MAX_ASKS: u32 = 16;
 pub struct Limits {
     /// Cells that are asked for in all.
     pub cells: usize,
+    /// Cells that are asked for at once, at least.
+    pub step: usize,
 }
 
 /// Why a session ended without an answer. Comparison by ranges goes on.
@@ -249,6 +251,7 @@ impl Session {
             return self.end(Unknown::Stuck);
         }
         let (to, fine) = self.enough(len, &peeled, view);
+        let to = if fine.is_some() { to } else { to.max(len + self.limits.step) };
         let ask = Ask { version: self.version, from: len, to: to.min(most), fine };
         self.asked = Some(ask);
         self.asks += 1;

@@ -8,7 +8,7 @@ use crate::data::{Cut, Digest};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-const LIMITS: Limits = Limits { cells: MAX_CELLS };
+const LIMITS: Limits = Limits { cells: MAX_CELLS, step: 1 };
 
 /// A set of items with their hashes.
 #[derive(Clone, Default)]

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-const LIMITS: Limits = Limits { cells: MAX_CELLS };
+const LIMITS: Limits = Limits { cells: MAX_CELLS, step: 1 };
 /// Overwrites in the measurement of upkeep.
 const OVERWRITES: u64 = 200_000;
 
