@@ -395,7 +395,7 @@ mod tests {
             assert!(second > 2 || other.deadline().is_some_and(|deadline| deadline <= mono));
             let mut out = Vec::new();
             other.flush(now, &mut out);
-            asks += out.iter().filter(|output| is_ask(output)).count();
+            asks += out.iter().filter(is_ask).count();
         }
         assert_eq!((asks, other.stats().sketch_silent), (1, 1));
     }
