@@ -139,7 +139,7 @@ impl Planner<'_> {
     /// Sets what several steps may say something about, as those under way now say it.
     fn set_shared(&mut self, at: Duration, action: Action, nodes: &[usize]) {
         let latest = |value: fn(Action) -> Option<f64>, base: f64| {
-            let said = self.affected.values().filter_map(|(action, _)| value(*action)).last();
+            let said = self.affected.values().filter_map(|(action, _)| value(*action)).next_back();
             said.map_or(base, |percent| percent / 100.0)
         };
         let [loss, duplicate, reorder] = self.setting.base;
