@@ -3,7 +3,7 @@
 use crate::base::codec::{DecodeError, Reader};
 use crate::data::{Entry, block};
 use crate::member::probe;
-use crate::reconcile::{checksum, full};
+use crate::reconcile::{checksum, full, sketch};
 use crate::spread::{mail, rumor, tree};
 
 /// The numbers by which messages are told apart on the wire.
@@ -30,6 +30,10 @@ pub mod kind {
     pub const MAIL: u8 = 12;
     /// See [`crate::spread::mail`].
     pub const MAIL_RECEIPT: u8 = 13;
+    /// See [`crate::spread::tree`].
+    pub const TREE_INSIDE: u8 = 14;
+    /// See [`crate::spread::tree`].
+    pub const TREE_ACROSS: u8 = 15;
     /// See [`crate::reconcile::checksum`].
     pub const DIGEST: u8 = 16;
     /// See [`crate::reconcile::checksum`].
@@ -44,10 +48,16 @@ pub mod kind {
     pub const PULL: u8 = 21;
     /// See [`crate::reconcile::full`].
     pub const PIECE: u8 = 22;
-    /// See [`crate::spread::tree`].
-    pub const TREE_INSIDE: u8 = 23;
-    /// See [`crate::spread::tree`].
-    pub const TREE_ACROSS: u8 = 24;
+    /// See [`crate::reconcile::sketch`].
+    pub const SKETCH: u8 = 23;
+    /// See [`crate::reconcile::sketch`].
+    pub const SKETCH_REPLY: u8 = 24;
+    /// See [`crate::reconcile::sketch`].
+    pub const SKETCH_ASK: u8 = 25;
+    /// See [`crate::reconcile::sketch`].
+    pub const SKETCH_BATCH: u8 = 26;
+    /// See [`crate::reconcile::sketch`].
+    pub const WANTS: u8 = 27;
 }
 
 /// A message as it arrives.
@@ -89,6 +99,16 @@ pub enum Message<'a> {
     Pull(full::Pull),
     /// A piece of everything.
     Piece(full::Piece),
+    /// What a replica holds, for comparison by sketches.
+    Sketch(sketch::Headed<sketch::Greeting>),
+    /// The first cells of a replica that differs.
+    SketchReply(sketch::Headed<sketch::Reply>),
+    /// Asks for more cells.
+    SketchAsk(sketch::Headed<sketch::Ask>),
+    /// More cells.
+    SketchBatch(sketch::Headed<sketch::Batch>),
+    /// Items that are asked for by their names in sketches.
+    Wants(sketch::Wants),
 }
 
 impl<'a> Message<'a> {
@@ -118,6 +138,15 @@ impl<'a> Message<'a> {
             kind::ENTRIES => Self::Entries(crate::reconcile::Entries::decode(body)?),
             kind::PULL => Self::Pull(full::Pull::decode(body)?),
             kind::PIECE => Self::Piece(full::Piece::decode(body)?),
+            kind::SKETCH => Self::Sketch(sketch::Headed::decode(body, sketch::Greeting::decode)?),
+            kind::SKETCH_REPLY => {
+                Self::SketchReply(sketch::Headed::decode(body, sketch::Reply::decode)?)
+            }
+            kind::SKETCH_ASK => Self::SketchAsk(sketch::Headed::decode(body, sketch::Ask::decode)?),
+            kind::SKETCH_BATCH => {
+                Self::SketchBatch(sketch::Headed::decode(body, sketch::Batch::decode)?)
+            }
+            kind::WANTS => Self::Wants(sketch::Wants::decode(body)?),
             _ => return Ok(None),
         }))
     }

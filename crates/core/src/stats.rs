@@ -88,6 +88,30 @@ stats! {
     /// Requests of anti-entropy that were passed over because the peer had been sent enough for the
     /// moment.
     repair_shed,
+    /// Comparisons by sketches begun.
+    sketch_sessions,
+    /// Comparisons by sketches that this end answered with: nothing differs.
+    sketch_equal,
+    /// Comparisons by sketches that told this end what differs.
+    sketch_known,
+    /// Items that differed in those.
+    sketch_differences,
+    /// Times that this end asked for more cells.
+    sketch_asks,
+    /// Bytes of openings, answers and cells sent to compare by sketches.
+    sketch_bytes,
+    /// Comparisons left to checksums because there were too many differences.
+    sketch_too_many,
+    /// Comparisons left to checksums because the other end had moved on too far.
+    sketch_moved,
+    /// Comparisons left to checksums because the cells did not fit together.
+    sketch_stuck,
+    /// Comparisons left to checksums because two writes go by one name.
+    sketch_collision,
+    /// Comparisons left to checksums because this end has no sketches of that time.
+    sketch_unserved,
+    /// Comparisons by sketches given up because the other end fell silent.
+    sketch_silent,
     /// Entries sent by anti-entropy.
     repair_entries_sent,
     /// Pieces of bulk transfers received.

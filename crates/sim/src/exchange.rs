@@ -14,7 +14,11 @@ use rumormill_core::message::{Message, kind};
 use rumormill_core::output::{Output, Via};
 use rumormill_core::packet::{HEADER, Header, Outbox, next_message};
 use rumormill_core::reconcile::checksum::{self, Opening};
-use rumormill_core::reconcile::{Desk, full};
+use rumormill_core::reconcile::sketch::exchange::{on_ask, on_opening, on_wants};
+use rumormill_core::reconcile::sketch::{
+    Ask, Batch, Exchange, Greeting, Headed, Reply, Stand, Wants,
+};
+use rumormill_core::reconcile::{Desk, Flow, full};
 use rumormill_core::spread::entropy::{Compare, Direction};
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -159,12 +163,21 @@ struct Pair {
     maps: [Map; 2],
     limits: Limits,
     piece_bytes: usize,
+    flow: Flow,
+    /// The comparison by sketches that the first replica began.
+    begun: Option<Exchange>,
 }
 
 impl Pair {
     fn new(setup: &Setup) -> Self {
         let mut rng = Rng::new(setup.seed);
-        let mut maps = [(); 2].map(|()| Map::new(Keyed::for_cluster("exchange")));
+        let mut maps = [(); 2].map(|()| {
+            let keyed = Keyed::for_cluster("exchange");
+            match setup.compare {
+                Compare::Sketch => Map::with_sketches(keyed),
+                Compare::Full | Compare::Checksum => Map::new(keyed),
+            }
+        });
         // Which keys differ is drawn; how goes round, so that there are as many of each. Of an only
         // difference the second replica knows nothing, so that all three messages are needed.
         let (mut left, mut way) = (setup.differences.min(setup.entries), 0);
@@ -190,7 +203,8 @@ impl Pair {
                 }
             }
         }
-        Self { maps, limits: Limits::default(), piece_bytes: setup.piece_bytes }
+        let (flow, piece_bytes) = (setup.direction.flow(), setup.piece_bytes);
+        Self { maps, limits: Limits::default(), piece_bytes, flow, begun: None }
     }
 
     /// Lets one end work, and takes what it sends.
@@ -213,19 +227,18 @@ impl Pair {
         Letters(out)
     }
 
-    fn begin(&self, setup: &Setup) -> Letters {
-        let flow = setup.direction.flow();
-        self.at(0, |desk| match setup.compare {
+    fn begin(&mut self, setup: &Setup) -> Letters {
+        let (flow, mut begun) = (self.flow, None);
+        let letters = self.at(0, |desk| match setup.compare {
             Compare::Full if flow.yours => full::pull(desk, flow.mine, false, 0, Via::Datagram),
             Compare::Full => full::send(desk, false, true, 0),
-            Compare::Checksum => {
-                let (data, roster) = (desk.map.digest(), Digest::default());
-                let opening = Opening { flow, answer: false, cut: Cut::NONE, data, roster };
-                let outbox = &mut *desk.outbox;
-                let body = opening.encode();
-                outbox.push_repair(desk.to, desk.space, Via::Datagram, kind::DIGEST, &[&body]);
+            Compare::Checksum => begin_by_checksum(desk, flow),
+            Compare::Sketch => {
+                begun = Exchange::begin(desk, flow, Cut::NONE, Digest::default(), 0);
             }
-        })
+        });
+        self.begun = begun;
+        letters
     }
 
     /// Takes in a message as a node does: what it brings first, then the answers.
@@ -245,11 +258,14 @@ impl Pair {
                 let _ = self.maps[end].apply(Arc::new(entry.clone()));
             }
         }
-        Ok(self.at(end, |desk| {
+        let (flow, mut begun) = (self.flow, self.begun.take());
+        let letters = self.at(end, |desk| {
             for message in &messages {
-                answer(desk, message);
+                answer(desk, flow, &mut begun, message);
             }
-        }))
+        });
+        self.begun = begun;
+        Ok(letters)
     }
 
     fn count_different(&self) -> u64 {
@@ -288,6 +304,11 @@ enum Told {
     Entries(Vec<Entry>),
     Pull(full::Pull),
     Piece(full::Piece),
+    Greeting(Headed<Greeting>),
+    Reply(Headed<Reply>),
+    Ask(Headed<Ask>),
+    Batch(Headed<Batch>),
+    Wants(Wants),
 }
 
 impl Told {
@@ -301,12 +322,31 @@ impl Told {
             Self::Entries(entries) => ("entries", entries.len() as u64),
             Self::Pull(_) => ("pull", 0),
             Self::Piece(piece) => ("piece", piece.entries.len() as u64),
+            Self::Greeting(greeting) => ("sketch", greeting.body.opening.digest.count),
+            Self::Reply(reply) => ("sketch-reply", reply.body.cells.len() as u64),
+            Self::Ask(ask) => ("sketch-ask", ask.body.to.saturating_sub(ask.body.from) as u64),
+            Self::Batch(batch) => ("sketch-batch", batch.body.cells.len() as u64),
+            Self::Wants(wants) => ("wants", wants.items.len() as u64),
         }
     }
 }
 
-fn answer(desk: &mut Desk<'_>, message: &Told) {
+fn begin_by_checksum(desk: &mut Desk<'_>, flow: Flow) {
+    let (data, roster) = (desk.map.digest(), Digest::default());
+    let opening = Opening { flow, answer: false, cut: Cut::NONE, data, roster };
+    let body = opening.encode();
+    desk.outbox.push_repair(desk.to, desk.space, Via::Datagram, kind::DIGEST, &[&body]);
+}
+
+fn answer(desk: &mut Desk<'_>, flow: Flow, begun: &mut Option<Exchange>, message: &Told) {
     match message {
+        Told::Greeting(greeting) => {
+            let _ = on_opening(desk, greeting);
+        }
+        Told::Reply(reply) => go_on(desk, flow, begun, |it, desk| it.on_reply(desk, reply)),
+        Told::Batch(batch) => go_on(desk, flow, begun, |it, desk| it.on_batch(desk, batch)),
+        Told::Ask(ask) => on_ask(desk, ask),
+        Told::Wants(wants) => on_wants(desk, wants),
         // A node that holds far less would be filled in bulk instead; these two differ too little.
         Told::Opening(opening) => {
             if desk.map.digest() != opening.data {
@@ -326,6 +366,21 @@ fn answer(desk: &mut Desk<'_>, message: &Told) {
                 full::pull(desk, piece.back, piece.pushed, next, Via::Stream);
             }
         }
+    }
+}
+
+/// Goes on with the comparison by sketches, by checksums where those do not help.
+fn go_on(
+    desk: &mut Desk<'_>,
+    flow: Flow,
+    begun: &mut Option<Exchange>,
+    step: impl FnOnce(&mut Exchange, &mut Desk<'_>) -> Stand,
+) {
+    let Some(mut exchange) = begun.take() else { return };
+    match step(&mut exchange, desk) {
+        Stand::Open => *begun = Some(exchange),
+        Stand::Known(_) => {}
+        Stand::Unknown(_) => begin_by_checksum(desk, flow),
     }
 }
 
@@ -353,6 +408,11 @@ impl Letters {
                     Some(Message::Entries(entries)) => Told::Entries(entries.entries),
                     Some(Message::Pull(pull)) => Told::Pull(pull),
                     Some(Message::Piece(piece)) => Told::Piece(piece),
+                    Some(Message::Sketch(greeting)) => Told::Greeting(greeting),
+                    Some(Message::SketchReply(reply)) => Told::Reply(reply),
+                    Some(Message::SketchAsk(ask)) => Told::Ask(ask),
+                    Some(Message::SketchBatch(batch)) => Told::Batch(batch),
+                    Some(Message::Wants(wants)) => Told::Wants(wants),
                     _ => return Err(ExchangeError::Stranger),
                 };
                 visit(told, bytes)?;
@@ -430,7 +490,7 @@ mod tests {
 
     #[test]
     fn one_way_leaves_what_the_other_way_would_bring() {
-        for compare in [Compare::Full, Compare::Checksum] {
+        for compare in [Compare::Full, Compare::Checksum, Compare::Sketch] {
             for direction in [Direction::Push, Direction::Pull] {
                 assert_eq!(run(direction, compare, 2000, 100).left_different, 50, "{direction:?}");
             }
@@ -449,6 +509,25 @@ mod tests {
         let equal = run(Direction::PushPull, Compare::Checksum, 10_000, 0);
         assert_eq!(equal.turns.len(), 1);
         assert_eq!(equal.turns[0].parts[0].kind, "digest");
+    }
+
+    #[test]
+    fn sketches_take_few_messages_and_fewer_bytes() {
+        for (differences, messages) in [(0, 1), (1, 3), (4, 4), (1000, 8)] {
+            let exchanged = run(Direction::PushPull, Compare::Sketch, 50_000, differences);
+            assert_eq!(exchanged.left_different, 0, "{differences}");
+            assert!(
+                exchanged.turns.len() <= messages,
+                "{} for {differences}",
+                exchanged.turns.len()
+            );
+            let checksum = run(Direction::PushPull, Compare::Checksum, 50_000, differences);
+            assert!(exchanged.bytes() <= checksum.bytes());
+        }
+        // Too many to be solved: by checksums in the end.
+        let exchanged = run(Direction::PushPull, Compare::Sketch, 60, 60);
+        assert_eq!(exchanged.left_different, 0);
+        assert!(exchanged.turns.iter().any(|turn| turn.parts[0].kind == "digest"));
     }
 
     #[test]

@@ -135,9 +135,10 @@ fn draw_config(seed: u64) -> Config {
         1 => Direction::Pull,
         _ => Direction::PushPull,
     };
-    config.repair.compare = match draw(&[0, 1]) {
+    config.repair.compare = match draw(&[0, 1, 2, 2]) {
         0 => Compare::Full,
-        _ => Compare::Checksum,
+        1 => Compare::Checksum,
+        _ => Compare::Sketch,
     };
     config.repair.settle = ms(draw(&[0, 100, 300]));
     config.repair.piece_bytes = draw(&[1024, 256 * 1024]) as usize;

@@ -5,12 +5,13 @@
 //! never moves more than one leaf.
 //!
 //! A clone shares everything with its original; a write at either of them copies the branches on
-//! its way, no more than what lies beside them in the last one.
+//! its way, no more than what lies beside them in the last one. Sketches, where they are kept, are
+//! copied as a whole.
 
 use super::digest::{Digest, Range};
 use super::entry::Entry;
 use super::recent::{Cut, Recent};
-use super::sketch::ItemId;
+use super::sketch::{ItemId, Sketches, Version, View};
 use crate::base::hash::Keyed;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -33,6 +34,7 @@ pub struct Map {
     keyed: Keyed,
     root: Tree,
     recent: Recent,
+    sketches: Option<Arc<Sketches>>,
     tombstones: u64,
     bytes: u64,
 }
@@ -73,7 +75,14 @@ impl Map {
     /// An empty map whose hashes are keyed for one cluster.
     #[must_use]
     pub fn new(keyed: Keyed) -> Self {
-        Self { keyed, root: Tree::default(), recent: Recent::default(), tombstones: 0, bytes: 0 }
+        let (root, recent) = (Tree::default(), Recent::default());
+        Self { keyed, root, recent, sketches: None, tombstones: 0, bytes: 0 }
+    }
+
+    /// An empty map that keeps sketches with every write.
+    #[must_use]
+    pub fn with_sketches(keyed: Keyed) -> Self {
+        Self { sketches: Some(Arc::default()), ..Self::new(keyed) }
     }
 
     /// Count and checksum over everything, tombstones and expired entries included.
@@ -85,13 +94,30 @@ impl Map {
     /// Lets time pass: see [`Map::digest_at`].
     pub fn advance(&mut self, wall_ms: u64) {
         self.recent.advance(wall_ms);
+        if let Some(sketches) = &mut self.sketches {
+            Arc::make_mut(sketches).advance(wall_ms);
+        }
     }
 
-    /// Count and checksum of what is stamped outside a cut; `None` if the cut begins more than about
-    /// 8 s before the latest [`Map::advance`].
+    /// Count and checksum of what there was without the writes that are stamped inside a cut: what
+    /// those replaced counts in their place. `None` if the cut begins more than about 8 s before the
+    /// latest [`Map::advance`].
     #[must_use]
     pub fn digest_at(&self, cut: Cut) -> Option<Digest> {
         self.recent.outside(cut, self.root.digest)
+    }
+
+    /// The state that sketches are in.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.sketches.as_ref().map_or(Version::default(), |sketches| sketches.version())
+    }
+
+    /// The sketches as they were at a version, of the set that [`Map::digest_at`] describes. `None`
+    /// if that is too long ago, or none are kept.
+    #[must_use]
+    pub fn view(&self, version: Version, cut: Cut) -> Option<View<'_>> {
+        self.sketches.as_ref()?.view(version, cut)
     }
 
     /// Entries that are tombstones.
@@ -186,16 +212,58 @@ impl Map {
             added: self.item_hash(&entry),
             removed: held.map(|held| self.item_hash(held)),
         };
-        self.recent.add(entry.stamp(), change.added);
+        self.note(&change, entry.stamp().wall_ms());
         self.bytes += entry.size() as u64;
         self.tombstones += u64::from(entry.is_tombstone());
         let previous = self.root.put(entry, &change, &self.keyed);
-        if let (Some(previous), Some(removed)) = (&previous, change.removed) {
-            self.recent.remove(previous.stamp(), removed);
+        if let Some(previous) = &previous {
             self.bytes -= previous.size() as u64;
             self.tombstones -= u64::from(previous.is_tombstone());
         }
+        self.make_room();
         Applied::New(previous)
+    }
+
+    /// Keeps the account of a write by its own stamp, also of what it replaces: so whoever leaves it
+    /// out has the old entry, like a replica that the write has not reached.
+    fn note(&mut self, change: &Change, wall_ms: u64) {
+        self.recent.add(wall_ms, change.added);
+        if let Some(removed) = change.removed {
+            self.recent.remove(wall_ms, removed);
+        }
+        if let Some(sketches) = &mut self.sketches {
+            let sketches = Arc::make_mut(sketches);
+            sketches.insert(ItemId::new(change.hash, change.added), wall_ms);
+            if let Some(removed) = change.removed {
+                sketches.remove(ItemId::new(change.hash, removed), wall_ms);
+            }
+        }
+    }
+
+    /// Lets the sketches grow with the map.
+    fn make_room(&mut self) {
+        if !self.sketches.as_ref().is_some_and(|sketches| sketches.is_crowded()) {
+            return;
+        }
+        let mut items = Vec::new();
+        self.walk(Range::ALL, &mut |hash, entry| {
+            items.push(ItemId::new(hash, self.item_hash(entry)));
+            ControlFlow::Continue(())
+        });
+        if let Some(sketches) = &mut self.sketches {
+            Arc::make_mut(sketches).grow(items.into_iter());
+        }
+    }
+
+    /// Visits the entries whose items begin with these 32 bits: one in nearly all cases.
+    pub fn find_short(&self, short: u32, visit: &mut impl FnMut(&Arc<Entry>)) {
+        let range = ItemId(u64::from(short) << 32).range();
+        self.walk(range, &mut |hash, entry| {
+            if ItemId::new(hash, self.item_hash(entry)).short() == short {
+                visit(entry);
+            }
+            ControlFlow::Continue(())
+        });
     }
 
     /// Count and checksum of a range.
@@ -369,7 +437,7 @@ mod tests {
     }
 
     fn map_of(entries: &[Arc<Entry>]) -> Map {
-        let mut map = Map::new(Keyed::for_cluster("test"));
+        let mut map = Map::with_sketches(Keyed::for_cluster("test"));
         for entry in entries {
             let _ = map.apply(Arc::clone(entry));
         }
@@ -455,23 +523,78 @@ mod tests {
             let start = 1_000_000;
             let mut map = Map::new(Keyed::for_cluster("test"));
             map.advance(start);
-            for (key, after) in writes {
-                let _ = map.apply(entry(key, (start + after) << 16, false));
-            }
             let cut = Cut::around(start + 10_000 + cut, settle);
             let mut digest = Digest::default();
-            map.walk(Range::ALL, &mut |_, entry| {
-                if !cut.leaves_out(entry.stamp().wall_ms()) {
-                    digest.add(map.item_hash(entry));
+            for (key, after) in writes {
+                let entry = entry(key, (start + after) << 16, false);
+                let new = map.item_hash(&entry);
+                let (wall, applied) = (entry.stamp().wall_ms(), map.apply(entry));
+                if let (Applied::New(old), false) = (applied, cut.leaves_out(wall)) {
+                    digest.add(new);
+                    old.iter().for_each(|old| digest.remove(map.item_hash(old)));
                 }
-                ControlFlow::Continue(())
-            });
+            }
             prop_assert_eq!(map.digest_at(cut), Some(digest));
             map.advance(start + 60_000);
             prop_assert_eq!(map.digest_at(cut), None);
             let later = Cut::around(start + 60_000, settle.min(7000));
             prop_assert_eq!(map.digest_at(later), Some(map.digest()));
             prop_assert_eq!(map.digest_at(Cut::NONE), Some(map.digest()));
+        }
+
+        #[test]
+        fn what_comes_after_a_cut_does_not_matter_at_the_cut(
+            before in prop::collection::vec((0_u16..50, 0_u64..8_000), 0..200),
+            after in prop::collection::vec((0_u16..50, 9_500_u64..10_500, 0_u8..4), 0..200),
+            seed: u64,
+        ) {
+            let start = 1_000_000;
+            let cut = Cut::around(start + 10_000, 500);
+            let mut rng = crate::base::rng::Rng::new(seed);
+            let maps = [1, 2].map(|end| {
+                let mut map = Map::with_sketches(Keyed::for_cluster("test"));
+                map.advance(start + 8_000);
+                // Both have the same writes before the cut, in any order, and some of those after.
+                let mut first = before.clone();
+                rng.shuffle(&mut first);
+                let mut second: Vec<_> =
+                    after.iter().filter(|(.., ends)| ends & end != 0).copied().collect();
+                rng.shuffle(&mut second);
+                for (key, ms) in first.into_iter().chain(second.iter().map(|(key, ms, _)| (*key, *ms))) {
+                    let _ = map.apply(entry(key, (start + ms) << 16, false));
+                }
+                map.advance(start + 10_000);
+                map
+            });
+            let [one, other] = &maps;
+            prop_assert_eq!(one.digest_at(cut), other.digest_at(cut));
+            let views = maps.each_ref().map(|map| map.view(map.version(), cut).unwrap());
+            prop_assert_eq!(views[0].cells(0, 61), views[1].cells(0, 61));
+            prop_assert_eq!(views[0].strata(), views[1].strata());
+            // The view is of the set that the digest describes.
+            let settled = map_of(&before.iter().map(|(key, ms)| entry(*key, (start + ms) << 16, false)).collect::<Vec<_>>());
+            prop_assert_eq!(one.digest_at(cut), Some(settled.digest()));
+            let all = settled.view(settled.version(), Cut::NONE).unwrap();
+            prop_assert_eq!(views[0].cells(0, 61), all.cells(0, 61));
+        }
+
+        #[test]
+        fn stamps_ahead_of_the_clock_are_left_out_when_their_time_comes(
+            writes in prop::collection::vec((0_u16..50, 0_u64..20_000), 0..100),
+            steps in 1_u64..20,
+        ) {
+            let start = 1_000_000;
+            let mut map = Map::with_sketches(Keyed::for_cluster("test"));
+            map.advance(start);
+            for (key, after) in writes {
+                let _ = map.apply(entry(key, (start + after) << 16, false));
+            }
+            (1..=steps).for_each(|step| map.advance(start + step * 1000));
+            let cut = Cut::around(start + steps * 1000, 500);
+            let view = map.view(map.version(), cut).unwrap();
+            // The low bits of the sum are the parity of those of the items.
+            let sum = map.digest_at(cut).unwrap().sum;
+            prop_assert_eq!(sum & 1, u128::from(view.root() & 1));
         }
 
         #[test]

@@ -2,10 +2,11 @@
 //!
 //! Entries that are still on their way make any two replicas differ for a moment. So replicas are
 //! compared at a cut: without what is stamped about now. Sums over short epochs of stamp time are
-//! kept beside the total; taking the epochs in the cut off the total gives the digest there.
+//! kept beside the total; taking the epochs in the cut off the total gives the digest there. What a
+//! write replaces goes out in the epoch of that write: a replica that the write has not reached
+//! still holds the old entry, and the two are to agree.
 
 use super::digest::Digest;
-use super::stamp::Stamp;
 use crate::base::codec::{DecodeError, Reader, Write};
 use std::time::Duration;
 
@@ -85,21 +86,23 @@ pub(super) struct Recent {
 }
 
 impl Recent {
-    pub(super) fn add(&mut self, stamp: Stamp, item: u128) {
-        if let Some(sum) = self.epoch(stamp) {
+    /// An item came with a write of this wall time.
+    pub(super) fn add(&mut self, wall_ms: u64, item: u128) {
+        if let Some(sum) = self.epoch(wall_ms) {
             sum.add(item);
         }
     }
 
-    pub(super) fn remove(&mut self, stamp: Stamp, item: u128) {
-        if let Some(sum) = self.epoch(stamp) {
+    /// An item went with a write of this wall time.
+    pub(super) fn remove(&mut self, wall_ms: u64, item: u128) {
+        if let Some(sum) = self.epoch(wall_ms) {
             sum.remove(item);
         }
     }
 
-    /// The sum that a stamp belongs to, if it is kept.
-    fn epoch(&mut self, stamp: Stamp) -> Option<&mut Digest> {
-        let epoch = stamp.wall_ms() >> EPOCH_BITS;
+    /// The sum that a wall time belongs to, if it is kept.
+    fn epoch(&mut self, wall_ms: u64) -> Option<&mut Digest> {
+        let epoch = wall_ms >> EPOCH_BITS;
         if epoch < self.floor || self.floor == 0 {
             return None;
         }

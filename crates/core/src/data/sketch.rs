@@ -100,8 +100,8 @@ impl Sketches {
         self.tables.push(table);
     }
 
-    /// Lets time pass: changes that came more than about 8 s ago are forgotten. Until the first call
-    /// none are remembered.
+    /// Lets time pass: changes that came and were stamped more than about 8 s ago are forgotten. Until
+    /// the first call none are remembered.
     pub fn advance(&mut self, wall_ms: u64) {
         self.changes.advance(wall_ms);
     }
@@ -204,7 +204,8 @@ impl Changes {
     fn advance(&mut self, wall_ms: u64) {
         self.now = self.now.max(wall_ms);
         let old = self.now.saturating_sub(KEPT_MS);
-        while self.latest.front().is_some_and(|change| change.at_ms < old) {
+        // One that is stamped ahead of the clock is to be left out when its time comes.
+        while self.latest.front().is_some_and(|change| change.at_ms.max(change.wall_ms) < old) {
             self.latest.pop_front();
         }
     }

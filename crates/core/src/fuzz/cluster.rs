@@ -72,7 +72,11 @@ fn config_of(kind: u8) -> Config {
         2 => Method::DirectMail,
         _ => Method::None,
     };
-    config.repair.compare = if kind & 4 == 0 { Compare::Checksum } else { Compare::Full };
+    config.repair.compare = match (kind & 4, kind & 16) {
+        (0, 0) => Compare::Checksum,
+        (0, _) => Compare::Sketch,
+        _ => Compare::Full,
+    };
     config.repair.direction = match kind >> 3 & 3 {
         0 | 1 => Direction::PushPull,
         2 => Direction::Push,

@@ -7,6 +7,7 @@ pub mod notes;
 mod receive;
 mod repair;
 mod roster;
+mod sketch;
 
 pub use roster::Roster;
 
@@ -25,7 +26,7 @@ use crate::member::{Member, Table, Tags};
 use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
 use crate::spread::Method;
-use crate::spread::entropy::Entropy;
+use crate::spread::entropy::{Compare, Entropy};
 use crate::spread::mail::DirectMail;
 use crate::spread::rumor::Mongering;
 use crate::spread::tree::Tree;
@@ -86,6 +87,7 @@ pub struct Node {
     mongering: Mongering,
     mail: DirectMail,
     entropy: Entropy,
+    comparisons: sketch::Comparisons,
     outbox: Outbox,
     stats: Stats,
     pool: Option<Arc<Pool>>,
@@ -126,7 +128,10 @@ impl Node {
         let mut node = Self {
             header: Header { tag: keyed.tag(), sender: identity.id },
             clock: Clock::new(identity.id, config.limits.max_clock_skew),
-            data: Map::new(keyed),
+            data: match config.repair.compare {
+                Compare::Sketch => Map::with_sketches(keyed),
+                Compare::Full | Compare::Checksum => Map::new(keyed),
+            },
             roster: Map::new(keyed),
             table: Table::new(identity.id),
             // A restarted node must overrule what was said of it before.
@@ -148,6 +153,7 @@ impl Node {
                 now.mono,
                 &mut rng,
             ),
+            comparisons: sketch::Comparisons::default(),
             outbox: Outbox::default(),
             stats: Stats::default(),
             pool: None,
@@ -239,6 +245,7 @@ impl Node {
         self.data.advance(now.wall_ms);
         if !self.left {
             self.watch_members(now, out);
+            self.watch_comparisons(now);
             self.begin_repair(now);
         }
         self.tree.poll(self.identity.id, &mut env!(self, now));
@@ -258,6 +265,7 @@ impl Node {
             membership.into_iter().flatten().min().filter(|_| !self.left),
             Some(self.rejoin.deadline()).filter(|_| !self.left),
             self.entropy.deadline().filter(|_| !self.left),
+            self.comparisons.deadline().filter(|_| !self.left),
             self.tree.deadline(),
             self.mongering.deadline(),
             self.mail.deadline(),

@@ -45,7 +45,7 @@ impl Node {
                         self.outbox.asked(from, bytes.len());
                         asked = true;
                     }
-                    wonders |= matches!(kind, kind::PING | kind::DIGEST);
+                    wonders |= matches!(kind, kind::PING | kind::DIGEST | kind::SKETCH);
                     Message::decode(kind, body)
                 })
                 .and_then(|message| match message {
@@ -129,6 +129,11 @@ impl Node {
             }
             Message::Pull(pull) => self.on_pull(from, pull, now),
             Message::Piece(piece) => self.on_piece(sender, from, piece, now, out),
+            Message::Sketch(greeting) => self.on_sketch(sender, from, &greeting, now),
+            Message::SketchReply(reply) => self.on_sketch_reply(sender, from, &reply, now),
+            Message::SketchAsk(ask) => self.on_sketch_ask(from, &ask, now),
+            Message::SketchBatch(batch) => self.on_sketch_batch(sender, from, &batch, now),
+            Message::Wants(wants) => self.on_wants(from, &wants, now),
         }
         Ok(())
     }
@@ -214,6 +219,11 @@ fn is_request(kind: u8) -> bool {
             | kind::WANT
             | kind::PULL
             | kind::PIECE
+            | kind::SKETCH
+            | kind::SKETCH_REPLY
+            | kind::SKETCH_ASK
+            | kind::SKETCH_BATCH
+            | kind::WANTS
     )
 }
 

@@ -16,13 +16,15 @@
 //! and when its entries have moved, the digests are compared again. What sketches cannot tell (two
 //! writes of one name, a peer that lies, too many differences) is left to comparison by ranges.
 
+pub mod exchange;
 pub mod message;
 pub mod peel;
 pub mod session;
 #[cfg(test)]
 mod tests;
 
-pub use message::{Ask, Batch, Opening, Reply};
+pub use exchange::{Answered, Exchange, Stand};
+pub use message::{Ask, Batch, Greeting, Head, Headed, Opening, Reply, Wants};
 pub use session::{Answer, Limits, Session, Step, Unknown, answer, open, serve};
 
 use crate::data::sketch::ItemId;

@@ -52,6 +52,8 @@ pub enum Compare {
     Full,
     /// A checksum of everything first, then of ranges, then of items.
     Checksum,
+    /// Sketches of everything, whose size follows the difference.
+    Sketch,
 }
 
 /// Settings of anti-entropy.

@@ -25,7 +25,8 @@ pub struct ClusterArgs {
     /// --set spread.method=METHOD.
     #[arg(long, value_name = "METHOD", help_heading = "Protocol")]
     pub spread: Option<String>,
-    /// Anti-entropy: off, or push, pull, push-pull, full, checksum, or two of them: pull/full.
+    /// Anti-entropy: off, or push, pull, push-pull, full, checksum, sketch, or two of
+    /// them: pull/full.
     #[arg(long, value_name = "HOW", help_heading = "Protocol")]
     pub repair: Option<String>,
     /// Run these variants side by side with the same seed: spread=tree,rumor,direct-mail; repair=,

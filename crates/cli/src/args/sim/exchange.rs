@@ -5,11 +5,12 @@ use rumormill_core::spread::entropy::{Compare, Direction};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Two replicas hold N keys between them, of which D differ: in equal parts missing here, missing
-there, newer here, newer there. Here begins. A message is all that one end says in one turn, however
-many datagrams or frames it takes. With everything shipped (--compare full) a push is one message, a
-pull two (ask, answer) and push-pull three (ask, answer, and what the answer lacked). With checksums there
-are more messages and far fewer bytes; one small message if nothing differs.
+Two replicas hold N keys between them, of which D differ: in equal parts missing here, missing there,
+newer here, newer there. Here begins. A message is all that one end says in one turn, however many
+datagrams or frames it takes. With everything shipped (--compare full) a push is one message, a pull
+two (ask, answer) and push-pull three (ask, answer, and what the answer lacked). With checksums there
+are more messages and far fewer bytes; one small message if nothing differs. With sketches there are
+three while the difference is small, few at any size, and bytes that follow the difference alone.
 
 JSON: {\"messages\",\"bytes\",\"rounds\",\"left_different\",\"steps\":[{\"from\",\"to\",\"bytes\",\"datagrams\",
        \"frames\",\"parts\":[{\"kind\",\"messages\",\"holds\",\"bytes\"}],\"carries\"}]}
@@ -19,13 +20,14 @@ Examples:
   rumormill sim exchange --compare full --mode push
   rumormill sim exchange --compare full --mode push-pull
   rumormill sim exchange --entries 100000 --differences 10
+  rumormill sim exchange --entries 100000 --differences 10 --compare sketch
   rumormill sim exchange --entries 100000 --differences 0 --format json")]
 pub struct ExchangeArgs {
     /// Which way entries move: to the other, from the other, or both ways.
     #[arg(long, value_enum, default_value_t = Mode::PushPull)]
     pub mode: Mode,
-    /// How the two find out what differs: full (everything is shipped) or checksum (a checksum of
-    /// everything, then of the parts that differ).
+    /// How the two find out what differs: full (everything is shipped), checksum (a checksum of
+    /// everything, then of the parts that differ) or sketch (cells that are solved for it).
     #[arg(long, value_name = "METHOD", default_value = "checksum", value_parser = compare)]
     pub compare: Compare,
     /// Different keys in both replicas together.
@@ -70,7 +72,7 @@ fn compare(text: &str) -> Result<Compare, String> {
     match text {
         "full" => Ok(Compare::Full),
         "checksum" => Ok(Compare::Checksum),
-        "sketch" => Err("sketch is not in this version; there are full and checksum".into()),
-        _ => Err("there are full and checksum".into()),
+        "sketch" => Ok(Compare::Sketch),
+        _ => Err("there are full, checksum and sketch".into()),
     }
 }

@@ -146,6 +146,12 @@ fn words(part: &Part) -> String {
         "entries" => format!("{count} entries"),
         "pull" => "asks for everything".into(),
         "piece" => format!("all entries of a piece: {count}"),
+        "sketch" => format!("a checksum and a sketch of {count} entries"),
+        "sketch-reply" => format!("an estimate and the first {count} cells"),
+        "sketch-ask" if holds == 0 => "asks for as many cells as an estimate says".into(),
+        "sketch-ask" => format!("asks for {count} cells or more"),
+        "sketch-batch" => format!("{count} cells"),
+        "wants" => format!("asks for {count} entries"),
         kind => format!("{count} in {kind}"),
     }
 }

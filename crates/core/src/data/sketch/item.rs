@@ -28,6 +28,12 @@ impl ItemId {
         Range::around(self.0, (PLACE_BITS / 4) as u8)
     }
 
+    /// The first half, which tells it from all others that one replica holds, nearly always.
+    #[must_use]
+    pub fn short(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
     /// The bits that are those of the item's hash.
     #[must_use]
     pub fn low_bits(item: u128) -> u64 {

@@ -17,6 +17,8 @@ const MAX_ASKS: u32 = 16;
 pub struct Limits {
     /// Cells that are asked for in all.
     pub cells: usize,
+    /// Cells that are asked for at once, at least.
+    pub step: usize,
 }
 
 /// Why a session ended without an answer. Comparison by ranges goes on.
@@ -124,20 +126,25 @@ fn only_one(
     None
 }
 
-/// The batches that an ask is answered with; `view` is that of the ask's version, if it can be had.
+/// The batches that an ask is answered with, of no more than `most` cells; `view` is that of the
+/// ask's version, if it can be had.
 #[must_use]
-pub fn serve(ask: Ask, view: Option<&View<'_>>) -> Vec<Batch> {
+pub fn serve(ask: Ask, view: Option<&View<'_>>, most: usize) -> Vec<Batch> {
     let Ask { version, from, to, fine } = ask;
     let Some(view) = view else {
-        return vec![Batch { version, from, last: true, cells: Cells::default() }];
+        let cells = Cells::default();
+        return vec![Batch { version, from, last: true, paused: false, cells }];
     };
     let about = fine.map_or(0.0, |fine| likely(view.strata().difference(&fine)));
-    let cells = view.cells(from, to.max(about.ceil() as usize));
+    let to = to.max(about.ceil() as usize).min(view.size());
+    let end = to.min(from.saturating_add(most));
+    let cells = view.cells(from, end);
     let mut batches = Vec::new();
     for at in (0..cells.len().max(1)).step_by(MAX_BATCH) {
-        let end = (at + MAX_BATCH).min(cells.len());
-        let part = cells.part(at, end);
-        batches.push(Batch { version, from: from + at, last: end == cells.len(), cells: part });
+        let part = cells.part(at, (at + MAX_BATCH).min(cells.len()));
+        let next = from + at + part.len();
+        let (last, paused) = (next >= to, next == end && end < to);
+        batches.push(Batch { version, from: from + at, last, paused, cells: part });
     }
     batches
 }
@@ -188,7 +195,8 @@ impl Session {
         }
         self.received.append(&batch.cells);
         if !batch.last {
-            return Step::Wait;
+            let rest = self.again().filter(|_| batch.paused);
+            return rest.map_or(Step::Wait, Step::Ask);
         }
         if self.received.len() < asked.to {
             // The other end has no more.
@@ -201,6 +209,12 @@ impl Session {
     #[must_use]
     pub fn again(&self) -> Option<Ask> {
         self.asked.map(|ask| Ask { from: self.received.len(), to: ask.to.max(self.cells()), ..ask })
+    }
+
+    /// True if cells are on their way.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        self.asked.is_some()
     }
 
     /// Cells that have come.
@@ -237,6 +251,7 @@ impl Session {
             return self.end(Unknown::Stuck);
         }
         let (to, fine) = self.enough(len, &peeled, view);
+        let to = if fine.is_some() { to } else { to.max(len + self.limits.step) };
         let ask = Ask { version: self.version, from: len, to: to.min(most), fine };
         self.asked = Some(ask);
         self.asks += 1;

@@ -8,7 +8,7 @@ use crate::data::{Cut, Digest};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-const LIMITS: Limits = Limits { cells: MAX_CELLS };
+const LIMITS: Limits = Limits { cells: MAX_CELLS, step: 1 };
 
 /// A set of items with their hashes.
 #[derive(Clone, Default)]
@@ -16,11 +16,13 @@ struct Side {
     held: BTreeMap<ItemId, u128>,
     digest: Digest,
     sketches: Sketches,
+    /// Cells in answer to one ask.
+    most: usize,
 }
 
 impl Side {
     fn of(hashes: impl IntoIterator<Item = u128>) -> Self {
-        let mut side = Self::default();
+        let mut side = Self { most: MAX_CELLS, ..Self::default() };
         side.sketches.advance(1);
         hashes.into_iter().for_each(|hash| side.toggle(hash));
         side
@@ -68,7 +70,7 @@ impl Side {
         let ask = Ask::decode(Reader::new(&ask.encode())).unwrap();
         let view = self.sketches.view(ask.version, Cut::NONE);
         let again = |batch: Batch| Batch::decode(Reader::new(&batch.encode())).unwrap();
-        serve(ask, view.as_ref()).into_iter().map(again).collect()
+        serve(ask, view.as_ref(), self.most).into_iter().map(again).collect()
     }
 
     fn begin(&self, reply: &Reply) -> (Session, Step) {
@@ -223,7 +225,7 @@ proptest! {
             rounds += 1;
             prop_assert!(rounds <= 16 && session.cells() <= MAX_CELLS);
             let cells = lies((ask.to - ask.from).clamp(1, 1000));
-            let batch = Batch { version: Version(1), from: ask.from, last: true, cells };
+            let batch = Batch { version: Version(1), from: ask.from, last: true, paused: false, cells };
             step = side.take(&mut session, &batch);
         }
         prop_assert!(!matches!(step, Step::Known(_)), "random bytes explain nothing");
@@ -255,6 +257,17 @@ fn a_large_difference_takes_few_messages() {
     let (found, messages) = compare(&first, &second, 0);
     assert!(right(&found.unwrap(), &first.items(), &second.items()));
     assert!(messages <= 8, "{messages}");
+}
+
+#[test]
+fn who_sends_little_at_once_is_asked_again() {
+    let [first, mut second] = two(11, 5000, 500, 400);
+    let whole = compare(&first, &second, 0);
+    second.most = 100;
+    let (found, messages) = compare(&first, &second, 0);
+    assert!(right(&found.clone().unwrap(), &first.items(), &second.items()));
+    assert_eq!(found, whole.0);
+    assert!(messages > whole.1 + 10, "{messages}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-const LIMITS: Limits = Limits { cells: MAX_CELLS };
+const LIMITS: Limits = Limits { cells: MAX_CELLS, step: 1 };
 /// Overwrites in the measurement of upkeep.
 const OVERWRITES: u64 = 200_000;
 
@@ -190,7 +190,7 @@ fn compare(
                 let ask = Ask::decode(Reader::new(&sent(ask.encode(), cost)))?;
                 let then = second.sketches.view(ask.version, Cut::NONE);
                 step = Step::Wait;
-                for batch in serve(ask, then.as_ref()) {
+                for batch in serve(ask, then.as_ref(), MAX_CELLS) {
                     let batch = Batch::decode(Reader::new(&sent(batch.encode(), cost)))?;
                     step = session.on_batch(&batch, &view, &find);
                 }

@@ -221,8 +221,8 @@ fn repair(from: &str, how: &str) -> anyhow::Result<Vec<Flag>> {
             "full" | "checksum" | "sketch" => flag(from, "repair.compare", word),
             _ => {
                 return Err(Failure::usage(format!(
-                    "{from} {how}: write off, push, pull, push-pull, full, checksum, or two of \
-                     them: pull/full"
+                    "{from} {how}: write off, push, pull, push-pull, full, checksum, sketch, or \
+                     two of them: pull/full"
                 )));
             }
         });
