@@ -16,8 +16,8 @@ pub use client::{
 pub use keys::{KeygenArgs, KeyringCommand};
 pub use sim::{
     Begin, ClusterArgs, ConfigArgs, DrawArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Hop,
-    Kinds, LoadArgs, MethodArg, Name, NetworkArgs, PlanArgs, PointArgs, ReplayArgs, Seeds,
-    SettingsArgs, SimCommand, Source, SweepArgs, TopologyArgs,
+    Kinds, LifeguardArgs, LoadArgs, MethodArg, Name, NetworkArgs, PlanArgs, PointArgs, ReplayArgs,
+    Seeds, SettingsArgs, SimCommand, Source, SweepArgs, TopologyArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

@@ -184,7 +184,7 @@ mod tests {
             nodes: 48,
             starved,
             pause: Duration::from_secs(pause),
-            awake: Duration::from_millis(500),
+            awake: Duration::from_millis(16),
             duration: Duration::from_secs(90),
             seed: 1,
             config,

@@ -6,6 +6,7 @@ mod epidemic;
 mod exchange;
 mod fuzz;
 mod graph;
+mod lifeguard;
 mod plan;
 mod point;
 mod replay;
@@ -18,6 +19,7 @@ pub use epidemic::{EpidemicArgs, MethodArg, SettingsArgs};
 pub use exchange::ExchangeArgs;
 pub use fuzz::{FuzzArgs, Seeds};
 pub use graph::GraphArgs;
+pub use lifeguard::LifeguardArgs;
 pub use plan::PlanArgs;
 pub use point::PointArgs;
 pub use replay::{Kinds, ReplayArgs};
@@ -44,4 +46,6 @@ pub enum SimCommand {
     Plan(Box<PlanArgs>),
     /// Show every message of one exchange between two replicas.
     Exchange(Box<ExchangeArgs>),
+    /// Starve some members and count who is held dead for it: Lifeguard's experiment.
+    Lifeguard(Box<LifeguardArgs>),
 }

@@ -7,6 +7,7 @@ mod exchange;
 mod fuzz;
 mod graph;
 pub mod interrupt;
+mod lifeguard;
 mod memory;
 mod network;
 mod plan;
@@ -27,5 +28,6 @@ pub fn run(command: &SimCommand, format: Format) -> anyhow::Result<()> {
         SimCommand::Replay(args) => replay::run(args, format),
         SimCommand::Plan(args) => plan::run(args, format),
         SimCommand::Exchange(args) => exchange::run(args, format),
+        SimCommand::Lifeguard(args) => lifeguard::run(args, format),
     }
 }

@@ -20,6 +20,7 @@ mod sim_cluster;
 mod sim_epidemic;
 mod sim_exchange;
 mod sim_graph;
+mod sim_lifeguard;
 mod sim_replay;
 mod wire;
 mod world;
