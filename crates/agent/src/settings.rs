@@ -17,6 +17,7 @@ pub use secret::Secret;
 use crate::builder::{Builder, Fsync};
 use names::{from_text, read};
 use rumormill_core::Config;
+use rumormill_core::member::Tags;
 use rumormill_core::member::record::MAX_NAME;
 use secret::SecretSource;
 use serde::{Deserialize, Serialize};
@@ -56,6 +57,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// Members to join by, `host:port` of their gossip.
     pub join: Vec<String>,
+    /// What is said of the node in the member list, such as its zone and role.
+    pub tags: Tags,
     /// Allows ports on other than loopback addresses without a key, password or token.
     pub insecure: bool,
     /// When writes are forced to the disk.
@@ -83,6 +86,7 @@ impl Default for Settings {
             http_hosts: Vec::new(),
             data: None,
             join: Vec::new(),
+            tags: Tags::default(),
             insecure: false,
             fsync: Fsync::default(),
             redis_password: None,
@@ -191,6 +195,9 @@ impl Settings {
         table.extend(Value::try_from(self.fsync).map(|fsync| ("fsync".into(), fsync)));
         table.insert("log".into(), text(&self.log));
         table.extend(Value::try_from(self.log_format).map(|format| ("log_format".into(), format)));
+        if !self.tags.is_empty() {
+            table.extend(Value::try_from(&self.tags).map(|tags| ("tags".into(), tags)));
+        }
         table.extend(toml::Table::try_from(&self.config).unwrap_or_default());
         toml::to_string_pretty(&table).unwrap_or_default()
     }
@@ -201,6 +208,7 @@ impl Settings {
         let mut builder = Builder::default()
             .gossip(self.gossip)
             .join(self.join.iter().cloned())
+            .tags(self.tags.clone())
             .insecure(self.insecure)
             .fsync(self.fsync)
             .config(self.config.clone());
@@ -311,6 +319,7 @@ impl Draft {
             "http_hosts" => settings.http_hosts = check_hosts(read(value)?)?,
             "data" => settings.data = Some(read(value)?),
             "join" => settings.join = check_seeds(read(value)?)?,
+            "tags" => settings.tags = add_tags(&settings.tags, read(value)?)?,
             "insecure" => settings.insecure = read(value)?,
             "fsync" => settings.fsync = read(value)?,
             "log" => settings.log = read(value)?,
@@ -369,6 +378,12 @@ fn check_seeds(seeds: Vec<String>) -> Result<Vec<String>, String> {
         }
     }
     Ok(seeds)
+}
+
+/// A source changes the tags that it names and leaves the others.
+fn add_tags(held: &Tags, given: BTreeMap<String, String>) -> Result<Tags, String> {
+    let held = held.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Tags::new(held.chain(given)).map_err(|error| error.to_string())
 }
 
 fn check_hosts(hosts: Vec<String>) -> Result<Vec<String>, String> {

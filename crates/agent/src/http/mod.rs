@@ -9,6 +9,7 @@ mod conn;
 mod guard;
 mod json;
 mod kv;
+mod members;
 mod metrics;
 mod node;
 mod page;
@@ -137,7 +138,7 @@ pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shu
 }
 
 /// Every route: its path, its methods, and what it is for.
-const ROUTES: [(&str, &str, &str); 13] = [
+const ROUTES: [(&str, &str, &str); 15] = [
     ("/", "GET, HEAD", "the status page"),
     ("/healthz", "GET, HEAD", "200 while the process answers"),
     ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
@@ -154,7 +155,17 @@ const ROUTES: [(&str, &str, &str); 13] = [
     ("/v1/export", "GET, HEAD", "all entries as lines of JSON; ?prefix= &keys=1"),
     ("/v1/watch", "GET, HEAD", "changes as server-sent events; ?prefix= &keys=1"),
     ("/v1/status", "GET, HEAD", "the state of the node"),
-    ("/v1/members", "GET, HEAD", "everyone that the node knows"),
+    ("/v1/members", "GET, HEAD", "everyone that the node knows; ?tag=zone=a &state=alive"),
+    (
+        "/v1/events/members",
+        "GET, HEAD",
+        "what happened to members lately, as the node saw it; ?about=NAME &limit=",
+    ),
+    (
+        "/v1/tags",
+        "GET, HEAD, PUT, PATCH",
+        "the node's tags as a JSON object; PUT sets all, PATCH changes some and null takes one off",
+    ),
     ("/v1/leave", "POST", "says goodbye and stops the node"),
 ];
 
@@ -174,7 +185,9 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/export", get(bulk::export))
         .route("/v1/watch", get(watch::watch))
         .route("/v1/status", get(node::status))
-        .route("/v1/members", get(node::members))
+        .route("/v1/members", get(members::list))
+        .route("/v1/events/members", get(members::events))
+        .route("/v1/tags", get(members::tags).put(members::put_tags).patch(members::patch_tags))
         .route("/v1/leave", post(node::leave))
         .route("/v1", get(node::routes))
         .method_not_allowed_fallback(wrong_method)

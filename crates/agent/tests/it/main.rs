@@ -5,5 +5,6 @@ mod cluster;
 #[cfg(target_os = "linux")]
 mod hostile;
 mod http;
+mod members;
 mod redis;
 mod support;
