@@ -3,8 +3,10 @@
 //! Each turn takes in what has come (commands, datagrams, frames, the clock), closes with one
 //! flush of the node, and carries out what it asks for: show to readers, make durable, send.
 
+use crate::alarm::Watchman;
 use crate::error::WriteError;
 use crate::handle::{Numbers, Snapshot, wall_ms};
+use crate::history::{self, MemberEvents};
 use crate::ledger::Ledger;
 use crate::net::Counters;
 use crate::net::stream::{StreamEvent, Streams};
@@ -12,12 +14,13 @@ use crate::net::udp::Udp;
 use crate::seal::{Action, Door, Holder, Keeper, Keyring, KeyringError, drawn};
 use crate::status::{MemberCounts, MemberInfo};
 use crate::store::{StoreEvent, Writer};
+use crate::tags::{TagChange, TagsError};
 use crate::view::View;
 use rumormill_core::data::{Entry, Op, Outcome, Refused, Space};
-use rumormill_core::member::{Member, Record, State};
+use rumormill_core::member::{Member, Record, State, Tags};
 use rumormill_core::node::notes::is_note;
 use rumormill_core::output::{Applied, Class, Send, Via};
-use rumormill_core::{Input, Instant, Node, Now, Output};
+use rumormill_core::{Input, Instant, Node, NodeId, Now, Output};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
@@ -45,6 +48,8 @@ pub(crate) enum Command {
     Scan { cursor: u64, count: usize, reply: oneshot::Sender<(u64, Vec<Arc<Entry>>)> },
     Join { seeds: Vec<SocketAddr> },
     Keyring { action: Action, reply: oneshot::Sender<Result<Keyring, KeyringError>> },
+    Tags { change: TagChange, reply: oneshot::Sender<Result<Tags, TagsError>> },
+    MemberEvents { about: Option<Vec<NodeId>>, limit: usize, reply: oneshot::Sender<MemberEvents> },
     Stop { leave: bool, done: oneshot::Sender<()> },
 }
 
@@ -80,6 +85,7 @@ pub(crate) struct Turn {
     replies: Vec<(WriteReply, Vec<Result<Outcome, Refused>>)>,
     store_failure: Option<String>,
     roster_changed: bool,
+    watchman: Watchman,
     stop: Option<Stop>,
 }
 
@@ -196,8 +202,30 @@ impl Driver {
                 // An error means that nobody waits for the answer any more.
                 let _ = reply.send(self.keyring(action));
             }
+            Command::Tags { change, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(self.change_tags(&change));
+            }
+            Command::MemberEvents { about, limit, reply } => {
+                let recorder = self.node.recorder();
+                let (events, more) = history::pick(recorder, about.as_deref(), limit);
+                let dropped = recorder.dropped();
+                let _ = reply.send(MemberEvents { events, more, dropped, ..Default::default() });
+            }
             Command::Stop { leave, done } => self.stop(leave, Some(done)),
         }
+    }
+
+    fn change_tags(&mut self, change: &TagChange) -> Result<Tags, TagsError> {
+        if self.node.has_left() {
+            return Err(TagsError::Closed);
+        }
+        let tags = change.of(&self.node.identity().tags)?;
+        let now = self.now();
+        self.node.set_tags(tags.clone(), now, &mut self.turn.out);
+        // Whoever asked may look at the member list next.
+        self.finish_turn();
+        Ok(tags)
     }
 
     /// Cursors are the upper bits of key hashes, few enough for clients that read them as floating
@@ -439,8 +467,15 @@ impl Driver {
             tombstones: self.node.data().tombstones(),
             digest: self.node.data().digest(),
             members: members.as_ref().map_or(numbers.members, |(counts, _)| *counts),
+            doubt: self.node.doubt(),
         };
         drop(numbers);
+        let list = members.as_ref().map(|(_, list)| list.as_ref());
+        if self.turn.watchman.look(&self.node, list, wall_ms()) {
+            let lock = &self.snapshot.alarms;
+            let mut alarms = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            alarms.clone_from(self.turn.watchman.alarms());
+        }
         if let Some((_, list)) = members {
             let lock = &self.snapshot.members;
             *lock.write().unwrap_or_else(PoisonError::into_inner) = list;
@@ -461,6 +496,7 @@ impl Driver {
                 gossip: record.gossip,
                 redis: record.redis,
                 http: record.http,
+                tags: record.tags,
                 is_self: record.id == own,
             })
         });

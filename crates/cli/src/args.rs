@@ -9,8 +9,9 @@ mod sim;
 pub use agent::AgentArgs;
 pub use bench::{BenchCommand, BenchEpidemicArgs, BenchReconcileArgs, BenchSpreadArgs};
 pub use client::{
-    ClientArgs, DelArgs, ExportArgs, GetArgs, ImportArgs, InputFormat, LeaveArgs, MembersArgs,
-    ScanArgs, SetArgs, StatusArgs, TtlText, WatchArgs,
+    ClientArgs, DelArgs, ExplainCommand, ExplainNodeArgs, ExportArgs, GetArgs, ImportArgs,
+    InputFormat, LeaveArgs, MembersArgs, ScanArgs, SetArgs, StatusArgs, TagArgs, TtlText,
+    WatchArgs,
 };
 
 pub use keys::{KeygenArgs, KeyringCommand};
@@ -65,6 +66,11 @@ pub enum Command {
     Status(StatusArgs),
     /// List the members of the cluster, as one agent sees them.
     Members(MembersArgs),
+    /// Show the tags of an agent, or change them.
+    Tag(TagArgs),
+    /// Say why things are as they are.
+    #[command(subcommand)]
+    Explain(ExplainCommand),
     /// Print the value of a key, byte for byte.
     Get(GetArgs),
     /// Write a value.
