@@ -74,6 +74,8 @@ impl Server {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
+            // The server closes after some refusals, and a request on such a connection is lost.
+            .max_idle_connections(0)
             .build()
             .into();
         Self { at, node, stop, serving: Some(serving), runtime, agent }
@@ -513,7 +515,8 @@ fn every_route_refuses_other_methods_and_says_which_it_takes() {
     for route in routes {
         let (path, methods) = (route["path"].as_str().unwrap(), route["methods"].as_str().unwrap());
         let path = path.replace("{key}", "x");
-        let answer = server.ask("PATCH", &path, &[], b"x");
+        let other = if methods.contains("PATCH") { "DELETE" } else { "PATCH" };
+        let answer = server.ask(other, &path, &[], b"x");
         assert!(answer.refused(405).contains(methods), "{answer:?}");
         let mut allowed: Vec<_> = answer.header("allow").split(',').map(str::trim).collect();
         let mut listed: Vec<_> = methods.split(", ").collect();

@@ -187,7 +187,7 @@ mod tests {
         };
         MemberEvents {
             seen_by: by.into(),
-            seen_by_name: format!("n{by}"),
+            seen_by_name: if by == "3" { "db".into() } else { format!("n{by}") },
             events: events.iter().map(event).collect(),
             names: [("3".into(), "db".into())].into(),
             more: false,
