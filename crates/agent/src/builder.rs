@@ -11,6 +11,7 @@ use crate::store::{Store, StoreError, Writer};
 use crate::view::View;
 use rumormill_core::base::hash::Keyed;
 use rumormill_core::data::Space;
+use rumormill_core::member::Tags;
 use rumormill_core::{Config, Identity, Instant, Node, NodeId, Now};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub struct Builder {
     pub(crate) advertise: Option<SocketAddr>,
     pub(crate) redis: Option<SocketAddr>,
     pub(crate) http: Option<SocketAddr>,
+    pub(crate) tags: Tags,
     pub(crate) data: Option<PathBuf>,
     pub(crate) join: Vec<String>,
     pub(crate) insecure: bool,
@@ -54,6 +56,7 @@ impl Default for Builder {
             advertise: None,
             redis: None,
             http: None,
+            tags: Tags::default(),
             data: None,
             join: Vec::new(),
             insecure: false,
@@ -151,6 +154,13 @@ impl Builder {
         self
     }
 
+    /// What is said of this node in the member list, such as its zone and role.
+    #[must_use]
+    pub fn tags(mut self, tags: Tags) -> Self {
+        self.tags = tags;
+        self
+    }
+
     /// Starts the node on the current Tokio runtime.
     ///
     /// # Errors
@@ -178,6 +188,7 @@ impl Builder {
             gossip,
             redis: self.redis,
             http: self.http,
+            tags: self.tags.clone(),
         };
         let now = Now { mono: Instant(0), wall_ms: wall_ms() };
         let lock = self.lock(id);

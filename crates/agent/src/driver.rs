@@ -5,8 +5,10 @@
 
 mod keys;
 
+use crate::alarm::Watchman;
 use crate::error::WriteError;
 use crate::handle::{Numbers, Snapshot, wall_ms};
+use crate::history::{self, MemberEvents};
 use crate::ledger::Ledger;
 use crate::net::Counters;
 use crate::net::stream::{StreamEvent, Streams};
@@ -14,11 +16,12 @@ use crate::net::udp::Udp;
 use crate::seal::{Action, Door, Keeper, Keyring, KeyringError};
 use crate::status::{MemberCounts, MemberInfo};
 use crate::store::{StoreEvent, Writer};
+use crate::tags::{TagChange, TagsError};
 use crate::view::View;
 use rumormill_core::data::{Entry, Op, Outcome, Refused, Space};
-use rumormill_core::member::{Record, State};
+use rumormill_core::member::{Record, State, Tags};
 use rumormill_core::output::{Applied, Class, Send, Via};
-use rumormill_core::{Input, Instant, Node, Now, Output};
+use rumormill_core::{Input, Instant, Node, NodeId, Now, Output};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
@@ -46,6 +49,8 @@ pub(crate) enum Command {
     Scan { cursor: u64, count: usize, reply: oneshot::Sender<(u64, Vec<Arc<Entry>>)> },
     Join { seeds: Vec<SocketAddr> },
     Keyring { action: Action, reply: oneshot::Sender<Result<Keyring, KeyringError>> },
+    Tags { change: TagChange, reply: oneshot::Sender<Result<Tags, TagsError>> },
+    MemberEvents { about: Option<Vec<NodeId>>, limit: usize, reply: oneshot::Sender<MemberEvents> },
     Stop { leave: bool, done: oneshot::Sender<()> },
 }
 
@@ -81,6 +86,7 @@ pub(crate) struct Turn {
     replies: Vec<(WriteReply, Vec<Result<Outcome, Refused>>)>,
     store_failure: Option<String>,
     roster_changed: bool,
+    watchman: Watchman,
     stop: Option<Stop>,
 }
 
@@ -197,8 +203,30 @@ impl Driver {
                 // An error means that nobody waits for the answer any more.
                 let _ = reply.send(self.keyring(action));
             }
+            Command::Tags { change, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(self.change_tags(&change));
+            }
+            Command::MemberEvents { about, limit, reply } => {
+                let recorder = self.node.recorder();
+                let (events, more) = history::pick(recorder, about.as_deref(), limit);
+                let dropped = recorder.dropped();
+                let _ = reply.send(MemberEvents { events, more, dropped, ..Default::default() });
+            }
             Command::Stop { leave, done } => self.stop(leave, Some(done)),
         }
+    }
+
+    fn change_tags(&mut self, change: &TagChange) -> Result<Tags, TagsError> {
+        if self.node.has_left() {
+            return Err(TagsError::Closed);
+        }
+        let tags = change.of(&self.node.identity().tags)?;
+        let now = self.now();
+        self.node.set_tags(tags.clone(), now, &mut self.turn.out);
+        // Whoever asked may look at the member list next.
+        self.finish_turn();
+        Ok(tags)
     }
 
     /// Cursors are the upper bits of key hashes, few enough for clients that read them as floating
@@ -370,8 +398,15 @@ impl Driver {
             tombstones: self.node.data().tombstones(),
             digest: self.node.data().digest(),
             members: members.as_ref().map_or(numbers.members, |(counts, _)| *counts),
+            doubt: self.node.doubt(),
         };
         drop(numbers);
+        let list = members.as_ref().map(|(_, list)| list.as_ref());
+        if self.turn.watchman.look(&self.node, list, wall_ms()) {
+            let lock = &self.snapshot.alarms;
+            let mut alarms = lock.lock().unwrap_or_else(PoisonError::into_inner);
+            alarms.clone_from(self.turn.watchman.alarms());
+        }
         if let Some((_, list)) = members {
             let lock = &self.snapshot.members;
             *lock.write().unwrap_or_else(PoisonError::into_inner) = list;
@@ -382,7 +417,7 @@ impl Driver {
         let own = self.node.identity().id;
         let mut counts = MemberCounts::default();
         let list = self.node.members().filter_map(|member| {
-            let record = Record::from_entry(&member.entry).ok()?;
+            let record = Record::from_entry(member.entry).ok()?;
             counts.count(record.state);
             Some(MemberInfo {
                 id: record.id.to_string(),
@@ -392,6 +427,7 @@ impl Driver {
                 gossip: record.gossip,
                 redis: record.redis,
                 http: record.http,
+                tags: record.tags,
                 is_self: record.id == own,
             })
         });
@@ -446,7 +482,7 @@ fn send(packet: Send, udp: &Udp, streams: &mut Streams, door: &mut Door, counter
 
 /// All that a node holds, in batches for the store.
 fn everything(node: &Node, mut each: impl FnMut(Vec<(Space, Arc<Entry>)>)) {
-    each(node.members().map(|member| (Space::Roster, Arc::clone(&member.entry))).collect());
+    each(node.members().map(|member| (Space::Roster, Arc::clone(member.entry))).collect());
     each(node.notes().into_iter().map(|note| (Space::Roster, note)).collect());
     let mut cursor = Some(0);
     while let Some(from) = cursor {
@@ -476,7 +512,7 @@ mod tests {
         let now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };
         let gossip = SocketAddr::from(([127, 0, 0, 1], 1));
         let id = NodeId(1);
-        let identity = Identity { id, name: "n".into(), gossip, redis: None, http: None };
+        let identity = Identity::new(id, "n", gossip);
         let mut node = Node::new(Config::default(), identity, 1, now);
         for key in 0..25_000_u32 {
             let (key, value) = (key.to_be_bytes().into(), b"v".as_slice().into());

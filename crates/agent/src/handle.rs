@@ -1,13 +1,17 @@
 //! The handle by which a program uses a node.
 
+use crate::alarm::Alarms;
 use crate::builder::Builder;
 use crate::driver::Command;
 use crate::error::WriteError;
+use crate::history::{MAX_EVENTS, MemberEvents, named};
 use crate::seal::{Action, EncryptionStatus, Key, KeyId, Keyring, KeyringError, Lock};
 use crate::status::{MemberCounts, MemberInfo, Status, Traffic};
+use crate::tags::{TagChange, TagsError};
 use crate::view::{Event, View};
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Stamp};
-use rumormill_core::{Identity, Stats};
+use rumormill_core::member::Tags;
+use rumormill_core::{Identity, NodeId, Stats};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
@@ -39,6 +43,7 @@ pub(crate) struct Snapshot {
     pub(crate) numbers: Mutex<Numbers>,
     pub(crate) members: RwLock<Arc<[MemberInfo]>>,
     pub(crate) store: Mutex<String>,
+    pub(crate) alarms: Mutex<Alarms>,
     /// What is wrong with the key file.
     pub(crate) key_file_error: Arc<Mutex<Option<String>>>,
 }
@@ -50,6 +55,7 @@ pub(crate) struct Numbers {
     pub(crate) tombstones: u64,
     pub(crate) digest: rumormill_core::data::Digest,
     pub(crate) members: MemberCounts,
+    pub(crate) doubt: u32,
 }
 
 impl Rumormill {
@@ -187,7 +193,59 @@ impl Rumormill {
         Arc::clone(&members)
     }
 
-    /// Who this node is, with the addresses that are really bound.
+    /// The tags of this node as they are now.
+    #[must_use]
+    pub fn tags(&self) -> Tags {
+        let own = self.members().iter().find(|member| member.is_self).map(|own| own.tags.clone());
+        own.unwrap_or_else(|| self.shared.identity.tags.clone())
+    }
+
+    /// Gives this node these tags and no others, and tells everyone. A restart begins with those
+    /// that the builder was given again.
+    ///
+    /// # Errors
+    /// If the node has left or shut down.
+    pub async fn set_tags(&self, tags: Tags) -> Result<(), TagsError> {
+        let tags = tags.iter().map(|(name, value)| (name.into(), Some(value.into()))).collect();
+        self.change_tags(TagChange { replace: true, tags }).await.map(drop)
+    }
+
+    /// Changes some tags of this node, and tells everyone; returns what they are now.
+    ///
+    /// # Errors
+    /// If they would pass a bound, or the node has left or shut down. Nothing has changed then.
+    pub async fn change_tags(&self, change: TagChange) -> Result<Tags, TagsError> {
+        let (reply, changed) = oneshot::channel();
+        let command = Command::Tags { change, reply };
+        self.shared.commands.send(command).await.map_err(|_| TagsError::Closed)?;
+        changed.await.map_err(|_| TagsError::Closed)?
+    }
+
+    /// What happened to members lately as this node saw it, at most `limit` events and those the
+    /// latest; only about the members with these ids, if some are given. What is kept is bounded.
+    ///
+    /// # Errors
+    /// If the node has shut down.
+    pub async fn member_events(
+        &self,
+        about: Option<Vec<NodeId>>,
+        limit: usize,
+    ) -> Result<MemberEvents, WriteError> {
+        let (reply, events) = oneshot::channel();
+        let command = Command::MemberEvents { about, limit: limit.min(MAX_EVENTS), reply };
+        self.shared.commands.send(command).await.map_err(|_| WriteError::Closed)?;
+        let mut found = events.await.map_err(|_| WriteError::Closed)?;
+        found.seen_by = self.shared.identity.id.to_string();
+        found.seen_by_name.clone_from(&self.shared.identity.name);
+        let wanted: std::collections::BTreeSet<_> =
+            found.events.iter().flat_map(named).map(|id| id.to_string()).collect();
+        let members = self.members();
+        let known = members.iter().filter(|member| wanted.contains(&member.id));
+        found.names = known.map(|member| (member.id.clone(), member.name.clone())).collect();
+        Ok(found)
+    }
+
+    /// Who this node is, with the tags that it began with and the addresses that are really bound.
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.shared.identity
@@ -205,6 +263,7 @@ impl Rumormill {
         let shared = &self.shared;
         let numbers = *shared.snapshot.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let store = shared.snapshot.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let alarms = shared.snapshot.alarms.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Status {
             name: shared.identity.name.clone(),
             id: shared.identity.id.to_string(),
@@ -217,7 +276,11 @@ impl Rumormill {
             entries: self.len(),
             tombstones: numbers.tombstones,
             digest: numbers.digest.to_string(),
+            tags: self.tags(),
             members: numbers.members,
+            doubt: numbers.doubt,
+            warnings: alarms.warnings(),
+            alarms,
             traffic: numbers.traffic,
             store,
             encryption: self.encryption(),

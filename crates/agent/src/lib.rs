@@ -7,6 +7,7 @@
 )]
 
 mod agent;
+mod alarm;
 mod builder;
 mod driver;
 mod entropy;
@@ -14,6 +15,7 @@ mod error;
 #[doc(hidden)]
 pub mod fuzz;
 mod handle;
+mod history;
 #[doc(hidden)]
 pub mod http;
 mod ledger;
@@ -24,12 +26,15 @@ mod seal;
 pub mod settings;
 mod status;
 mod store;
+mod tags;
 pub mod view;
 
 pub use agent::{Addresses, Agent, Ended};
+pub use alarm::{Alarms, SharedName};
 pub use builder::{Builder, Fsync};
 pub use error::{StartError, WriteError};
 pub use handle::{Rumormill, Watch, WatchError};
+pub use history::{MAX_EVENTS, MemberEvents};
 pub use rumormill_core as core;
 #[doc(hidden)]
 pub use seal::cost as seal_cost;
@@ -38,5 +43,6 @@ pub use seal::{
     KeyringMember, Refusals, file as key_file,
 };
 pub use settings::Settings;
-pub use status::{MemberInfo, Status};
+pub use status::{MemberCounts, MemberInfo, Status, Traffic};
+pub use tags::{TagChange, TagsError, parse_tag};
 pub use view::{Event, EventKind};

@@ -18,6 +18,7 @@ use crate::builder::{Builder, Fsync};
 use crate::seal::{Encryption, KeyRing, file as key_file};
 use names::{from_text, read};
 use rumormill_core::Config;
+use rumormill_core::member::Tags;
 use rumormill_core::member::record::MAX_NAME;
 use secret::SecretSource;
 use serde::{Deserialize, Serialize};
@@ -58,6 +59,8 @@ pub struct Settings {
     pub data: Option<PathBuf>,
     /// Members to join by, `host:port` of their gossip.
     pub join: Vec<String>,
+    /// What is said of the node in the member list, such as its zone and role.
+    pub tags: Tags,
     /// Allows ports on other than loopback addresses without a key, password or token.
     pub insecure: bool,
     /// When writes are forced to the disk.
@@ -91,6 +94,7 @@ impl Default for Settings {
             http_hosts: Vec::new(),
             data: None,
             join: Vec::new(),
+            tags: Tags::default(),
             insecure: false,
             fsync: Fsync::default(),
             keys: None,
@@ -216,6 +220,9 @@ impl Settings {
         }
         table.insert("log".into(), text(&self.log));
         table.extend(Value::try_from(self.log_format).map(|format| ("log_format".into(), format)));
+        if !self.tags.is_empty() {
+            table.extend(Value::try_from(&self.tags).map(|tags| ("tags".into(), tags)));
+        }
         table.extend(toml::Table::try_from(&self.config).unwrap_or_default());
         toml::to_string_pretty(&table).unwrap_or_default()
     }
@@ -226,6 +233,7 @@ impl Settings {
         let mut builder = Builder::default()
             .gossip(self.gossip)
             .join(self.join.iter().cloned())
+            .tags(self.tags.clone())
             .insecure(self.insecure)
             .fsync(self.fsync)
             .config(self.config.clone());
@@ -369,6 +377,7 @@ impl Draft {
             "http_hosts" => settings.http_hosts = check_hosts(read(value)?)?,
             "data" => settings.data = Some(read(value)?),
             "join" => settings.join = check_seeds(read(value)?)?,
+            "tags" => settings.tags = add_tags(&settings.tags, read(value)?)?,
             "insecure" => settings.insecure = read(value)?,
             "fsync" => settings.fsync = read(value)?,
             "encryption" => settings.encryption = read(value)?,
@@ -433,6 +442,12 @@ fn check_seeds(seeds: Vec<String>) -> Result<Vec<String>, String> {
         }
     }
     Ok(seeds)
+}
+
+/// A source changes the tags that it names and leaves the others.
+fn add_tags(held: &Tags, given: BTreeMap<String, String>) -> Result<Tags, String> {
+    let held = held.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+    Tags::new(held.chain(given)).map_err(|error| error.to_string())
 }
 
 fn check_hosts(hosts: Vec<String>) -> Result<Vec<String>, String> {

@@ -1,8 +1,9 @@
 //! What a node says of itself.
 
+use crate::alarm::Alarms;
 use crate::seal::EncryptionStatus;
 use rumormill_core::Stats;
-use rumormill_core::member::State;
+use rumormill_core::member::{State, Tags};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -23,8 +24,19 @@ pub struct MemberInfo {
     pub redis: Option<SocketAddr>,
     /// Where it serves HTTP.
     pub http: Option<SocketAddr>,
+    /// What its operator says of it.
+    #[serde(default)]
+    pub tags: Tags,
     /// True for the node that answers.
     pub is_self: bool,
+}
+
+impl MemberInfo {
+    /// True for a member that takes part: alive or suspect.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        matches!(self.state.as_str(), "alive" | "suspect")
+    }
 }
 
 /// Members by state.
@@ -93,8 +105,17 @@ pub struct Status {
     pub tombstones: u64,
     /// Checksum over every entry, 32 hexadecimal digits: equal on nodes that hold the same.
     pub digest: String,
+    /// What its operator says of it.
+    pub tags: Tags,
     /// Members by state.
     pub members: MemberCounts,
+    /// How much the node doubts itself: 0 if it is well. Its probes wait so many times longer.
+    pub doubt: u32,
+    /// What is wrong with the membership.
+    #[serde(flatten)]
+    pub alarms: Alarms,
+    /// The same in words.
+    pub warnings: Vec<String>,
     /// What went through the gossip port.
     pub traffic: Traffic,
     /// `ok`, or what is wrong with the durable store; `memory` without a data folder.

@@ -7,16 +7,18 @@ mod keys;
 mod sim;
 
 pub use agent::AgentArgs;
-pub use bench::{BenchCommand, BenchSpreadArgs};
+pub use bench::{BenchCommand, BenchEpidemicArgs, BenchReconcileArgs, BenchSpreadArgs};
 pub use client::{
-    ClientArgs, DelArgs, ExportArgs, GetArgs, ImportArgs, InputFormat, LeaveArgs, MembersArgs,
-    ScanArgs, SetArgs, StatusArgs, TtlText, WatchArgs,
+    ClientArgs, DelArgs, ExplainCommand, ExplainNodeArgs, ExportArgs, GetArgs, ImportArgs,
+    InputFormat, LeaveArgs, MembersArgs, ScanArgs, SetArgs, StatusArgs, TagArgs, TtlText,
+    WatchArgs,
 };
 
 pub use keys::{KeygenArgs, KeyringCommand};
 pub use sim::{
-    ClusterArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, PlanArgs, ReplayArgs, SimCommand,
-    SweepArgs,
+    Begin, ClusterArgs, ConfigArgs, DrawArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Hop,
+    Kinds, LifeguardArgs, LoadArgs, MethodArg, Name, NetworkArgs, PlanArgs, PointArgs, ReplayArgs,
+    Seeds, SettingsArgs, SimCommand, Source, SweepArgs, TopologyArgs,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -37,7 +39,7 @@ pub struct Cli {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 no agent answers,
-            4 the key does not exist (get), 5 the agent refused.
+            4 the key does not exist (get), 5 the agent refused, 130 ended by Ctrl-C (sim).
 
 Examples:
   rumormill demo                        five agents on this machine, with real data
@@ -64,6 +66,11 @@ pub enum Command {
     Status(StatusArgs),
     /// List the members of the cluster, as one agent sees them.
     Members(MembersArgs),
+    /// Show the tags of an agent, or change them.
+    Tag(TagArgs),
+    /// Say why things are as they are.
+    #[command(subcommand)]
+    Explain(ExplainCommand),
     /// Print the value of a key, byte for byte.
     Get(GetArgs),
     /// Write a value.

@@ -5,7 +5,8 @@ use crate::encoding::{from_base64, percent};
 use crate::failure::{Code, Failure};
 use rumormill::Keyring;
 use rumormill::settings::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::io::Read as _;
 use std::net::SocketAddr;
@@ -35,6 +36,28 @@ pub struct Status {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Counts {
     pub alive: u64,
+}
+
+/// A part of an agent's flight recorder.
+#[derive(Clone, Debug, Deserialize)]
+pub struct MemberEvents {
+    pub seen_by: String,
+    pub seen_by_name: String,
+    pub events: Vec<MemberEvent>,
+    #[serde(default)]
+    pub names: BTreeMap<String, String>,
+    #[serde(default)]
+    pub more: bool,
+}
+
+/// Something that happened to a member. What a later version adds is kept for JSON.
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+pub struct MemberEvent {
+    pub at_ms: u64,
+    pub about: String,
+    pub what: String,
+    #[serde(flatten)]
+    pub more: serde_json::Map<String, serde_json::Value>,
 }
 
 /// An entry as the API writes it in JSON.
@@ -151,7 +174,46 @@ impl Client {
     }
 
     pub fn members_json(&self) -> anyhow::Result<serde_json::Value> {
-        self.read_json(self.get("/v1/members")?)
+        self.members_with(&[], None)
+    }
+
+    /// The members with all these tags, and in this state.
+    pub fn members_with(
+        &self,
+        tags: &[(String, String)],
+        state: Option<&str>,
+    ) -> anyhow::Result<serde_json::Value> {
+        let tags = tags.iter().map(|(name, value)| format!("tag={}", percent_tag(name, value)));
+        let state = state.map(|state| format!("state={state}"));
+        let query: Vec<String> = tags.chain(state).collect();
+        self.read_json(self.get(&format!("/v1/members?{}", query.join("&")))?)
+    }
+
+    /// The agent's own tags.
+    pub fn tags(&self) -> anyhow::Result<serde_json::Value> {
+        self.read_json(self.get("/v1/tags")?)
+    }
+
+    /// Changes some of the agent's tags; returns all.
+    pub fn change_tags(
+        &self,
+        change: &BTreeMap<&str, Option<&str>>,
+    ) -> anyhow::Result<serde_json::Value> {
+        let request = self.authorize(self.agent.patch(format!("{}/v1/tags", self.base)));
+        let request = request.content_type("application/json");
+        let body = serde_json::to_vec(change)?;
+        self.read_json(self.check(request.send(&body[..]).map_err(|error| self.lost(error))?)?)
+    }
+
+    /// What happened to a member lately, as the agent saw it.
+    pub fn member_events(&self, about: &str, limit: u64) -> anyhow::Result<MemberEvents> {
+        let about = percent(about.as_bytes());
+        self.read_json(self.get(&format!("/v1/events/members?about={about}&limit={limit}"))?)
+    }
+
+    /// Another agent of the same cluster, with the same token.
+    pub fn at(&self, addr: SocketAddr) -> Self {
+        Self { base: format!("http://{addr}"), ..self.clone() }
     }
 
     /// The value of a key, if it exists.
@@ -388,6 +450,10 @@ fn base_of(text: &str) -> Result<String, String> {
         return Err(format!("{text:?} has no port; write host:port"));
     }
     Ok(format!("http://{rest}"))
+}
+
+fn percent_tag(name: &str, value: &str) -> String {
+    percent(format!("{name}={value}").as_bytes())
 }
 
 /// A time to live, as the API takes it.

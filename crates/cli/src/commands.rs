@@ -5,6 +5,7 @@ mod bench;
 mod completions;
 mod del;
 mod demo;
+mod explain;
 mod export;
 mod get;
 mod import;
@@ -17,6 +18,7 @@ mod scan;
 mod set;
 mod sim;
 mod status;
+mod tag;
 mod watch;
 
 use crate::args::{Cli, Command};
@@ -29,6 +31,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Demo(args) => demo::run(&args, format),
         Command::Status(args) => status::run(&args, format),
         Command::Members(args) => members::run(&args, format),
+        Command::Tag(args) => tag::run(&args, format),
+        Command::Explain(command) => explain::run(&command, format),
         Command::Get(args) => get::run(&args, format),
         Command::Set(args) => set::run(&args, format),
         Command::Del(args) => del::run(&args, format),

@@ -67,7 +67,11 @@ impl Output {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
         if !header.is_empty() {
-            table.set_header(header.iter().map(|title| title.to_uppercase()));
+            // A formula in capitals would be another one.
+            table.set_header(header.iter().map(|title| match title.contains(['=', ':']) {
+                true => (*title).to_owned(),
+                false => title.to_uppercase(),
+            }));
         }
         table.add_rows(rows);
         for line in table.lines() {

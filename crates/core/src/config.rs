@@ -2,7 +2,8 @@
 
 use crate::base::time::text;
 use crate::data::entry::{MAX_KEY, MAX_VALUE};
-use crate::member::liveness;
+use crate::member;
+use crate::member::suspicion::MAX_CONFIRMATIONS;
 use crate::spread;
 use crate::spread::entropy;
 use serde::{Deserialize, Serialize};
@@ -20,7 +21,7 @@ pub struct Config {
     /// Anti-entropy.
     pub repair: entropy::Config,
     /// How members are watched.
-    pub member: liveness::Config,
+    pub member: member::Config,
     /// Bounds.
     pub limits: Limits,
 }
@@ -31,7 +32,7 @@ impl Default for Config {
             cluster: "rumormill".into(),
             spread: spread::Config::default(),
             repair: entropy::Config::default(),
-            member: liveness::Config::default(),
+            member: member::Config::default(),
             limits: Limits::default(),
         }
     }
@@ -93,7 +94,8 @@ impl Config {
             "lan" => {}
             "local" => {
                 config.member.probe_timeout = Duration::from_millis(200);
-                config.member.suspicion_timeout = Duration::from_secs(3);
+                config.member.indirect_probes = 1;
+                config.member.suspicion_mult = 3;
                 config.member.rejoin_interval = Duration::from_secs(1);
             }
             "wan" => {
@@ -102,8 +104,8 @@ impl Config {
                 config.repair.interval = Duration::from_secs(1);
                 config.repair.idle_interval = Duration::from_secs(5);
                 config.member.probe_interval = Duration::from_secs(5);
-                config.member.probe_timeout = Duration::from_secs(3);
-                config.member.suspicion_timeout = Duration::from_secs(20);
+                config.member.probe_timeout = Duration::from_secs(2);
+                config.member.suspicion_mult = 6;
                 config.member.rejoin_interval = Duration::from_secs(10);
             }
             _ => return None,
@@ -128,6 +130,8 @@ impl Config {
         check("spread.rumor.max_hot", hot, (1..=1_000_000).contains(&hot), "1 to 1,000,000")?;
         let piece = self.repair.piece_bytes;
         check("repair.piece_bytes", piece, (1024..=4 << 20).contains(&piece), "1 KiB to 4 MiB")?;
+        let share = self.repair.cross_zone;
+        check("repair.cross_zone", share, (0.0..=1.0).contains(&share), "0 to 1")?;
         let key = limits.max_key;
         check("limits.max_key", key, (1..=MAX_KEY).contains(&key), "1 to 4096 bytes")?;
         let value = limits.max_value;
@@ -143,7 +147,24 @@ impl Config {
         check("limits.burst", burst, burst >= datagram, "at least limits.datagram")?;
         let members = limits.max_members;
         check("limits.max_members", members, members >= 1, "at least 1")?;
+        self.check_member()?;
         self.check_durations()
+    }
+
+    fn check_member(&self) -> Result<(), ConfigError> {
+        let member = &self.member;
+        let others = member.indirect_probes;
+        check("member.indirect_probes", others, others <= 16, "0 to 16")?;
+        for (field, mult) in [
+            ("member.suspicion_mult", member.suspicion_mult),
+            ("member.suspicion_max_mult", member.suspicion_max_mult),
+        ] {
+            check(field, mult, (1..=100).contains(&mult), "1 to 100")?;
+        }
+        let confirmations = member.confirmations;
+        let most = MAX_CONFIRMATIONS;
+        check("member.confirmations", confirmations, confirmations <= most, "0 to 3")?;
+        check("member.doubt", member.doubt, member.doubt <= 100, "0 to 100")
     }
 
     fn check_durations(&self) -> Result<(), ConfigError> {
@@ -153,7 +174,6 @@ impl Config {
             ("repair.idle_interval", self.repair.idle_interval),
             ("member.probe_interval", self.member.probe_interval),
             ("member.probe_timeout", self.member.probe_timeout),
-            ("member.suspicion_timeout", self.member.suspicion_timeout),
             ("member.rejoin_interval", self.member.rejoin_interval),
         ] {
             let got = humantime::format_duration(duration);

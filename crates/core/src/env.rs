@@ -27,7 +27,8 @@ impl Env<'_> {
     /// Bytes of a block of entries that fit a datagram with the envelope of any message.
     #[must_use]
     pub fn room(&self) -> usize {
-        // Kind and length, space, token, range: at most 1 + 3 + 1 + 10 + 16.
-        self.limits.datagram.saturating_sub(crate::packet::HEADER + 32)
+        // Kind and length, space, token, range: at most 1 + 3 + 1 + 10 + 16; and a zone.
+        let zone = if self.table.is_zoned() { 4 } else { 0 };
+        self.limits.datagram.saturating_sub(crate::packet::HEADER + 32 + zone)
     }
 }

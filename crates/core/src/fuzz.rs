@@ -200,7 +200,7 @@ mod tests {
         }
 
         #[test]
-        fn messages(kind in 0_u8..24, body in prop::collection::vec(any::<u8>(), 0..120)) {
+        fn messages(kind in 0_u8..30, body in prop::collection::vec(any::<u8>(), 0..120)) {
             message(&[&[kind][..], &body].concat());
         }
 

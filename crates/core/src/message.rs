@@ -2,7 +2,8 @@
 
 use crate::base::codec::{DecodeError, Reader};
 use crate::data::{Entry, block};
-use crate::reconcile::{checksum, full};
+use crate::member::probe;
+use crate::reconcile::{checksum, full, sketch};
 use crate::spread::{mail, rumor, tree};
 
 /// The numbers by which messages are told apart on the wire.
@@ -13,6 +14,10 @@ pub mod kind {
     pub const PONG: u8 = 2;
     /// Let me in. Body: the joiner's roster entry as a block.
     pub const JOIN: u8 = 3;
+    /// Probe a member for me. See [`crate::member::probe`].
+    pub const PROBE_FOR_ME: u8 = 4;
+    /// What came of such a probe. See [`crate::member::probe`].
+    pub const PROBED: u8 = 5;
     /// See [`crate::spread::tree`].
     pub const TREE: u8 = 8;
     /// See [`crate::spread::tree`].
@@ -25,6 +30,10 @@ pub mod kind {
     pub const MAIL: u8 = 12;
     /// See [`crate::spread::mail`].
     pub const MAIL_RECEIPT: u8 = 13;
+    /// See [`crate::spread::tree`].
+    pub const TREE_INSIDE: u8 = 14;
+    /// See [`crate::spread::tree`].
+    pub const TREE_ACROSS: u8 = 15;
     /// See [`crate::reconcile::checksum`].
     pub const DIGEST: u8 = 16;
     /// See [`crate::reconcile::checksum`].
@@ -39,6 +48,16 @@ pub mod kind {
     pub const PULL: u8 = 21;
     /// See [`crate::reconcile::full`].
     pub const PIECE: u8 = 22;
+    /// See [`crate::reconcile::sketch`].
+    pub const SKETCH: u8 = 23;
+    /// See [`crate::reconcile::sketch`].
+    pub const SKETCH_REPLY: u8 = 24;
+    /// See [`crate::reconcile::sketch`].
+    pub const SKETCH_ASK: u8 = 25;
+    /// See [`crate::reconcile::sketch`].
+    pub const SKETCH_BATCH: u8 = 26;
+    /// See [`crate::reconcile::sketch`].
+    pub const WANTS: u8 = 27;
 }
 
 /// A message as it arrives.
@@ -50,6 +69,10 @@ pub enum Message<'a> {
     Pong(u64),
     /// Let me in.
     Join(Entry),
+    /// Probe a member for the sender.
+    ProbeForMe(probe::Request),
+    /// What came of such a probe.
+    Probed(probe::Report),
     /// A tree rumor.
     Tree(tree::Rumor<'a>),
     /// A delegate answers.
@@ -76,6 +99,16 @@ pub enum Message<'a> {
     Pull(full::Pull),
     /// A piece of everything.
     Piece(full::Piece),
+    /// What a replica holds, for comparison by sketches.
+    Sketch(sketch::Headed<sketch::Greeting>),
+    /// The first cells of a replica that differs.
+    SketchReply(sketch::Headed<sketch::Reply>),
+    /// Asks for more cells.
+    SketchAsk(sketch::Headed<sketch::Ask>),
+    /// More cells.
+    SketchBatch(sketch::Headed<sketch::Batch>),
+    /// Items that are asked for by their names in sketches.
+    Wants(sketch::Wants),
 }
 
 impl<'a> Message<'a> {
@@ -88,7 +121,11 @@ impl<'a> Message<'a> {
             kind::PING => Self::Ping(body.varint()?),
             kind::PONG => Self::Pong(body.varint()?),
             kind::JOIN => Self::Join(block::Context::default().decode(&mut body)?),
-            kind::TREE => Self::Tree(tree::Rumor::decode(body)?),
+            kind::PROBE_FOR_ME => Self::ProbeForMe(probe::Request::decode(body)?),
+            kind::PROBED => Self::Probed(probe::Report::decode(body)?),
+            kind::TREE | kind::TREE_INSIDE | kind::TREE_ACROSS => {
+                Self::Tree(tree::Rumor::decode(kind, body)?)
+            }
             kind::TREE_ANSWER => Self::TreeAnswer(tree::read_answer(body)?),
             kind::RUMORS => Self::Rumors(rumor::Rumors::decode(body)?),
             kind::RUMORS_ANSWER => Self::RumorsAnswer(rumor::Answer::decode(body)?),
@@ -101,6 +138,15 @@ impl<'a> Message<'a> {
             kind::ENTRIES => Self::Entries(crate::reconcile::Entries::decode(body)?),
             kind::PULL => Self::Pull(full::Pull::decode(body)?),
             kind::PIECE => Self::Piece(full::Piece::decode(body)?),
+            kind::SKETCH => Self::Sketch(sketch::Headed::decode(body, sketch::Greeting::decode)?),
+            kind::SKETCH_REPLY => {
+                Self::SketchReply(sketch::Headed::decode(body, sketch::Reply::decode)?)
+            }
+            kind::SKETCH_ASK => Self::SketchAsk(sketch::Headed::decode(body, sketch::Ask::decode)?),
+            kind::SKETCH_BATCH => {
+                Self::SketchBatch(sketch::Headed::decode(body, sketch::Batch::decode)?)
+            }
+            kind::WANTS => Self::Wants(sketch::Wants::decode(body)?),
             _ => return Ok(None),
         }))
     }

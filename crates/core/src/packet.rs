@@ -5,6 +5,7 @@
 //! fields that a reader knows are passed over, so that nodes of adjacent versions can talk.
 
 use crate::base::codec::{DecodeError, Reader, Write, varint_len};
+use crate::base::hash::Map;
 use crate::base::id::NodeId;
 use crate::config::Limits;
 use crate::data::Space;
@@ -44,9 +45,14 @@ pub struct Header {
 impl Header {
     /// Appends the header.
     pub fn encode(self, to: &mut Vec<u8>) {
-        to.put(&[VERSION]);
-        to.put(&self.tag.to_le_bytes());
-        to.put(&self.sender.0.to_le_bytes());
+        to.put(&self.to_bytes());
+    }
+
+    fn to_bytes(self) -> [u8; HEADER] {
+        let mut bytes = [VERSION; HEADER];
+        let fields = self.tag.to_le_bytes().into_iter().chain(self.sender.0.to_le_bytes());
+        bytes.iter_mut().skip(1).zip(fields).for_each(|(byte, field)| *byte = field);
+        bytes
     }
 
     /// Reads the header of a packet for the cluster with this tag.
@@ -104,26 +110,60 @@ pub fn message_len(body: usize) -> usize {
 /// Messages on their way out, gathered per peer so that those of one turn share packets.
 #[derive(Debug, Default)]
 pub struct Outbox {
-    queues: BTreeMap<(SocketAddr, Class, Via), Queue>,
+    /// In the order of their first messages.
+    queues: Vec<Queue>,
+    /// Where the queues are, while there are many.
+    places: Map<Address, usize>,
     /// Who asked for repair by datagram in this turn, and the bytes of those datagrams.
     asked: BTreeMap<SocketAddr, usize>,
     /// Bytes of repair queued in this turn. For each map apart, so that neither starves the other.
     repair: BTreeMap<(SocketAddr, Space), usize>,
 }
 
-#[derive(Debug, Default)]
+type Address = (SocketAddr, Class, Via);
+
+/// So many queues are looked through; for more there is a table.
+const FEW: usize = 16;
+
+/// Messages for one peer, laid out as the packet that they make if they fit one.
+#[derive(Debug)]
 struct Queue {
+    address: Address,
+    /// Room for the header, then the messages.
     bytes: Vec<u8>,
-    /// Where each message ends.
-    ends: Vec<usize>,
+    messages: u64,
 }
 
 impl Outbox {
     /// Queues a message.
     pub fn push(&mut self, to: SocketAddr, class: Class, via: Via, kind: u8, body: &[&[u8]]) {
-        let queue = self.queues.entry((to, class, via)).or_default();
+        let len: usize = body.iter().map(|part| part.len()).sum();
+        let place = self.place((to, class, via), message_len(len));
+        let Some(queue) = self.queues.get_mut(place) else { return };
         frame_message(kind, body, &mut queue.bytes);
-        queue.ends.push(queue.bytes.len());
+        queue.messages += 1;
+    }
+
+    /// The queue for an address; a new one has room for a first message.
+    fn place(&mut self, address: Address, room: usize) -> usize {
+        let found = match self.places.is_empty() {
+            true => self.queues.iter().rposition(|queue| queue.address == address),
+            false => self.places.get(&address).copied(),
+        };
+        if let Some(place) = found {
+            return place;
+        }
+        let mut bytes = Vec::with_capacity(HEADER + room);
+        bytes.put(&[0; HEADER]);
+        self.queues.push(Queue { address, bytes, messages: 0 });
+        let place = self.queues.len() - 1;
+        if place == FEW {
+            let places = self.queues.iter().enumerate();
+            self.places.extend(places.map(|(place, queue)| (queue.address, place)));
+        } else if place > FEW {
+            self.places.insert(address, place);
+        }
+        place
     }
 
     /// Queues a message of repair.
@@ -164,45 +204,86 @@ impl Outbox {
     /// Packs everything queued into packets. A message that is larger than a datagram, and every
     /// message to a peer with a backlog over the burst limit, goes over the stream, whose handshake
     /// proves the address. Where the address is not `known` to be a member's, so does repair that
-    /// is much larger than what asked for it.
+    /// is much larger than what asked for it. What goes to an address that is `far`, in another
+    /// zone, is counted apart as well.
     pub fn flush(
         &mut self,
         header: Header,
         limits: &Limits,
         known: impl Fn(IpAddr) -> bool,
+        far: impl Fn(SocketAddr) -> bool,
         stats: &mut Stats,
         out: &mut Vec<Output>,
     ) {
-        let asked = std::mem::take(&mut self.asked);
-        self.repair.clear();
-        for ((to, class, via), queue) in std::mem::take(&mut self.queues) {
-            let least = asked.get(&to).filter(|_| class == Class::Repair).map(|got| STRANGER * got);
-            let burst = match least {
-                Some(least) if queue.bytes.len() > least && !known(to.ip()) => least,
+        for mut queue in self.queues.drain(..) {
+            let (to, class, via) = queue.address;
+            let queued = queue.bytes.len() - HEADER;
+            let asked = self.asked.get(&to).filter(|_| class == Class::Repair);
+            let burst = match asked.map(|got| STRANGER * got) {
+                Some(least) if queued > least && !known(to.ip()) => least,
                 _ => limits.burst,
             };
-            let via = if queue.bytes.len() > burst { Via::Stream } else { via };
-            let mut start = 0;
-            let mut packet = Packet::new(header, via, limits);
-            for end in &queue.ends {
-                let Some(message) = queue.bytes.get(start..*end) else { break };
-                start = *end;
-                if !packet.fits(message) {
-                    packet.close(to, class, stats, out);
-                    packet = Packet::new(header, via, limits);
+            let via = if queued > burst { Via::Stream } else { via };
+            let tally = Tally { to, class, far: far(to) };
+            if queue.bytes.len() <= room(via, limits) {
+                if let Some(start) = queue.bytes.first_chunk_mut() {
+                    *start = header.to_bytes();
                 }
-                if !packet.fits(message) {
-                    // Alone and still too large for a datagram.
-                    packet.via = Via::Stream;
-                }
-                packet.add(message);
-                if packet.via != via {
-                    packet.close(to, class, stats, out);
-                    packet = Packet::new(header, via, limits);
-                }
+                let Queue { bytes, messages, .. } = queue;
+                Packet { bytes, messages, via }.close(tally, stats, out);
+            } else {
+                queue.split(header, via, limits, tally, stats, out);
             }
-            packet.close(to, class, stats, out);
         }
+        self.places.clear();
+        self.asked.clear();
+        self.repair.clear();
+    }
+}
+
+impl Queue {
+    /// Packs more messages than fit one packet.
+    fn split(
+        &self,
+        header: Header,
+        via: Via,
+        limits: &Limits,
+        tally: Tally,
+        stats: &mut Stats,
+        out: &mut Vec<Output>,
+    ) {
+        let mut left = self.bytes.get(HEADER..).unwrap_or_default();
+        let mut packet = Packet::new(header, via);
+        while !left.is_empty() {
+            let mut reader = Reader::new(left);
+            if next_message(&mut reader).is_err() {
+                break;
+            }
+            let (message, rest) = left.split_at(left.len() - reader.remaining());
+            left = rest;
+            if !packet.fits(message, limits) {
+                packet.close(tally, stats, out);
+                packet = Packet::new(header, via);
+            }
+            if !packet.fits(message, limits) {
+                // Alone and still too large for a datagram.
+                packet.via = Via::Stream;
+            }
+            packet.add(message);
+            if packet.via != via {
+                packet.close(tally, stats, out);
+                packet = Packet::new(header, via);
+            }
+        }
+        packet.close(tally, stats, out);
+    }
+}
+
+/// Bytes of a packet that is not made of one larger message.
+fn room(via: Via, limits: &Limits) -> usize {
+    match via {
+        Via::Datagram => limits.datagram,
+        Via::Stream => FRAME,
     }
 }
 
@@ -210,23 +291,18 @@ struct Packet {
     bytes: Vec<u8>,
     messages: u64,
     via: Via,
-    room: usize,
 }
 
 impl Packet {
-    fn new(header: Header, via: Via, limits: &Limits) -> Self {
+    fn new(header: Header, via: Via) -> Self {
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
-        let room = match via {
-            Via::Datagram => limits.datagram,
-            Via::Stream => FRAME,
-        };
-        Self { bytes, messages: 0, via, room }
+        Self { bytes, messages: 0, via }
     }
 
-    fn fits(&self, message: &[u8]) -> bool {
+    fn fits(&self, message: &[u8], limits: &Limits) -> bool {
         let first = self.messages == 0 && self.via == Via::Stream;
-        first || self.bytes.len() + message.len() <= self.room
+        first || self.bytes.len() + message.len() <= room(self.via, limits)
     }
 
     fn add(&mut self, message: &[u8]) {
@@ -234,21 +310,51 @@ impl Packet {
         self.messages += 1;
     }
 
-    fn close(self, to: SocketAddr, class: Class, stats: &mut Stats, out: &mut Vec<Output>) {
+    fn close(self, tally: Tally, stats: &mut Stats, out: &mut Vec<Output>) {
         if self.messages == 0 {
             return;
         }
+        let Tally { to, class, far } = tally;
         let bytes = self.bytes.len() as u64;
-        let (message_count, byte_count) = match class {
-            Class::Membership => {
-                (&mut stats.sent_membership_messages, &mut stats.sent_membership_bytes)
-            }
-            Class::Updates => (&mut stats.sent_update_messages, &mut stats.sent_update_bytes),
-            Class::Repair => (&mut stats.sent_repair_messages, &mut stats.sent_repair_bytes),
-        };
-        *message_count += self.messages;
-        *byte_count += bytes;
+        for (message_count, byte_count) in
+            tally.counters(stats).into_iter().take(1 + usize::from(far))
+        {
+            *message_count += self.messages;
+            *byte_count += bytes;
+        }
         out.push(Output::Send(Send { to, via: self.via, class, bytes: self.bytes }));
+    }
+}
+
+/// Where a packet goes, and as what it is counted.
+#[derive(Clone, Copy, Debug)]
+struct Tally {
+    to: SocketAddr,
+    class: Class,
+    far: bool,
+}
+
+impl Tally {
+    /// The counters of messages and bytes: of all, then of those to other zones.
+    fn counters(self, stats: &mut Stats) -> [(&mut u64, &mut u64); 2] {
+        let s = stats;
+        match self.class {
+            Class::Membership => [
+                (&mut s.sent_membership_messages, &mut s.sent_membership_bytes),
+                (
+                    &mut s.sent_cross_zone_membership_messages,
+                    &mut s.sent_cross_zone_membership_bytes,
+                ),
+            ],
+            Class::Updates => [
+                (&mut s.sent_update_messages, &mut s.sent_update_bytes),
+                (&mut s.sent_cross_zone_update_messages, &mut s.sent_cross_zone_update_bytes),
+            ],
+            Class::Repair => [
+                (&mut s.sent_repair_messages, &mut s.sent_repair_bytes),
+                (&mut s.sent_cross_zone_repair_messages, &mut s.sent_cross_zone_repair_bytes),
+            ],
+        }
     }
 }
 
@@ -260,7 +366,7 @@ mod tests {
 
     fn sends(outbox: &mut Outbox, limits: &Limits) -> Vec<Send> {
         let mut out = Vec::new();
-        outbox.flush(HEADER_OF_TEST, limits, |_| false, &mut Stats::default(), &mut out);
+        outbox.flush(HEADER_OF_TEST, limits, |_| false, |_| false, &mut Stats::default(), &mut out);
         out.into_iter()
             .map(|output| match output {
                 Output::Send(send) => send,

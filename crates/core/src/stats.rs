@@ -55,8 +55,22 @@ stats! {
     sent_repair_messages,
     /// Bytes of repair packets sent.
     sent_repair_bytes,
+    /// Messages of membership sent to members of other zones.
+    sent_cross_zone_membership_messages,
+    /// Bytes of membership packets sent to members of other zones.
+    sent_cross_zone_membership_bytes,
+    /// Messages of updates sent to members of other zones.
+    sent_cross_zone_update_messages,
+    /// Bytes of update packets sent to members of other zones.
+    sent_cross_zone_update_bytes,
+    /// Messages of repair sent to members of other zones.
+    sent_cross_zone_repair_messages,
+    /// Bytes of repair packets sent to members of other zones.
+    sent_cross_zone_repair_bytes,
     /// Copies of updates sent (entries times receivers).
     update_copies,
+    /// Updates that a tree rumor carried into another zone (entries times zones), repeats not counted.
+    tree_crossings,
     /// Tree rumors that came a second time and were not passed on.
     tree_duplicates,
     /// Branches of tree rumors that stayed silent and were delegated again.
@@ -74,6 +88,30 @@ stats! {
     /// Requests of anti-entropy that were passed over because the peer had been sent enough for the
     /// moment.
     repair_shed,
+    /// Comparisons by sketches begun.
+    sketch_sessions,
+    /// Comparisons by sketches that this end answered with: nothing differs.
+    sketch_equal,
+    /// Comparisons by sketches that told this end what differs.
+    sketch_known,
+    /// Items that differed in those.
+    sketch_differences,
+    /// Times that this end asked for more cells.
+    sketch_asks,
+    /// Bytes of openings, answers and cells sent to compare by sketches.
+    sketch_bytes,
+    /// Comparisons left to checksums because there were too many differences.
+    sketch_too_many,
+    /// Comparisons left to checksums because the other end had moved on too far.
+    sketch_moved,
+    /// Comparisons left to checksums because the cells did not fit together.
+    sketch_stuck,
+    /// Comparisons left to checksums because two writes go by one name.
+    sketch_collision,
+    /// Comparisons left to checksums because this end has no sketches of that time.
+    sketch_unserved,
+    /// Comparisons by sketches given up because the other end fell silent.
+    sketch_silent,
     /// Entries sent by anti-entropy.
     repair_entries_sent,
     /// Pieces of bulk transfers received.
@@ -86,8 +124,18 @@ stats! {
     probes_failed,
     /// Members that this node began to suspect.
     suspicions,
+    /// Members whose silence others had found first and this node confirmed.
+    confirmations,
+    /// Members that this node declared dead.
+    deaths,
     /// Suspicions of this node that it refuted.
     refutations,
+    /// Requests to probe a member for another that were dropped because too many were under way.
+    probes_shed,
+    /// Times that this node stood still and gave others the time back.
+    stalls,
+    /// Records of another node that runs with this node's id.
+    twins,
     /// Streams that could not be opened or broke.
     streams_lost,
 }

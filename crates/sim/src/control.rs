@@ -10,6 +10,7 @@ use crate::workload::Workload;
 use crate::world::{Event, World};
 use rumormill_core::base::time::micros;
 use rumormill_core::data::Space;
+use rumormill_core::member::Tags;
 use rumormill_core::{Input, Instant, Node, NodeId};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,9 +24,12 @@ impl World {
     pub fn crash(&mut self, node: usize) {
         let host = &mut self.hosts[node];
         host.outputs_left = None;
-        if host.node.take().is_none() {
-            return;
+        let Some(ended) = host.node.take() else { return };
+        self.meter.retire(ended.stats());
+        if !ended.has_left() {
+            self.meter.died(ended.identity().id, self.options.nodes, self.now);
         }
+        let host = &mut self.hosts[node];
         host.paused = false;
         host.backlog_bytes = 0;
         for event in std::mem::take(&mut host.backlog) {
@@ -65,12 +69,30 @@ impl World {
         }
     }
 
+    /// Changes what an operator says of a node that runs.
+    pub fn set_tags(&mut self, node: usize, tags: Tags) {
+        if self.hosts[node].running().is_none() {
+            return;
+        }
+        self.record(node, Kind::Tags, 0);
+        self.hosts[node].identity.tags = tags.clone();
+        let now = self.now_at(node);
+        let mut outputs = Vec::new();
+        if let Some(machine) = &mut self.hosts[node].node {
+            machine.set_tags(tags, now, &mut outputs);
+            machine.flush(now, &mut outputs);
+        }
+        self.carry_out(node, &mut outputs);
+        self.arm(node);
+    }
+
     /// Boots a node that is down from its disk and lets it join through a few others. Does nothing
     /// if it is up.
     pub fn boot(&mut self, node: usize) {
         if self.hosts[node].node.is_some() {
             return;
         }
+        self.returns(self.id(node));
         self.start(node);
         let given = match self.options.start {
             Start::Join { seeds } => seeds,
@@ -102,12 +124,23 @@ impl World {
         // On the first boot of a prefilled world this run's own record is on the disk already: it
         // is not one of an earlier run, which would have to be overruled.
         let own = host.identity.id;
-        host.disk.replay(|space, entry| {
-            if boots > 0 || space == Space::Data || entry.stamp().node != own {
-                machine.restore(space, Arc::clone(entry), now);
-            }
-        });
-        host.node = Some(machine);
+        machine.share(Arc::clone(&self.pool));
+        match self.roster.as_ref().filter(|_| boots == 0) {
+            Some(roster) => machine.adopt(roster, now),
+            None => host.disk.replay(|entry| {
+                if boots > 0 || entry.stamp().node != own {
+                    machine.restore(Space::Roster, Arc::clone(entry), now);
+                }
+            }),
+        }
+        for written in self.ledger.all_held_by(node) {
+            machine.restore(Space::Data, Arc::clone(&written.entry), now);
+        }
+        self.hosts[node].node = Some(machine);
+        if boots == 0 && self.options.start == Start::Prefilled && self.roster.is_none() {
+            // What is on all disks alike is read once, and shared.
+            self.roster = self.hosts[node].node.as_ref().map(Node::roster);
+        }
         self.arm(node);
     }
 
@@ -130,12 +163,39 @@ impl World {
         }
     }
 
+    /// Lets a process's timers run on while nothing gets in or out of it: what it sends waits, up to
+    /// a bound, and so does what is sent to it.
+    pub fn choke(&mut self, node: usize) {
+        if self.hosts[node].running().is_some() {
+            self.hosts[node].choked = true;
+            self.record(node, Kind::Pause, 1);
+        }
+    }
+
+    /// Ends that: what has waited gets out, and then what has waited gets in.
+    pub fn unchoke(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        if !std::mem::take(&mut host.choked) {
+            return;
+        }
+        host.held_bytes = 0;
+        for send in std::mem::take(&mut host.held_back) {
+            self.send(node, send);
+        }
+        self.take_backlog(node);
+    }
+
     /// Lets a process go on: it finds all that has come in meanwhile at once.
     pub fn resume(&mut self, node: usize) {
         let host = &mut self.hosts[node];
-        if !std::mem::take(&mut host.paused) {
-            return;
+        if std::mem::take(&mut host.paused) {
+            self.take_backlog(node);
         }
+    }
+
+    /// Hands a process all that has waited for it.
+    fn take_backlog(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
         host.backlog_bytes = 0;
         let backlog = std::mem::take(&mut host.backlog);
         self.record(node, Kind::Resume, backlog.len() as u64);
@@ -243,12 +303,17 @@ impl World {
     /// # Errors
     /// The first property that does not hold.
     pub fn run_plan(&mut self, plan: &Plan) -> Result<(), Violation> {
+        self.schedule(plan);
+        self.run_for(plan.duration)
+    }
+
+    /// Lets the faults of a plan happen from now on.
+    pub fn schedule(&mut self, plan: &Plan) {
         for (after, fault) in &plan.steps {
             let index = self.faults.len() as u32;
             self.faults.push(fault.clone());
             self.queue.push(self.now.after(*after), Event::Fault(index));
         }
-        self.run_for(plan.duration)
     }
 
     /// Starts a load of random writes, in place of the one before.

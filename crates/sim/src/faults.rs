@@ -1,12 +1,14 @@
 //! Faults, and scripts of them drawn from a seed.
 
 use rumormill_core::base::rng::Rng;
-use rumormill_core::base::time::micros;
+use rumormill_core::base::time::{micros, text};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
 /// Something that goes wrong, or right again.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
     /// The process dies. What it persisted stays.
     Crash(usize),
@@ -32,6 +34,7 @@ pub enum Fault {
         /// The node.
         node: usize,
         /// By how much.
+        #[serde(with = "text")]
         extra: Duration,
     },
     /// Nothing gets from these nodes to those; the other way stays open.

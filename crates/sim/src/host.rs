@@ -3,6 +3,8 @@
 use crate::disk::Disk;
 use crate::traffic::Traffic;
 use crate::world::Event;
+use rumormill_core::member::Tags;
+use rumormill_core::output::Send;
 use rumormill_core::{Identity, Instant, Node, NodeId};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,12 +22,18 @@ pub(crate) struct Host {
     /// When the process was started: its monotonic clock counts from there.
     pub(crate) started: Instant,
     pub(crate) paused: bool,
+    /// True while its timers run but nothing gets in or out, and what waits to get out.
+    pub(crate) choked: bool,
+    pub(crate) held_back: Vec<Send>,
+    pub(crate) held_bytes: usize,
     /// What came in while the process stood still, and the bytes of datagrams in it.
     pub(crate) backlog: VecDeque<Event>,
     pub(crate) backlog_bytes: usize,
     /// The wake-ups in the queue for this host, the next one last: they are only ever put in
     /// before all others.
     pub(crate) wakes: Vec<Instant>,
+    /// When the node wanted to be woken at the end of its last turn.
+    pub(crate) due: Option<Instant>,
     /// The last point in time at which the node was ticked, and how often.
     pub(crate) ticked: (Instant, u32),
     /// If set: the process dies after this many outputs.
@@ -34,19 +42,22 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    pub(crate) fn new(index: usize, id: NodeId, disk: Disk) -> Self {
+    pub(crate) fn new(index: usize, id: NodeId, tags: Tags, disk: Disk) -> Self {
         let gossip = address(index);
-        let name = format!("n{index}");
         Self {
-            identity: Identity { id, name, gossip, redis: None, http: None },
+            identity: Identity { tags, ..Identity::new(id, format!("n{index}"), gossip) },
             node: None,
             disk,
             boots: 0,
             started: Instant(0),
             paused: false,
+            choked: false,
+            held_back: Vec::new(),
+            held_bytes: 0,
             backlog: VecDeque::new(),
             backlog_bytes: 0,
             wakes: Vec::new(),
+            due: None,
             ticked: (Instant(0), 0),
             outputs_left: None,
             traffic: Traffic::default(),

@@ -25,6 +25,7 @@ pub struct Written {
 }
 
 const NEVER: u32 = u32::MAX;
+const NOTHING: u32 = u32::MAX;
 
 impl Written {
     /// Microseconds that the write took to a node, if it has ever held it.
@@ -49,8 +50,9 @@ pub struct Ledger {
     keys: Map<Box<[u8]>, u32>,
     /// By key: the biggest acknowledged write that no lost disk excuses.
     required: Vec<Option<WriteId>>,
-    /// By node and key: the write that the node holds.
-    held: Vec<Vec<Option<WriteId>>>,
+    /// By key and node: the number of the write that the node holds; [`NOTHING`] if it holds none.
+    /// In this order, since one write after the other reaches all nodes.
+    held: Vec<Vec<u32>>,
 }
 
 impl Ledger {
@@ -61,7 +63,7 @@ impl Ledger {
             by_stamp: Map::default(),
             keys: Map::default(),
             required: Vec::new(),
-            held: vec![Vec::new(); nodes],
+            held: Vec::new(),
         }
     }
 
@@ -89,12 +91,17 @@ impl Ledger {
     #[must_use]
     pub fn held_by(&self, node: usize, like: WriteId) -> Option<&Written> {
         let key = self.get(like).key as usize;
-        self.held.get(node)?.get(key).copied().flatten().map(|write| self.get(write))
+        self.held.get(key)?.get(node).and_then(|&number| self.number(number))
     }
 
     /// Everything that a node holds.
     pub fn all_held_by(&self, node: usize) -> impl Iterator<Item = &Written> {
-        self.held.get(node).into_iter().flatten().flatten().map(|&write| self.get(write))
+        let numbers = self.held.iter().filter_map(move |held| held.get(node));
+        numbers.filter_map(|&number| self.number(number))
+    }
+
+    fn number(&self, number: u32) -> Option<&Written> {
+        self.writes.get(number as usize)
     }
 
     /// For every key the biggest acknowledged write: what all must hold in the end, or a bigger
@@ -112,6 +119,7 @@ impl Ledger {
                 let key = self.required.len() as u32;
                 self.keys.insert(entry.key().into(), key);
                 self.required.push(None);
+                self.held.push(vec![NOTHING; self.nodes]);
                 key
             }
         };
@@ -132,23 +140,21 @@ impl Ledger {
         if *after == NEVER {
             *after = (now.0 - written.at.0).min(u64::from(NEVER - 1)) as u32;
         }
-        let key = written.key as usize;
-        let held = &mut self.held[node];
-        if held.len() <= key {
-            held.resize(self.required.len(), None);
-        }
-        held[key] = Some(write);
+        self.held[written.key as usize][node] = write.0;
     }
 
     /// A node's disk is lost. Acknowledged writes that stood on no other disk are lost with it, by
     /// nobody's fault: they are no longer required.
     pub(crate) fn lose_disk(&mut self, node: usize) {
-        let lost = std::mem::take(&mut self.held[node]);
-        for (key, _) in lost.iter().enumerate().filter(|(_, write)| write.is_some()) {
+        for key in 0..self.held.len() {
+            if std::mem::replace(&mut self.held[key][node], NOTHING) == NOTHING {
+                continue;
+            }
             let Some(required) = self.required[key] else { continue };
-            let elsewhere = self.held.iter().filter_map(|held| held.get(key).copied().flatten());
-            let best = elsewhere.max_by_key(|&write| self.get(write).entry.stamp());
+            let elsewhere = self.held[key].iter().filter(|&&number| number != NOTHING);
+            let best = elsewhere.map(|&number| WriteId(number));
             let stamp = |write| self.get(write).entry.stamp();
+            let best = best.max_by_key(|&write| stamp(write));
             if best.is_none_or(|best| stamp(best) < stamp(required)) {
                 self.required[key] = best;
             }

@@ -4,21 +4,30 @@
 //! network everywhere. For the lognormal that means an exponential of our own (accurate to about
 //! 1e-9) and a normal deviate made of twelve uniform ones, whose tails end at six sigma.
 
+use crate::link::Links;
+use crate::text::{Time, time};
+use crate::zones::Placement;
+use rumormill_core::Instant;
 use rumormill_core::base::rng::Rng;
-use rumormill_core::base::time::micros;
+use rumormill_core::base::time::{micros, text};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// How long one hop takes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Latency {
     /// Always the same.
-    Fixed(Duration),
+    Fixed(#[serde(with = "text")] Duration),
     /// Anything between two bounds, each as likely as the other.
-    Uniform(Duration, Duration),
+    Uniform(#[serde(with = "text")] Duration, #[serde(with = "text")] Duration),
     /// A long tail: half of the hops take less than `median`; one in six takes more than
     /// `median` x e^`sigma`.
     LogNormal {
         /// The middle value.
+        #[serde(with = "text")]
         median: Duration,
         /// Standard deviation of the logarithm.
         sigma: f64,
@@ -38,6 +47,65 @@ impl Latency {
                 let normal = (0..12).map(|_| rng.unit()).sum::<f64>() - 6.0;
                 (micros(median) as f64 * exp(sigma * normal)) as u64
             }
+        }
+    }
+}
+
+impl Latency {
+    /// What half of the hops do not exceed.
+    #[must_use]
+    pub fn middle(&self) -> Duration {
+        match *self {
+            Self::Fixed(time) => time,
+            Self::Uniform(least, most) => least + most.saturating_sub(least) / 2,
+            Self::LogNormal { median, .. } => median,
+        }
+    }
+}
+
+/// Longer hops are no network.
+const SLOWEST: Duration = Duration::from_secs(60);
+
+impl FromStr for Latency {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let hop = |text: &str| match time(text)? {
+            time if time > SLOWEST => Err(format!("{text:?} is over {}", Time(SLOWEST))),
+            time => Ok(time),
+        };
+        if let Some(rest) = text.trim().strip_prefix("lognormal:") {
+            let wrong = || {
+                format!(
+                    "{text:?} is no latency: write lognormal:MEDIAN,SIGMA, such as \
+                     lognormal:1ms,0.5 (one hop in six takes more than MEDIAN x e^SIGMA)"
+                )
+            };
+            let (median, sigma) = rest.split_once(',').ok_or_else(wrong)?;
+            let sigma: f64 = sigma.trim().parse().map_err(|_| wrong())?;
+            if !(0.0..=3.0).contains(&sigma) {
+                return Err(format!("{text:?}: SIGMA lies between 0 and 3"));
+            }
+            return Ok(Self::LogNormal { median: hop(median)?, sigma });
+        }
+        let Some((least, most)) = text.split_once("..") else {
+            return hop(text).map(Self::Fixed);
+        };
+        match (hop(least)?, hop(most)?) {
+            (least, most) if least > most => {
+                Err(format!("{text:?}: the longest hop is shorter than the shortest"))
+            }
+            (least, most) => Ok(Self::Uniform(least, most)),
+        }
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Fixed(time) => Time(time).fmt(f),
+            Self::Uniform(least, most) => write!(f, "{}..{}", Time(least), Time(most)),
+            Self::LogNormal { median, sigma } => write!(f, "lognormal:{},{sigma}", Time(median)),
         }
     }
 }
@@ -81,6 +149,11 @@ pub(crate) struct Network {
     cuts: Vec<Cut>,
     /// Extra time of everything from and to a node, in microseconds.
     slow: Vec<u64>,
+    /// Where the nodes stand, if hops differ by that.
+    zones: Option<Placement>,
+    /// What nodes can send, and what they can receive.
+    pub(crate) uplinks: Links,
+    pub(crate) downlinks: Links,
 }
 
 /// Nothing gets from one set of nodes to another.
@@ -92,22 +165,50 @@ struct Cut {
 
 impl Network {
     pub(crate) fn new(nodes: usize, conditions: Conditions, rng: Rng) -> Self {
-        Self { rng, conditions, cuts: Vec::new(), slow: vec![0; nodes] }
+        Self {
+            rng,
+            conditions,
+            cuts: Vec::new(),
+            slow: vec![0; nodes],
+            zones: None,
+            uplinks: Links::new(nodes, None),
+            downlinks: Links::new(nodes, None),
+        }
+    }
+
+    /// Gives the nodes places, and links with this many bytes a second each way.
+    #[must_use]
+    pub(crate) fn with(mut self, zones: Option<Placement>, bandwidth: Option<u64>) -> Self {
+        self.zones = zones;
+        self.uplinks = Links::new(self.slow.len(), bandwidth);
+        self.downlinks = Links::new(self.slow.len(), bandwidth);
+        self
     }
 
     /// The times after which copies of a datagram arrive: none if it is lost, two if doubled.
-    pub(crate) fn datagram(&mut self, from: usize, to: usize) -> [Option<u64>; 2] {
+    pub(crate) fn datagram(
+        &mut self,
+        from: usize,
+        to: usize,
+        len: usize,
+        now: Instant,
+    ) -> [Option<u64>; 2] {
+        let Some(queued) = self.uplinks.datagram(from, len, now) else { return [None, None] };
         if !self.passes(from, to) || self.rng.chance(self.conditions.loss) {
             return [None, None];
         }
-        let first = self.wild_hop(from, to);
-        let second = self.rng.chance(self.conditions.duplicate).then(|| self.wild_hop(from, to));
-        [Some(first), second]
+        let first = queued + self.wild_hop(from, to);
+        let second = self.rng.chance(self.conditions.duplicate);
+        [Some(first), second.then(|| queued + self.wild_hop(from, to))]
     }
 
     /// The time that a hop takes where nothing is lost or reordered.
     pub(crate) fn hop(&mut self, from: usize, to: usize) -> u64 {
-        self.conditions.latency.draw(&mut self.rng) + self.slow[from] + self.slow[to]
+        let latency = match &self.zones {
+            Some(zones) => zones.between(from, to),
+            None => self.conditions.latency,
+        };
+        latency.draw(&mut self.rng) + self.slow[from] + self.slow[to]
     }
 
     fn wild_hop(&mut self, from: usize, to: usize) -> u64 {
@@ -189,7 +290,8 @@ mod tests {
     #[test]
     fn datagrams_are_lost_and_doubled_as_often_as_was_asked() {
         let mut network = network(0.2, 0.1);
-        let arrivals: Vec<_> = (0..10_000).map(|_| network.datagram(0, 1)).collect();
+        let arrivals: Vec<_> =
+            (0..10_000).map(|_| network.datagram(0, 1, 100, Instant(0))).collect();
         let lost = arrivals.iter().filter(|[first, _]| first.is_none()).count();
         let doubled = arrivals.iter().filter(|[_, second]| second.is_some()).count();
         assert!((1850..2150).contains(&lost), "{lost}");
@@ -203,9 +305,39 @@ mod tests {
         assert!(!network.passes(0, 2) && !network.passes(1, 2));
         assert!(network.passes(2, 0) && network.passes(0, 1) && network.passes(0, 3));
         assert!(!network.connects(2, 0), "a stream needs both directions");
-        assert_eq!(network.datagram(0, 2), [None, None]);
+        assert_eq!(network.datagram(0, 2, 100, Instant(0)), [None, None]);
         network.heal();
         assert!(network.passes(0, 2));
+    }
+
+    #[test]
+    fn latencies_are_read_and_written() {
+        for (text, latency) in [
+            ("1ms", Latency::Fixed(Duration::from_millis(1))),
+            (
+                "0.5ms..1.5ms",
+                Latency::Uniform(Duration::from_micros(500), Duration::from_micros(1500)),
+            ),
+            (
+                "lognormal:2ms,0.5",
+                Latency::LogNormal { median: Duration::from_millis(2), sigma: 0.5 },
+            ),
+        ] {
+            assert_eq!(text.parse(), Ok(latency));
+            assert_eq!(latency.to_string().parse(), Ok(latency));
+        }
+        for (text, says) in [
+            ("", "does not begin with a number"),
+            ("1", "it has no unit"),
+            ("2ms..1ms", "is shorter than"),
+            ("lognormal:1ms", "write lognormal:MEDIAN,SIGMA"),
+            ("lognormal:1ms,9", "between 0 and 3"),
+            ("lognormal:1ms,NaN", "between 0 and 3"),
+            ("2h", "over 60s"),
+        ] {
+            let error = text.parse::<Latency>().unwrap_err();
+            assert!(error.contains(says), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! What can be set on a world.
 
 use crate::network::{Conditions, Latency};
+use crate::zones::Placement;
 use rumormill_core::Config;
+use rumormill_core::base::time::text;
+use rumormill_core::member::{Tags, tags};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// How the nodes of a new world come to know each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Start {
     /// All boot at once and join by the protocol through the first this many nodes.
     Join {
@@ -19,7 +24,8 @@ pub enum Start {
 }
 
 /// The settings of a world.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct Options {
     /// Everything random follows from it.
     pub seed: u64,
@@ -31,6 +37,15 @@ pub struct Options {
     pub start: Start,
     /// Time that one hop takes.
     pub latency: Latency,
+    /// Where the nodes stand: then hops take what the zones say, not [`Options::latency`].
+    /// They are no part of the text form of a world.
+    #[serde(skip)]
+    pub zones: Option<Placement>,
+    /// Whether nodes that stand in zones say so, by their tag `zone`.
+    #[serde(skip, default = "tagged")]
+    pub zone_tags: bool,
+    /// Bytes a second that each node can send, and as many that it can receive.
+    pub bandwidth: Option<u64>,
     /// Share of datagrams that are lost.
     pub loss: f64,
     /// Share of datagrams that arrive twice.
@@ -38,10 +53,13 @@ pub struct Options {
     /// Share of datagrams that are held back for up to [`Options::reorder_delay`].
     pub reorder: f64,
     /// The longest that a reordered datagram is held back.
+    #[serde(with = "text")]
     pub reorder_delay: Duration,
     /// How far wall clocks are off at most, either way.
+    #[serde(with = "text")]
     pub clock_skew: Duration,
     /// How long a sender waits until it learns that a stream is lost.
+    #[serde(with = "text")]
     pub stream_timeout: Duration,
     /// Bytes that one stream has on their way at most; one that is given more breaks.
     pub stream_buffer: usize,
@@ -59,6 +77,9 @@ impl Default for Options {
             config: Config::default(),
             start: Start::Prefilled,
             latency: Latency::Uniform(Duration::from_micros(500), Duration::from_micros(1500)),
+            zones: None,
+            zone_tags: tagged(),
+            bandwidth: None,
             loss: 0.0,
             duplicate: 0.0,
             reorder: 0.0,
@@ -72,7 +93,19 @@ impl Default for Options {
     }
 }
 
+fn tagged() -> bool {
+    true
+}
+
 impl Options {
+    /// What a node says of itself.
+    pub(crate) fn tags(&self, node: usize) -> Tags {
+        let zone = self.zones.as_ref().and_then(|zones| zones.zone(node));
+        let tags = zone.filter(|_| self.zone_tags).map(|zone| (tags::ZONE, zone));
+        // Names that are longer than a tag may be are none.
+        Tags::new(tags).unwrap_or_default()
+    }
+
     pub(crate) fn conditions(&self) -> Conditions {
         Conditions {
             latency: self.latency,

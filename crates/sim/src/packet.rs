@@ -11,6 +11,8 @@ pub(crate) struct Packet {
     pub(crate) class: Class,
     /// The stream that it belongs to, if it is a frame.
     pub(crate) stream: u32,
+    /// True once it has waited for the receiver's link.
+    pub(crate) queued: bool,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -32,6 +34,10 @@ impl Packets {
 
     pub(crate) fn get(&self, slot: u32) -> Option<&Packet> {
         self.slots.get(slot as usize)?.as_ref()
+    }
+
+    pub(crate) fn get_mut(&mut self, slot: u32) -> Option<&mut Packet> {
+        self.slots.get_mut(slot as usize)?.as_mut()
     }
 
     pub(crate) fn take(&mut self, slot: u32) -> Option<Packet> {
@@ -57,6 +63,7 @@ mod tests {
             via: Via::Datagram,
             class: Class::Repair,
             stream: 0,
+            queued: false,
             bytes: Vec::new(),
         };
         let mut packets = Packets::default();

@@ -4,7 +4,7 @@
 //! happens to them later is hashed by the number of the packet.
 
 use rumormill_core::Instant;
-use rumormill_core::base::hash::Keyed;
+use rumormill_core::data::Entry;
 use std::fmt;
 
 /// What happened. What [`Line::about`] is follows from it.
@@ -34,6 +34,8 @@ pub enum Kind {
     Join,
     /// The node was told to leave.
     Leave,
+    /// Its tags are changed.
+    Tags,
     /// The node crashed or stopped.
     Down,
     /// Its disk was lost.
@@ -88,6 +90,7 @@ impl fmt::Display for Line<'_> {
             Kind::Roster => write!(f, "holds a roster record, incarnation {}", about >> 2),
             Kind::Boot => write!(f, "boots, {about} times before"),
             Kind::Join => f.write_str("is told to join"),
+            Kind::Tags => f.write_str("has its tags changed"),
             Kind::Leave => f.write_str("is told to leave"),
             Kind::Down => f.write_str("is down"),
             Kind::DiskLost => f.write_str("loses its disk"),
@@ -99,18 +102,26 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-type Listener = Box<dyn FnMut(&Line<'_>)>;
+/// The entry that a line of [`Kind::Data`] or [`Kind::Roster`] tells of.
+#[derive(Clone, Copy, Debug)]
+pub struct Persisted<'a> {
+    /// The entry.
+    pub entry: &'a Entry,
+    /// True if the node wrote it itself, false if a peer sent it.
+    pub own: bool,
+}
+
+type Listener = Box<dyn FnMut(&Line<'_>, Option<Persisted<'_>>)>;
 
 /// The running hash, and who wants the lines.
 pub(crate) struct Trace {
-    keyed: Keyed,
     hash: u128,
     listener: Option<Listener>,
 }
 
 impl Trace {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { keyed: Keyed::for_cluster("trace"), hash: seed.into(), listener: None }
+        Self { hash: seed.into(), listener: None }
     }
 
     pub(crate) fn listen(&mut self, listener: Listener) {
@@ -124,17 +135,43 @@ impl Trace {
     /// Takes in an event. The bytes go into the hash only if `hash_bytes`: those of an arrival were
     /// hashed when they were sent.
     pub(crate) fn record(&mut self, line: &Line<'_>, hash_bytes: bool) {
-        let mut head = [0; 37];
-        head[..16].copy_from_slice(&self.hash.to_le_bytes());
-        head[16..24].copy_from_slice(&line.at.0.to_le_bytes());
-        head[24..32].copy_from_slice(&line.about.to_le_bytes());
-        head[32..36].copy_from_slice(&(line.node as u32).to_le_bytes());
-        head[36] = line.kind as u8;
-        self.hash = self.keyed.hash128(&[&head, if hash_bytes { line.bytes } else { &[] }]);
+        self.take_in(line, hash_bytes);
         if let Some(listener) = &mut self.listener {
-            listener(line);
+            listener(line, None);
         }
     }
+
+    /// Takes in that an entry was persisted.
+    pub(crate) fn record_entry(&mut self, line: &Line<'_>, entry: &Entry, own: bool) {
+        self.take_in(line, true);
+        if let Some(listener) = &mut self.listener {
+            listener(line, Some(Persisted { entry, own }));
+        }
+    }
+
+    fn take_in(&mut self, line: &Line<'_>, hash_bytes: bool) {
+        let bytes = if hash_bytes { line.bytes } else { &[] };
+        let (words, rest) = bytes.as_chunks::<8>();
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        let about_what = (line.node as u64) << 8 | line.kind as u64;
+        let mut hash = self.hash;
+        for word in [line.at.0, line.about, about_what, bytes.len() as u64] {
+            hash = mix(hash, word);
+        }
+        for word in words.iter().chain([&last]) {
+            hash = mix(hash, u64::from_le_bytes(*word));
+        }
+        self.hash = hash;
+    }
+}
+
+/// One step of the hash: tells runs apart, and is nothing to keep out somebody who means harm.
+fn mix(hash: u128, word: u64) -> u128 {
+    // The multiplier of PCG's 128-bit generator (O'Neill 2014). A product carries what differs up,
+    // the shift brings it down again.
+    let hash = (hash ^ u128::from(word)).wrapping_mul(0x2360_ed05_1fc6_5da4_4385_df64_9fcc_f645);
+    hash ^ (hash >> 64)
 }
 
 impl fmt::Debug for Trace {

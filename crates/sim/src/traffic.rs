@@ -24,6 +24,8 @@ impl AddAssign for Count {
 pub struct Traffic {
     sent: Table,
     received: Table,
+    /// By class: sent to nodes in other zones.
+    across: [Count; Class::ALL.len()],
 }
 
 /// By class, then by transport.
@@ -54,6 +56,12 @@ impl Traffic {
         self.received[class as usize][via as usize]
     }
 
+    /// What was sent in this class to nodes that stand in other zones.
+    #[must_use]
+    pub fn across(&self, class: Class) -> Count {
+        self.across[class as usize]
+    }
+
     /// Everything that was sent.
     #[must_use]
     pub fn all_sent(&self) -> Count {
@@ -70,6 +78,10 @@ impl Traffic {
         self.sent[class as usize][via as usize] += Count { messages: 1, bytes: bytes as u64 };
     }
 
+    pub(crate) fn count_across(&mut self, class: Class, bytes: usize) {
+        self.across[class as usize] += Count { messages: 1, bytes: bytes as u64 };
+    }
+
     pub(crate) fn count_received(&mut self, class: Class, via: Via, bytes: usize) {
         self.received[class as usize][via as usize] += Count { messages: 1, bytes: bytes as u64 };
     }
@@ -82,6 +94,9 @@ impl AddAssign for Traffic {
             for (mine, theirs) in mine.iter_mut().flatten().zip(theirs.iter().flatten()) {
                 *mine += *theirs;
             }
+        }
+        for (mine, theirs) in self.across.iter_mut().zip(other.across) {
+            *mine += theirs;
         }
     }
 }

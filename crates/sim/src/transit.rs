@@ -13,6 +13,16 @@ use rumormill_core::{Input, Instant};
 impl World {
     /// Takes a packet from a node.
     pub(crate) fn send(&mut self, from: usize, send: Send) {
+        let host = &mut self.hosts[from];
+        if host.choked {
+            host.held_bytes += send.bytes.len();
+            if host.held_bytes <= self.options.socket_buffer {
+                host.held_back.push(send);
+            } else {
+                self.meter.socket_full += 1;
+            }
+            return;
+        }
         let Send { to, via, class, bytes } = send;
         self.hosts[from].traffic.count_sent(class, via, bytes.len());
         if let Err(what) = bounded::sent(&self.options.config, via, bytes.len()) {
@@ -22,10 +32,14 @@ impl World {
         let Some(to) = index_of(to).filter(|&to| to < self.hosts.len()) else {
             return self.record(from, Kind::Lost, u64::MAX);
         };
+        if self.options.zones.as_ref().is_some_and(|zones| zones.parts(from, to)) {
+            self.hosts[from].traffic.count_across(class, bytes.len());
+        }
         let kind = if via == Via::Datagram { Kind::SendDatagram } else { Kind::SendFrame };
         let line = Line { at: self.now, node: from, kind, about: to as u64, bytes: &bytes };
         self.trace.record(&line, true);
-        let packet = Packet { from: from as u32, to: to as u32, via, class, stream: 0, bytes };
+        let (from, to) = (from as u32, to as u32);
+        let packet = Packet { from, to, via, class, stream: 0, queued: false, bytes };
         match via {
             Via::Datagram => self.send_datagram(packet),
             Via::Stream => self.send_frame(packet),
@@ -33,7 +47,8 @@ impl World {
     }
 
     fn send_datagram(&mut self, packet: Packet) {
-        let [first, second] = self.network.datagram(packet.from as usize, packet.to as usize);
+        let (from, to, len) = (packet.from as usize, packet.to as usize, packet.bytes.len());
+        let [first, second] = self.network.datagram(from, to, len, self.now);
         let Some(first) = first else {
             return self.record(packet.from as usize, Kind::Lost, packet.to.into());
         };
@@ -47,6 +62,7 @@ impl World {
     fn send_frame(&mut self, packet: Packet) {
         let (from, to) = (packet.from as usize, packet.to as usize);
         let mut delay = self.network.hop(from, to);
+        delay += self.network.uplinks.frame(from, packet.bytes.len(), self.now);
         if self.streams.open(from, to, self.now) {
             delay += self.network.hop(from, to) + self.network.hop(to, from);
         }
@@ -93,6 +109,9 @@ impl World {
         let Some(packet) = self.packets.get(slot) else { return };
         let (from, to, len) = (packet.from as usize, packet.to as usize, packet.bytes.len());
         let (via, stream) = (packet.via, packet.stream);
+        if self.network.downlinks.bounded() && !packet.queued {
+            return self.queue_up(slot, to, via, len);
+        }
         let through = match via {
             Via::Datagram => self.network.passes(from, to),
             Via::Stream => self.network.connects(from, to),
@@ -101,13 +120,14 @@ impl World {
             self.break_stream(from, to);
         }
         let host = &mut self.hosts[to];
-        if through && host.paused {
+        if through && (host.paused || host.choked) {
             let datagram = via == Via::Datagram;
             if !datagram || host.backlog_bytes + len <= self.options.socket_buffer {
                 host.backlog_bytes += if datagram { len } else { 0 };
                 host.backlog.push_back(Event::Packet(slot));
                 return;
             }
+            self.meter.socket_full += 1;
         } else if through {
             return self.deliver(slot);
         }
@@ -115,9 +135,31 @@ impl World {
         self.record(from, Kind::Lost, to as u64);
     }
 
+    /// Lets a packet wait for the receiver's link, or drops it there.
+    fn queue_up(&mut self, slot: u32, to: usize, via: Via, len: usize) {
+        let links = &mut self.network.downlinks;
+        let takes = match via {
+            Via::Datagram => links.datagram(to, len, self.now),
+            Via::Stream => Some(links.frame(to, len, self.now)),
+        };
+        match (takes, self.packets.get_mut(slot)) {
+            (Some(takes), Some(packet)) => {
+                packet.queued = true;
+                self.queue.push(Instant(self.now.0.saturating_add(takes)), Event::Packet(slot));
+            }
+            (_, Some(packet)) => {
+                let from = packet.from as usize;
+                self.packets.take(slot);
+                self.record(from, Kind::Lost, to as u64);
+            }
+            (_, None) => {}
+        }
+    }
+
     /// Hands a packet to the process on its host, if there is one.
     pub(crate) fn deliver(&mut self, slot: u32) {
-        let Some(Packet { from, to, via, class, stream, bytes }) = self.packets.take(slot) else {
+        let Some(Packet { from, to, via, class, stream, bytes, .. }) = self.packets.take(slot)
+        else {
             return;
         };
         let (from, to) = (from as usize, to as usize);

@@ -6,10 +6,11 @@ use crate::checkers::{
 };
 use crate::delivery::Delivery;
 use crate::ledger::{Ledger, WriteId};
-use crate::trace::Line;
+use crate::trace::{Line, Persisted};
 use crate::traffic::Traffic;
 use crate::world::World;
-use rumormill_core::data::{Digest, Space};
+use rumormill_core::base::hash::Set;
+use rumormill_core::data::{Digest, Space, Stamp};
 use rumormill_core::member::State;
 use rumormill_core::{Node, NodeId, Stats};
 use std::net::SocketAddr;
@@ -133,15 +134,16 @@ impl World {
     pub fn check(&self) -> Result<(), Violation> {
         let live: Vec<(usize, &Node)> = self.live().collect();
         let ids = self.live_ids();
+        let away = self.away();
         let fail = |property, (node, what): Found| self.violation(node, property, what);
         for &(index, node) in &live {
             let at = |what| (Some(index), what);
             faithful_replica::settled(&self.ledger, index, node)
                 .map_err(|what| fail("faithful replica", at(what)))?;
             well_formed::settled(node.stats()).map_err(|what| fail("well formed", at(what)))?;
-            no_resurrection::settled(&self.ledger, node)
+            no_resurrection::settled(&self.ledger, node, &away)
                 .map_err(|what| fail("no resurrection", at(what)))?;
-            no_lost_write::settled(&self.ledger, node)
+            no_lost_write::settled(&self.ledger, node, &away)
                 .map_err(|what| fail("no lost write", at(what)))?;
         }
         convergence::settled(&live).map_err(|found| fail("convergence", found))?;
@@ -150,6 +152,29 @@ impl World {
                 .map_err(|what| fail("membership", (Some(index), what)))?;
         }
         Ok(())
+    }
+
+    /// Writes that stand only on the disks of nodes that do not run now: nobody can have them until
+    /// those are back, and they are not lost.
+    fn away(&self) -> Set<Stamp> {
+        let (live, down): (Vec<usize>, Vec<usize>) =
+            (0..self.hosts.len()).partition(|&node| self.hosts[node].running().is_some());
+        let mut away = Set::default();
+        if down.is_empty() {
+            return away;
+        }
+        for required in self.ledger.required() {
+            let stamp = required.entry.stamp();
+            let Some(write) = self.ledger.find(stamp) else { continue };
+            let holds = |&node: &usize| {
+                let held = self.ledger.held_by(node, write);
+                held.is_some_and(|held| held.entry.stamp() >= stamp)
+            };
+            if !live.iter().any(holds) && down.iter().any(holds) {
+                away.insert(stamp);
+            }
+        }
+        away
     }
 
     /// Everything that was acknowledged.
@@ -191,6 +216,12 @@ impl World {
         self.hosts.iter().filter_map(|host| host.node.as_ref()).map(|n| counter(n.stats())).sum()
     }
 
+    /// Events that have happened: packets that came to their end, wake-ups, faults, writes.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.queue.pushed() - self.queue.len() as u64
+    }
+
     /// Packets on their way.
     #[must_use]
     pub fn in_flight(&self) -> usize {
@@ -204,7 +235,12 @@ impl World {
     }
 
     /// Gives every event from now on to a listener.
-    pub fn on_trace(&mut self, listener: impl FnMut(&Line<'_>) + 'static) {
+    pub fn on_trace(&mut self, mut listener: impl FnMut(&Line<'_>) + 'static) {
+        self.trace.listen(Box::new(move |line, _| listener(line)));
+    }
+
+    /// Gives every event from now on to a listener, with the entry that it tells of.
+    pub fn on_entries(&mut self, listener: impl FnMut(&Line<'_>, Option<Persisted<'_>>) + 'static) {
         self.trace.listen(Box::new(listener));
     }
 }

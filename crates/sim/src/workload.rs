@@ -1,14 +1,17 @@
 //! A steady load of random writes and deletes at random nodes.
 
 use rumormill_core::base::rng::Rng;
-use rumormill_core::base::time::micros;
+use rumormill_core::base::time::{micros, text};
 use rumormill_core::data::{Expiry, Op};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// What is written, and how often.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Workload {
     /// Mean time between two writes in the whole cluster.
+    #[serde(with = "text")]
     pub every: Duration,
     /// Different keys.
     pub keys: u64,

@@ -12,6 +12,7 @@ use crate::disk::Disk;
 use crate::faults::Fault;
 use crate::host::Host;
 use crate::ledger::{Ledger, WriteId};
+use crate::meter::Meter;
 use crate::network::Network;
 use crate::options::{Options, Start};
 use crate::packet::Packets;
@@ -20,10 +21,11 @@ use crate::stream::Streams;
 use crate::trace::{Kind, Line, Trace};
 use crate::workload::Workload;
 use rumormill_core::base::rng::Rng;
-use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Space};
+use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space};
 use rumormill_core::member::{Record, State};
+use rumormill_core::node::Roster;
 use rumormill_core::output::Applied;
-use rumormill_core::{Input, Instant, NodeId, Now, Output};
+use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,11 +61,16 @@ pub struct World {
     pub(crate) streams: Streams,
     pub(crate) ledger: Ledger,
     pub(crate) trace: Trace,
+    pub(crate) meter: Meter,
     pub(crate) faults: Vec<Fault>,
     pub(crate) load: Option<Workload>,
     pub(crate) loads: u32,
     /// Draws ids and the nodes' seeds.
     pub(crate) rng: Rng,
+    /// What the nodes of a prefilled world know of each other when they boot first.
+    pub(crate) roster: Option<Roster>,
+    /// Equal entries of all nodes are one.
+    pub(crate) pool: Arc<Pool>,
     load_rng: Rng,
     violation: Option<Violation>,
     /// Kept between inputs for its room.
@@ -105,13 +112,17 @@ impl World {
             packets: Packets::default(),
             hosts: Vec::with_capacity(options.nodes),
             clocks,
-            network: Network::new(options.nodes, options.conditions(), rng.fork()),
+            network: Network::new(options.nodes, options.conditions(), rng.fork())
+                .with(options.zones.clone(), options.bandwidth),
             streams: Streams::default(),
             ledger: Ledger::new(options.nodes),
             trace: Trace::new(options.seed),
+            meter: Meter::default(),
             faults: Vec::new(),
             load: None,
             loads: 0,
+            roster: None,
+            pool: Arc::default(),
             load_rng: rng.fork(),
             rng,
             violation: None,
@@ -119,7 +130,10 @@ impl World {
             options,
         };
         world.hosts = (0..world.options.nodes)
-            .map(|index| Host::new(index, NodeId(world.rng.bits()), Disk::default()))
+            .map(|index| {
+                let id = NodeId(world.rng.bits());
+                Host::new(index, id, world.options.tags(index), Disk::default())
+            })
             .collect();
         if world.options.start == Start::Prefilled {
             world.prefill();
@@ -137,15 +151,11 @@ impl World {
 
     /// Puts everyone's record on everyone's disk, each as the node itself will put it.
     fn prefill(&mut self) {
-        let record = |(node, host): (usize, &Host)| Record {
-            id: host.identity.id,
+        let record = |(node, host): (usize, &Host)| {
+            let Identity { id, name, gossip, tags, .. } = host.identity.clone();
             // What a node takes for its first incarnation when it boots at time zero.
-            incarnation: self.clocks.wall_ms(node, self.now),
-            state: State::Alive,
-            name: host.identity.name.clone(),
-            gossip: host.identity.gossip,
-            redis: None,
-            http: None,
+            let incarnation = self.clocks.wall_ms(node, self.now);
+            Record { tags, ..Record::new(id, incarnation, State::Alive, name, gossip) }
         };
         let mut records: Vec<Record> = self.hosts.iter().enumerate().map(record).collect();
         records.sort_by_key(|record| record.id);
@@ -218,14 +228,14 @@ impl World {
         let host = &mut self.hosts[node];
         host.wakes.pop();
         // The deadline may have moved since the wake-up was put in.
-        if host.deadline().is_some_and(|deadline| deadline <= self.now) {
+        if host.due.is_none_or(|due| due > self.now) {
+            self.wake_when_due(node);
+        } else if host.running().is_some() {
             if let Err(what) = bounded::ticked(host.count_tick(self.now)) {
                 self.violated(Some(node), "bounded", what);
             }
             self.record(node, Kind::Tick, 0);
             self.input(node, Input::Tick);
-        } else {
-            self.arm(node);
         }
     }
 
@@ -247,11 +257,18 @@ impl World {
         Now { mono, wall_ms: self.clocks.wall_ms(node, self.now) }
     }
 
-    /// Puts a wake-up for the node's deadline into the queue, unless an earlier one is there.
+    /// Ends a turn of a node: it is woken when it wants to be.
     pub(crate) fn arm(&mut self, node: usize) {
         let host = &mut self.hosts[node];
-        let Some(deadline) = host.deadline() else { return };
-        let at = deadline.max(self.now);
+        host.due = host.deadline();
+        self.wake_when_due(node);
+    }
+
+    /// Puts a wake-up for the node's deadline into the queue, unless an earlier one is there.
+    fn wake_when_due(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        let Some(due) = host.due else { return };
+        let at = due.max(self.now);
         if host.wakes.last().is_none_or(|&next| at < next) {
             host.wakes.push(at);
             self.queue.push(at, Event::Wake(node as u32));
@@ -280,13 +297,16 @@ impl World {
         let kind = if space == Space::Data { Kind::Data } else { Kind::Roster };
         let about = entry.stamp().time;
         let line = Line { at: self.now, node, kind, about, bytes: entry.key() };
-        self.trace.record(&line, true);
+        self.trace.record_entry(&line, &entry, from.is_none());
         if space == Space::Data
             && let Err((property, what)) = self.account(node, &entry, from.is_none())
         {
             self.violated(Some(node), property, what);
         }
-        self.hosts[node].disk.append(space, entry);
+        if space == Space::Roster {
+            self.note_member(node, &entry, from.is_none());
+            self.hosts[node].disk.append(entry);
+        }
     }
 
     /// Enters what a node now holds into the ledger, and checks it.

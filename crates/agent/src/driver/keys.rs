@@ -59,8 +59,8 @@ impl Driver {
     }
 
     fn holders(&self) -> Vec<Holder> {
-        let holder = |member: &Member| {
-            let record = Record::from_entry(&member.entry).ok()?;
+        let holder = |member: Member<'_>| {
+            let record = Record::from_entry(member.entry).ok()?;
             let (state, present) = (name_of(record.state), record.state.is_present());
             Some(Holder { id: record.id, name: record.name, state, present })
         };

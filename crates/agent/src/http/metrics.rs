@@ -147,6 +147,22 @@ impl Collector for Reading {
                 "1 if the durable store takes writes, or there is none",
                 u64::from(node::store_problem(&status).is_none()),
             ),
+            ("doubt", "How much the node doubts itself; 0 if it is well", u64::from(status.doubt)),
+            (
+                "partition_suspected",
+                "1 if the node sees less than half of the members that it knows",
+                u64::from(status.alarms.partition_suspected),
+            ),
+            (
+                "twin",
+                "1 if another node was seen lately that runs with this node's id",
+                u64::from(status.alarms.twin),
+            ),
+            (
+                "shared_names",
+                "Names that several present members go by",
+                status.alarms.shared_names.len() as u64,
+            ),
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(to.encode_descriptor(name, help, None, MetricType::Gauge)?)?;

@@ -10,6 +10,7 @@ mod guard;
 mod json;
 mod keyring;
 mod kv;
+mod members;
 mod metrics;
 mod node;
 mod page;
@@ -138,7 +139,7 @@ pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shu
 }
 
 /// Every route: its path, its methods, and what it is for.
-const ROUTES: [(&str, &str, &str); 17] = [
+const ROUTES: [(&str, &str, &str); 19] = [
     ("/", "GET, HEAD", "the status page"),
     ("/healthz", "GET, HEAD", "200 while the process answers"),
     ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
@@ -155,7 +156,17 @@ const ROUTES: [(&str, &str, &str); 17] = [
     ("/v1/export", "GET, HEAD", "all entries as lines of JSON; ?prefix= &keys=1"),
     ("/v1/watch", "GET, HEAD", "changes as server-sent events; ?prefix= &keys=1"),
     ("/v1/status", "GET, HEAD", "the state of the node"),
-    ("/v1/members", "GET, HEAD", "everyone that the node knows"),
+    ("/v1/members", "GET, HEAD", "everyone that the node knows; ?tag=zone=a &state=alive"),
+    (
+        "/v1/events/members",
+        "GET, HEAD",
+        "what happened to members lately, as the node saw it; ?about=NAME &limit=",
+    ),
+    (
+        "/v1/tags",
+        "GET, HEAD, PUT, PATCH",
+        "the node's tags as a JSON object; PUT sets all, PATCH changes some and null takes one off",
+    ),
     ("/v1/leave", "POST", "says goodbye and stops the node"),
     ("/v1/keyring", "GET, HEAD", "the ids of the cluster's keys, and who holds which"),
     ("/v1/keyring/add", "POST", "adds the key in the body, or a new one if there is none"),
@@ -179,7 +190,9 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/export", get(bulk::export))
         .route("/v1/watch", get(watch::watch))
         .route("/v1/status", get(node::status))
-        .route("/v1/members", get(node::members))
+        .route("/v1/members", get(members::list))
+        .route("/v1/events/members", get(members::events))
+        .route("/v1/tags", get(members::tags).put(members::put_tags).patch(members::patch_tags))
         .route("/v1/leave", post(node::leave))
         .route("/v1/keyring", get(keyring::list))
         .route("/v1/keyring/add", post(keyring::add))

@@ -1,4 +1,4 @@
-//! The node itself: status, members, leaving, health.
+//! The node itself: status, leaving, health.
 
 use super::problem::Problem;
 use super::query::Query;
@@ -14,12 +14,6 @@ use std::sync::atomic::Ordering;
 pub(super) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     Ok(fresh(&app.node.status()))
-}
-
-/// `GET` of everyone that the node knows.
-pub(super) async fn members(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
-    Ok(fresh(&serde_json::json!({ "members": app.node.members().as_ref() })))
 }
 
 /// `POST` that makes the node say goodbye and stop.

@@ -18,6 +18,15 @@ pub(super) struct Query {
 impl Query {
     /// Reads the part of a request's address after the `?`; only `known` parameters are taken.
     pub(super) fn parse(raw: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+        Self::parse_with(raw, known, &[])
+    }
+
+    /// Like [`Query::parse`]; those in `repeated` may be given more than once.
+    pub(super) fn parse_with(
+        raw: Option<&str>,
+        known: &[&str],
+        repeated: &[&str],
+    ) -> Result<Self, Problem> {
         let mut given: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
         for pair in raw.unwrap_or_default().split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -29,7 +38,8 @@ impl Query {
                     _ => format!("there is no parameter {shown:?} here; known: {known:?}"),
                 }));
             }
-            if given.iter().any(|(earlier, _)| *earlier == name) {
+            let once = !repeated.iter().any(|repeated| repeated.as_bytes() == name);
+            if once && given.iter().any(|(earlier, _)| *earlier == name) {
                 return Err(Problem::bad(format!("the parameter {shown:?} is given twice")));
             }
             given.push((name, value));
@@ -40,6 +50,12 @@ impl Query {
     /// The value of a parameter, any bytes.
     pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
         let found = self.given.iter().find(|(given, _)| given == name.as_bytes());
+        found.map(|(_, value)| value.as_slice())
+    }
+
+    /// All values of a parameter that may be repeated.
+    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        let found = self.given.iter().filter(move |(given, _)| given == name.as_bytes());
         found.map(|(_, value)| value.as_slice())
     }
 
@@ -164,6 +180,8 @@ mod tests {
         assert_eq!((query.prefix(), query.count("limit", 1, 9).unwrap()), (&b"a&b"[..], 5));
         assert!(parse("limt=5").unwrap_err().text().contains("limit"));
         assert!(parse("limit=5&limit=6").is_err());
+        let twice = Query::parse_with(Some("limit=5&limit=6"), &["limit"], &["limit"]).unwrap();
+        assert_eq!(twice.all("limit").collect::<Vec<_>>(), [b"5", b"6"]);
         for bad in ["limit=0", "limit=10", "limit=x", "limit=-1", "limit="] {
             assert!(parse(bad).unwrap().count("limit", 1, 9).is_err(), "{bad}");
         }

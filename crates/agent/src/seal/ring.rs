@@ -21,7 +21,7 @@ impl KeyRing {
     /// A ring of these keys, the first being primary; a repeated key counts once.
     ///
     /// # Errors
-    /// In words, if there is none or there are more than [`MAX_KEYS`].
+    /// In words, if there is none or there are more than a ring holds.
     pub fn from_keys(keys: impl IntoIterator<Item = Key>) -> Result<Self, String> {
         let mut keys = keys.into_iter();
         let first = keys.next().ok_or("there is no key in it; `rumormill keygen` makes one")?;

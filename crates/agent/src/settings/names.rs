@@ -1,11 +1,12 @@
 //! The names of all settings, and values as text.
 
+use crate::tags::parse_tag;
 use rumormill_core::Config;
 use serde::de::DeserializeOwned;
 use toml::Value;
 
 /// Settings of the agent itself; those of the protocol are found in [`Config`].
-const OWN: [&str; 17] = [
+const OWN: [&str; 18] = [
     "name",
     "gossip",
     "advertise",
@@ -14,6 +15,7 @@ const OWN: [&str; 17] = [
     "http_hosts",
     "data",
     "join",
+    "tags",
     "insecure",
     "fsync",
     "key_file",
@@ -64,6 +66,12 @@ pub(super) fn from_text(field: &str, text: &str) -> Result<Value, String> {
         "join" | "http_hosts" => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
             return Ok(Value::Array(parts.map(|part| Value::String(part.into())).collect()));
+        }
+        "tags" => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            let tags = parts.map(parse_tag).collect::<Result<Vec<_>, _>>()?;
+            let tags = tags.into_iter().map(|(name, value)| (name, Value::String(value)));
+            return Ok(Value::Table(tags.collect()));
         }
         "insecure" => return boolean(),
         _ => {}

@@ -119,11 +119,11 @@ async fn a_goodbye_is_told_apart_from_a_death() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_member_is_noticed_and_comes_back() {
     let config = rumormill::core::Config {
-        member: rumormill::core::member::liveness::Config {
+        member: rumormill::core::member::Config {
             probe_interval: Duration::from_millis(50),
             probe_timeout: Duration::from_millis(50),
-            suspicion_timeout: Duration::from_millis(200),
             rejoin_interval: Duration::from_millis(200),
+            ..Default::default()
         },
         ..Default::default()
     };

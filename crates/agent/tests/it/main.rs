@@ -7,5 +7,6 @@ mod hostile;
 mod http;
 #[cfg(target_os = "linux")]
 mod keys;
+mod members;
 mod redis;
 mod support;

@@ -19,6 +19,7 @@ Examples:
   rumormill agent --data ./b --gossip 127.0.0.1:0 --redis 127.0.0.1:0 --http 127.0.0.1:0 \\
                   --join 127.0.0.1:7400
   rumormill agent --gossip 10.0.0.7:7400 --key-file /etc/rumormill.key
+  rumormill agent --tag zone=a --tag role=db
   rumormill agent --config /etc/rumormill.toml --set spread.tree.fanout=4
   rumormill agent --print-config > rumormill.toml")]
 pub struct AgentArgs {
@@ -52,6 +53,9 @@ pub struct AgentArgs {
     /// Join by these members, host:port of their gossip; may be repeated.
     #[arg(long, value_name = "ADDR,...", value_delimiter = ',')]
     join: Vec<String>,
+    /// Say this of the node in the member list, such as zone=a or role=db; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE")]
+    tag: Vec<String>,
     /// Allow ports that strangers can reach without key, password or token.
     #[arg(long)]
     insecure: bool,
@@ -136,6 +140,11 @@ impl AgentArgs {
                 flags.push(flag(field, list.join(",")));
             }
         }
+        flags.extend(self.tag.iter().map(|tag| Flag {
+            flag: "--tag".into(),
+            field: "tags".into(),
+            value: tag.clone(),
+        }));
         if self.insecure {
             flags.push(flag("insecure", "true".into()));
         }

@@ -1,7 +1,7 @@
 //! Arguments of the commands that speak to an agent.
 
 use crate::rows::RowFormat;
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -53,8 +53,71 @@ pub struct StatusArgs {
 #[command(after_help = "\
 Examples:
   rumormill members
+  rumormill members --state alive --tag zone=a --tag role=db
   rumormill members --format json | jq -r '.members[] | select(.state == \"alive\") | .name'")]
 pub struct MembersArgs {
+    /// Only those with this tag; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = rumormill::parse_tag)]
+    pub tag: Vec<(String, String)>,
+    /// Only those in this state.
+    #[arg(long, value_name = "STATE", value_parser = ["alive", "suspect", "dead", "left"])]
+    pub state: Option<String>,
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Tags say what a node is for: its zone, role, version. All members see a change within moments. A
+restart of the agent begins with the tags of its settings again.
+
+Examples:
+  rumormill tag                             what the agent has
+  rumormill tag zone=a role=db
+  rumormill tag role=web --remove rack
+  rumormill members --tag zone=a            who has it")]
+pub struct TagArgs {
+    /// Tags to set; the others stay. Without any, the tags are shown.
+    #[arg(value_name = "NAME=VALUE", value_parser = rumormill::parse_tag)]
+    pub tags: Vec<(String, String)>,
+    /// Take this tag off; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub remove: Vec<String>,
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Examples:
+  rumormill explain node db-3               why it was suspected, or held dead
+  rumormill explain node db-3 --all         as every member saw it")]
+pub enum ExplainCommand {
+    /// Why a node is held alive, suspect or dead: who suspected it when, which probes failed, who
+    /// confirmed, and what was refuted.
+    Node(ExplainNodeArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each agent keeps the last 2,048 things that happened to members as it saw them. One agent's story
+names those who suspected and confirmed; the probes that the others sent are in their own stories,
+which --all adds. Times are those of each agent's own clock.
+
+Examples:
+  rumormill explain node db-3
+  rumormill explain node db-3 --all
+  rumormill explain node 9c1d3a0be52f7d46 --format json | jq '.events[] | select(.what == \"died\")'")]
+pub struct ExplainNodeArgs {
+    /// Its name, or its id.
+    pub node: String,
+    /// Ask every member that serves HTTP, not one agent only.
+    #[arg(long)]
+    pub all: bool,
+    /// At most this many events of each agent, the latest.
+    #[arg(long, value_name = "N", default_value_t = 1000,
+          value_parser = clap::value_parser!(u64).range(1..=2048))]
+    pub limit: u64,
     #[command(flatten)]
     pub client: ClientArgs,
 }

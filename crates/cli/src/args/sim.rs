@@ -1,22 +1,30 @@
 //! Arguments of the simulators, one file for each.
 
 mod cluster;
+mod draw;
 mod epidemic;
 mod exchange;
 mod fuzz;
 mod graph;
+mod lifeguard;
 mod plan;
+mod point;
 mod replay;
 mod sweep;
+mod topology;
 
-pub use cluster::ClusterArgs;
-pub use epidemic::EpidemicArgs;
+pub use cluster::{Begin, ClusterArgs, ConfigArgs, Hop, LoadArgs, NetworkArgs};
+pub use draw::DrawArgs;
+pub use epidemic::{EpidemicArgs, MethodArg, SettingsArgs};
 pub use exchange::ExchangeArgs;
-pub use fuzz::FuzzArgs;
+pub use fuzz::{FuzzArgs, Seeds};
 pub use graph::GraphArgs;
+pub use lifeguard::LifeguardArgs;
 pub use plan::PlanArgs;
-pub use replay::ReplayArgs;
+pub use point::PointArgs;
+pub use replay::{Kinds, ReplayArgs};
 pub use sweep::SweepArgs;
+pub use topology::{Name, Source, TopologyArgs};
 
 use clap::Subcommand;
 
@@ -38,4 +46,6 @@ pub enum SimCommand {
     Plan(Box<PlanArgs>),
     /// Show every message of one exchange between two replicas.
     Exchange(Box<ExchangeArgs>),
+    /// Starve some members and count who is held dead for it: Lifeguard's experiment.
+    Lifeguard(Box<LifeguardArgs>),
 }

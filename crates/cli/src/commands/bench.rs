@@ -1,5 +1,7 @@
 //! `rumormill bench`.
 
+mod epidemic;
+mod reconcile;
 mod spread;
 
 use super::progress;
@@ -9,6 +11,8 @@ use crate::output::Output;
 pub fn run(command: &BenchCommand, format: Format) -> anyhow::Result<()> {
     match command {
         BenchCommand::Spread(args) => spread(args, format),
+        BenchCommand::Epidemic(args) => epidemic::run(args, format),
+        BenchCommand::Reconcile(args) => reconcile::run(args, &mut Output::new(format)),
     }
 }
 

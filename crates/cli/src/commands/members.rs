@@ -4,10 +4,11 @@ use crate::args::{Format, MembersArgs};
 use crate::client::Client;
 use crate::encoding::printable;
 use crate::output::Output;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 pub fn run(args: &MembersArgs, format: Format) -> anyhow::Result<()> {
-    let members = Client::new(&args.client)?.members_json()?;
+    let client = Client::new(&args.client)?;
+    let members = client.members_with(&args.tag, args.state.as_deref())?;
     let mut out = Output::new(format);
     if out.is_json() {
         out.json(&members)?;
@@ -16,7 +17,7 @@ pub fn run(args: &MembersArgs, format: Format) -> anyhow::Result<()> {
     let list = members.get("members").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let mut list: Vec<&Value> = list.iter().collect();
     list.sort_by_key(|member| cell(member, "name"));
-    let header = ["name", "id", "state", "incarnation", "gossip", "redis", "http"];
+    let header = ["name", "id", "state", "incarnation", "gossip", "redis", "http", "tags"];
     let rows = list.iter().map(|member| header.map(|field| cell(member, field)).to_vec());
     out.table(&header, rows.collect())?;
     out.flush()
@@ -25,9 +26,21 @@ pub fn run(args: &MembersArgs, format: Format) -> anyhow::Result<()> {
 fn cell(member: &Value, field: &str) -> String {
     let text = match member.get(field) {
         None | Some(Value::Null) => "-".into(),
+        Some(Value::Object(tags)) => words(tags),
         Some(Value::String(text)) => printable(text.as_bytes()),
         Some(other) => other.to_string(),
     };
     let is_self = member.get("is_self").and_then(Value::as_bool).unwrap_or(false);
     if field == "name" && is_self { format!("{text} (answers)") } else { text }
+}
+
+/// Tags as people write them.
+pub fn words(tags: &Map<String, Value>) -> String {
+    let tag = |(name, value): (&String, &Value)| {
+        printable(format!("{name}={}", value.as_str().unwrap_or_default()).as_bytes())
+    };
+    match tags.is_empty() {
+        true => "-".into(),
+        false => tags.iter().map(tag).collect::<Vec<_>>().join(" "),
+    }
 }

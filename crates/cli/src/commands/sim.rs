@@ -1,14 +1,20 @@
 //! `rumormill sim`.
 
 mod cluster;
+mod draw;
 mod epidemic;
 mod exchange;
 mod fuzz;
 mod graph;
-mod interrupt;
+pub mod interrupt;
+mod lifeguard;
+mod memory;
+mod network;
 mod plan;
 mod replay;
 mod sweep;
+mod trace_file;
+mod watched;
 
 use crate::args::{Format, SimCommand};
 
@@ -22,5 +28,6 @@ pub fn run(command: &SimCommand, format: Format) -> anyhow::Result<()> {
         SimCommand::Replay(args) => replay::run(args, format),
         SimCommand::Plan(args) => plan::run(args, format),
         SimCommand::Exchange(args) => exchange::run(args, format),
+        SimCommand::Lifeguard(args) => lifeguard::run(args, format),
     }
 }

@@ -1,5 +1,6 @@
 //! `rumormill status`.
 
+use super::members::words;
 use crate::args::{Format, StatusArgs};
 use crate::client::Client;
 use crate::output::{Output, bytes, count};
@@ -45,9 +46,17 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         let messages = count(number(&format!("/traffic/{way}_messages")));
         format!("{total} in {messages} messages")
     };
+    let doubt = match number("/doubt") {
+        0 => "none".into(),
+        doubt => format!("{doubt}: its probes wait so many times longer before it blames others"),
+    };
+    let tags = status.get("tags").and_then(Value::as_object).map_or("-".into(), words);
     let members = ["alive", "suspect", "dead", "left"]
         .map(|state| format!("{} {state}", number(&format!("/members/{state}"))));
-    [
+    let warnings = status.get("warnings").and_then(Value::as_array).into_iter().flatten();
+    let warnings = warnings.filter_map(Value::as_str);
+    let warnings = warnings.map(|text| ("warning", crate::encoding::printable(text.as_bytes())));
+    let mut rows = vec![
         ("name", text("/name")),
         ("id", text("/id")),
         ("version", text("/version")),
@@ -61,11 +70,20 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         ("tombstones", count(number("/tombstones"))),
         ("digest", text("/digest")),
         ("store", text("/store")),
+        ("tags", tags),
         ("members", members.join(", ")),
+        ("doubt in itself", doubt),
         ("sent", traffic("sent")),
         ("received", traffic("received")),
-    ]
-    .into_iter()
-    .map(|(name, value)| vec![name.into(), value])
-    .collect()
+    ];
+    // Where all members are in one zone it would only puzzle.
+    let across = ["membership", "update", "repair"]
+        .map(|class| number(&format!("/counters/sent_cross_zone_{class}_bytes")));
+    if across.iter().sum::<u64>() > 0 {
+        let [membership, updates, repair] = across.map(bytes);
+        let words = format!("updates {updates}, repair {repair}, membership {membership}");
+        rows.push(("to other zones", words));
+    }
+    rows.extend(warnings);
+    rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect()
 }

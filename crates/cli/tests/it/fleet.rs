@@ -16,7 +16,7 @@ pub const QUICK: [&str; 10] = [
     "--set",
     "member.probe_timeout=300ms",
     "--set",
-    "member.suspicion_timeout=1s",
+    "member.suspicion_mult=10",
     "--set",
     "member.rejoin_interval=200ms",
     "--set",

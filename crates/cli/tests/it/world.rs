@@ -161,12 +161,16 @@ impl Network {
     /// goes on: the others take it for a machine that is not there.
     pub fn deafen(&self, host: usize, cut: bool) {
         for other in (0..self.hosts).filter(|other| *other != host) {
-            let mac =
-                if cut { "02:00:00:00:99:99".into() } else { format!("02:00:00:00:77:{host:02}") };
-            ip(&format!(
-                "-n h{other} neigh replace 10.77.0.{} lladdr {mac} dev gossip nud permanent",
-                host + 1
-            ));
+            self.lose(other, host, cut);
         }
+    }
+
+    /// What one host sends to another is lost without a word, or no longer; the other way goes on.
+    pub fn lose(&self, from: usize, to: usize, cut: bool) {
+        let mac = if cut { "02:00:00:00:99:99".into() } else { format!("02:00:00:00:77:{to:02}") };
+        ip(&format!(
+            "-n h{from} neigh replace 10.77.0.{} lladdr {mac} dev gossip nud permanent",
+            to + 1
+        ));
     }
 }

@@ -24,6 +24,14 @@ pub type Map<K, V> = hashbrown::HashMap<K, V, Fixed>;
 /// A hash set with repeatable iteration order.
 pub type Set<K> = hashbrown::HashSet<K, Fixed>;
 
+/// Hash of a name that all nodes of all clusters must number alike (SipHash-1-3 under a fixed key).
+#[must_use]
+pub fn of_name(name: &str) -> u64 {
+    let mut hasher = siphasher::sip::SipHasher13::new_with_keys(0x7275_6d6f, 0x7a6f_6e65);
+    hasher.write(name.as_bytes());
+    hasher.finish()
+}
+
 /// The cluster's hash key, for every hash that another node will compare.
 #[derive(Clone, Copy)]
 pub struct Keyed {

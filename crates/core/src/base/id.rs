@@ -22,6 +22,12 @@ impl fmt::Debug for NodeId {
     }
 }
 
+impl serde::Serialize for NodeId {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
 impl FromStr for NodeId {
     type Err = std::num::ParseIntError;
 

@@ -3,10 +3,15 @@
 //! A 16-ary trie over the 64-bit key hash with a [`Digest`] at every node. So the digest of any
 //! [`Range`] is at hand, ranges are walked in an order that is the same on every node, and growth
 //! never moves more than one leaf.
+//!
+//! A clone shares everything with its original; a write at either of them copies the branches on
+//! its way, no more than what lies beside them in the last one. Sketches, where they are kept, are
+//! copied as a whole.
 
 use super::digest::{Digest, Range};
 use super::entry::Entry;
 use super::recent::{Cut, Recent};
+use super::sketch::{ItemId, Sketches, Version, View};
 use crate::base::hash::Keyed;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -24,26 +29,27 @@ pub enum Applied {
 }
 
 /// Last-writer-wins map with digests.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Map {
     keyed: Keyed,
     root: Tree,
     recent: Recent,
+    sketches: Option<Arc<Sketches>>,
     tombstones: u64,
     bytes: u64,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Tree {
     digest: Digest,
     kind: Kind,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Kind {
     /// Sorted by hash.
     Leaf(Vec<Slot>),
-    Branch(Box<[Tree; 16]>),
+    Branch(Arc<[Tree; 16]>),
 }
 
 impl Default for Kind {
@@ -52,17 +58,31 @@ impl Default for Kind {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Slot {
     hash: u64,
     entry: Arc<Entry>,
+}
+
+/// What a write changes in every digest on its way.
+struct Change {
+    hash: u64,
+    added: u128,
+    removed: Option<u128>,
 }
 
 impl Map {
     /// An empty map whose hashes are keyed for one cluster.
     #[must_use]
     pub fn new(keyed: Keyed) -> Self {
-        Self { keyed, root: Tree::default(), recent: Recent::default(), tombstones: 0, bytes: 0 }
+        let (root, recent) = (Tree::default(), Recent::default());
+        Self { keyed, root, recent, sketches: None, tombstones: 0, bytes: 0 }
+    }
+
+    /// An empty map that keeps sketches with every write.
+    #[must_use]
+    pub fn with_sketches(keyed: Keyed) -> Self {
+        Self { sketches: Some(Arc::default()), ..Self::new(keyed) }
     }
 
     /// Count and checksum over everything, tombstones and expired entries included.
@@ -74,13 +94,30 @@ impl Map {
     /// Lets time pass: see [`Map::digest_at`].
     pub fn advance(&mut self, wall_ms: u64) {
         self.recent.advance(wall_ms);
+        if let Some(sketches) = &mut self.sketches {
+            Arc::make_mut(sketches).advance(wall_ms);
+        }
     }
 
-    /// Count and checksum of what is stamped outside a cut; `None` if the cut begins more than about
-    /// 8 s before the latest [`Map::advance`].
+    /// Count and checksum of what there was without the writes that are stamped inside a cut: what
+    /// those replaced counts in their place. `None` if the cut begins more than about 8 s before the
+    /// latest [`Map::advance`].
     #[must_use]
     pub fn digest_at(&self, cut: Cut) -> Option<Digest> {
         self.recent.outside(cut, self.root.digest)
+    }
+
+    /// The state that sketches are in.
+    #[must_use]
+    pub fn version(&self) -> Version {
+        self.sketches.as_ref().map_or(Version::default(), |sketches| sketches.version())
+    }
+
+    /// The sketches as they were at a version, of the set that [`Map::digest_at`] describes. `None`
+    /// if that is too long ago, or none are kept.
+    #[must_use]
+    pub fn view(&self, version: Version, cut: Cut) -> Option<View<'_>> {
+        self.sketches.as_ref()?.view(version, cut)
     }
 
     /// Entries that are tombstones.
@@ -110,7 +147,10 @@ impl Map {
     /// The entry under a key, be it tombstone, expired or live.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&Arc<Entry>> {
-        let hash = self.hash(key);
+        self.get_hashed(self.hash(key), key)
+    }
+
+    fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<&Arc<Entry>> {
         let mut tree = &self.root;
         let mut range = Range::ALL;
         loop {
@@ -129,24 +169,101 @@ impl Map {
         }
     }
 
+    /// The item that stands for an entry in sketches.
+    #[must_use]
+    pub fn item(&self, entry: &Entry) -> ItemId {
+        ItemId::new(self.hash(entry.key()), self.item_hash(entry))
+    }
+
+    /// The entry of an item, and the hash that stands for it in the digests.
+    #[must_use]
+    pub fn find(&self, item: ItemId) -> Option<(&Arc<Entry>, u128)> {
+        let place = item.range();
+        let mut tree = &self.root;
+        let mut range = Range::ALL;
+        // Where very many entries share a place, the trie goes on below it.
+        while let Kind::Branch(children) = &tree.kind
+            && range.depth() < place.depth()
+        {
+            tree = children.get(range.nibble(place.first()))?;
+            range = Range::around(place.first(), range.depth() + 1);
+        }
+        let mut found = None;
+        let _ = tree.find(place, &mut |slot| {
+            let hash = self.item_hash(&slot.entry);
+            if ItemId::new(slot.hash, hash) == item {
+                found = Some((&slot.entry, hash));
+                return ControlFlow::Break(());
+            }
+            ControlFlow::Continue(())
+        });
+        found
+    }
+
     /// Takes an entry in if its stamp is the bigger one.
     pub fn apply(&mut self, entry: Arc<Entry>) -> Applied {
         let hash = self.hash(entry.key());
-        let added = self.item_hash(&entry);
-        let (stamp, size, tombstone) = (entry.stamp(), entry.size(), entry.is_tombstone());
-        let keyed = self.keyed;
-        let Some(previous) = self.root.insert(Range::ALL, hash, entry, added, &keyed) else {
+        let held = self.get_hashed(hash, entry.key());
+        if held.is_some_and(|held| held.stamp() >= entry.stamp()) {
             return Applied::Stale;
+        }
+        let change = Change {
+            hash,
+            added: self.item_hash(&entry),
+            removed: held.map(|held| self.item_hash(held)),
         };
-        self.recent.add(stamp, added);
-        self.bytes += size as u64;
-        self.tombstones += u64::from(tombstone);
+        self.note(&change, entry.stamp().wall_ms());
+        self.bytes += entry.size() as u64;
+        self.tombstones += u64::from(entry.is_tombstone());
+        let previous = self.root.put(entry, &change, &self.keyed);
         if let Some(previous) = &previous {
-            self.recent.remove(previous.stamp(), self.item_hash(previous));
             self.bytes -= previous.size() as u64;
             self.tombstones -= u64::from(previous.is_tombstone());
         }
+        self.make_room();
         Applied::New(previous)
+    }
+
+    /// Keeps the account of a write by its own stamp, also of what it replaces: so whoever leaves it
+    /// out has the old entry, like a replica that the write has not reached.
+    fn note(&mut self, change: &Change, wall_ms: u64) {
+        self.recent.add(wall_ms, change.added);
+        if let Some(removed) = change.removed {
+            self.recent.remove(wall_ms, removed);
+        }
+        if let Some(sketches) = &mut self.sketches {
+            let sketches = Arc::make_mut(sketches);
+            sketches.insert(ItemId::new(change.hash, change.added), wall_ms);
+            if let Some(removed) = change.removed {
+                sketches.remove(ItemId::new(change.hash, removed), wall_ms);
+            }
+        }
+    }
+
+    /// Lets the sketches grow with the map.
+    fn make_room(&mut self) {
+        if !self.sketches.as_ref().is_some_and(|sketches| sketches.is_crowded()) {
+            return;
+        }
+        let mut items = Vec::new();
+        self.walk(Range::ALL, &mut |hash, entry| {
+            items.push(ItemId::new(hash, self.item_hash(entry)));
+            ControlFlow::Continue(())
+        });
+        if let Some(sketches) = &mut self.sketches {
+            Arc::make_mut(sketches).grow(items.into_iter());
+        }
+    }
+
+    /// Visits the entries whose items begin with these 32 bits: one in nearly all cases.
+    pub fn find_short(&self, short: u32, visit: &mut impl FnMut(&Arc<Entry>)) {
+        let range = ItemId(u64::from(short) << 32).range();
+        self.walk(range, &mut |hash, entry| {
+            if ItemId::new(hash, self.item_hash(entry)).short() == short {
+                visit(entry);
+            }
+            ControlFlow::Continue(())
+        });
     }
 
     /// Count and checksum of a range.
@@ -217,45 +334,48 @@ impl Map {
 }
 
 impl Tree {
-    /// Puts an entry in; returns what it replaced, or `None` at all if the tree holds a bigger stamp.
-    #[expect(clippy::option_option)]
-    fn insert(
-        &mut self,
-        range: Range,
-        hash: u64,
-        entry: Arc<Entry>,
-        added: u128,
-        keyed: &Keyed,
-    ) -> Option<Option<Arc<Entry>>> {
-        let previous = match &mut self.kind {
-            Kind::Branch(children) => {
-                let child = children.get_mut(range.nibble(hash))?;
-                child.insert(Range::around(hash, range.depth() + 1), hash, entry, added, keyed)?
+    /// Puts an entry in; returns what it replaced.
+    fn put(&mut self, entry: Arc<Entry>, change: &Change, keyed: &Keyed) -> Option<Arc<Entry>> {
+        let (mut tree, mut range, hash) = (self, Range::ALL, change.hash);
+        loop {
+            tree.digest.add(change.added);
+            if let Some(removed) = change.removed {
+                tree.digest.remove(removed);
             }
-            Kind::Leaf(slots) => {
+            if let Kind::Leaf(slots) = &mut tree.kind {
                 let at = slots.partition_point(|slot| slot.hash < hash);
-                let same = |slot: &&mut Slot| slot.hash == hash && slot.entry.key() == entry.key();
-                let held = slots.get_mut(at..).unwrap_or_default().iter_mut();
-                if let Some(slot) = held.take_while(|slot| slot.hash == hash).find(same) {
-                    if slot.entry.stamp() >= entry.stamp() {
-                        return None;
-                    }
-                    Some(std::mem::replace(&mut slot.entry, entry))
-                } else {
-                    slots.insert(at, Slot { hash, entry });
-                    if slots.len() > LEAF && range.depth() < Range::MAX_DEPTH {
-                        let slots = std::mem::take(slots);
-                        self.kind = Kind::Branch(cut(range, slots, keyed));
-                    }
-                    None
+                let equal = slots.get_mut(at..).unwrap_or_default().iter_mut();
+                let same = |slot: &&mut Slot| slot.entry.key() == entry.key();
+                if let Some(slot) = equal.take_while(|slot| slot.hash == hash).find(same) {
+                    return Some(std::mem::replace(&mut slot.entry, entry));
                 }
+                slots.insert(at, Slot { hash, entry });
+                if slots.len() > LEAF && range.depth() < Range::MAX_DEPTH {
+                    let slots = std::mem::take(slots);
+                    tree.kind = Kind::Branch(cut(range, slots, keyed));
+                }
+                return None;
             }
-        };
-        self.digest.add(added);
-        if let Some(previous) = &previous {
-            self.digest.remove(previous.item_hash(keyed));
+            let Kind::Branch(children) = &mut tree.kind else { return None };
+            tree = Arc::make_mut(children).get_mut(range.nibble(hash))?;
+            range = Range::around(hash, range.depth() + 1);
         }
-        Some(previous)
+    }
+
+    /// Visits what lies in a range, in no order, until told to stop.
+    fn find<'a>(
+        &'a self,
+        range: Range,
+        visit: &mut impl FnMut(&'a Slot) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        match &self.kind {
+            Kind::Leaf(slots) => {
+                slots.iter().filter(|slot| range.contains(slot.hash)).try_for_each(visit)
+            }
+            Kind::Branch(children) => {
+                children.iter().try_for_each(|child| child.find(range, visit))
+            }
+        }
     }
 
     fn walk(
@@ -286,8 +406,8 @@ impl Tree {
 }
 
 /// The children of a leaf that has grown too large.
-fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Box<[Tree; 16]> {
-    let mut children: Box<[Tree; 16]> = Box::default();
+fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Arc<[Tree; 16]> {
+    let mut children: [Tree; 16] = Default::default();
     for slot in slots {
         if let Some(child) = children.get_mut(range.nibble(slot.hash)) {
             child.digest.add(slot.entry.item_hash(keyed));
@@ -296,7 +416,7 @@ fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Box<[Tree; 16]> {
             }
         }
     }
-    children
+    Arc::new(children)
 }
 
 #[cfg(test)]
@@ -317,7 +437,7 @@ mod tests {
     }
 
     fn map_of(entries: &[Arc<Entry>]) -> Map {
-        let mut map = Map::new(Keyed::for_cluster("test"));
+        let mut map = Map::with_sketches(Keyed::for_cluster("test"));
         for entry in entries {
             let _ = map.apply(Arc::clone(entry));
         }
@@ -333,11 +453,47 @@ mod tests {
 
     proptest! {
         #[test]
+        fn entries_are_found_by_their_items(writes in writes()) {
+            let map = map_of(&writes);
+            for entry in &writes {
+                let held = map.get(entry.key()) == Some(entry);
+                let found = map.find(map.item(entry));
+                prop_assert_eq!(found.map(|(entry, _)| entry), held.then_some(entry));
+                prop_assert!(found.is_none_or(|(entry, hash)| hash == map.item_hash(entry)));
+            }
+        }
+
+        #[test]
         fn order_and_repetition_do_not_matter(writes in writes(), seed: u64) {
             let map = map_of(&writes);
             let mut other: Vec<_> = writes.iter().chain(&writes).cloned().collect();
             crate::base::rng::Rng::new(seed).shuffle(&mut other);
             prop_assert_eq!(map.digest(), map_of(&other).digest());
+        }
+
+        #[test]
+        fn a_clone_and_its_original_go_their_own_ways(one in writes(), other in writes()) {
+            let mut map = map_of(&one);
+            let mut clone = map.clone();
+            let before = map.digest();
+            for entry in &other {
+                let _ = clone.apply(Arc::clone(entry));
+            }
+            prop_assert_eq!(map.digest(), before);
+            let held = |map: &Map| {
+                let mut held = Vec::new();
+                map.walk(Range::ALL, &mut |_, entry| {
+                    held.push(Arc::clone(entry));
+                    ControlFlow::Continue(())
+                });
+                held
+            };
+            prop_assert_eq!(held(&map), held(&map_of(&one)));
+            for entry in &other {
+                let _ = map.apply(Arc::clone(entry));
+            }
+            prop_assert_eq!(map.digest(), clone.digest());
+            prop_assert_eq!(held(&map), held(&clone));
         }
 
         #[test]
@@ -367,23 +523,78 @@ mod tests {
             let start = 1_000_000;
             let mut map = Map::new(Keyed::for_cluster("test"));
             map.advance(start);
-            for (key, after) in writes {
-                let _ = map.apply(entry(key, (start + after) << 16, false));
-            }
             let cut = Cut::around(start + 10_000 + cut, settle);
             let mut digest = Digest::default();
-            map.walk(Range::ALL, &mut |_, entry| {
-                if !cut.leaves_out(entry.stamp().wall_ms()) {
-                    digest.add(map.item_hash(entry));
+            for (key, after) in writes {
+                let entry = entry(key, (start + after) << 16, false);
+                let new = map.item_hash(&entry);
+                let (wall, applied) = (entry.stamp().wall_ms(), map.apply(entry));
+                if let (Applied::New(old), false) = (applied, cut.leaves_out(wall)) {
+                    digest.add(new);
+                    old.iter().for_each(|old| digest.remove(map.item_hash(old)));
                 }
-                ControlFlow::Continue(())
-            });
+            }
             prop_assert_eq!(map.digest_at(cut), Some(digest));
             map.advance(start + 60_000);
             prop_assert_eq!(map.digest_at(cut), None);
             let later = Cut::around(start + 60_000, settle.min(7000));
             prop_assert_eq!(map.digest_at(later), Some(map.digest()));
             prop_assert_eq!(map.digest_at(Cut::NONE), Some(map.digest()));
+        }
+
+        #[test]
+        fn what_comes_after_a_cut_does_not_matter_at_the_cut(
+            before in prop::collection::vec((0_u16..50, 0_u64..8_000), 0..200),
+            after in prop::collection::vec((0_u16..50, 9_500_u64..10_500, 0_u8..4), 0..200),
+            seed: u64,
+        ) {
+            let start = 1_000_000;
+            let cut = Cut::around(start + 10_000, 500);
+            let mut rng = crate::base::rng::Rng::new(seed);
+            let maps = [1, 2].map(|end| {
+                let mut map = Map::with_sketches(Keyed::for_cluster("test"));
+                map.advance(start + 8_000);
+                // Both have the same writes before the cut, in any order, and some of those after.
+                let mut first = before.clone();
+                rng.shuffle(&mut first);
+                let mut second: Vec<_> =
+                    after.iter().filter(|(.., ends)| ends & end != 0).copied().collect();
+                rng.shuffle(&mut second);
+                for (key, ms) in first.into_iter().chain(second.iter().map(|(key, ms, _)| (*key, *ms))) {
+                    let _ = map.apply(entry(key, (start + ms) << 16, false));
+                }
+                map.advance(start + 10_000);
+                map
+            });
+            let [one, other] = &maps;
+            prop_assert_eq!(one.digest_at(cut), other.digest_at(cut));
+            let views = maps.each_ref().map(|map| map.view(map.version(), cut).unwrap());
+            prop_assert_eq!(views[0].cells(0, 61), views[1].cells(0, 61));
+            prop_assert_eq!(views[0].strata(), views[1].strata());
+            // The view is of the set that the digest describes.
+            let settled = map_of(&before.iter().map(|(key, ms)| entry(*key, (start + ms) << 16, false)).collect::<Vec<_>>());
+            prop_assert_eq!(one.digest_at(cut), Some(settled.digest()));
+            let all = settled.view(settled.version(), Cut::NONE).unwrap();
+            prop_assert_eq!(views[0].cells(0, 61), all.cells(0, 61));
+        }
+
+        #[test]
+        fn stamps_ahead_of_the_clock_are_left_out_when_their_time_comes(
+            writes in prop::collection::vec((0_u16..50, 0_u64..20_000), 0..100),
+            steps in 1_u64..20,
+        ) {
+            let start = 1_000_000;
+            let mut map = Map::with_sketches(Keyed::for_cluster("test"));
+            map.advance(start);
+            for (key, after) in writes {
+                let _ = map.apply(entry(key, (start + after) << 16, false));
+            }
+            (1..=steps).for_each(|step| map.advance(start + step * 1000));
+            let cut = Cut::around(start + steps * 1000, 500);
+            let view = map.view(map.version(), cut).unwrap();
+            // The low bits of the sum are the parity of those of the items.
+            let sum = map.digest_at(cut).unwrap().sum;
+            prop_assert_eq!(sum & 1, u128::from(view.root() & 1));
         }
 
         #[test]

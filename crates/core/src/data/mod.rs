@@ -9,7 +9,9 @@ pub mod digest;
 pub mod entry;
 pub mod map;
 pub mod op;
+pub mod pool;
 pub mod recent;
+pub mod sketch;
 pub mod stamp;
 
 pub use clock::Clock;
@@ -17,6 +19,7 @@ pub use digest::{Digest, Range};
 pub use entry::Entry;
 pub use map::{Applied, Map};
 pub use op::{Expiry, Op, Outcome, Refused};
+pub use pool::Pool;
 pub use recent::Cut;
 pub use stamp::Stamp;
 

@@ -2,12 +2,12 @@
 //!
 //! Entries that are still on their way make any two replicas differ for a moment. So replicas are
 //! compared at a cut: without what is stamped about now. Sums over short epochs of stamp time are
-//! kept beside the total; taking the epochs in the cut off the total gives the digest there.
+//! kept beside the total; taking the epochs in the cut off the total gives the digest there. What a
+//! write replaces goes out in the epoch of that write: a replica that the write has not reached
+//! still holds the old entry, and the two are to agree.
 
 use super::digest::Digest;
-use super::stamp::Stamp;
 use crate::base::codec::{DecodeError, Reader, Write};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Milliseconds in an epoch, as a power of two.
@@ -47,6 +47,18 @@ impl Cut {
         (self.first..self.behind).contains(&(wall_ms >> EPOCH_BITS))
     }
 
+    /// True if nothing is left out.
+    #[must_use]
+    pub fn is_none(self) -> bool {
+        self.behind <= self.first
+    }
+
+    /// The wall time from which on stamps are left out.
+    #[must_use]
+    pub fn first_ms(self) -> u64 {
+        self.first << EPOCH_BITS
+    }
+
     /// Appends the first epoch and the number of epochs (varints).
     pub fn encode(self, to: &mut impl Write) {
         to.put_varint(self.first);
@@ -64,37 +76,56 @@ impl Cut {
 }
 
 /// Sums over the latest epochs.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Recent {
     floor: u64,
-    epochs: BTreeMap<u64, Digest>,
+    /// The last epoch that something was stamped in: nearly all that comes in belongs to it.
+    last: (u64, Digest),
+    /// Those before it, in the order of time.
+    before: Vec<(u64, Digest)>,
 }
 
 impl Recent {
-    pub(super) fn add(&mut self, stamp: Stamp, item: u128) {
-        let epoch = stamp.wall_ms() >> EPOCH_BITS;
-        if epoch >= self.floor && self.floor > 0 {
-            self.epochs.entry(epoch).or_default().add(item);
+    /// An item came with a write of this wall time.
+    pub(super) fn add(&mut self, wall_ms: u64, item: u128) {
+        if let Some(sum) = self.epoch(wall_ms) {
+            sum.add(item);
         }
     }
 
-    pub(super) fn remove(&mut self, stamp: Stamp, item: u128) {
-        let epoch = stamp.wall_ms() >> EPOCH_BITS;
-        if epoch >= self.floor && self.floor > 0 {
-            self.epochs.entry(epoch).or_default().remove(item);
+    /// An item went with a write of this wall time.
+    pub(super) fn remove(&mut self, wall_ms: u64, item: u128) {
+        if let Some(sum) = self.epoch(wall_ms) {
+            sum.remove(item);
         }
+    }
+
+    /// The sum that a wall time belongs to, if it is kept.
+    fn epoch(&mut self, wall_ms: u64) -> Option<&mut Digest> {
+        let epoch = wall_ms >> EPOCH_BITS;
+        if epoch < self.floor || self.floor == 0 {
+            return None;
+        }
+        if epoch > self.last.0 {
+            self.before.push(std::mem::replace(&mut self.last, (epoch, Digest::default())));
+        }
+        if epoch == self.last.0 {
+            return Some(&mut self.last.1);
+        }
+        let at = self.before.partition_point(|(held, _)| *held < epoch);
+        if self.before.get(at).is_none_or(|(held, _)| *held != epoch) {
+            self.before.insert(at, (epoch, Digest::default()));
+        }
+        self.before.get_mut(at).map(|(_, sum)| sum)
     }
 
     /// Forgets epochs that are too old to matter. Until the first call nothing is kept.
     pub(super) fn advance(&mut self, wall_ms: u64) {
         let floor = (wall_ms >> EPOCH_BITS).saturating_sub(KEPT).max(1);
         if floor > self.floor {
-            let first = self.floor == 0;
             self.floor = floor;
-            self.epochs = match first {
-                true => BTreeMap::new(),
-                false => self.epochs.split_off(&floor),
-            };
+            let old = self.before.partition_point(|(epoch, _)| *epoch < floor);
+            self.before.drain(..old);
         }
     }
 
@@ -107,7 +138,10 @@ impl Recent {
             return None;
         }
         let mut digest = total;
-        for late in self.epochs.range(cut.first..cut.behind).map(|(_, late)| late) {
+        let first = self.before.partition_point(|(epoch, _)| *epoch < cut.first);
+        let from_first = self.before.iter().skip(first).chain([&self.last]);
+        let inside = from_first.filter(|(epoch, _)| (cut.first..cut.behind).contains(epoch));
+        for (_, late) in inside {
             digest.count = digest.count.wrapping_sub(late.count);
             digest.sum = digest.sum.wrapping_sub(late.sum);
         }

@@ -72,7 +72,11 @@ fn config_of(kind: u8) -> Config {
         2 => Method::DirectMail,
         _ => Method::None,
     };
-    config.repair.compare = if kind & 4 == 0 { Compare::Checksum } else { Compare::Full };
+    config.repair.compare = match (kind & 4, kind & 16) {
+        (0, 0) => Compare::Checksum,
+        (0, _) => Compare::Sketch,
+        _ => Compare::Full,
+    };
     config.repair.direction = match kind >> 3 & 3 {
         0 | 1 => Direction::PushPull,
         2 => Direction::Push,
@@ -112,13 +116,8 @@ impl Lab {
     }
 
     fn start(&self, index: usize, wall_ms: u64) -> Node {
-        let identity = Identity {
-            id: NodeId([7, 1 << 63, u64::MAX].get(index).copied().unwrap_or(9)),
-            name: format!("n{index}"),
-            gossip: address(index),
-            redis: None,
-            http: None,
-        };
+        let id = NodeId([7, 1 << 63, u64::MAX].get(index).copied().unwrap_or(9));
+        let identity = Identity::new(id, format!("n{index}"), address(index));
         let now = Now { mono: Instant(self.mono), wall_ms };
         Node::new(self.config.clone(), identity, index as u64, now)
     }

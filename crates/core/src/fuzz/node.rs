@@ -59,16 +59,12 @@ impl Lab {
             2 => Method::Rumor,
             _ => Method::DirectMail,
         };
-        if kind & 8 != 0 {
-            config.repair.compare = Compare::Full;
-        }
-        let identity = Identity {
-            id: NodeId(1 << 62),
-            name: "fuzzed".into(),
-            gossip: address(1),
-            redis: None,
-            http: None,
+        config.repair.compare = match (kind & 8, kind & 4) {
+            (0, 0) => Compare::Checksum,
+            (0, _) => Compare::Sketch,
+            _ => Compare::Full,
         };
+        let identity = Identity::new(NodeId(1 << 62), "fuzzed", address(1));
         let now = Now { mono: Instant(0), wall_ms: WALL_MS };
         let mut node = Node::new(config, identity, u64::from(kind), now);
         let mut disk = Disk::default();
@@ -80,15 +76,9 @@ impl Lab {
             node.restore(Space::Data, entry, now);
         }
         for id in 1..=MEMBERS {
-            let record = Record {
-                id: NodeId(id << 60),
-                incarnation: 1,
-                state: if id == MEMBERS { State::Dead } else { State::Alive },
-                name: format!("n{id}"),
-                gossip: SocketAddr::from(([10, 0, 0, 2], id as u16)),
-                redis: None,
-                http: None,
-            };
+            let state = if id == MEMBERS { State::Dead } else { State::Alive };
+            let gossip = SocketAddr::from(([10, 0, 0, 2], id as u16));
+            let record = Record::new(NodeId(id << 60), 1, state, format!("n{id}"), gossip);
             let entry = Arc::new(record.to_entry());
             disk.0.insert((Space::Roster, entry.key().to_vec()), Arc::clone(&entry));
             node.restore(Space::Roster, entry, now);
@@ -122,7 +112,7 @@ impl Lab {
             true => Input::Frame { from, bytes: &bytes },
             false => Input::Datagram { from, bytes: &bytes },
         };
-        let joined = self.node.members().any(|member| member.gossip.ip() == from.ip());
+        let joined = self.node.members().any(|member| member.gossip().ip() == from.ip());
         self.node.handle(input, self.now, &mut self.out);
         self.node.flush(self.now, &mut self.out);
         for output in &self.out {
@@ -212,8 +202,7 @@ mod tests {
             };
             let id = NodeId(id << 60);
             let gossip = address(port);
-            let name = String::new();
-            let record = Record { id, incarnation, state, name, gossip, redis: None, http: None };
+            let record = Record::new(id, incarnation, state, "", gossip);
             block::chunks(&[record.to_entry()], 1 << 20).concat()
         })
     }
@@ -231,6 +220,12 @@ mod tests {
             Just([&[0, 0][..], &[0; 16]].concat()),
             Just([&[0, 9][..], &[0; 8], &[255; 8]].concat()),
             Just([&[0, 1][..], &[0; 8]].concat()),
+            // Sketches: no cut, any sum; a version, few cells and many.
+            Just([&[3, 0, 0][..], &[1; 13], &[1; 21]].concat()),
+            Just([&[3, 0, 0][..], &[1; 22]].concat()),
+            Just(vec![3, 0, 0, 120, 0, 0, 100]),
+            Just(vec![3, 0, 0, 120, 0, 0, 0x80, 0x80, 16]),
+            Just(vec![3, 0, 0, 120, 0, 33]),
         ];
         let body = prop_oneof![
             noise(),
@@ -240,7 +235,7 @@ mod tests {
             (head, prop_oneof![entries(), noise(), small()])
                 .prop_map(|(head, tail)| [head, tail].concat()),
         ];
-        (1_u8..24, body).prop_map(|(kind, body)| {
+        (1_u8..30, body).prop_map(|(kind, body)| {
             let mut bytes = Vec::new();
             frame_message(kind, &[&body], &mut bytes);
             bytes
@@ -280,8 +275,10 @@ mod tests {
     fn amplified(kind: u8, body: &[u8]) {
         let mut message = Vec::new();
         frame_message(kind, &[body], &mut message);
-        node(&script(vec![(0, message.repeat(1400 / message.len()))], 0));
-        node(&script(vec![(0, message)], 0));
+        for kind in [0, 4] {
+            node(&script(vec![(0, message.repeat(1400 / message.len()))], kind));
+            node(&script(vec![(0, message.clone())], kind));
+        }
     }
 
     #[test]
@@ -296,6 +293,14 @@ mod tests {
         amplified(kind::WANT, &[0, 0, 1, 2, 3, 4, 5, 6, 7, 8]);
         amplified(kind::DIGEST, &[&[3, 0, 0][..], &nothing, &nothing].concat());
         amplified(kind::DIGEST, &[&[3, 0, 130, 3][..], &nothing, &nothing].concat());
+        // 121 entries and so many changes; then many cells, few cells and no such state.
+        amplified(kind::SKETCH, &[&[3, 0, 0][..], &[1; 13], &[121], &[1; 20]].concat());
+        amplified(kind::SKETCH, &[&[3, 0, 0][..], &[1; 13], &[121], &[1; 20 + 9 * 5]].concat());
+        amplified(kind::SKETCH_REPLY, &[&[3, 0, 0][..], &[1; 22]].concat());
+        amplified(kind::SKETCH_ASK, &[3, 0, 0, 121, 0, 0, 0x80, 0x80, 16]);
+        amplified(kind::SKETCH_ASK, &[&[3, 0, 0, 121, 0, 0, 0][..], &[0; 25]].concat());
+        amplified(kind::SKETCH_ASK, &[3, 0, 0, 9, 9, 0, 100]);
+        amplified(kind::WANTS, &[&[0][..], &[1; 80]].concat());
         amplified(kind::PING, &[1]);
         amplified(kind::PONG, &[1]);
     }

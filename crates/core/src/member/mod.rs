@@ -1,8 +1,24 @@
-//! Who is there: the roster's records, the member table, and the check that members are alive.
+//! Who is there: the roster's records, the member table, and SWIM with Lifeguard, which finds out
+//! who is alive.
+//!
+//! [`probe`] asks members whether they are there, [`suspicion`] gives the silent time to answer,
+//! [`health`] doubts this node itself first, [`rejoin`] finds lost members again, and [`flight`]
+//! remembers why what was believed. They do not know each other; the node joins them.
 
-pub mod liveness;
+pub mod config;
+pub mod flight;
+pub mod health;
+pub mod probe;
 pub mod record;
+pub mod rejoin;
+mod roll;
+pub mod suspicion;
 pub mod table;
+pub mod tags;
+pub mod zone;
 
+pub use config::Config;
 pub use record::{Record, State};
 pub use table::{Member, Table};
+pub use tags::Tags;
+pub use zone::Zone;

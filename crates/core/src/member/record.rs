@@ -3,8 +3,11 @@
 //! The roster is a replicated map like the users' data. Its key is the member's id, its value the
 //! encoded [`Record`], and the time of its stamp orders what can be said of a member as SWIM does
 //! (Das, Gupta, Motivala 2002, section 4.2): first by incarnation, which only the member itself
-//! raises, then by the rank of the state. Equal stamps carry equal records, so that digests agree.
+//! raises, then by the rank of the state; a suspicion ranks higher the more have confirmed it.
+//! Records with equal stamps say the same of the member; only who found it silent may differ.
 
+use super::suspicion::MAX_CONFIRMATIONS;
+use super::tags::Tags;
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::base::id::NodeId;
 use crate::data::{Entry, Stamp};
@@ -17,6 +20,16 @@ pub const MAX_NAME: usize = 64;
 /// The largest incarnation. It leaves room in the stamp, and is what a wall clock in milliseconds
 /// reaches in the year 10,889; a larger one could not be refuted.
 pub const MAX_INCARNATION: u64 = 1 << 48;
+
+/// Most witnesses that a record names: the first, those who confirmed, and who declared it dead.
+pub const MAX_WITNESSES: usize = 2 + MAX_CONFIRMATIONS as usize;
+
+/// Bits of the stamp's time that hold the rank.
+const RANK_BITS: u32 = 3;
+/// The rank of a member that is held dead: above that of every suspicion.
+const DEAD: u64 = 2 + MAX_CONFIRMATIONS as u64;
+/// The rank of a member that said goodbye.
+const LEFT: u64 = DEAD + 1;
 
 /// What is believed of a member, in the order of the ranks: a later one overrules an earlier one
 /// of the same incarnation.
@@ -34,17 +47,10 @@ pub enum State {
 }
 
 impl State {
-    fn rank(self) -> u64 {
-        self as u64
-    }
-
-    fn from_rank(rank: u64) -> Self {
-        match rank & 3 {
-            0 => Self::Alive,
-            1 => Self::Suspect,
-            2 => Self::Dead,
-            _ => Self::Left,
-        }
+    /// The state that the stamp of a roster entry says.
+    #[must_use]
+    pub fn of(stamp: Stamp) -> Self {
+        belief(stamp).0
     }
 
     /// True for a member that takes part: alive or suspect.
@@ -71,9 +77,38 @@ pub struct Record {
     pub redis: Option<SocketAddr>,
     /// Where it serves HTTP, if it does.
     pub http: Option<SocketAddr>,
+    /// What its operator says of it.
+    pub tags: Tags,
+    /// Of a suspect: how many others have confirmed its silence, at most [`MAX_CONFIRMATIONS`].
+    pub confirmations: u8,
+    /// Who found it silent, the first first; the last of a dead member's declared it dead.
+    pub witnesses: Vec<NodeId>,
 }
 
 impl Record {
+    /// A record that says nothing but this.
+    #[must_use]
+    pub fn new(
+        id: NodeId,
+        incarnation: u64,
+        state: State,
+        name: impl Into<String>,
+        gossip: SocketAddr,
+    ) -> Self {
+        Self {
+            id,
+            incarnation,
+            state,
+            name: name.into(),
+            gossip,
+            redis: None,
+            http: None,
+            tags: Tags::default(),
+            confirmations: 0,
+            witnesses: Vec::new(),
+        }
+    }
+
     /// The record as an entry of the roster.
     #[must_use]
     pub fn to_entry(&self) -> Entry {
@@ -83,13 +118,34 @@ impl Record {
         encode_addr(Some(self.gossip), &mut value);
         encode_addr(self.redis, &mut value);
         encode_addr(self.http, &mut value);
+        self.tags.encode(&mut value);
+        let witnesses = self.witnesses.get(..MAX_WITNESSES).unwrap_or(&self.witnesses);
+        value.put_varint(witnesses.len() as u64);
+        witnesses.iter().for_each(|id| value.put(&id.0.to_le_bytes()));
         Entry::new(&self.id.0.to_be_bytes(), &value, self.stamp(), None)
     }
 
     /// The stamp by which this record competes.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
-        Stamp { time: self.incarnation << 2 | self.state.rank(), node: self.id }
+        let rank = match self.state {
+            State::Alive => 0,
+            State::Suspect => 1 + u64::from(self.confirmations.min(MAX_CONFIRMATIONS)),
+            State::Dead => DEAD,
+            State::Left => LEFT,
+        };
+        Stamp { time: self.incarnation << RANK_BITS | rank, node: self.id }
+    }
+
+    /// State and confirmations by the rank in a stamp.
+    fn believed(time: u64) -> Result<(State, u8), DecodeError> {
+        match time & ((1 << RANK_BITS) - 1) {
+            0 => Ok((State::Alive, 0)),
+            DEAD => Ok((State::Dead, 0)),
+            LEFT => Ok((State::Left, 0)),
+            rank if rank < DEAD => Ok((State::Suspect, rank as u8 - 1)),
+            _ => Err(DecodeError::Invalid("member state")),
+        }
     }
 
     /// The record in an entry of the roster.
@@ -104,7 +160,7 @@ impl Record {
         if entry.stamp().node != id || entry.expires_at().is_some() {
             return Err(DecodeError::Invalid("member stamp"));
         }
-        if entry.stamp().time >> 2 > MAX_INCARNATION {
+        if entry.stamp().time >> RANK_BITS > MAX_INCARNATION {
             return Err(DecodeError::Invalid("member incarnation"));
         }
         let mut value = Reader::new(entry.value().ok_or(DecodeError::Invalid("member record"))?);
@@ -117,17 +173,50 @@ impl Record {
         let gossip = decode_addr(&mut value)?.ok_or(DecodeError::Invalid("member address"))?;
         let redis = decode_addr(&mut value)?;
         let http = decode_addr(&mut value)?;
+        let tags = Tags::decode(&mut value)?;
+        let mut witnesses = Vec::new();
+        let count = value.varint()?;
+        if count > MAX_WITNESSES as u64 {
+            return Err(DecodeError::Invalid("number of witnesses"));
+        }
+        for _ in 0..count {
+            witnesses.push(NodeId(value.u64()?));
+        }
         let time = entry.stamp().time;
+        let (state, confirmations) = Self::believed(time)?;
+        let incarnation = time >> RANK_BITS;
         Ok(Self {
             id,
-            incarnation: time >> 2,
-            state: State::from_rank(time),
+            incarnation,
+            state,
             name,
             gossip,
             redis,
             http,
+            tags,
+            confirmations,
+            witnesses,
         })
     }
+}
+
+/// State and confirmations that the stamp of a roster entry says.
+pub(super) fn belief(stamp: Stamp) -> (State, u8) {
+    // Only entries that hold a record are in a roster, so it says something.
+    Record::believed(stamp.time).unwrap_or((State::Left, 0))
+}
+
+/// The incarnation that the stamp of a roster entry says.
+pub(super) fn incarnation(stamp: Stamp) -> u64 {
+    stamp.time >> RANK_BITS
+}
+
+/// Where the member of a roster entry receives gossip; `None` if the entry holds no record.
+pub(super) fn gossip(entry: &Entry) -> Option<SocketAddr> {
+    let mut value = Reader::new(entry.value()?);
+    value.u8().ok()?;
+    value.bytes("member name", MAX_NAME).ok()?;
+    decode_addr(&mut value).ok()?
 }
 
 fn encode_addr(addr: Option<SocketAddr>, to: &mut Vec<u8>) {
@@ -165,7 +254,7 @@ pub(crate) mod tests {
     pub(crate) fn record(id: u64, incarnation: u64, state: State) -> Record {
         let gossip = SocketAddr::from(([127, 0, 0, 1], 1000 + (id % 50_000) as u16));
         let name = format!("n{id}");
-        Record { id: NodeId(id), incarnation, state, name, gossip, redis: None, http: None }
+        Record::new(NodeId(id), incarnation, state, name, gossip)
     }
 
     #[test]
@@ -173,6 +262,10 @@ pub(crate) mod tests {
         let mut sent = record(7, 12, State::Suspect);
         sent.redis = Some("[2001:db8::1]:6379".parse().unwrap());
         sent.http = Some("10.1.2.3:80".parse().unwrap());
+        sent.tags = Tags::new([("zone", "eu"), ("role", "db")]).unwrap();
+        sent.confirmations = 2;
+        sent.witnesses = vec![NodeId(1), NodeId(u64::MAX)];
+        assert_eq!(gossip(&sent.to_entry()), Some(sent.gossip));
         assert_eq!(Record::from_entry(&sent.to_entry()), Ok(sent));
     }
 
@@ -180,7 +273,9 @@ pub(crate) mod tests {
     fn incarnation_goes_before_rank() {
         let stamp = |incarnation, state| record(1, incarnation, state).stamp();
         assert!(stamp(1, State::Alive) < stamp(1, State::Suspect));
-        assert!(stamp(1, State::Suspect) < stamp(1, State::Dead));
+        let confirmed = Record { confirmations: 3, ..record(1, 1, State::Suspect) }.stamp();
+        assert!(stamp(1, State::Suspect) < confirmed);
+        assert!(confirmed < stamp(1, State::Dead));
         assert!(stamp(1, State::Dead) < stamp(1, State::Left));
         assert!(stamp(1, State::Left) < stamp(2, State::Alive));
     }
@@ -190,7 +285,7 @@ pub(crate) mod tests {
         let read =
             |incarnation| Record::from_entry(&record(1, incarnation, State::Dead).to_entry());
         assert!(read(MAX_INCARNATION).is_ok());
-        for incarnation in [MAX_INCARNATION + 1, u64::MAX >> 2] {
+        for incarnation in [MAX_INCARNATION + 1, u64::MAX >> 3] {
             assert_eq!(read(incarnation), Err(DecodeError::Invalid("member incarnation")));
         }
     }
@@ -198,7 +293,7 @@ pub(crate) mod tests {
     proptest! {
         #[test]
         fn any_entry_is_read_without_panic(entry in crate::data::block::tests::any_entry()) {
-            let _ = Record::from_entry(&entry);
+            let _ = (Record::from_entry(&entry), gossip(&entry));
         }
     }
 }

@@ -1,31 +1,53 @@
-//! The members in the order of their ids.
+//! The members as one node sees them.
 //!
-//! A view of the roster, kept beside it so that peers can be picked without decoding records. Ids
-//! are random, so their order is a random order; the tree rumor cuts ranges of it.
+//! A view of the roster, kept beside it so that peers can be picked by place and by id. Ids
+//! are random, so their order is a random order; the tree rumor cuts ranges of it. What nodes know
+//! alike they can share: see [`Table::of`].
 
-use super::record::{Record, State};
+use super::record::{self, Record, State};
+use super::roll::{Among, Roll, Said};
+use super::zone::Zone;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::Instant;
 use crate::data::Entry;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-/// What this node knows of a member.
-#[derive(Clone, Debug)]
-pub struct Member {
+/// What a node knows of a member.
+#[derive(Clone, Copy, Debug)]
+pub struct Member<'a> {
     /// Who.
     pub id: NodeId,
     /// What is believed of it.
     pub state: State,
+    /// Of a suspect: how many have confirmed its silence.
+    pub confirmations: u8,
     /// Its incarnation.
     pub incarnation: u64,
-    /// Where it receives gossip.
-    pub gossip: SocketAddr,
     /// When the state last changed here.
     pub since: Instant,
     /// Its entry in the roster.
-    pub entry: Arc<Entry>,
+    pub entry: &'a Arc<Entry>,
+}
+
+impl<'a> Member<'a> {
+    pub(super) fn new(id: NodeId, entry: &'a Arc<Entry>, since: Instant) -> Self {
+        let (state, confirmations) = record::belief(entry.stamp());
+        let incarnation = record::incarnation(entry.stamp());
+        Self { id, state, confirmations, incarnation, since, entry }
+    }
+
+    /// Where it receives gossip.
+    #[must_use]
+    pub fn gossip(&self) -> SocketAddr {
+        gossip(self.entry)
+    }
+}
+
+/// Only entries that hold a record are in a table.
+fn gossip(entry: &Entry) -> SocketAddr {
+    record::gossip(entry).unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0))
 }
 
 /// Somebody to talk to: a present member that is not this node.
@@ -40,18 +62,29 @@ pub struct Peer {
 }
 
 /// The member table of one node.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Table {
     own: NodeId,
-    members: Vec<Member>,
-    peers: Vec<Peer>,
+    roll: Arc<Roll>,
+    /// This node's own rank among the present members, if it is one of them.
+    own_rank: Option<usize>,
+    /// The zone that this node says it is in.
+    own_zone: Zone,
 }
 
 impl Table {
     /// A table of node `own` that is empty.
     #[must_use]
     pub fn new(own: NodeId) -> Self {
-        Self { own, members: Vec::new(), peers: Vec::new() }
+        Self { own, roll: Arc::default(), own_rank: None, own_zone: Zone::NONE }
+    }
+
+    /// The same members as another node sees them. Both share them, up to what changes later.
+    #[must_use]
+    pub fn of(&self, own: NodeId) -> Self {
+        let mut table = Self { own, roll: Arc::clone(&self.roll), ..Self::new(own) };
+        table.find_own();
+        table
     }
 
     /// The node whose table it is.
@@ -62,98 +95,207 @@ impl Table {
 
     /// Takes in what a roster entry says; the roster has judged already that it is news.
     pub fn update(&mut self, record: &Record, entry: &Arc<Entry>, now: Instant) {
-        let found = self.members.binary_search_by_key(&record.id, |member| member.id);
-        let member = Member {
-            id: record.id,
-            state: record.state,
-            incarnation: record.incarnation,
-            gossip: record.gossip,
-            since: now,
-            entry: Arc::clone(entry),
-        };
-        match found {
-            Ok(at) => {
-                if let Some(held) = self.members.get_mut(at) {
-                    let since = if held.state == record.state { held.since } else { now };
-                    *held = Member { since, ..member };
-                }
-            }
-            Err(at) => self.members.insert(at, member),
+        let zone = Zone::of(record.tags.zone());
+        let said = Said { state: record.state, zone, entry: Arc::clone(entry) };
+        Arc::make_mut(&mut self.roll).put(record.id, said, now);
+        self.find_own();
+    }
+
+    fn find_own(&mut self) {
+        let present = self.roll.get(self.own).is_some_and(|own| own.state.is_present());
+        self.own_rank = present.then(|| self.roll.rank(Among::All, self.own));
+        self.own_zone = self.roll.zone_of(self.own).unwrap_or_default();
+    }
+
+    /// The zone that this node is in.
+    #[must_use]
+    pub fn own_zone(&self) -> Zone {
+        self.own_zone
+    }
+
+    /// True if present members are in different zones.
+    #[must_use]
+    pub fn is_zoned(&self) -> bool {
+        self.roll.zones().len() > 1
+    }
+
+    /// The zones of peers, in the order of their numbers.
+    pub fn zones(&self) -> impl Iterator<Item = Zone> {
+        let own = self.own_rank.map(|_| self.own_zone);
+        let peers = move |zone, count| count - usize::from(own == Some(zone));
+        let zones = self.roll.zones().iter().filter(move |(zone, count)| peers(*zone, *count) > 0);
+        zones.map(|(zone, _)| *zone)
+    }
+
+    /// The zone of a member, if that makes a difference.
+    #[must_use]
+    pub fn zone_of(&self, id: NodeId) -> Zone {
+        if !self.is_zoned() {
+            return Zone::NONE;
         }
-        if record.id == self.own {
-            return;
-        }
-        let found = self.peers.binary_search_by_key(&record.id, |peer| peer.id);
-        let alive = record.state == State::Alive;
-        let peer = Peer { id: record.id, gossip: record.gossip, alive };
-        match (found, record.state.is_present()) {
-            (Ok(at), true) => {
-                if let Some(held) = self.peers.get_mut(at) {
-                    *held = peer;
-                }
-            }
-            (Ok(at), false) => {
-                self.peers.remove(at);
-            }
-            (Err(at), true) => self.peers.insert(at, peer),
-            (Err(_), false) => {}
-        }
+        self.roll.zone_of(id).unwrap_or_default()
+    }
+
+    /// True for the address of a member of another zone.
+    #[must_use]
+    pub fn is_far(&self, addr: SocketAddr) -> bool {
+        self.is_zoned() && self.roll.zone_at(addr).is_some_and(|zone| zone != self.own_zone)
+    }
+
+    /// Members, this node included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.roll.len()
+    }
+
+    /// True if nobody is in it, not even this node.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Everyone, in the order of ids, this node included.
-    #[must_use]
-    pub fn members(&self) -> &[Member] {
-        &self.members
+    pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        self.roll.iter()
+    }
+
+    /// Everyone who is not alive, in the order of ids.
+    pub fn not_alive(&self) -> impl Iterator<Item = Member<'_>> {
+        self.roll.not_alive()
     }
 
     /// The member with this id.
     #[must_use]
-    pub fn get(&self, id: NodeId) -> Option<&Member> {
-        let at = self.members.binary_search_by_key(&id, |member| member.id).ok()?;
-        self.members.get(at)
+    pub fn get(&self, id: NodeId) -> Option<Member<'_>> {
+        self.roll.get(id)
+    }
+
+    /// How many peers there are.
+    #[must_use]
+    pub fn peer_count(&self) -> usize {
+        self.roll.count(Among::All) - usize::from(self.own_rank.is_some())
     }
 
     /// Present members other than this node, in the order of ids.
-    #[must_use]
-    pub fn peers(&self) -> &[Peer] {
-        &self.peers
+    pub fn peers(&self) -> impl Iterator<Item = Peer> {
+        let others = self.members().filter(|member| member.id != self.own);
+        others.filter(|member| member.state.is_present()).map(|member| peer(&member))
     }
 
     /// The present member with this id, unless it is this node.
     #[must_use]
-    pub fn peer(&self, id: NodeId) -> Option<&Peer> {
-        let at = self.peers.binary_search_by_key(&id, |peer| peer.id).ok()?;
-        self.peers.get(at)
+    pub fn peer(&self, id: NodeId) -> Option<Peer> {
+        let member = self.get(id).filter(|member| member.state.is_present())?;
+        (id != self.own).then(|| peer(&member))
     }
 
     /// A random peer.
     pub fn random(&self, rng: &mut Rng) -> Option<Peer> {
-        self.peers.get(rng.index(self.peers.len())).copied()
+        self.random_among(Among::All, rng)
+    }
+
+    /// How many peers there are in this node's zone.
+    #[must_use]
+    pub fn near_count(&self) -> usize {
+        self.circle(Among::In(self.own_zone)).peers
+    }
+
+    /// A random peer in this node's zone.
+    pub fn random_near(&self, rng: &mut Rng) -> Option<Peer> {
+        self.random_among(Among::In(self.own_zone), rng)
+    }
+
+    /// A random peer in another zone.
+    pub fn random_far(&self, rng: &mut Rng) -> Option<Peer> {
+        self.random_among(Among::Out(self.own_zone), rng)
+    }
+
+    fn random_among(&self, among: Among, rng: &mut Rng) -> Option<Peer> {
+        let circle = self.circle(among);
+        let place = rng.index(circle.peers);
+        (place < circle.peers).then(|| self.at(circle, place))?
     }
 
     /// Where the peers stand whose ids lie in `[start, end)` on the circle of ids; the whole circle
     /// if both are equal.
     #[must_use]
     pub fn span(&self, start: NodeId, end: NodeId) -> Span {
-        let first = self.peers.partition_point(|peer| peer.id < start);
-        let behind = self.peers.partition_point(|peer| peer.id < end);
-        let count = if start < end { behind - first } else { self.peers.len() - first + behind };
-        Span { first, count }
+        self.span_of(self.circle(Among::All), start, end)
+    }
+
+    /// The same, of the peers in a zone only.
+    #[must_use]
+    pub fn span_in(&self, zone: Zone, start: NodeId, end: NodeId) -> Span {
+        self.span_of(self.circle(Among::In(zone)), start, end)
+    }
+
+    fn span_of(&self, circle: Circle, start: NodeId, end: NodeId) -> Span {
+        // Peers with smaller ids.
+        let place = |id: NodeId| {
+            let rank = self.roll.rank(circle.among, id);
+            rank - usize::from(circle.own.is_some_and(|own| own < rank))
+        };
+        let (first, behind) = (place(start), place(end));
+        let count = if start < end { behind - first } else { circle.peers - first + behind };
+        Span { circle, first, count }
     }
 
     /// The peer at a place of a span, counted from 0.
     #[must_use]
-    pub fn nth(&self, span: Span, place: usize) -> Option<&Peer> {
-        if place >= span.count {
-            return None;
-        }
-        self.peers.get((span.first + place) % self.peers.len())
+    pub fn nth(&self, span: Span, place: usize) -> Option<Peer> {
+        self.at(span.circle, span.on_circle(place)?)
+    }
+
+    /// The id of the peer at a place of a span.
+    #[must_use]
+    pub fn nth_id(&self, span: Span, place: usize) -> Option<NodeId> {
+        let rank = span.circle.rank(span.on_circle(place)?);
+        self.roll.nth_id(span.circle.among, rank)
+    }
+
+    fn circle(&self, among: Among) -> Circle {
+        let takes_part = match among {
+            Among::All => true,
+            Among::In(zone) => zone == self.own_zone,
+            Among::Out(zone) => zone != self.own_zone,
+        };
+        let own = self.own_rank.filter(|_| takes_part).map(|rank| match among {
+            Among::All => rank,
+            _ => self.roll.rank(among, self.own),
+        });
+        Circle { among, own, peers: self.roll.count(among) - usize::from(own.is_some()) }
+    }
+
+    fn at(&self, circle: Circle, place: usize) -> Option<Peer> {
+        let (id, entry, alive) = self.roll.nth(circle.among, circle.rank(place))?;
+        Some(Peer { id, gossip: gossip(entry), alive })
+    }
+}
+
+fn peer(member: &Member<'_>) -> Peer {
+    Peer { id: member.id, gossip: member.gossip(), alive: member.state == State::Alive }
+}
+
+/// The peers of some zones, in the order of their ids.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Circle {
+    among: Among,
+    /// This node's own rank among the present members of those zones, if it is one of them.
+    own: Option<usize>,
+    peers: usize,
+}
+
+impl Circle {
+    /// The rank among the present members of the peer with so many peers before it.
+    fn rank(self, place: usize) -> usize {
+        place + usize::from(self.own.is_some_and(|own| own <= place))
     }
 }
 
 /// A run of peers on the circle of ids; holds for as long as the table does not change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Span {
+    circle: Circle,
     first: usize,
     count: usize,
 }
@@ -176,7 +318,11 @@ impl Span {
     pub fn part(self, from: usize, to: usize) -> Self {
         let to = to.min(self.count);
         let from = from.min(to);
-        Self { first: self.first + from, count: to - from }
+        Self { first: self.first + from, count: to - from, ..self }
+    }
+
+    fn on_circle(self, place: usize) -> Option<usize> {
+        (place < self.count).then(|| (self.first + place) % self.circle.peers.max(1))
     }
 }
 
@@ -194,7 +340,7 @@ mod tests {
         table
     }
 
-    fn ids<'a>(peers: impl Iterator<Item = &'a Peer>) -> Vec<u64> {
+    fn ids(peers: impl Iterator<Item = Peer>) -> Vec<u64> {
         peers.map(|peer| peer.id.0).collect()
     }
 
@@ -213,6 +359,7 @@ mod tests {
         assert_eq!(between(&table, 41, 42), [0_u64; 0]);
         let span = table.span(NodeId(35), NodeId(15)).part(1, 9);
         assert_eq!(table.nth(span, 1).map(|peer| peer.id.0), Some(10));
+        assert_eq!(table.nth_id(span, 1), Some(NodeId(10)));
     }
 
     #[test]
@@ -220,13 +367,30 @@ mod tests {
         let mut table = table(&[1, 2]);
         let dead = record(1, 1, State::Dead);
         table.update(&dead, &Arc::new(dead.to_entry()), Instant(9));
-        assert_eq!(ids(table.peers().iter()), [2]);
+        assert_eq!(ids(table.peers()), [2]);
         assert_eq!(
             table.get(NodeId(1)).map(|m| (m.state, m.since)),
             Some((State::Dead, Instant(9)))
         );
         let back = record(1, 2, State::Alive);
         table.update(&back, &Arc::new(back.to_entry()), Instant(10));
-        assert_eq!(ids(table.peers().iter()), [1, 2]);
+        assert_eq!(ids(table.peers()), [1, 2]);
+    }
+
+    #[test]
+    fn a_node_is_not_its_own_peer() {
+        for own in [0, 10, 25, 50] {
+            let table = table(&[50, 10, 30, 0, 40, 20]).of(NodeId(own));
+            let all = [0, 10, 20, 30, 40, 50];
+            let others: Vec<u64> = all.into_iter().filter(|id| *id != own).collect();
+            assert_eq!(ids(table.peers()), others);
+            assert_eq!(table.peer_count(), others.len());
+            let from_30 = [30, 40, 50, 0, 10, 20];
+            let span = table.span(NodeId(30), NodeId(30));
+            let found = ids((0..span.len()).filter_map(|place| table.nth(span, place)));
+            assert_eq!(found, from_30.into_iter().filter(|id| *id != own).collect::<Vec<_>>());
+            assert_eq!(between(&table, 5, 25).len(), 2 - usize::from(own == 10));
+            assert_eq!(table.peer(NodeId(own)), None);
+        }
     }
 }

@@ -7,20 +7,26 @@ pub mod notes;
 mod receive;
 mod repair;
 mod roster;
+mod sketch;
+
+pub use roster::Roster;
 
 use crate::base::hash::Keyed;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, Now};
 use crate::config::Config;
-use crate::data::{self, Clock, Digest, Entry, Expiry, Map, Op, Outcome, Refused, Space};
+use crate::data::{self, Clock, Digest, Entry, Expiry, Map, Op, Outcome, Pool, Refused, Space};
 use crate::input::Input;
-use crate::member::liveness::Liveness;
-use crate::member::{Member, Table};
+use crate::member::flight::Recorder;
+use crate::member::probe::Prober;
+use crate::member::rejoin::Rejoin;
+use crate::member::suspicion::Suspicions;
+use crate::member::{Member, Table, Tags};
 use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
 use crate::spread::Method;
-use crate::spread::entropy::Entropy;
+use crate::spread::entropy::{Compare, Entropy};
 use crate::spread::mail::DirectMail;
 use crate::spread::rumor::Mongering;
 use crate::spread::tree::Tree;
@@ -42,6 +48,16 @@ pub struct Identity {
     pub redis: Option<SocketAddr>,
     /// Where it serves HTTP, if it does.
     pub http: Option<SocketAddr>,
+    /// What its operator says of it.
+    pub tags: Tags,
+}
+
+impl Identity {
+    /// A node that serves gossip only and says nothing else of itself.
+    #[must_use]
+    pub fn new(id: NodeId, name: impl Into<String>, gossip: SocketAddr) -> Self {
+        Self { id, name: name.into(), gossip, redis: None, http: None, tags: Tags::default() }
+    }
 }
 
 /// One node.
@@ -57,17 +73,24 @@ pub struct Node {
     table: Table,
     incarnation: u64,
     left: bool,
+    prober: Prober,
+    suspicions: Suspicions,
+    rejoin: Rejoin,
+    recorder: Recorder,
+    /// When this node may refute another one that runs with its id.
+    twin_from: Instant,
     /// True while an input is handled that came sealed.
     sealed: bool,
     /// Entries of the roster that are no members.
     notes: u64,
-    liveness: Liveness,
     tree: Tree,
     mongering: Mongering,
     mail: DirectMail,
     entropy: Entropy,
+    comparisons: sketch::Comparisons,
     outbox: Outbox,
     stats: Stats,
+    pool: Option<Arc<Pool>>,
 }
 
 /// What the machines work with, borrowed from a node field by field.
@@ -105,15 +128,22 @@ impl Node {
         let mut node = Self {
             header: Header { tag: keyed.tag(), sender: identity.id },
             clock: Clock::new(identity.id, config.limits.max_clock_skew),
-            data: Map::new(keyed),
+            data: match config.repair.compare {
+                Compare::Sketch => Map::with_sketches(keyed),
+                Compare::Full | Compare::Checksum => Map::new(keyed),
+            },
             roster: Map::new(keyed),
             table: Table::new(identity.id),
             // A restarted node must overrule what was said of it before.
             incarnation: now.wall_ms.max(1),
             left: false,
+            prober: Prober::new(config.member.clone(), now.mono, &mut rng),
+            suspicions: Suspicions::new(config.member.clone()),
+            rejoin: Rejoin::new(config.member.rejoin_interval, now.mono),
+            recorder: Recorder::default(),
+            twin_from: now.mono,
             sealed: false,
             notes: 0,
-            liveness: Liveness::new(config.member.clone(), now.mono, &mut rng),
             tree: Tree::new(config.spread.tree.clone()),
             mongering: Mongering::new(config.spread.rumor.clone()),
             mail: DirectMail::new(config.spread.mail.clone()),
@@ -123,8 +153,10 @@ impl Node {
                 now.mono,
                 &mut rng,
             ),
+            comparisons: sketch::Comparisons::default(),
             outbox: Outbox::default(),
             stats: Stats::default(),
+            pool: None,
             rng,
             identity,
             config,
@@ -132,6 +164,19 @@ impl Node {
         node.data.advance(now.wall_ms);
         node.enrol_self(now);
         node
+    }
+
+    /// Shares equal entries with the other nodes of the pool from now on.
+    pub fn share(&mut self, pool: Arc<Pool>) {
+        self.pool = Some(pool);
+    }
+
+    /// An entry as it is kept.
+    fn keep(&self, entry: Entry) -> Arc<Entry> {
+        match &self.pool {
+            Some(pool) => pool.share(entry),
+            None => Arc::new(entry),
+        }
     }
 
     /// Takes in an entry that this node had persisted. Comes before all input.
@@ -166,7 +211,7 @@ impl Node {
             return Err(Refused::ValueTooLong { got: value.len(), limit: limits.max_value });
         }
         let stamp = self.clock.tick(now.wall_ms);
-        let entry = Arc::new(match value {
+        let entry = self.keep(match value {
             Some(value) => Entry::new(op.key(), &value, stamp, expires_at),
             None => Entry::tombstone(op.key(), stamp),
         });
@@ -200,22 +245,27 @@ impl Node {
         self.data.advance(now.wall_ms);
         if !self.left {
             self.watch_members(now, out);
+            self.watch_comparisons(now);
             self.begin_repair(now);
         }
         self.tree.poll(self.identity.id, &mut env!(self, now));
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
         let table = &self.table;
-        let known = |ip| table.peers().iter().any(|peer| peer.gossip.ip() == ip);
-        self.outbox.flush(self.header, &self.config.limits, known, &mut self.stats, out);
+        let known = |ip| table.peers().any(|peer| peer.gossip.ip() == ip);
+        let far = |to| table.is_far(to);
+        self.outbox.flush(self.header, &self.config.limits, known, far, &mut self.stats, out);
     }
 
     /// When the next turn is due even without input: [`Input::Tick`], then [`Node::flush`].
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
+        let membership = [Some(self.prober.deadline()), self.suspicions.deadline()];
         let machines = [
-            self.liveness.deadline().filter(|_| !self.left),
+            membership.into_iter().flatten().min().filter(|_| !self.left),
+            Some(self.rejoin.deadline()).filter(|_| !self.left),
             self.entropy.deadline().filter(|_| !self.left),
+            self.comparisons.deadline().filter(|_| !self.left),
             self.tree.deadline(),
             self.mongering.deadline(),
             self.mail.deadline(),
@@ -303,8 +353,27 @@ impl Node {
     }
 
     /// All members that are known, this node included, in the order of their ids.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
-        self.table.members().iter()
+    pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
+        self.table.members()
+    }
+
+    /// What happened to the membership lately, as this node saw it.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        &self.recorder
+    }
+
+    /// How much this node doubts itself: 0 if it is well.
+    #[must_use]
+    pub fn doubt(&self) -> u32 {
+        self.prober.health().score()
+    }
+
+    /// True if this node sees less than half of the members that it knows and that have not said
+    /// goodbye: it may be on the small side of a partition.
+    #[must_use]
+    pub fn partition_suspected(&self) -> bool {
+        self.rejoin.lost_members() > self.table.peer_count() + 1
     }
 
     /// Counters.

@@ -136,7 +136,7 @@ mod tests {
     fn node(id: u64) -> Node {
         let gossip = SocketAddr::from(([10, 0, 0, 1], id as u16));
         let id = NodeId(id);
-        let identity = Identity { id, name: "n".into(), gossip, redis: None, http: None };
+        let identity = Identity::new(id, "n", gossip);
         Node::new(Config::default(), identity, id.0, at(0))
     }
 

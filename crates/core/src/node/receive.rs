@@ -45,11 +45,11 @@ impl Node {
                         self.outbox.asked(from, bytes.len());
                         asked = true;
                     }
-                    wonders |= matches!(kind, kind::PING | kind::DIGEST);
+                    wonders |= matches!(kind, kind::PING | kind::DIGEST | kind::SKETCH);
                     Message::decode(kind, body)
                 })
                 .and_then(|message| match message {
-                    Some(message) => self.on_message(header.sender, from, message, now, out),
+                    Some(message) => self.on_message(header.sender, from, via, message, now, out),
                     None => {
                         self.stats.unknown_messages += 1;
                         Ok(())
@@ -69,6 +69,7 @@ impl Node {
         &mut self,
         sender: NodeId,
         from: SocketAddr,
+        via: Via,
         message: Message<'_>,
         now: Now,
         out: &mut Vec<Output>,
@@ -81,13 +82,18 @@ impl Node {
             Message::Ping(number) => {
                 let mut body = Vec::with_capacity(10);
                 body.put_varint(number);
-                self.outbox.push(from, Class::Membership, Via::Datagram, kind::PONG, &[&body]);
+                self.outbox.push(from, Class::Membership, via, kind::PONG, &[&body]);
             }
             Message::Pong(number) => {
-                if let Some(took) = self.liveness.answered(sender, number, now.mono) {
-                    self.tree.sample(took);
+                let took = self.prober.answered(sender, number, &mut env!(self, now));
+                if let Some(took) = took {
+                    self.tree.sample(self.table.zone_of(sender), took);
                 }
             }
+            Message::ProbeForMe(request) => {
+                self.prober.relay(from, request, &mut env!(self, now));
+            }
+            Message::Probed(report) => self.prober.reported(sender, report),
             Message::Join(entry) => self.on_join(sender, from, entry, now, out),
             Message::Tree(rumor) => self.on_tree(sender, from, &rumor, now, out)?,
             Message::TreeAnswer(tokens) => {
@@ -96,7 +102,7 @@ impl Node {
             Message::Rumors(rumors) => {
                 let mut knew = Vec::with_capacity(rumors.entries.len());
                 for entry in rumors.entries {
-                    let entry = Arc::new(entry);
+                    let entry = self.keep(entry);
                     let fate = self.apply(rumors.space, &entry, sender, now, out);
                     knew.push(fate != Fate::New);
                     if fate == Fate::New {
@@ -123,6 +129,11 @@ impl Node {
             }
             Message::Pull(pull) => self.on_pull(from, pull, now),
             Message::Piece(piece) => self.on_piece(sender, from, piece, now, out),
+            Message::Sketch(greeting) => self.on_sketch(sender, from, &greeting, now),
+            Message::SketchReply(reply) => self.on_sketch_reply(sender, from, &reply, now),
+            Message::SketchAsk(ask) => self.on_sketch_ask(from, &ask, now),
+            Message::SketchBatch(batch) => self.on_sketch_batch(sender, from, &batch, now),
+            Message::Wants(wants) => self.on_wants(from, &wants, now),
         }
         Ok(())
     }
@@ -138,7 +149,7 @@ impl Node {
     ) -> usize {
         let mut new = 0;
         for entry in entries {
-            let entry = Arc::new(entry);
+            let entry = self.keep(entry);
             if self.apply(space, &entry, sender, now, out) == Fate::New {
                 new += 1;
                 // Rumor mongering takes up what anti-entropy has found (Demers et al. 1987, 1.5).
@@ -167,7 +178,7 @@ impl Node {
         let count = entries.len();
         let mut news = Vec::with_capacity(count);
         for entry in entries {
-            let entry = Arc::new(entry);
+            let entry = self.keep(entry);
             let age = now.wall_ms.saturating_sub(entry.stamp().wall_ms());
             let young = rumor.space == Space::Data && age < STILL_NEWS_MS;
             match self.apply(rumor.space, &entry, sender, now, out) {
@@ -189,9 +200,8 @@ impl Node {
         match self.table.get(sender) {
             None => self.knock(to),
             Some(member) if !member.state.is_present() => {
-                let mut body = vec![Space::Roster.code()];
-                block::Context::default().encode(&member.entry, &mut body);
-                self.outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+                let entry = Arc::clone(member.entry);
+                self.tell(to, &entry);
             }
             Some(_) => {}
         }
@@ -209,6 +219,11 @@ fn is_request(kind: u8) -> bool {
             | kind::WANT
             | kind::PULL
             | kind::PIECE
+            | kind::SKETCH
+            | kind::SKETCH_REPLY
+            | kind::SKETCH_ASK
+            | kind::SKETCH_BATCH
+            | kind::WANTS
     )
 }
 
@@ -221,6 +236,7 @@ mod tests {
     use crate::member::record::tests::record;
     use crate::node::Identity;
     use crate::packet::{HEADER, frame_message};
+    use std::sync::Arc;
 
     const PEER: NodeId = NodeId(9);
 
@@ -232,7 +248,7 @@ mod tests {
     fn node() -> Node {
         let gossip = SocketAddr::from(([10, 0, 0, 1], 1));
         let id = NodeId(1);
-        let identity = Identity { id, name: "n".into(), gossip, redis: None, http: None };
+        let identity = Identity::new(id, "n", gossip);
         let mut node = Node::new(Config::default(), identity, 1, at(0));
         let peer = record(PEER.0, 1, crate::member::State::Alive).to_entry();
         node.restore(Space::Roster, Arc::new(peer), at(0));
@@ -269,7 +285,7 @@ mod tests {
             node.flush(at(1), &mut out);
             let goodbyes = sent(&out);
             let (_, goodbye) = goodbyes.iter().find(|(kind, _)| *kind == kind::TREE).unwrap();
-            let token = tree::Rumor::decode(Reader::new(goodbye)).unwrap().token;
+            let token = tree::Rumor::decode(kind::TREE, Reader::new(goodbye)).unwrap().token;
             if answered {
                 let mut body = Vec::new();
                 body.put_varint(token);

@@ -31,16 +31,28 @@ pub(super) fn hidden(config: &Config) -> Duration {
     }
 }
 
+/// Who opened a comparison.
+pub(super) struct Opener {
+    pub(super) id: NodeId,
+    pub(super) addr: SocketAddr,
+    /// Which way entries may move, as it sees it.
+    pub(super) flow: Flow,
+    /// True if it answered an opening of this node's.
+    pub(super) answer: bool,
+}
+
 impl Node {
     /// Begins an exchange if it is time.
     pub(super) fn begin_repair(&mut self, now: Now) {
-        let (peer, stalled) = self.entropy.poll(now.mono, self.table.peers(), &mut self.rng);
+        let (peer, stalled) = self.entropy.poll(now.mono, &self.table, &mut self.rng);
         self.stats.bulk_stalled += u64::from(stalled);
         let Some(peer) = peer else { return };
         self.stats.repair_sessions += 1;
         let flow = self.entropy.config().direction.flow();
-        if self.entropy.config().compare == Compare::Checksum {
-            return self.open(peer.gossip, flow, false, now);
+        match self.entropy.config().compare {
+            Compare::Full => {}
+            Compare::Checksum => return self.open(peer.gossip, flow, false, now),
+            Compare::Sketch => return self.open_by_sketch(peer.id, peer.gossip, flow, now),
         }
         for space in Space::ALL {
             let mut desk = self.desk(space, peer.gossip, now);
@@ -54,20 +66,25 @@ impl Node {
 
     /// Sends the digests of both maps.
     pub(super) fn open(&mut self, to: SocketAddr, flow: Flow, answer: bool, now: Now) {
-        let cut = match self.settle_ms() {
-            0 => Cut::NONE,
-            settle => Cut::around(now.wall_ms, settle),
-        };
+        let cut = self.cut(now);
         let data = self.data.digest_at(cut).unwrap_or_else(|| self.data.digest());
         let opening = Opening { flow, answer, cut, data, roster: self.roster.digest() };
         self.outbox.push(to, Class::Repair, Via::Datagram, kind::DIGEST, &[&opening.encode()]);
+    }
+
+    /// The cut at which the data is compared now.
+    pub(super) fn cut(&self, now: Now) -> Cut {
+        match self.settle_ms() {
+            0 => Cut::NONE,
+            settle => Cut::around(now.wall_ms, settle),
+        }
     }
 
     fn settle_ms(&self) -> u64 {
         millis(settle(&self.config))
     }
 
-    fn desk(&mut self, space: Space, to: SocketAddr, now: Now) -> Desk<'_> {
+    pub(super) fn desk(&mut self, space: Space, to: SocketAddr, now: Now) -> Desk<'_> {
         let settle = self.settle_ms();
         Desk {
             map: match space {
@@ -94,6 +111,8 @@ impl Node {
     ) {
         self.data.advance(now.wall_ms);
         let data = self.data.digest_at(opening.cut).unwrap_or_else(|| self.data.digest());
+        let (flow, answer) = (opening.flow, opening.answer);
+        let peer = Opener { id: sender, addr: from, flow, answer };
         let mut equal = true;
         for (space, mine, theirs) in [
             (Space::Data, data, opening.data),
@@ -101,47 +120,77 @@ impl Node {
         ] {
             if mine != theirs {
                 equal = false;
-                self.on_difference(sender, from, opening, space, mine, theirs, now);
+                self.on_difference(&peer, space, mine, theirs, now);
             }
         }
         self.stats.repair_equal += u64::from(equal);
     }
 
-    #[expect(clippy::too_many_arguments)]
-    fn on_difference(
+    /// Goes on by checksums where a map differs.
+    pub(super) fn on_difference(
         &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        opening: &Opening,
+        peer: &Opener,
         space: Space,
         mine: Digest,
         theirs: Digest,
         now: Now,
     ) {
-        self.entropy.stir(now.mono, &mut self.rng);
-        if self.entropy.in_bulk(space) {
-            return;
-        }
-        let flow = opening.flow.flip();
-        if Entropy::wants_bulk(mine.count, theirs.count) {
-            if flow.yours
-                && let Some(at) = self.entropy.begin_bulk(sender, from, space, now.mono)
-            {
-                full::pull(&mut self.desk(space, from, now), false, false, at, Via::Stream);
-            }
-        } else if Entropy::wants_bulk(theirs.count, mine.count) && flow.mine {
-            if !opening.answer {
-                self.open(from, flow, true, now);
-            }
-        } else if !opening.answer
-            && let Some(mut desk) = self.open_desk(space, from, now)
+        if !self.fill_in_bulk(peer, space, mine, theirs, now)
+            && !peer.answer
+            && let Some(mut desk) = self.open_desk(space, peer.addr, now)
         {
-            checksum::begin(&mut desk, flow, theirs.count);
+            checksum::begin(&mut desk, peer.flow.flip(), theirs.count);
         }
     }
 
+    /// True if a bulk transfer from a member had better come from one of this node's own zone. A
+    /// node that has just joined knows neither its sender's zone nor who else is in its own.
+    fn waits_for_near(&mut self, sender: NodeId, now: Now) -> bool {
+        let has_zone = !self.identity.tags.zone().is_empty() || self.table.is_zoned();
+        let near = self.table.peer(sender).is_some()
+            && self.table.zone_of(sender) == self.table.zone_of(self.identity.id);
+        has_zone && !near && self.entropy.waits_for_near(now.mono)
+    }
+
+    /// If one end lacks most, it is filled in bulk, and there is nothing to compare.
+    pub(super) fn fill_in_bulk(
+        &mut self,
+        peer: &Opener,
+        space: Space,
+        mine: Digest,
+        theirs: Digest,
+        now: Now,
+    ) -> bool {
+        self.entropy.stir(now.mono, &mut self.rng);
+        if self.entropy.in_bulk(space) {
+            return true;
+        }
+        let (flow, from) = (peer.flow.flip(), peer.addr);
+        if Entropy::wants_bulk(mine.count, theirs.count) {
+            if flow.yours
+                && !(space == Space::Data && self.waits_for_near(peer.id, now))
+                && let Some(at) = self.entropy.begin_bulk(peer.id, from, space, now.mono)
+            {
+                full::pull(&mut self.desk(space, from, now), false, false, at, Via::Stream);
+            }
+            return true;
+        }
+        if Entropy::wants_bulk(theirs.count, mine.count) && flow.mine {
+            if !peer.answer {
+                self.open(from, flow, true, now);
+            }
+            return true;
+        }
+        false
+    }
+
     /// The desk for a request; `None` if the peer has been sent enough for this turn.
-    fn open_desk(&mut self, space: Space, from: SocketAddr, now: Now) -> Option<Desk<'_>> {
+    pub(super) fn open_desk(
+        &mut self,
+        space: Space,
+        from: SocketAddr,
+        now: Now,
+    ) -> Option<Desk<'_>> {
         let desk = self.desk(space, from, now);
         if desk.budget() == 0 {
             desk.stats.repair_shed += 1;
@@ -171,7 +220,7 @@ impl Node {
         }
     }
 
-    fn stir_and_progress(&mut self, now: Now) {
+    pub(super) fn stir_and_progress(&mut self, now: Now) {
         self.entropy.stir(now.mono, &mut self.rng);
         self.entropy.progress(now.mono);
     }
@@ -227,6 +276,7 @@ mod tests {
     use crate::message::Message;
     use crate::node::Identity;
     use crate::packet::{HEADER, Header, frame_message, next_message};
+    use crate::reconcile::sketch::{self, Greeting, Head};
     use std::sync::Arc;
 
     const NOW: Now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };
@@ -237,10 +287,16 @@ mod tests {
     }
 
     fn node(entries: u64) -> Node {
+        node_of(entries, Compare::Checksum)
+    }
+
+    fn node_of(entries: u64, compare: Compare) -> Node {
         let gossip = SocketAddr::from(([10, 0, 0, 1], 1));
         let id = NodeId(1);
-        let identity = Identity { id, name: "n".into(), gossip, redis: None, http: None };
-        let mut node = Node::new(Config::default(), identity, 1, NOW);
+        let identity = Identity::new(id, "n", gossip);
+        let mut config = Config::default();
+        config.repair.compare = compare;
+        let mut node = Node::new(config, identity, 1, NOW);
         for key in 0..entries {
             let stamp = Stamp { time: 1 << 40, node: PEER };
             let entry = Entry::new(&key.to_be_bytes(), &[7; 100], stamp, None);
@@ -289,6 +345,74 @@ mod tests {
             _ => None,
         };
         answers.iter().filter_map(pull).collect()
+    }
+
+    fn greeting(node: &Node, count: u64) -> Vec<u8> {
+        let flow = Flow { mine: true, yours: true };
+        let head = Head { flow, space: Space::Data, cut: Cut::around(NOW.wall_ms, 300) };
+        let digest = Digest { count, sum: 5 };
+        let opening = sketch::Opening { digest, root: 6, ..sketch::Opening::default() };
+        [head.encode(), Greeting { roster: node.roster.digest(), opening }.encode()].concat()
+    }
+
+    fn kinds(answers: &[(u8, Via, Vec<u8>)]) -> Vec<u8> {
+        answers.iter().map(|(kind, ..)| *kind).filter(|kind| *kind > kind::MAIL_RECEIPT).collect()
+    }
+
+    #[test]
+    fn who_keeps_no_sketches_answers_by_checksums() {
+        let mut node = node(500);
+        let opening = greeting(&node, 501);
+        let answers = answers(&mut node, Via::Datagram, kind::SKETCH, &opening);
+        assert_eq!(kinds(&answers), [kind::SPLIT]);
+        assert_eq!(node.stats().sketch_unserved, 1);
+    }
+
+    #[test]
+    fn who_lacks_most_is_filled_in_bulk_whatever_opened() {
+        for compare in [Compare::Checksum, Compare::Sketch] {
+            let mut node = node_of(500, compare);
+            let opening = greeting(&node, 5000);
+            let answers = answers(&mut node, Via::Datagram, kind::SKETCH, &opening);
+            assert_eq!(pulls(&answers), [0]);
+            let mut node = node_of(500, compare);
+            let opening = greeting(&node, 5);
+            let answers = super::tests::answers(&mut node, Via::Datagram, kind::SKETCH, &opening);
+            assert_eq!(kinds(&answers), [kind::DIGEST], "the other end is told to fetch");
+        }
+    }
+
+    #[test]
+    fn a_comparison_asks_once_more_and_then_gives_up() {
+        let mut node = node_of(500, Compare::Sketch);
+        let opening = greeting(&node, 501);
+        let replied = answers(&mut node, Via::Datagram, kind::SKETCH, &opening);
+        let Some((kind::SKETCH_REPLY, _, reply)) = replied.first() else { panic!("{replied:?}") };
+        // What nobody asked for is passed over.
+        let mut other = node_of(400, Compare::Sketch);
+        let (kind, reply) = (kind::SKETCH_REPLY, reply.clone());
+        assert!(kinds(&answers(&mut other, Via::Datagram, kind, &reply)).is_empty());
+        other.open_by_sketch(PEER, peer(), Flow { mine: true, yours: true }, NOW);
+        assert_eq!(
+            kinds(&answers(&mut other, Via::Datagram, kind, &reply))[..],
+            [kind::SKETCH, kind::SKETCH_ASK]
+        );
+        assert!(kinds(&answers(&mut other, Via::Datagram, kind, &reply)).is_empty(), "twice");
+        let mut asks = 0;
+        for second in 1..5 {
+            let mono = Instant(second * 1_100_000);
+            let now = Now { mono, wall_ms: NOW.wall_ms + second * 1100 };
+            assert!(second > 2 || other.deadline().is_some_and(|deadline| deadline <= mono));
+            let mut out = Vec::new();
+            other.flush(now, &mut out);
+            asks += out.iter().filter(is_ask).count();
+        }
+        assert_eq!((asks, other.stats().sketch_silent), (1, 1));
+    }
+
+    fn is_ask(output: &&Output) -> bool {
+        let Output::Send(packet) = output else { return false };
+        packet.bytes.get(HEADER) == Some(&kind::SKETCH_ASK)
     }
 
     #[test]

@@ -2,16 +2,29 @@
 
 use super::{Fate, Node, applied, env};
 use crate::base::id::NodeId;
-use crate::base::time::Now;
-use crate::data::{self, Entry, Space, block};
-use crate::member::liveness::Finding;
+use crate::base::time::{Now, millis};
+use crate::data::{self, Entry, Map, Space, block};
+use crate::member::flight::What;
+use crate::member::probe::Silence;
 use crate::member::record::{MAX_INCARNATION, MAX_NAME};
-use crate::member::{Record, State};
+use crate::member::suspicion::MAX_CONFIRMATIONS;
+use crate::member::{Record, State, Table, Tags};
 use crate::message::kind;
 use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// Another node that runs with this node's id is refuted this often at most.
+const TWIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// All that a node knows of the members. A clone costs nothing.
+#[derive(Clone, Debug)]
+pub struct Roster {
+    map: Map,
+    table: Table,
+}
 
 impl Node {
     fn own_record(&self, state: State) -> Record {
@@ -27,13 +40,16 @@ impl Node {
             gossip: self.identity.gossip,
             redis: self.identity.redis,
             http: self.identity.http,
+            tags: self.identity.tags.clone(),
+            confirmations: 0,
+            witnesses: Vec::new(),
         }
     }
 
     /// Puts this node's own record into its roster; returns the entry.
     pub(super) fn enrol_self(&mut self, now: Now) -> Arc<Entry> {
         let record = self.own_record(if self.left { State::Left } else { State::Alive });
-        let entry = Arc::new(record.to_entry());
+        let entry = self.keep(record.to_entry());
         let _ = self.roster.apply(Arc::clone(&entry));
         self.table.update(&record, &entry, now.mono);
         entry
@@ -56,18 +72,68 @@ impl Node {
             }
         } else if let data::Applied::New(_) = self.roster.apply(Arc::clone(entry)) {
             self.table.update(&record, entry, now.mono);
-            self.liveness.changed(record.id, record.state, now.mono);
+            self.believe(&record, now);
+        }
+    }
+
+    /// Lets the machines know what is now believed of another member.
+    fn believe(&mut self, record: &Record, now: Now) {
+        let members = self.table.peer_count() + 1;
+        match record.state {
+            State::Suspect => {
+                self.suspicions.suspect(record.id, record.confirmations, members, now.mono);
+            }
+            State::Alive | State::Dead | State::Left => self.suspicions.clear(record.id),
+        }
+        match record.state {
+            State::Dead => self.rejoin.lost(record.id),
+            State::Alive | State::Suspect | State::Left => self.rejoin.found(record.id),
+        }
+    }
+
+    /// What this node knows of the members, to be given to another.
+    #[must_use]
+    pub fn roster(&self) -> Roster {
+        Roster { map: self.roster.clone(), table: self.table.clone() }
+    }
+
+    /// Knows of the members from now on what another node knew. As if each record had been
+    /// restored, but at once, and the two share what they know alike. Comes before all else.
+    ///
+    /// A record of this node in it is of an earlier run, unless it is just the one of this run.
+    pub fn adopt(&mut self, roster: &Roster, now: Now) {
+        let own = self.table.get(self.identity.id).map(|own| Arc::clone(own.entry));
+        self.roster = roster.map.clone();
+        self.table = roster.table.of(self.identity.id);
+        let members = self.table.peer_count() + 1;
+        for member in self.table.not_alive().filter(|member| member.id != self.identity.id) {
+            match member.state {
+                State::Dead => self.rejoin.lost(member.id),
+                State::Suspect => {
+                    self.suspicions.suspect(member.id, member.confirmations, members, now.mono);
+                }
+                State::Alive | State::Left => {}
+            }
+        }
+        let found = self.table.get(self.identity.id).map(|own| (own.incarnation, own.entry));
+        match (found, &own) {
+            (Some((_, found)), Some(own)) if found == own => {}
+            (Some((incarnation, _)), _) => {
+                self.incarnation = self.incarnation.max(incarnation + 1);
+                self.enrol_self(now);
+            }
+            (None, _) => drop(self.enrol_self(now)),
         }
     }
 
     pub(super) fn join(&mut self, seeds: &[SocketAddr], now: Now) {
-        self.liveness.set_seeds(seeds);
+        self.rejoin.set_seeds(seeds);
         for seed in seeds {
             self.knock(*seed);
         }
         // Members from before a restart are told of it.
-        if let Some(own) = self.table.get(self.identity.id).map(|own| Arc::clone(&own.entry))
-            && !self.table.peers().is_empty()
+        if let Some(own) = self.table.get(self.identity.id).map(|own| Arc::clone(own.entry))
+            && self.table.peer_count() > 0
         {
             self.spread(Space::Roster, own, None, now);
         }
@@ -80,7 +146,7 @@ impl Node {
             return;
         }
         let mut body = Vec::with_capacity(96);
-        block::Context::default().encode(&own.entry, &mut body);
+        block::Context::default().encode(own.entry, &mut body);
         self.outbox.push(to, Class::Membership, Via::Datagram, kind::JOIN, &[&body]);
     }
 
@@ -93,11 +159,21 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let entry = Arc::new(entry);
+        let entry = self.keep(entry);
         if self.apply(Space::Roster, &entry, sender, now, out) == Fate::New {
             self.spread(Space::Roster, entry, Some(sender), now);
         }
         self.open(from, Flow { mine: true, yours: true }, false, now);
+    }
+
+    /// Changes what this node's operator says of it, and tells everyone.
+    pub fn set_tags(&mut self, tags: Tags, now: Now, out: &mut Vec<Output>) {
+        if tags == self.identity.tags || self.left {
+            return;
+        }
+        self.identity.tags = tags;
+        self.incarnation += 1;
+        self.announce(now, out);
     }
 
     /// Says goodbye.
@@ -123,19 +199,21 @@ impl Node {
         let held = self.table.get(record.id);
         match held.map(|held| held.entry.stamp().cmp(&entry.stamp())) {
             Some(std::cmp::Ordering::Equal) => return Fate::Known,
-            Some(std::cmp::Ordering::Greater) => return Fate::Useless,
+            Some(std::cmp::Ordering::Greater) => {
+                if record.id == self.identity.id && record.state != State::Alive {
+                    self.tell_again(from);
+                }
+                return Fate::Useless;
+            }
             Some(std::cmp::Ordering::Less) => {}
-            None if self.table.members().len() >= self.config.limits.max_members => {
+            None if self.table.len() >= self.config.limits.max_members => {
                 self.stats.refused_members += 1;
                 return Fate::Useless;
             }
             None => {}
         }
         if record.id == self.identity.id {
-            // Only this node speaks for itself.
-            self.stats.refutations += 1;
-            self.incarnation = record.incarnation.saturating_add(1);
-            self.announce(now, out);
+            self.refute(&record, now, out);
             return Fate::Useless;
         }
         self.accept_member(&record, entry, Some(from), now, out);
@@ -151,38 +229,231 @@ impl Node {
         out: &mut Vec<Output>,
     ) {
         if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
+            let before = self.table.get(record.id).map(|held| held.state);
             self.table.update(record, entry, now.mono);
-            self.liveness.changed(record.id, record.state, now.mono);
+            self.believe(record, now);
+            self.remember(before, record, now);
+            let suspected = before == Some(State::Alive) && record.state == State::Suspect;
+            if suspected && from.is_some() {
+                self.prober.verify(record.id, &mut env!(self, now));
+            }
             self.entropy.stir(now.mono, &mut self.rng);
             out.push(applied(Space::Roster, entry, replaced, from));
         }
     }
 
-    /// Does what the liveness check has due.
-    pub(super) fn watch_members(&mut self, now: Now, out: &mut Vec<Output>) {
-        let mut found = Vec::new();
-        self.liveness.poll(&mut env!(self, now), &mut found);
-        for finding in found {
-            match finding {
-                Finding::Suspect(id) => self.declare(id, State::Alive, State::Suspect, now, out),
-                Finding::Dead(id) => self.declare(id, State::Suspect, State::Dead, now, out),
-                Finding::Rejoin(addr) => self.knock(addr),
+    /// Only this node speaks for itself: it overrules what others say of it.
+    fn refute(&mut self, record: &Record, now: Now, out: &mut Vec<Output>) {
+        let id = self.identity.id;
+        if record.state == State::Alive && record.gossip != self.identity.gossip {
+            // Each of two with one id would overrule the other without end.
+            self.stats.twins += 1;
+            if now.mono < self.twin_from {
+                return;
             }
+            self.twin_from = now.mono.after(TWIN_PAUSE);
+            self.recorder.record(now.wall_ms, id, What::Twin);
+        }
+        self.stats.refutations += 1;
+        self.incarnation = record.incarnation.saturating_add(1);
+        if record.state != State::Alive {
+            self.prober.was_suspected();
+            let (by, incarnation) = (record.witnesses.clone(), self.incarnation);
+            self.recorder.record(now.wall_ms, id, What::Refuted { by, incarnation });
+        }
+        self.announce(now, out);
+    }
+
+    /// Whoever still says what this node has refuted already has not heard of it.
+    fn tell_again(&mut self, to: NodeId) {
+        let Some(to) = self.table.get(to).map(|member| member.gossip()) else { return };
+        let Some(own) = self.table.get(self.identity.id).map(|own| Arc::clone(own.entry)) else {
+            return;
+        };
+        self.tell(to, &own);
+    }
+
+    /// Writes into the flight recorder what has changed of another member.
+    fn remember(&mut self, before: Option<State>, record: &Record, now: Now) {
+        let by = || record.witnesses.clone();
+        let what = match (before, record.state) {
+            (_, State::Suspect) => What::Suspected { by: by() },
+            (_, State::Dead) => What::Died { by: by() },
+            (_, State::Left) => What::Left,
+            (None, State::Alive) => What::Joined,
+            (Some(State::Alive), State::Alive) => What::Changed,
+            (Some(_), State::Alive) => What::Returned { incarnation: record.incarnation },
+        };
+        self.recorder.record(now.wall_ms, record.id, what);
+    }
+
+    /// Does what is due in the watch over the members.
+    pub(super) fn watch_members(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.forgive_stall(now);
+        let (mut silent, mut pinged) = (Vec::new(), Vec::new());
+        self.prober.poll(&mut env!(self, now), &mut silent, &mut pinged);
+        for silence in silent {
+            self.on_silence(silence, now, out);
+        }
+        for id in self.suspicions.expired(now.mono) {
+            self.stats.deaths += 1;
+            self.declare(id, State::Dead, now, out);
+        }
+        for id in pinged {
+            self.tell_suspect(id);
+        }
+        for addr in self.rejoin.poll(now.mono, &self.table, &mut self.rng) {
+            self.knock(addr);
         }
     }
 
-    /// Changes what is believed of a member, if it is believed as `was`, and tells everyone, the
-    /// member first.
-    fn declare(&mut self, id: NodeId, was: State, state: State, now: Now, out: &mut Vec<Output>) {
-        let Some(member) = self.table.get(id).filter(|member| member.state == was) else { return };
-        let Ok(mut record) = Record::from_entry(&member.entry) else { return };
-        self.stats.suspicions += u64::from(state == State::Suspect);
+    /// Who was not running cannot say that others were silent meanwhile: their answers may wait in
+    /// a buffer. Everyone gets the time back.
+    fn forgive_stall(&mut self, now: Now) {
+        let due = self
+            .suspicions
+            .deadline()
+            .map_or(self.prober.deadline(), |suspicion| suspicion.min(self.prober.deadline()));
+        let late = now.mono.since(due);
+        if late < self.config.member.probe_timeout / 2 || !self.config.member.forgive_stalls {
+            return;
+        }
+        self.stats.stalls += 1;
+        self.prober.postpone(late);
+        self.suspicions.postpone(late);
+        let ms = millis(late);
+        self.recorder.record(now.wall_ms, self.identity.id, What::Stalled { ms });
+    }
+
+    /// A member has not answered: it is suspected, or a suspicion of others is confirmed.
+    fn on_silence(&mut self, silence: Silence, now: Now, out: &mut Vec<Output>) {
+        let Silence { id, through, nacks } = silence;
+        self.recorder.record(now.wall_ms, id, What::ProbeFailed { through, nacks });
+        let Some(member) = self.table.get(id) else { return };
+        let (state, confirmations) = (member.state, member.confirmations);
+        match state {
+            State::Alive => {
+                self.stats.suspicions += 1;
+                self.declare(id, State::Suspect, now, out);
+                self.suspicions.witness(id);
+            }
+            State::Suspect if self.suspicions.witness(id) && confirmations < MAX_CONFIRMATIONS => {
+                self.stats.confirmations += 1;
+                self.declare(id, State::Suspect, now, out);
+            }
+            State::Suspect | State::Dead | State::Left => {}
+        }
+    }
+
+    /// Says of a member that it is suspect (once more, if it is already) or dead, and tells
+    /// everyone.
+    fn declare(&mut self, id: NodeId, state: State, now: Now, out: &mut Vec<Output>) {
+        let Some(member) = self.table.get(id).filter(|member| member.state.is_present()) else {
+            return;
+        };
+        let Ok(mut record) = Record::from_entry(member.entry) else { return };
+        record.confirmations = match (record.state, state) {
+            (State::Suspect, State::Suspect) => record.confirmations + 1,
+            _ => 0,
+        };
         record.state = state;
-        let entry = Arc::new(record.to_entry());
+        if record.witnesses.last() != Some(&self.identity.id) {
+            record.witnesses.push(self.identity.id);
+        }
+        let entry = self.keep(record.to_entry());
         self.accept_member(&record, &entry, None, now, out);
-        let mut body = vec![Space::Roster.code()];
-        block::Context::default().encode(&entry, &mut body);
-        self.outbox.push(record.gossip, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+        if state == State::Dead {
+            self.tell(record.gossip, &entry);
+        } else {
+            self.tell_suspect(id);
+        }
         self.spread(Space::Roster, entry, None, now);
+    }
+
+    /// Tells a suspect that it is one, so that it can refute at once (Lifeguard's buddy system).
+    fn tell_suspect(&mut self, id: NodeId) {
+        let Some(member) = self.table.get(id) else { return };
+        if self.config.member.buddy && member.state == State::Suspect {
+            let (to, entry) = (member.gossip(), Arc::clone(member.entry));
+            self.tell(to, &entry);
+        }
+    }
+
+    /// Sends an entry of the roster to one address.
+    pub(super) fn tell(&mut self, to: SocketAddr, entry: &Entry) {
+        let mut body = vec![Space::Roster.code()];
+        block::Context::default().encode(entry, &mut body);
+        self.outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Instant;
+    use crate::config::Config;
+    use crate::member::record::tests::record;
+    use crate::node::Identity;
+
+    const NOW: Now = Now { mono: Instant(0), wall_ms: 1000 };
+
+    fn node(id: u64, now: Now) -> Node {
+        let gossip = record(id, 1, State::Alive).gossip;
+        let identity = Identity::new(NodeId(id), format!("n{id}"), gossip);
+        Node::new(Config::default(), identity, id, now)
+    }
+
+    fn roster() -> Roster {
+        let mut first = node(1, NOW);
+        for id in 2..200 {
+            let state = if id == 7 { State::Suspect } else { State::Alive };
+            first.restore(Space::Roster, Arc::new(record(id, 1000, state).to_entry()), NOW);
+        }
+        first.roster()
+    }
+
+    fn members(node: &Node) -> Vec<(u64, State, u64)> {
+        node.members().map(|member| (member.id.0, member.state, member.incarnation)).collect()
+    }
+
+    #[test]
+    fn adopting_a_roster_is_the_same_as_restoring_it() {
+        let roster = roster();
+        for own in [5, 7, 500] {
+            let (mut one, mut other) = (node(own, NOW), node(own, NOW));
+            one.adopt(&roster, NOW);
+            for member in roster.table.members() {
+                if own != 5 || member.id != NodeId(5) {
+                    other.restore(Space::Roster, Arc::clone(member.entry), NOW);
+                }
+            }
+            assert_eq!(members(&one), members(&other));
+            assert_eq!(one.digest(Space::Roster), other.digest(Space::Roster));
+            // How long a suspect has depends on how many members are known.
+            let suspects = |node: &Node| node.suspicions.deadline().is_some();
+            assert_eq!(suspects(&one), suspects(&other));
+            assert_eq!(one.table.peer_count(), if own == 500 { 199 } else { 198 });
+        }
+    }
+
+    #[test]
+    fn a_change_at_one_node_is_not_seen_by_those_that_share_its_roster() {
+        let roster = roster();
+        let (mut one, mut other) = (node(5, NOW), node(6, NOW));
+        one.adopt(&roster, NOW);
+        other.adopt(&roster, NOW);
+        let before = (members(&other), other.digest(Space::Roster));
+        let dead = Arc::new(record(9, 1000, State::Dead).to_entry());
+        one.restore(Space::Roster, dead, NOW);
+        assert_ne!(members(&one), before.0);
+        assert_eq!((members(&other), other.digest(Space::Roster)), before);
+    }
+
+    #[test]
+    fn a_record_of_an_earlier_run_is_overruled() {
+        let mut again = node(5, Now { wall_ms: 900, ..NOW });
+        again.adopt(&roster(), NOW);
+        let own = again.table.get(NodeId(5)).map(|own| own.incarnation);
+        assert_eq!(own, Some(1001));
     }
 }

@@ -119,6 +119,12 @@ impl Split {
         }
         Ok(Self { flow, space, parents })
     }
+
+    /// How many ranges it splits.
+    #[must_use]
+    pub fn ranges(&self) -> usize {
+        self.parents.len()
+    }
 }
 
 /// The items in a range, by the lower half of their hashes.
@@ -143,6 +149,12 @@ impl Items {
         let range = Range::decode(&mut body)?;
         Ok(Self { flow, space, range, items: hashes(&mut body)? })
     }
+
+    /// How many items it lists.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.items.len()
+    }
 }
 
 /// Items of a range that are asked for.
@@ -163,6 +175,12 @@ impl Want {
         let space = space(&mut body)?;
         let range = Range::decode(&mut body)?;
         Ok(Self { space, range, items: hashes(&mut body)? })
+    }
+
+    /// How many items it asks for.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.items.len()
     }
 }
 

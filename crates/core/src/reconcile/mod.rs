@@ -1,12 +1,14 @@
 //! How two replicas find out what differs, and exchange just that.
 //!
-//! Exchanges keep no state between messages: each message says all that is needed to answer it.
-//! So any of them may be lost, repeated or late, a session may stop at any byte, and an item
-//! counts as known only once it has been applied. What a method of comparison adds is a file of
-//! its own: [`full`] ships everything, [`checksum`] descends into ranges whose checksums differ.
+//! Exchanges keep no state between messages, but for the cells that the asking end of a [`sketch`]
+//! gathers: each message says all that is needed to answer it. So any of them may be lost, repeated
+//! or late, a session may stop at any byte, and an item counts as known only once it has been applied. What a method of comparison adds is a file of
+//! its own: [`full`] ships everything, [`checksum`] descends into ranges whose checksums differ,
+//! [`sketch`] solves for the difference.
 
 pub mod checksum;
 pub mod full;
+pub mod sketch;
 
 use crate::base::codec::{DecodeError, Reader};
 use crate::config::Limits;
@@ -128,6 +130,9 @@ impl Desk<'_> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::checksum::{self, Opening};
+    use super::sketch::exchange::{on_ask, on_opening, on_wants};
+    use super::sketch::message::shortened;
+    use super::sketch::{Exchange, Stand};
     use super::*;
     use crate::base::hash::Keyed;
     use crate::base::id::NodeId;
@@ -158,7 +163,8 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn map(writes: impl IntoIterator<Item = (u16, u64)>) -> Map {
-        let mut map = Map::new(Keyed::for_cluster("test"));
+        let mut map = Map::with_sketches(Keyed::for_cluster("test"));
+        map.advance(1);
         writes.into_iter().for_each(|(key, time)| {
             let _ = map.apply(write(key, time));
         });
@@ -188,6 +194,9 @@ pub(crate) mod tests {
         pub(crate) maps: [Map; 2],
         pub(crate) letters: VecDeque<Letter>,
         pub(crate) stats: Stats,
+        /// The comparison by sketches that the first end began.
+        exchange: Option<Exchange>,
+        flow: Flow,
         piece_bytes: usize,
         limits: Limits,
     }
@@ -195,7 +204,7 @@ pub(crate) mod tests {
     impl Pair {
         pub(crate) fn new(maps: [Map; 2], piece_bytes: usize) -> Self {
             let (letters, stats, limits) = (VecDeque::new(), Stats::default(), Limits::default());
-            Self { maps, letters, stats, piece_bytes, limits }
+            Self { maps, letters, stats, exchange: None, flow: BOTH, piece_bytes, limits }
         }
 
         /// Lets one end work, and collects what it sends.
@@ -213,7 +222,14 @@ pub(crate) mod tests {
                 stats: &mut self.stats,
             });
             let (mut out, header) = (Vec::new(), Header { tag: 0, sender: NodeId(1) });
-            outbox.flush(header, &self.limits, |_| true, &mut Stats::default(), &mut out);
+            outbox.flush(
+                header,
+                &self.limits,
+                |_| true,
+                |_| false,
+                &mut Stats::default(),
+                &mut out,
+            );
             for output in out {
                 let Output::Send(send) = output else { continue };
                 let mut packet = Reader::new(&send.bytes[HEADER..]);
@@ -261,8 +277,42 @@ pub(crate) mod tests {
                         }
                     });
                 }
+                Message::Sketch(greeting) => {
+                    if shortened(self.maps[end].digest()) != greeting.body.opening.digest {
+                        self.at(end, |desk| {
+                            let _ = on_opening(desk, &greeting);
+                        });
+                    }
+                }
+                Message::SketchReply(reply) => {
+                    self.go_on(|exchange, desk| exchange.on_reply(desk, &reply));
+                }
+                Message::SketchBatch(batch) => {
+                    self.go_on(|exchange, desk| exchange.on_batch(desk, &batch));
+                }
+                Message::SketchAsk(ask) => self.at(end, |desk| on_ask(desk, &ask)),
+                Message::Wants(wants) => self.at(end, |desk| on_wants(desk, &wants)),
                 other => panic!("not of an exchange: {other:?}"),
             }
+        }
+
+        fn go_on(&mut self, step: impl FnOnce(&mut Exchange, &mut Desk<'_>) -> Stand) {
+            let Some(mut exchange) = self.exchange.take() else { return };
+            let mut stand = Stand::Open;
+            self.at(0, |desk| stand = step(&mut exchange, desk));
+            match stand {
+                Stand::Open => self.exchange = Some(exchange),
+                Stand::Known(_) => {}
+                Stand::Unknown(_) => self.begin_checksum(self.flow),
+            }
+        }
+
+        /// The first end begins an exchange by sketches.
+        pub(crate) fn begin_sketch(&mut self, flow: Flow) {
+            let (mut begun, roster) = (None, Digest::default());
+            self.at(0, |desk| begun = Exchange::begin(desk, flow, Cut::NONE, roster, 0));
+            self.exchange = Some(begun.unwrap());
+            self.flow = flow;
         }
 
         /// The first end begins an exchange by checksums.

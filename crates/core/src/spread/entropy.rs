@@ -1,4 +1,5 @@
-//! Anti-entropy: every interval, compare with one random member and exchange what differs.
+//! Anti-entropy: every interval, compare with one random member and exchange what differs. Mostly
+//! one of this node's own zone, now and then one of another.
 //!
 //! A simple epidemic (SI): every node stays infective for ever. This file says when, with whom and
 //! which way; how differences are found is the business of [`crate::reconcile`].
@@ -7,7 +8,7 @@ use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, micros, text};
 use crate::data::Space;
-use crate::member::table::Peer;
+use crate::member::table::{Peer, Table};
 use crate::reconcile::Flow;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
@@ -51,10 +52,12 @@ pub enum Compare {
     Full,
     /// A checksum of everything first, then of ranges, then of items.
     Checksum,
+    /// Sketches of everything, whose size follows the difference.
+    Sketch,
 }
 
 /// Settings of anti-entropy.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
     /// How often one random member is compared with while there is something new or different;
@@ -77,6 +80,10 @@ pub struct Config {
     /// Bytes of entries in one piece of a bulk transfer: the memory that a transfer takes at
     /// either end (guess: large against a round trip's worth on a LAN, small against the heap).
     pub piece_bytes: usize,
+    /// Share of the comparisons, 0 to 1, that are with members of other zones, where there are
+    /// others; more in zones so small that nobody would cross for several intervals. With 0 only
+    /// who is alone in its zone crosses. Source: the simulation in docs/spread.md.
+    pub cross_zone: f64,
 }
 
 impl Default for Config {
@@ -88,6 +95,7 @@ impl Default for Config {
             compare: Compare::Checksum,
             settle: Duration::from_millis(300),
             piece_bytes: 256 * 1024,
+            cross_zone: 0.125,
         }
     }
 }
@@ -121,6 +129,8 @@ pub struct Entropy {
     bulk: Option<Bulk>,
     /// Where a transfer that stalled goes on.
     resume: [u64; 2],
+    /// From when on a transfer may come from another zone as well.
+    far_from: Option<Instant>,
 }
 
 impl Entropy {
@@ -131,7 +141,8 @@ impl Entropy {
         let next = (!config.interval.is_zero())
             .then(|| Instant(now.0 + rng.below(micros(config.interval).max(1))));
         let (shown, busy_until) = (Instant(0), Instant(0));
-        Self { config, next, calm: 0, hidden, shown, busy_until, bulk: None, resume: [0; 2] }
+        let (bulk, resume, far_from) = (None, [0; 2], None);
+        Self { config, next, calm: 0, hidden, shown, busy_until, bulk, resume, far_from }
     }
 
     /// The settings.
@@ -148,7 +159,7 @@ impl Entropy {
 
     /// The peer to compare with now, if it is time. The second value is true if a bulk transfer has
     /// just been given up.
-    pub fn poll(&mut self, now: Instant, peers: &[Peer], rng: &mut Rng) -> (Option<Peer>, bool) {
+    pub fn poll(&mut self, now: Instant, table: &Table, rng: &mut Rng) -> (Option<Peer>, bool) {
         let stalled = self.bulk.is_some_and(|bulk| bulk.until <= now);
         if stalled {
             self.abandon_bulk();
@@ -169,7 +180,28 @@ impl Entropy {
         // A quarter up or down, so that nodes do not fall into step.
         let (mean, spread) = (micros(interval), micros(interval) / 2);
         self.next = Some(Instant(now.0 + mean - spread / 2 + rng.below(spread.max(1))));
-        (peers.get(rng.index(peers.len())).copied(), stalled)
+        (self.pick(table, rng), stalled)
+    }
+
+    fn pick(&self, table: &Table, rng: &mut Rng) -> Option<Peer> {
+        if !table.is_zoned() {
+            return table.random(rng);
+        }
+        // From a small zone one member crosses in every interval, so that it is not cut off.
+        let least = 1.0 / (table.near_count() + 1) as f64;
+        let share = match self.config.cross_zone {
+            never if never <= 0.0 => 0.0,
+            share => share.max(least),
+        };
+        let near = if rng.chance(share) { None } else { table.random_near(rng) };
+        near.or_else(|| table.random_far(rng)).or_else(|| table.random_near(rng))
+    }
+
+    /// True if a bulk transfer had better wait, since it would come from another zone: a member of
+    /// this node's own zone may be found that has it all. For two intervals at most.
+    pub fn waits_for_near(&mut self, now: Instant) -> bool {
+        let from = *self.far_from.get_or_insert(now.after(self.config.interval * 2));
+        now < from
     }
 
     /// Something is different: compare often again.
@@ -228,6 +260,9 @@ impl Entropy {
             return None;
         }
         let from = self.resume.get(usize::from(space.code())).copied().unwrap_or(0);
+        if space == Space::Data {
+            self.far_from = None;
+        }
         self.bulk = Some(Bulk { peer, addr, space, from, until: now.after(STALL) });
         Some(from)
     }
@@ -275,6 +310,9 @@ impl Entropy {
 mod tests {
     use super::super::tests::Stand;
     use super::*;
+    use crate::member::record::tests::record;
+    use crate::member::{State, Tags};
+    use std::sync::Arc;
 
     const HIDDEN: Duration = Duration::from_millis(400);
 
@@ -291,7 +329,7 @@ mod tests {
     fn next(entropy: &mut Entropy, rng: &mut Rng) -> u64 {
         let stand = Stand::new(5, 1);
         let due = entropy.deadline().unwrap();
-        let (peer, stalled) = entropy.poll(due, stand.table.peers(), rng);
+        let (peer, stalled) = entropy.poll(due, &stand.table, rng);
         assert!(peer.is_some() && !stalled);
         due.0 / 1000
     }
@@ -335,10 +373,7 @@ mod tests {
         entropy.news(ms(5), &mut rng);
         entropy.stir(ms(5), &mut rng);
         assert_eq!(entropy.deadline(), None);
-        assert_eq!(
-            entropy.poll(ms(99_999), Stand::new(3, 1).table.peers(), &mut rng),
-            (None, false)
-        );
+        assert_eq!(entropy.poll(ms(99_999), &Stand::new(3, 1).table, &mut rng), (None, false));
     }
 
     #[test]
@@ -347,7 +382,7 @@ mod tests {
         let due = entropy.deadline().unwrap();
         entropy.progress(due);
         let stand = Stand::new(5, 1);
-        assert_eq!(entropy.poll(due, stand.table.peers(), &mut rng), (None, false));
+        assert_eq!(entropy.poll(due, &stand.table, &mut rng), (None, false));
         assert_eq!(entropy.deadline(), Some(due.after(BUSY)));
         next(&mut entropy, &mut rng);
     }
@@ -365,7 +400,7 @@ mod tests {
         assert_eq!(entropy.advance_bulk(other, Space::Data, Some(9), ms(1)), None);
         assert_eq!(entropy.advance_bulk(one, Space::Data, Some(50), ms(1)), Some(50));
         // Silence ends it; another peer goes on from there.
-        let (_, stalled) = entropy.poll(ms(1).after(STALL), &[], &mut rng);
+        let (_, stalled) = entropy.poll(ms(1).after(STALL), &Stand::new(0, 1).table, &mut rng);
         assert!(stalled && entropy.bulk().is_none());
         assert_eq!(begin(&mut entropy, other, ms(9000)), Some(50));
         assert!(!entropy.stream_lost(Stand::addr(1)));
@@ -374,6 +409,41 @@ mod tests {
         assert_eq!(begin(&mut entropy, one, ms(9001)), Some(50));
         assert_eq!(entropy.advance_bulk(one, Space::Data, None, ms(9002)), None);
         assert_eq!(begin(&mut entropy, one, ms(9003)), Some(0));
+    }
+
+    #[test]
+    fn zones_are_crossed_as_often_as_was_asked() {
+        let mut stand = Stand::new(40, 1);
+        for id in 0..=40 {
+            let mut record = record(id, 2, State::Alive);
+            let zone = if id < 20 { "a" } else { "b" };
+            record.tags = Tags::new([("zone", zone)]).unwrap();
+            stand.table.update(&record, &Arc::new(record.to_entry()), Instant(0));
+        }
+        for share in [0.0, 0.125, 1.0] {
+            let config = Config { cross_zone: share, ..Config::default() };
+            let (entropy, mut rng) = machine(config);
+            let crossed =
+                (0..4000).filter(|_| entropy.pick(&stand.table, &mut rng).unwrap().id.0 >= 20);
+            let crossed = crossed.count() as f64 / 4000.0;
+            assert!((crossed - share).abs() < 0.02, "{crossed}");
+        }
+        // Alone in its zone, it crosses always.
+        for id in 1..20 {
+            let record = record(id, 3, State::Alive);
+            stand.table.update(&record, &Arc::new(record.to_entry()), Instant(0));
+        }
+        let (entropy, mut rng) = machine(Config { cross_zone: 0.0, ..Config::default() });
+        assert!((0..100).all(|_| entropy.pick(&stand.table, &mut rng).is_some()));
+    }
+
+    #[test]
+    fn a_transfer_from_afar_waits_for_two_intervals() {
+        let (mut entropy, _) = machine(Config::default());
+        assert!(entropy.waits_for_near(ms(1000)) && entropy.waits_for_near(ms(1399)));
+        assert!(!entropy.waits_for_near(ms(1400)));
+        entropy.begin_bulk(NodeId(1), Stand::addr(1), Space::Data, ms(1400));
+        assert!(entropy.waits_for_near(ms(5000)), "the next one waits as well");
     }
 
     #[test]

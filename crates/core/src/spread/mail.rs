@@ -118,6 +118,9 @@ impl DirectMail {
 
     /// Sends what is new, and again what was not confirmed in time.
     pub fn poll(&mut self, env: &mut Env<'_>) {
+        if self.boxes.is_empty() && self.pending.iter().all(Vec::is_empty) {
+            return;
+        }
         // Mail for a member that has left goes with it; a dead one may come back.
         let gone = |id| env.table.get(id).is_none_or(|member| member.state == State::Left);
         self.boxes.retain(|id, mailbox| !mailbox.letters.is_empty() && !gone(*id));
@@ -127,7 +130,7 @@ impl DirectMail {
             for block in block::chunks(entries.iter().map(AsRef::as_ref), env.room()) {
                 self.post(space, &block.into(), env);
             }
-            env.stats.update_copies += (entries.len() * env.table.peers().len()) as u64;
+            env.stats.update_copies += (entries.len() * env.table.peer_count()) as u64;
         }
         for (id, mailbox) in &mut self.boxes {
             if mailbox.letters.is_empty() || mailbox.due > env.now {

@@ -117,11 +117,18 @@ pub(crate) mod tests {
         pub(crate) fn sent(&mut self) -> Vec<Sent> {
             let header = Header { tag: 0, sender: NodeId(0) };
             let mut out = Vec::new();
-            self.outbox.flush(header, &self.limits, |_| true, &mut Stats::default(), &mut out);
+            self.outbox.flush(
+                header,
+                &self.limits,
+                |_| true,
+                |_| false,
+                &mut Stats::default(),
+                &mut out,
+            );
             let mut all = Vec::new();
             for output in out {
                 let Output::Send(send) = output else { continue };
-                let to = self.table.peers().iter().find(|peer| peer.gossip == send.to).unwrap();
+                let to = self.table.peers().find(|peer| peer.gossip == send.to).unwrap();
                 let mut reader = Reader::new(&send.bytes[HEADER..]);
                 while !reader.is_empty() {
                     let (kind, mut body) = next_message(&mut reader).unwrap();

@@ -197,7 +197,7 @@ impl Mongering {
         }
         self.asked.retain(|_, (until, _)| *until > env.now);
         // One random order for all rumors of the round, so that they share packets.
-        let mut order: Vec<_> = env.table.peers().to_vec();
+        let mut order: Vec<_> = env.table.peers().collect();
         env.rng.shuffle(&mut order);
         let mut batches: BTreeMap<(SocketAddr, Space), Vec<Numbered>> = BTreeMap::new();
         for hot in &mut self.hot {

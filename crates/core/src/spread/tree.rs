@@ -13,14 +13,27 @@
 //!
 //! Parts are ranges of ids, not lists: members that the sender does not know yet are reached if
 //! their delegate knows them.
+//!
+//! Where members are in different zones, the writer cuts the circle of ids of its own zone only.
+//! Each other zone goes as a whole to a random live member of it; where there are more zones than
+//! the fan-out, a run of zones goes to a member of one of them. That member does with its zone what
+//! the writer does with its own, and hands the other zones of the run on. So a rumor enters each
+//! zone once.
+//!
+//! Nodes may disagree for a moment about who is in which zone. Everyone does what it is asked
+//! to, for the zone that it is asked to, so that what is asked gets smaller with every hop: a
+//! run of zones loses the zone that it enters by, a range of ids the id of the receiver. Nothing
+//! goes in circles; who is missed is for anti-entropy.
 
 use super::rtt::Rtt;
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::base::hash::Fixed;
 use crate::base::id::NodeId;
+use crate::base::rng::Rng;
 use crate::base::time::{Instant, text};
 use crate::data::{Entry, Space, block};
 use crate::env::Env;
+use crate::member::Zone;
 use crate::member::table::{Peer, Span, Table};
 use crate::message::kind;
 use crate::output::{Class, Via};
@@ -53,6 +66,8 @@ const AGAIN: u64 = 7;
 const COLLECT: Duration = Duration::from_millis(10);
 /// Answers in one message.
 const MAX_ANSWERS: usize = 256;
+/// Zones to which round trips are estimated apart; further ones share an estimate.
+const RTTS: usize = 64;
 
 /// Which hops are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +106,91 @@ impl Default for Config {
     }
 }
 
+/// What the receiver of a rumor is responsible for. Equal start and end are the whole circle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All members whose ids lie in `[start, end)`.
+    All {
+        /// First id.
+        start: NodeId,
+        /// First id behind it.
+        end: NodeId,
+    },
+    /// Those of one zone.
+    Inside {
+        /// The zone.
+        zone: Zone,
+        /// First id.
+        start: NodeId,
+        /// First id behind it.
+        end: NodeId,
+    },
+    /// All members of the zones `[from, to)`.
+    Across {
+        /// The zone by which the rumor enters: the receiver's.
+        zone: Zone,
+        /// First zone.
+        from: Zone,
+        /// First zone behind it.
+        to: Zone,
+    },
+}
+
+impl Scope {
+    fn kind(self) -> u8 {
+        match self {
+            Self::All { .. } => kind::TREE,
+            Self::Inside { .. } => kind::TREE_INSIDE,
+            Self::Across { .. } => kind::TREE_ACROSS,
+        }
+    }
+
+    /// The zone that the receiver is in, where zones make a difference.
+    fn zone(self) -> Zone {
+        match self {
+            Self::All { .. } => Zone::NONE,
+            Self::Inside { zone, .. } | Self::Across { zone, .. } => zone,
+        }
+    }
+
+    /// The members of the receiver's zone, of whom one gets the rumor.
+    fn span(self, table: &Table) -> Span {
+        match self {
+            Self::All { start, end } => table.span(start, end),
+            Self::Inside { zone, start, end } => table.span_in(zone, start, end),
+            Self::Across { zone, .. } => table.span_in(zone, NodeId(0), NodeId(0)),
+        }
+    }
+
+    fn encode(self, to: &mut Vec<u8>) {
+        match self {
+            Self::All { .. } => {}
+            Self::Inside { zone, .. } => to.put(&zone.0.to_le_bytes()),
+            Self::Across { zone, from, to: behind } => {
+                [zone, from, behind].iter().for_each(|zone| to.put(&zone.0.to_le_bytes()));
+            }
+        }
+        if let Self::All { start, end } | Self::Inside { start, end, .. } = self {
+            to.put(&start.0.to_le_bytes());
+            to.put(&end.0.to_le_bytes());
+        }
+    }
+
+    fn decode(kind: u8, body: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(match kind {
+            kind::TREE_INSIDE => {
+                let zone = Zone(body.u32()?);
+                Self::Inside { zone, start: NodeId(body.u64()?), end: NodeId(body.u64()?) }
+            }
+            kind::TREE_ACROSS => {
+                let [zone, from, to] = [Zone(body.u32()?), Zone(body.u32()?), Zone(body.u32()?)];
+                Self::Across { zone, from, to }
+            }
+            _ => Self::All { start: NodeId(body.u64()?), end: NodeId(body.u64()?) },
+        })
+    }
+}
+
 /// A rumor as it arrives.
 #[derive(Clone, Debug)]
 pub struct Rumor<'a> {
@@ -98,13 +198,11 @@ pub struct Rumor<'a> {
     pub space: Space,
     /// What to answer with; 0 if no answer is wanted.
     pub token: u64,
-    /// First id of the receiver's range.
-    pub start: NodeId,
-    /// First id behind it.
-    pub end: NodeId,
+    /// What the receiver is to pass it on to.
+    pub scope: Scope,
     /// The entries as they stand in the message.
     pub block: &'a [u8],
-    /// Range and entries, which tell rumors apart.
+    /// Scope and entries, which tell rumors apart.
     told: &'a [u8],
 }
 
@@ -113,13 +211,13 @@ impl<'a> Rumor<'a> {
     ///
     /// # Errors
     /// If it is truncated or names no space.
-    pub fn decode(mut body: Reader<'a>) -> Result<Self, DecodeError> {
+    pub fn decode(kind: u8, mut body: Reader<'a>) -> Result<Self, DecodeError> {
         let space = Space::from_code(body.u8()?).ok_or(DecodeError::Invalid("space"))?;
         let token = body.varint()?;
         let told = body.clone().take(body.remaining())?;
-        let (start, end) = (NodeId(body.u64()?), NodeId(body.u64()?));
+        let scope = Scope::decode(kind, &mut body)?;
         let block = body.take(body.remaining())?;
-        Ok(Self { space, token, start, end, block, told })
+        Ok(Self { space, token, scope, block, told })
     }
 }
 
@@ -138,12 +236,11 @@ pub fn read_answer(mut body: Reader<'_>) -> Result<Vec<u64>, DecodeError> {
     Ok(tokens)
 }
 
-fn head(space: Space, token: u64, start: NodeId, end: NodeId) -> Vec<u8> {
-    let mut head = Vec::with_capacity(28);
+fn head(space: Space, token: u64, scope: Scope) -> Vec<u8> {
+    let mut head = Vec::with_capacity(1 + 10 + 20);
     head.put(&[space.code()]);
     head.put_varint(token);
-    head.put(&start.0.to_le_bytes());
-    head.put(&end.0.to_le_bytes());
+    scope.encode(&mut head);
     head
 }
 
@@ -151,9 +248,9 @@ fn head(space: Space, token: u64, start: NodeId, end: NodeId) -> Vec<u8> {
 #[derive(Debug)]
 struct Branch {
     space: Space,
-    start: NodeId,
-    end: NodeId,
+    scope: Scope,
     block: Arc<[u8]>,
+    entries: usize,
     /// To whom it was sent, and when; the last one is the delegate now.
     sent: Vec<(NodeId, Instant)>,
     addr: SocketAddr,
@@ -174,11 +271,12 @@ pub struct Tree {
     timers: BTreeSet<(Instant, u64)>,
     waiting_bytes: usize,
     next_token: u64,
-    /// Tokens to be answered, by whom they are to be sent to.
-    answers: BTreeMap<SocketAddr, Vec<u64>>,
+    /// Tokens to be answered, with whom they are to be sent to.
+    answers: Vec<(SocketAddr, u64)>,
     /// When answers last went out on their own.
     answered: Option<Instant>,
-    rtt: Rtt,
+    /// By zone; all in one where zones make no difference.
+    rtts: BTreeMap<Zone, Rtt>,
 }
 
 impl Tree {
@@ -194,9 +292,9 @@ impl Tree {
             timers: BTreeSet::new(),
             waiting_bytes: 0,
             next_token: AGAIN + 1,
-            answers: BTreeMap::new(),
+            answers: Vec::new(),
             answered: None,
-            rtt: Rtt::default(),
+            rtts: BTreeMap::new(),
             config,
         }
     }
@@ -208,9 +306,24 @@ impl Tree {
         }
     }
 
-    /// How long an answer took, learned elsewhere.
-    pub fn sample(&mut self, took: Duration) {
-        self.rtt.sample(took);
+    /// How long an answer from a zone took, learned elsewhere.
+    pub fn sample(&mut self, zone: Zone, took: Duration) {
+        self.rtts.entry(self.rtt_of(zone)).or_default().sample(took);
+    }
+
+    /// Under which zone the round trips to a zone are estimated.
+    fn rtt_of(&self, zone: Zone) -> Zone {
+        let full = self.rtts.len() >= RTTS && !self.rtts.contains_key(&zone);
+        if full { Zone::NONE } else { zone }
+    }
+
+    /// How long an answer from a zone may take.
+    fn timeout(&self, zone: Zone, table: &Table) -> Duration {
+        let rtt = self.rtts.get(&self.rtt_of(zone));
+        let timeout = rtt.copied().unwrap_or_default().timeout();
+        // From far away, all answers take about the same time, but for how long they are collected.
+        let near = !table.is_zoned() || zone == table.own_zone();
+        if near { timeout } else { timeout + COLLECT }
     }
 
     /// When to send what is pending, or to look after a silent branch.
@@ -244,9 +357,12 @@ impl Tree {
         }
         if !self.answers.is_empty() && self.answer_at() <= env.now {
             self.answered = Some(env.now);
-            for (to, tokens) in std::mem::take(&mut self.answers) {
-                send_answers(to, &tokens, env);
+            // Stable: the tokens for one peer stay in their order.
+            self.answers.sort_by_key(|(to, _)| *to);
+            for answers in self.answers.chunk_by(|one, next| one.0 == next.0) {
+                send_answers(answers, env);
             }
+            self.answers.clear();
         }
     }
 
@@ -257,10 +373,16 @@ impl Tree {
             if entries.is_empty() {
                 continue;
             }
-            let blocks = block::chunks(entries.iter().map(AsRef::as_ref), env.room());
-            self.adapt(blocks.iter().map(Vec::len).sum(), env);
+            let blocks = blocks(&entries, env);
+            self.adapt(blocks.iter().map(|block| block.len()).sum(), env);
             let start = NodeId(own.0.wrapping_add(1));
-            self.delegate(space, start, own, &blocks, entries.len(), env);
+            let zone = env.table.own_zone();
+            let scope = match env.table.is_zoned() {
+                false => Scope::All { start, end: own },
+                true => Scope::Across { zone, from: zone, to: zone },
+            };
+            let parts = cut(scope, self.config.fanout, env.table, env.rng);
+            self.delegate(space, &parts, &blocks, entries.len(), env);
         }
     }
 
@@ -298,7 +420,7 @@ impl Tree {
     /// Answers a rumor that asks for it, with the next poll or soon after.
     pub fn answer(&mut self, rumor: &Rumor<'_>, to: SocketAddr) {
         if rumor.token != 0 {
-            self.answers.entry(to).or_default().push(rumor.token);
+            self.answers.push((to, rumor.token));
         }
     }
 
@@ -309,8 +431,10 @@ impl Tree {
         // A token of an earlier run of this node may be answered late, by somebody else.
         if let Some((_, sent)) = sent.filter(|(to, _)| *to == from) {
             // Late answers count as well: they are how a busy cluster is noticed.
-            self.rtt.sample(now.since(*sent));
-            self.forget(first);
+            let took = now.since(*sent);
+            if let Some(branch) = self.forget(first) {
+                self.sample(branch.scope.zone(), took);
+            }
         }
     }
 
@@ -325,72 +449,78 @@ impl Tree {
         if entries.is_empty() {
             return;
         }
+        // Most of the members are leaves of the tree.
+        let parts = cut(rumor.scope, self.config.fanout, env.table, env.rng);
+        if parts.is_empty() {
+            return;
+        }
         let blocks = match whole {
-            true => vec![rumor.block.to_vec()],
-            false => block::chunks(entries.iter().map(AsRef::as_ref), env.room()),
+            true => vec![rumor.block.into()],
+            false => blocks(entries, env),
         };
-        self.delegate(rumor.space, rumor.start, rumor.end, &blocks, entries.len(), env);
+        self.delegate(rumor.space, &parts, &blocks, entries.len(), env);
     }
 
-    /// Cuts a range into parts and sends each part's delegate the blocks.
+    /// Sends a delegate of each part the blocks.
     fn delegate(
         &mut self,
         space: Space,
-        start: NodeId,
-        end: NodeId,
-        blocks: &[Vec<u8>],
+        parts: &[Part],
+        blocks: &[Arc<[u8]>],
         entries: usize,
         env: &mut Env<'_>,
     ) {
-        let bytes: usize = blocks.iter().map(Vec::len).sum();
+        let bytes: usize = blocks.iter().map(|block| block.len()).sum();
         let large = blocks.iter().any(|block| block.len() > env.room());
         let stream = large || bytes + blocks.len() * 32 > env.limits.burst;
         let via = if stream { Via::Stream } else { Via::Datagram };
-        let shared: Vec<Arc<[u8]>> = blocks.iter().map(|block| block.as_slice().into()).collect();
-        for Part { from, to, span } in cut(start, end, self.config.fanout, env.table) {
+        for Part { scope, span } in parts.iter().copied() {
             // A chain begins with the first: what is left of its part is one part again.
             let first = env.table.nth(span, 0);
             let first = first.filter(|peer| self.config.fanout == 1 && peer.alive);
-            let chosen = first.copied().or_else(|| choose(span, &[], env));
+            let chosen = first.or_else(|| choose(span, &[], env));
             let Some(delegate) = chosen else { continue };
             let wanted = match self.config.acknowledge {
                 Acknowledge::None => false,
-                Acknowledge::Branches => span.len() > 1,
+                Acknowledge::Branches => span.len() > 1 || matches!(scope, Scope::Across { .. }),
                 Acknowledge::All => true,
             };
-            for block in &shared {
+            for block in blocks {
                 let mut token = 0;
                 if wanted && !stream && self.waiting_bytes + block.len() <= WAITING_BYTES {
-                    token = self.expect(space, from, to, block, &delegate, env);
+                    token = self.expect(space, scope, block, entries, &delegate, env);
                 }
-                let head = head(space, token, from, to);
-                env.outbox.push(delegate.gossip, Class::Updates, via, kind::TREE, &[&head, block]);
+                let (head, to) = (head(space, token, scope), delegate.gossip);
+                env.outbox.push(to, Class::Updates, via, scope.kind(), &[&head, block]);
             }
             // Answers that wait for this peer ride along.
-            if let Some(tokens) = self.answers.remove(&delegate.gossip) {
-                send_answers(delegate.gossip, &tokens, env);
-            }
+            let riding: Vec<_> =
+                self.answers.extract_if(.., |(to, _)| *to == delegate.gossip).collect();
+            send_answers(&riding, env);
             env.stats.update_copies += entries as u64;
+            if matches!(scope, Scope::Across { .. }) {
+                env.stats.tree_crossings += entries as u64;
+            }
         }
     }
 
     fn expect(
         &mut self,
         space: Space,
-        start: NodeId,
-        end: NodeId,
+        scope: Scope,
         block: &Arc<[u8]>,
+        entries: usize,
         to: &Peer,
         env: &Env<'_>,
     ) -> u64 {
         let token = self.next_token;
         self.next_token += AGAIN + 1;
-        let due = env.now.after(self.rtt.timeout());
+        let due = env.now.after(self.timeout(scope.zone(), env.table));
         let branch = Branch {
             space,
-            start,
-            end,
+            scope,
             block: Arc::clone(block),
+            entries,
             sent: vec![(to.id, env.now)],
             addr: to.gossip,
             due,
@@ -409,15 +539,18 @@ impl Tree {
     fn retry(&mut self, token: u64, env: &mut Env<'_>) {
         let Some(mut branch) = self.forget(token) else { return };
         let Some((mut to, last)) = branch.sent.last().copied() else { return };
-        let due = last.after(self.rtt.timeout());
+        let timeout = self.timeout(branch.scope.zone(), env.table);
+        let due = last.after(timeout);
         if due > env.now {
             // Meanwhile answers have proved to take longer.
             return self.wait_until(due, token, branch);
         }
-        let span = env.table.span(branch.start, branch.end);
+        let span = branch.scope.span(env.table);
         let tries = branch.sent.len();
         if tries >= if span.len() > 1 { TRIES } else { LEAF_TRIES } {
-            return;
+            // What is behind a zone that nobody answers from must not share its fate.
+            let rest = cut_run(branch.scope, self.config.fanout, env.table, env.rng);
+            return self.delegate(branch.space, &rest, &[branch.block], branch.entries, env);
         }
         // Where everyone was tried, the last one once more.
         if tries > 1
@@ -427,10 +560,10 @@ impl Tree {
         }
         branch.sent.push((to, env.now));
         env.stats.tree_redelegated += 1;
-        let head = head(branch.space, token | tries as u64, branch.start, branch.end);
-        let body: [&[u8]; 2] = [&head, &branch.block];
-        env.outbox.push(branch.addr, Class::Updates, Via::Datagram, kind::TREE, &body);
-        let due = env.now.after(self.rtt.timeout());
+        let head = head(branch.space, token | tries as u64, branch.scope);
+        let (kind, body): (u8, [&[u8]; 2]) = (branch.scope.kind(), [&head, &branch.block]);
+        env.outbox.push(branch.addr, Class::Updates, Via::Datagram, kind, &body);
+        let due = env.now.after(timeout);
         self.wait_until(due, token, branch);
     }
 
@@ -441,129 +574,255 @@ impl Tree {
     }
 }
 
-fn send_answers(to: SocketAddr, tokens: &[u64], env: &mut Env<'_>) {
-    for tokens in tokens.chunks(MAX_ANSWERS.min(env.room() / 10)) {
-        let mut body = Vec::with_capacity(10 * tokens.len());
-        tokens.iter().for_each(|token| body.put_varint(*token));
-        env.outbox.push(to, Class::Updates, Via::Datagram, kind::TREE_ANSWER, &[&body]);
+fn blocks(entries: &[Arc<Entry>], env: &Env<'_>) -> Vec<Arc<[u8]>> {
+    let blocks = block::chunks(entries.iter().map(AsRef::as_ref), env.room());
+    blocks.into_iter().map(Into::into).collect()
+}
+
+/// Sends answers that all go to one peer.
+fn send_answers(answers: &[(SocketAddr, u64)], env: &mut Env<'_>) {
+    for answers in answers.chunks(MAX_ANSWERS.min(env.room() / 10)) {
+        let Some((to, _)) = answers.first() else { return };
+        let mut body = Vec::with_capacity(10 * answers.len());
+        answers.iter().for_each(|(_, token)| body.put_varint(*token));
+        env.outbox.push(*to, Class::Updates, Via::Datagram, kind::TREE_ANSWER, &[&body]);
     }
 }
 
-/// A part of a range, and who is known to be in it.
+/// A part of what a node is responsible for, and whom it can be handed to.
 #[derive(Clone, Copy)]
 struct Part {
-    from: NodeId,
-    to: NodeId,
+    scope: Scope,
     span: Span,
+}
+
+/// Cuts what this node is responsible for: other zones first, since they are further away.
+fn cut(scope: Scope, fanout: usize, table: &Table, rng: &mut Rng) -> Vec<Part> {
+    let whole = || (NodeId(table.own().0.wrapping_add(1)), table.own());
+    let mut parts = cut_run(scope, fanout, table, rng);
+    let (zone, (start, end)) = match scope {
+        Scope::All { start, end } => (None, (start, end)),
+        Scope::Inside { zone, start, end } => (Some(zone), (start, end)),
+        Scope::Across { zone, .. } => (Some(zone), whole()),
+    };
+    parts.append(&mut cut_ids(zone, start, end, fanout, table));
+    parts
 }
 
 /// Cuts `[start, end)` into about `fanout` parts of about equal member count. They cover the range
 /// without a gap, but for this node's own id: a part that held it would send the rumor back.
-fn cut(start: NodeId, end: NodeId, fanout: usize, table: &Table) -> Vec<Part> {
+fn cut_ids(
+    zone: Option<Zone>,
+    start: NodeId,
+    end: NodeId,
+    fanout: usize,
+    table: &Table,
+) -> Vec<Part> {
     let own = table.own();
     let behind = NodeId(own.0.wrapping_add(1));
     let offset = |id: NodeId| id.0.wrapping_sub(start.0);
+    let scope = |start, end| match zone {
+        None => Scope::All { start, end },
+        Some(zone) => Scope::Inside { zone, start, end },
+    };
     // Equal bounds are the whole circle.
     let inside = offset(own) < offset(end) || start == end;
     let halves = if inside { [(start, own), (behind, end)] } else { [(start, end), (end, end)] };
     // Equal bounds of a half are an empty one.
     let halves = halves.map(|(from, to)| {
-        let span = if from == to { Span::default() } else { table.span(from, to) };
-        Part { from, to, span }
+        let span = if from == to { Span::default() } else { scope(from, to).span(table) };
+        (from, to, span)
     });
-    let total: usize = halves.iter().map(|half| half.span.len()).sum();
+    let total: usize = halves.iter().map(|(_, _, span)| span.len()).sum();
+    if total == 0 {
+        return Vec::new();
+    }
     let mut parts = Vec::with_capacity(fanout.min(total) + 1);
-    for half in halves.iter().filter(|half| !half.span.is_empty()) {
-        let count = half.span.len();
-        // Its share of the fan-out, rounded.
-        let share = (2 * fanout.min(total) * count + total) / (2 * total);
-        let pieces = share.clamp(1, count);
+    for (half_from, half_to, half) in halves.into_iter().filter(|(_, _, half)| !half.is_empty()) {
+        let count = half.len();
+        let pieces = share(fanout, count, total);
         let bound = |n: usize| n * count / pieces;
-        let first = |n: usize| table.nth(half.span, bound(n)).map_or(half.to, |peer| peer.id);
+        let first = |n: usize| table.nth_id(half, bound(n)).unwrap_or(half_to);
         for piece in 0..pieces {
-            let from = if piece == 0 { half.from } else { first(piece) };
-            let span = half.span.part(bound(piece), bound(piece + 1));
-            parts.push(Part { from, to: first(piece + 1), span });
+            let from = if piece == 0 { half_from } else { first(piece) };
+            let span = half.part(bound(piece), bound(piece + 1));
+            parts.push(Part { scope: scope(from, first(piece + 1)), span });
         }
     }
     parts
 }
 
+/// Cuts a run of zones, without the one that it was entered by, into runs of about equal length;
+/// into zones if they are no more than the fan-out.
+fn cut_run(scope: Scope, fanout: usize, table: &Table, rng: &mut Rng) -> Vec<Part> {
+    let Scope::Across { zone, from: start, to: end } = scope else { return Vec::new() };
+    let inside = zone.from(start) < end.from(start) || start == end;
+    // Equal bounds of a half are an empty one.
+    let halves = match inside {
+        true => [(start, zone), (zone.next(), end)],
+        false => [(start, end), (end, end)],
+    };
+    let within = |(from, to): (Zone, Zone)| {
+        let mut zones: Vec<Zone> = table.zones().filter(|z| z.from(from) < to.from(from)).collect();
+        zones.sort_by_key(|zone| zone.from(from));
+        (from, to, zones)
+    };
+    let halves = halves.map(within);
+    let total: usize = halves.iter().map(|(_, _, zones)| zones.len()).sum();
+    let mut parts = Vec::with_capacity(fanout.min(total) + 1);
+    for (first, behind, zones) in halves.iter().filter(|(_, _, zones)| !zones.is_empty()) {
+        let pieces = share(fanout, zones.len(), total);
+        let bound = |n: usize| n * zones.len() / pieces;
+        for piece in 0..pieces {
+            let run = zones.get(bound(piece)..bound(piece + 1)).unwrap_or_default();
+            let picked = if run.len() > 1 { rng.index(run.len()) } else { 0 };
+            let (Some(next), Some(zone)) = (run.first().copied(), run.get(picked).copied()) else {
+                continue;
+            };
+            let from = if piece == 0 { *first } else { next };
+            let to = zones.get(bound(piece + 1)).copied().unwrap_or(*behind);
+            let scope = Scope::Across { zone, from, to };
+            parts.push(Part { scope, span: scope.span(table) });
+        }
+    }
+    parts
+}
+
+/// The share of the fan-out, rounded, of so many of a total.
+fn share(fanout: usize, count: usize, total: usize) -> usize {
+    ((2 * fanout.min(total) * count + total) / (2 * total)).clamp(1, count)
+}
+
 /// A random member that was not tried, one that is not suspected if there is one.
 fn choose(span: Span, tried: &[(NodeId, Instant)], env: &mut Env<'_>) -> Option<Peer> {
     let picked = env.rng.index(span.len());
-    let fits = |peer: &&Peer| tried.iter().all(|(id, _)| *id != peer.id);
+    let fits = |peer: &Peer| tried.iter().all(|(id, _)| *id != peer.id);
     // From a random place once around: nearly always the first one will do.
     let around = || (picked..span.len()).chain(0..picked);
     let peers = || around().filter_map(|place| env.table.nth(span, place)).filter(fits);
-    peers().find(|peer| peer.alive).or_else(|| peers().next()).copied()
+    peers().find(|peer| peer.alive).or_else(|| peers().next())
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::tests::{Sent, Stand, entry};
     use super::*;
-    use crate::member::State;
+    use crate::base::rng::Rng;
     use crate::member::record::tests::record;
+    use crate::member::{State, Tags};
     use proptest::prelude::*;
 
     fn table(own: u64, ids: &BTreeSet<u64>) -> Table {
+        zoned(own, &ids.iter().map(|id| (*id, 0)).collect())
+    }
+
+    /// A table of members by id and zone.
+    fn zoned(own: u64, zones: &BTreeMap<u64, u8>) -> Table {
         let mut table = Table::new(NodeId(own));
-        for id in ids {
-            let record = record(*id, 1, State::Alive);
+        for (id, zone) in zones {
+            let mut record = record(*id, 1, State::Alive);
+            if *zone > 0 {
+                record.tags = Tags::new([("zone", zone.to_string())]).unwrap();
+            }
             table.update(&record, &Arc::new(record.to_entry()), Instant(0));
         }
         table
     }
 
-    /// Spreads a rumor over a full cluster; answers how often each member was sent it.
+    /// What the writer is responsible for.
+    fn all(table: &Table) -> Scope {
+        let (own, zone) = (table.own(), table.own_zone());
+        match table.is_zoned() {
+            false => Scope::All { start: NodeId(own.0.wrapping_add(1)), end: own },
+            true => Scope::Across { zone, from: zone, to: zone },
+        }
+    }
+
+    /// Spreads a rumor among nodes with the tables that they have; answers who was sent it in what
+    /// scope.
     fn spread(
-        ids: &BTreeSet<u64>,
+        tables: &BTreeMap<u64, Table>,
         writer: u64,
         fanout: usize,
-        mut pick: u64,
-    ) -> BTreeMap<u64, u32> {
-        let mut got = BTreeMap::new();
-        let mut todo = vec![(writer, NodeId(writer.wrapping_add(1)), NodeId(writer))];
-        while let Some((own, start, end)) = todo.pop() {
-            for part in cut(start, end, fanout, &table(own, ids)) {
-                pick = pick.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                let table = table(own, ids);
-                let place = (pick >> 33) as usize % part.span.len();
-                let delegate = table.nth(part.span, place).unwrap().id;
-                *got.entry(delegate.0).or_default() += 1;
-                assert!(got[&delegate.0] < 3, "the rumor goes round");
-                todo.push((delegate.0, part.from, part.to));
+        pick: u64,
+    ) -> Vec<(u64, Scope)> {
+        let (mut sent, mut rng) = (Vec::new(), Rng::new(pick));
+        let mut todo = vec![(writer, all(&tables[&writer]))];
+        while let Some((own, scope)) = todo.pop() {
+            let table = &tables[&own];
+            for part in cut(scope, fanout, table, &mut rng) {
+                let delegate = table.nth(part.span, rng.index(part.span.len())).unwrap().id.0;
+                sent.push((delegate, part.scope));
+                assert!(sent.len() < 10_000, "the rumor goes round");
+                todo.push((delegate, part.scope));
             }
         }
-        got
+        sent
+    }
+
+    fn ids() -> impl Strategy<Value = BTreeSet<u64>> {
+        // Neighbours, and the seam of the circle.
+        let ends = prop::sample::subsequence(vec![0, 1, 2, u64::MAX - 1, u64::MAX], 0..=5);
+        let some = prop::collection::btree_set(any::<u64>(), 1..40);
+        (some, ends).prop_map(|(mut ids, ends)| {
+            ids.extend(ends);
+            ids
+        })
     }
 
     proptest! {
         #[test]
-        fn everyone_is_sent_a_rumor_just_once(
-            mut ids in prop::collection::btree_set(any::<u64>(), 1..40),
-            ends: bool,
+        fn everyone_is_sent_a_rumor_just_once_and_each_zone_is_entered_once(
+            ids in ids(),
+            zones in prop::collection::vec(0_u8..20, 50),
+            // One zone, and more than the fan-out.
+            most in 1_u8..20,
             writer: prop::sample::Index,
             fanout in 1_usize..10,
             pick: u64,
         ) {
-            if ends {
-                // Neighbours, and the seam of the circle.
-                ids.extend([0, 1, 2, u64::MAX - 1, u64::MAX]);
-            }
             let writer = *ids.iter().nth(writer.index(ids.len())).unwrap();
-            let got = spread(&ids, writer, fanout, pick);
+            let zones: BTreeMap<u64, u8> =
+                ids.iter().zip(zones).map(|(id, zone)| (*id, zone % most)).collect();
+            let tables = ids.iter().map(|id| (*id, zoned(*id, &zones))).collect();
+            let sent = spread(&tables, writer, fanout, pick);
+            let mut got: Vec<u64> = sent.iter().map(|(id, _)| *id).collect();
+            got.sort_unstable();
             let others: Vec<u64> = ids.iter().copied().filter(|id| *id != writer).collect();
-            prop_assert_eq!(got.keys().copied().collect::<Vec<_>>(), others);
-            prop_assert!(got.values().all(|times| *times == 1));
+            prop_assert_eq!(got, others);
+            let entered = sent.iter().filter(|(_, scope)| matches!(scope, Scope::Across { .. }));
+            let distinct: BTreeSet<u8> = zones.values().copied().collect();
+            prop_assert_eq!(entered.count(), distinct.len() - 1);
+        }
+
+        #[test]
+        fn nodes_that_disagree_send_nothing_in_circles(
+            ids in ids(),
+            views in prop::collection::vec(prop::collection::vec(0_u8..6, 50), 50),
+            writer: prop::sample::Index,
+            fanout in 1_usize..10,
+            pick: u64,
+        ) {
+            let writer = *ids.iter().nth(writer.index(ids.len())).unwrap();
+            // Each has its own view of who is in which zone; a sixth is not known.
+            let table = |(own, view): (&u64, Vec<u8>)| {
+                let known = ids.iter().copied().zip(view);
+                (*own, zoned(*own, &known.filter(|(id, zone)| id == own || *zone < 5).collect()))
+            };
+            let tables: BTreeMap<u64, Table> = ids.iter().zip(views).map(table).collect();
+            let mut sent: Vec<(u64, Zone)> = spread(&tables, writer, fanout, pick)
+                .into_iter()
+                .map(|(id, scope)| (id, scope.zone()))
+                .collect();
+            sent.sort_unstable();
+            prop_assert!(sent.windows(2).all(|two| two[0] != two[1]), "twice in one zone");
         }
     }
 
     #[test]
     fn a_range_is_cut_into_as_many_parts_as_the_fan_out() {
         let ids = (0..100).map(|id| id * 10).collect();
-        let parts = cut(NodeId(1), NodeId(0), 8, &table(0, &ids));
+        let parts = cut_ids(None, NodeId(1), NodeId(0), 8, &table(0, &ids));
         assert_eq!(parts.len(), 8);
         assert!(parts.iter().all(|part| (12..=13).contains(&part.span.len())));
     }
@@ -574,8 +833,7 @@ mod tests {
     }
 
     fn read(sent: &Sent) -> Rumor<'_> {
-        assert_eq!(sent.kind, kind::TREE);
-        Rumor::decode(Reader::new(&sent.body)).unwrap()
+        Rumor::decode(sent.kind, Reader::new(&sent.body)).unwrap()
     }
 
     /// A tree with a fan-out, and one entry to tell.
@@ -632,7 +890,8 @@ mod tests {
         assert_eq!(tree.branches.len(), 1, "not by others, nor for what was not sent");
         tree.answered(NodeId(1), again, stand.now);
         assert_eq!((tree.branches.len(), tree.deadline()), (0, None));
-        assert_eq!(tree.rtt.timeout(), Duration::from_millis(20), "2 ms, not 102");
+        let timeout = tree.timeout(Zone::NONE, &stand.table);
+        assert_eq!(timeout, Duration::from_millis(20), "2 ms, not 102");
         tree.answered(NodeId(1), first, stand.now);
     }
 
@@ -652,8 +911,8 @@ mod tests {
     fn a_lone_answer_goes_at_once_and_those_that_follow_closely_go_together() {
         let (mut tree, mut stand) = (Tree::new(Config::default()), Stand::new(9, 1));
         let rumor = |tree: &mut Tree, token, to| {
-            let head = head(Space::Data, token, NodeId(1), NodeId(1));
-            tree.answer(&Rumor::decode(Reader::new(&head)).unwrap(), Stand::addr(to));
+            let head = head(Space::Data, token, Scope::All { start: NodeId(1), end: NodeId(1) });
+            tree.answer(&Rumor::decode(kind::TREE, Reader::new(&head)).unwrap(), Stand::addr(to));
         };
         rumor(&mut tree, 8, 5);
         rumor(&mut tree, 0, 5);
@@ -683,7 +942,8 @@ mod tests {
         assert!(read_answer(Reader::new(&tokens)).is_err());
         assert!(read_answer(Reader::new(&[0x80])).is_err());
         let (mut stand, tokens) = (Stand::new(1, 1), [u64::MAX; 2 * MAX_ANSWERS]);
-        send_answers(Stand::addr(1), &tokens, &mut stand.env());
+        let answers = tokens.map(|token| (Stand::addr(1), token));
+        send_answers(&answers, &mut stand.env());
         let sent = stand.sent();
         let read = sent.iter().flat_map(|sent| read_answer(Reader::new(&sent.body)).unwrap());
         assert_eq!(read.collect::<Vec<_>>(), tokens);
@@ -702,5 +962,78 @@ mod tests {
                 4, 2, 1, b'k', 1, b'v', // stamp +1, writer as before (0), key, value
             ]
         );
+    }
+
+    /// Node 0 in zone "a" with peers 1, 2; 3 and 4 in "b", 5 in "c".
+    fn zoned_tree(fanout: usize) -> (Tree, Stand) {
+        let (tree, mut stand) = tree(fanout, 0);
+        for (id, zone) in [(0, "a"), (1, "a"), (2, "a"), (3, "b"), (4, "b"), (5, "c")] {
+            let mut record = record(id, 2, State::Alive);
+            record.tags = Tags::new([("zone", zone)]).unwrap();
+            stand.table.update(&record, &Arc::new(record.to_entry()), Instant(0));
+        }
+        (tree, stand)
+    }
+
+    #[test]
+    fn other_zones_get_one_copy_and_first() {
+        let (mut tree, mut stand) = zoned_tree(8);
+        let sent = poll(&mut tree, &mut stand);
+        let kinds: Vec<u8> = sent.iter().map(|sent| sent.kind).collect();
+        let (far, near) = (kind::TREE_ACROSS, kind::TREE_INSIDE);
+        assert_eq!(kinds, [far, far, near, near]);
+        assert_eq!((stand.stats.update_copies, stand.stats.tree_crossings), (4, 2));
+        let mut to: Vec<u64> = sent.iter().map(|sent| sent.to).collect();
+        to.sort_unstable();
+        assert!(to == [1, 2, 3, 5] || to == [1, 2, 4, 5], "{to:?}");
+    }
+
+    #[test]
+    fn a_silent_zone_is_tried_at_others_of_it_and_those_behind_it_do_not_suffer() {
+        let (mut tree, mut stand) = zoned_tree(1);
+        // One run of zones: b and c, entered by one of them.
+        let first = poll(&mut tree, &mut stand).remove(0);
+        let Scope::Across { zone, .. } = read(&first).scope else { panic!("no run of zones") };
+        let (mut across, mut inside) = (vec![first.to], 0);
+        while let Some(due) = tree.deadline() {
+            stand.now = due;
+            for sent in poll(&mut tree, &mut stand) {
+                match read(&sent).scope {
+                    Scope::Across { .. } => across.push(sent.to),
+                    _ => inside += 1,
+                }
+            }
+        }
+        let (of_b, of_c): (Vec<u64>, Vec<u64>) = across.iter().partition(|to| **to != 5);
+        assert_eq!((of_b.len(), of_c.len(), inside > 0), (TRIES, LEAF_TRIES, true));
+        assert!(of_b.contains(&3) && of_b.contains(&4));
+        assert_eq!(across[0] == 5, zone == Zone::of("c"));
+    }
+
+    #[test]
+    fn round_trips_to_zones_are_told_apart() {
+        let (mut tree, stand) = zoned_tree(8);
+        for _ in 0..50 {
+            tree.sample(Zone::of("a"), Duration::from_millis(1));
+            tree.sample(Zone::of("b"), Duration::from_millis(80));
+        }
+        let timeout = |zone| tree.timeout(Zone::of(zone), &stand.table).as_millis();
+        assert_eq!(timeout("a"), 20);
+        assert!((90..95).contains(&timeout("b")), "answers are collected: {}", timeout("b"));
+        (0..200).for_each(|zone| tree.sample(Zone(zone), Duration::from_millis(1)));
+        assert!(tree.rtts.len() <= RTTS + 1);
+    }
+
+    #[test]
+    fn golden_bytes_of_zones() {
+        let (mut tree, mut stand) = zoned_tree(1);
+        let sent = poll(&mut tree, &mut stand);
+        let body = |kind| &sent.iter().find(|sent| sent.kind == kind).unwrap().body;
+        let (z, block) = ([166, 162, 12, 181], [4, 2, 1, b'k', 1, b'v']);
+        // Enter by c; from the zone behind a's round to a.
+        let run = [&[91, 137, 96, 98, 167][..], &z[1..], &z].concat();
+        assert_eq!(*body(kind::TREE_ACROSS), [&[0, 8][..], &run, &block].concat());
+        let ids = [&z[..], &[1, 0, 0, 0, 0, 0, 0, 0], &[0; 8]].concat();
+        assert_eq!(*body(kind::TREE_INSIDE), [&[0, 16][..], &ids, &block].concat());
     }
 }

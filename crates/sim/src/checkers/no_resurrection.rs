@@ -2,6 +2,8 @@
 
 use crate::ledger::{Ledger, WriteId};
 use rumormill_core::Node;
+use rumormill_core::base::hash::Set;
+use rumormill_core::data::Stamp;
 
 /// Checks a write that a node is about to hold.
 pub(crate) fn applied(ledger: &Ledger, node: usize, write: WriteId) -> Result<(), String> {
@@ -18,9 +20,11 @@ pub(crate) fn applied(ledger: &Ledger, node: usize, write: WriteId) -> Result<()
     }
 }
 
-/// Checks, when all is settled, that no node shows what was deleted.
-pub(crate) fn settled(ledger: &Ledger, node: &Node) -> Result<(), String> {
-    for deleted in ledger.required().filter(|written| written.entry.is_tombstone()) {
+/// Checks, when all is settled, that no node shows what was deleted. Deletions that only nodes which
+/// are down know of are `away`.
+pub(crate) fn settled(ledger: &Ledger, node: &Node, away: &Set<Stamp>) -> Result<(), String> {
+    let known = ledger.required().filter(|write| !away.contains(&write.entry.stamp()));
+    for deleted in known.filter(|written| written.entry.is_tombstone()) {
         if let Some(held) = node.data().get(deleted.entry.key())
             && !held.is_tombstone()
             && held.stamp() < deleted.entry.stamp()

@@ -3,14 +3,19 @@
 mod clocks;
 mod crash;
 mod determinism;
+mod epidemic_figures;
+mod epidemic_laws;
+mod epidemic_rules;
 mod join;
 mod load;
+mod membership;
 mod messages;
 mod methods;
 mod partition;
 mod plans;
 mod rules;
 mod spread;
+mod zones;
 
 use std::time::Duration;
 

@@ -43,6 +43,44 @@ fn every_method_converges_with_checksums() {
     }
 }
 
+#[test]
+fn every_method_converges_with_sketches() {
+    for method in METHODS {
+        DIRECTIONS.iter().for_each(|&direction| converges(method, direction, Compare::Sketch));
+    }
+}
+
+/// Two halves write apart from each other under load and loss, then find together.
+#[test]
+fn halves_that_were_parted_find_together_by_sketches() {
+    for direction in DIRECTIONS {
+        let mut config = Config::default();
+        config.repair.compare = Compare::Sketch;
+        config.repair.direction = direction;
+        let mut world =
+            World::new(Options { seed: 11, nodes: 8, config, loss: 0.05, ..Options::default() });
+        for key in 0..400 {
+            world.write(key % 8, format!("key-{key}"), "v").unwrap();
+        }
+        world.run_until(|world| world.digests().len() == 1, secs(60)).unwrap();
+        world.partition(&[0, 1, 2, 3], &[4, 5, 6, 7]);
+        for key in 0..300 {
+            // Some on one side only, some on both.
+            world.write(key % 8, format!("key-{}", key % 250), "w").unwrap();
+            world.run_for(ms(5)).unwrap();
+        }
+        world.run_for(secs(5)).unwrap();
+        assert!(world.digests().len() > 1);
+        world.heal();
+        let took = world.run_until(|world| world.digests().len() == 1, secs(60));
+        assert!(took.is_ok(), "{direction:?}: {took:?}");
+        assert!(world.total(|stats| stats.sketch_known) > 0);
+        assert!(world.total(|stats| stats.sketch_differences) > 100);
+        assert_eq!(world.total(|stats| stats.sketch_stuck + stats.sketch_collision), 0);
+        assert_eq!(world.node(0).unwrap().data().digest().count, 400);
+    }
+}
+
 /// A cluster in which direct mail is all there is.
 fn mail_alone(nodes: usize, outbox_bytes: usize) -> World {
     let mut config = Config::default();

@@ -159,6 +159,7 @@ function showStatus(status) {
   setText("alive", whole.format(members.alive) + " alive");
   const others = ["suspect", "dead", "left"].filter((state) => members[state] > 0);
   setText("not-alive", others.map((state) => whole.format(members[state]) + " " + state).join(", "));
+  setText("warnings", status.warnings.join(" · "));
   digest = status.digest;
   setText("digest", digest.slice(0, 8) + "…");
   $("digest").title = digest;
@@ -242,7 +243,8 @@ function showMembers(members) {
     } else {
       http.textContent = member.http || "–";
     }
-    row.append(name, state, element("td", "", member.gossip), element("td", "", member.redis || "–"), http, element("td", "", member.id));
+    const tags = Object.entries(member.tags).map(([tag, value]) => tag + "=" + value).join(" ");
+    row.append(name, state, element("td", "", tags || "–"), element("td", "", member.gossip), element("td", "", member.redis || "–"), http, element("td", "", member.id));
     return row;
   }));
   const note = $("members-note");

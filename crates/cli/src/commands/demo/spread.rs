@@ -6,7 +6,7 @@ use super::stop::Stop;
 use crate::client::Status;
 use crate::commands::progress;
 use crate::output::{Output, count};
-use indicatif::{MultiProgress, ProgressBar};
+use indicatif::ProgressBar;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -82,9 +82,8 @@ fn watch_arrival(
     finished: &Finished,
     stop: &Stop,
 ) -> anyhow::Result<Arrival> {
-    let bars = MultiProgress::new();
     let bars: Vec<ProgressBar> =
-        fleet.agents.iter().map(|agent| bars.add(progress::entries(agent.name(), 0))).collect();
+        fleet.agents.iter().map(|agent| progress::entries(agent.name(), 0)).collect();
     let mut arrived: Vec<Option<(String, u64, Duration)>> = vec![None; bars.len()];
     let mut imported: Option<(Written, Duration)> = None;
     let mut patience = Instant::now() + PATIENCE;

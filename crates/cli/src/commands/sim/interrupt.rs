@@ -4,8 +4,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What a second Ctrl-C exits with, as shells report a process that SIGINT ended.
+/// What an interrupted run exits with, as shells report a process that SIGINT ended.
 const INTERRUPTED: i32 = 130;
+
+/// Ends the process after an early end, when everything is written: whoever goes on with the
+/// result can see that it is not all of it.
+pub fn end() -> ! {
+    std::process::exit(INTERRUPTED)
+}
 
 /// A flag that the first Ctrl-C raises.
 ///

@@ -1,0 +1,136 @@
+//! The charts of a run: how soon writes were everywhere, what was sent, who agreed when.
+
+use super::setup::Variant;
+use crate::plot::{Axis, Chart, Series, Style};
+use rumormill_core::output::Class;
+use rumormill_sim::Report;
+
+/// Marks of faults in a chart, at most: more would hide what they explain.
+const MARKS: usize = 12;
+
+pub fn of(variants: &[(&Variant, Report)]) -> Vec<Chart> {
+    let subtitle = subtitle(variants);
+    let mut charts = vec![delivery(variants), agreement(variants)];
+    charts.splice(1..1, traffic(variants));
+    for chart in &mut charts {
+        chart.subtitle.clone_from(&subtitle);
+    }
+    // A chart without a point cannot be drawn.
+    charts.retain(|chart| chart.series.iter().any(|series| !series.points.is_empty()));
+    charts
+}
+
+fn subtitle(variants: &[(&Variant, Report)]) -> String {
+    let Some((variant, report)) = variants.first() else { return String::new() };
+    let load = match variant.trial.load {
+        Some(load) => format!("{:.0} writes/s", 1.0 / load.every.as_secs_f64()),
+        None => "no writes".into(),
+    };
+    let hops = match &variant.trial.options.zones {
+        Some(zones) => format!("{} zones", zones.names().len()),
+        None => format!("hop {}", variant.trial.options.latency),
+    };
+    let varied = |name: &str| variant.changes.iter().any(|(varied, _)| varied == name);
+    let parts = [
+        ("nodes", format!("{} nodes", report.nodes)),
+        ("latency", hops),
+        ("loss", format!("loss {} %", variant.trial.options.loss * 100.0)),
+        ("load", load),
+        ("seed", format!("seed {}", report.seed)),
+    ];
+    let same = parts.into_iter().filter(|(name, _)| !varied(name)).map(|(_, part)| part);
+    same.collect::<Vec<_>>().join(", ")
+}
+
+fn name(variants: &[(&Variant, Report)], variant: &Variant, otherwise: &str) -> String {
+    if variants.len() > 1 { variant.name() } else { otherwise.to_owned() }
+}
+
+fn delivery(variants: &[(&Variant, Report)]) -> Chart {
+    let series = variants.iter().map(|(variant, report)| Series {
+        name: name(variants, variant, "delivered"),
+        // A logarithmic axis has no zero.
+        points: report.curve.iter().map(|&(ms, share)| (ms.max(0.001), share * 100.0)).collect(),
+        ..Series::default()
+    });
+    Chart {
+        title: "How soon writes are delivered".into(),
+        x: Axis { label: "time since the write (ms)".into(), log: true, range: None },
+        y: Axis { label: "deliveries done (%)".into(), range: Some((0.0, 100.0)), log: false },
+        series: series.collect(),
+        ..Chart::default()
+    }
+}
+
+fn traffic(variants: &[(&Variant, Report)]) -> Vec<Chart> {
+    let chart = |title: String, series| Chart {
+        title,
+        x: Axis { label: "time since the warm-up (s)".into(), ..Axis::default() },
+        y: Axis { label: "sent per node (kB/s)".into(), ..Axis::default() },
+        series,
+        ..Chart::default()
+    };
+    let line = |report: &Report, name: String, class: Class| Series {
+        name,
+        points: report
+            .samples
+            .iter()
+            .map(|sample| (sample.at, sample.bytes[class as usize] / report.nodes as f64 / 1000.0))
+            .collect(),
+        ..Series::default()
+    };
+    let named =
+        [(Class::Membership, "membership"), (Class::Updates, "updates"), (Class::Repair, "repair")];
+    if let [(_, report)] = variants {
+        let lines = named.map(|(class, name)| line(report, name.into(), class));
+        return vec![chart("What nodes send".into(), lines.into())];
+    }
+    let chart_of = |(class, title): (Class, &str)| {
+        let lines = variants
+            .iter()
+            .map(|(variant, report)| line(report, name(variants, variant, title), class));
+        chart(format!("What nodes send: {title}"), lines.collect())
+    };
+    named.map(chart_of).into()
+}
+
+fn agreement(variants: &[(&Variant, Report)]) -> Chart {
+    let mut series: Vec<Series> = variants
+        .iter()
+        .map(|(variant, report)| Series {
+            name: name(variants, variant, "nodes that agree"),
+            points: report.samples.iter().map(|at| (at.at, at.agree * 100.0)).collect(),
+            ..Series::default()
+        })
+        .collect();
+    if let Some((_, report)) = variants.first() {
+        let mut marks: Vec<(f64, &String)> =
+            report.faults.iter().map(|(at, what)| (*at, what)).collect();
+        marks.dedup_by_key(|(at, _)| *at);
+        series.extend(marks.into_iter().take(MARKS).map(|(at, what)| Series {
+            name: format!("{at} s: {}", shortened(what)),
+            points: vec![(at, 0.0), (at, 100.0)],
+            style: Style::Dashed,
+            ..Series::default()
+        }));
+    }
+    Chart {
+        title: "Live nodes that hold the same data".into(),
+        x: Axis { label: "time since the warm-up (s)".into(), ..Axis::default() },
+        y: Axis { label: "nodes (%)".into(), range: Some((0.0, 100.0)), log: false },
+        series,
+        ..Chart::default()
+    }
+}
+
+/// Long lists of nodes say nothing in a legend.
+fn shortened(what: &str) -> String {
+    match what.split_once('[') {
+        Some((before, _)) => match before.trim_end() {
+            "nothing between" => "partition".into(),
+            "nothing from" => "cut".into(),
+            other => other.to_owned(),
+        },
+        None => what.to_owned(),
+    }
+}

@@ -1,0 +1,493 @@
+//! Probing: is a member there?
+//!
+//! Every interval the next member of a shuffled round is pinged (SWIM's round robin, section 4.3).
+//! If it stays silent, a few others are asked to ping it too, and it is pinged over a stream; if
+//! nobody has heard it after as much time again, it has failed. Those who were asked say so when it
+//! is silent to them (Lifeguard's nacks): if not even they answer, this node may be the one that
+//! is cut off.
+//!
+//! Messages: PING (number), PONG (number), PROBE_FOR_ME (number, member), PROBED (number, heard).
+
+use super::config::Config;
+use super::health::Health;
+use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::id::NodeId;
+use crate::base::time::{Instant, micros};
+use crate::env::Env;
+use crate::message::kind;
+use crate::output::{Class, Via};
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Probes for others that run at once at most: more requests are dropped.
+const MAX_RELAYS: usize = 64;
+/// Suspects that wait to be probed out of turn at most.
+const MAX_VERIFY: usize = 16;
+/// Of how many members each suspicion is verified at once, in the mean (guess: enough for three
+/// confirmations when one fails).
+const WITNESSES: u64 = 5;
+
+/// What has become of a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Silence {
+    /// Who did not answer.
+    pub id: NodeId,
+    /// Who was asked to probe it.
+    pub through: Vec<NodeId>,
+    /// How many of them found it silent too.
+    pub nacks: usize,
+}
+
+/// Somebody asks this node to probe a member.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// The asker's number for it.
+    pub number: u64,
+    /// Whom to probe.
+    pub id: NodeId,
+}
+
+impl Request {
+    /// Reads the body of a message.
+    ///
+    /// # Errors
+    /// If it is cut short.
+    pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { number: body.varint()?, id: NodeId(body.u64()?) })
+    }
+}
+
+/// The answer to a [`Request`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// The asker's number.
+    pub number: u64,
+    /// True if the member answered.
+    pub heard: bool,
+}
+
+impl Report {
+    /// Reads the body of a message.
+    ///
+    /// # Errors
+    /// If it is cut short.
+    pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { number: body.varint()?, heard: body.u8()? != 0 })
+    }
+}
+
+#[derive(Debug)]
+struct Probe {
+    id: NodeId,
+    number: u64,
+    sent: Instant,
+    /// When others are asked, and then when it has failed.
+    due: Instant,
+    ends: Instant,
+    /// Others were asked.
+    indirect: bool,
+    through: Vec<NodeId>,
+    nacks: usize,
+    /// Out of turn, to verify a suspicion.
+    verifies: bool,
+}
+
+/// A probe for another.
+#[derive(Debug)]
+struct Relay {
+    id: NodeId,
+    asker: SocketAddr,
+    number: u64,
+    due: Instant,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Prober {
+    config: Config,
+    health: Health,
+    round: Vec<NodeId>,
+    next: Instant,
+    number: u64,
+    probes: Vec<Probe>,
+    /// Suspects that this node will probe out of turn.
+    verify: VecDeque<NodeId>,
+    relays: BTreeMap<u64, Relay>,
+}
+
+impl Prober {
+    /// A machine that begins at a random point of the first interval.
+    #[must_use]
+    pub fn new(config: Config, now: Instant, rng: &mut crate::base::rng::Rng) -> Self {
+        let phase = rng.below(micros(config.probe_interval).max(1));
+        Self {
+            health: Health::new(config.doubt),
+            round: Vec::new(),
+            next: Instant(now.0 + phase),
+            number: 0,
+            probes: Vec::new(),
+            verify: VecDeque::new(),
+            relays: BTreeMap::new(),
+            config,
+        }
+    }
+
+    /// How much this node doubts itself.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.health
+    }
+
+    /// This node was suspected by others.
+    pub fn was_suspected(&mut self) {
+        self.health.worse(1);
+    }
+
+    /// When the machine has something to do.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        let probes = self.probes.iter().map(|probe| probe.due);
+        let relays = self.relays.values().map(|relay| relay.due);
+        probes.chain(relays).fold(self.next, Instant::min)
+    }
+
+    /// Gives everyone who is to answer this much more time.
+    pub fn postpone(&mut self, by: Duration) {
+        for probe in &mut self.probes {
+            probe.due = probe.due.after(by);
+            probe.ends = probe.ends.after(by);
+        }
+        self.relays.values_mut().for_each(|relay| relay.due = relay.due.after(by));
+    }
+
+    /// Others suspect a member: some of those who hear of it see for themselves at once, so that
+    /// a true suspicion is soon confirmed.
+    pub fn verify(&mut self, id: NodeId, env: &mut Env<'_>) {
+        let chosen = env.rng.below(env.table.peer_count() as u64) < WITNESSES;
+        let asked = self.verify.contains(&id) || self.probes.iter().any(|probe| probe.id == id);
+        if self.config.confirmations > 0 && chosen && !asked && self.verify.len() < MAX_VERIFY {
+            self.verify.push_back(id);
+        }
+    }
+
+    /// A member answered a ping; returns how long it took if it answered this node's own first.
+    pub fn answered(&mut self, from: NodeId, number: u64, env: &mut Env<'_>) -> Option<Duration> {
+        if let Some(relay) = self.relays.get(&number).filter(|relay| relay.id == from) {
+            report(relay.asker, relay.number, true, env);
+            self.relays.remove(&number);
+            return None;
+        }
+        let probe = self.take(number, |probe| probe.id == from)?;
+        (!probe.indirect).then(|| env.now.since(probe.sent))
+    }
+
+    /// Somebody who was asked says what came of it.
+    pub fn reported(&mut self, from: NodeId, report: Report) {
+        let asked = |probe: &Probe| probe.through.contains(&from);
+        if report.heard {
+            self.take(report.number, asked);
+        } else if let Some(probe) =
+            self.probes.iter_mut().find(|probe| probe.number == report.number && asked(probe))
+        {
+            probe.nacks = (probe.nacks + 1).min(probe.through.len());
+        }
+    }
+
+    /// Ends a probe whose member was heard.
+    fn take(&mut self, number: u64, by: impl Fn(&Probe) -> bool) -> Option<Probe> {
+        let at = self.probes.iter().position(|probe| probe.number == number && by(probe))?;
+        self.health.better();
+        Some(self.probes.swap_remove(at))
+    }
+
+    /// Probes a member for another.
+    pub fn relay(&mut self, asker: SocketAddr, request: Request, env: &mut Env<'_>) {
+        let Some(peer) = env.table.peer(request.id) else { return };
+        if self.relays.len() >= MAX_RELAYS {
+            env.stats.probes_shed += 1;
+            return;
+        }
+        self.number += 1;
+        // A little before the asker gives up.
+        let due = env.now.after(self.config.probe_timeout * 4 / 5);
+        let (id, number) = (request.id, request.number);
+        self.relays.insert(self.number, Relay { id, asker, number, due });
+        ping(peer.gossip, self.number, Via::Datagram, env);
+    }
+
+    /// Does what is due; returns those who were silent, and whom else this node now pings, so that
+    /// more can be said to them in the same packet.
+    pub fn poll(&mut self, env: &mut Env<'_>, silent: &mut Vec<Silence>, pinged: &mut Vec<NodeId>) {
+        self.check_relays(env);
+        let mut at = 0;
+        while let Some(probe) = self.probes.get(at) {
+            if probe.due > env.now {
+                at += 1;
+            } else if probe.indirect || env.table.peer(probe.id).is_none() {
+                self.fail(at, env, silent);
+            } else {
+                self.ask_others(at, env);
+            }
+        }
+        while let Some(id) = self.verify.pop_front() {
+            self.begin(id, true, env, pinged);
+        }
+        if self.next <= env.now {
+            self.next = env.now.after(self.health.stretch(self.config.probe_interval));
+            if self.probes.iter().all(|probe| probe.verifies) {
+                self.probe_next(env, pinged);
+            }
+        }
+    }
+
+    fn check_relays(&mut self, env: &mut Env<'_>) {
+        let now = env.now;
+        self.relays.retain(|_, relay| {
+            if relay.due <= now {
+                report(relay.asker, relay.number, false, env);
+            }
+            relay.due > now
+        });
+    }
+
+    fn fail(&mut self, at: usize, env: &mut Env<'_>, silent: &mut Vec<Silence>) {
+        let Probe { id, through, nacks, .. } = self.probes.swap_remove(at);
+        if env.table.peer(id).is_none() {
+            return;
+        }
+        env.stats.probes_failed += 1;
+        // Those who were asked and did not even say that they hear nothing speak against this
+        // node; where nobody was asked, the failure itself does.
+        let missing = through.len().saturating_sub(nacks) as u32;
+        self.health.worse(if through.is_empty() { 1 } else { missing });
+        silent.push(Silence { id, through, nacks });
+    }
+
+    fn ask_others(&mut self, at: usize, env: &mut Env<'_>) {
+        let Some(probe) = self.probes.get_mut(at) else { return };
+        let Some(target) = env.table.peer(probe.id) else { return };
+        probe.indirect = true;
+        probe.due = probe.ends;
+        let alive = |peer: &super::table::Peer| peer.alive && peer.id != target.id;
+        let mut others: Vec<_> = Vec::new();
+        // Drawn with a few tries instead of going through everyone.
+        for _ in 0..self.config.indirect_probes * 4 {
+            let Some(other) = env.table.random(env.rng).filter(alive) else {
+                continue;
+            };
+            if others.len() < self.config.indirect_probes && !probe.through.contains(&other.id) {
+                probe.through.push(other.id);
+                others.push(other.gossip);
+            }
+        }
+        let mut body = Vec::with_capacity(18);
+        body.put_varint(probe.number);
+        body.put(&target.id.0.to_le_bytes());
+        for other in others {
+            env.outbox.push(other, Class::Membership, Via::Datagram, kind::PROBE_FOR_ME, &[&body]);
+        }
+        if self.config.stream_probe {
+            ping(target.gossip, probe.number, Via::Stream, env);
+        }
+    }
+
+    fn probe_next(&mut self, env: &mut Env<'_>, pinged: &mut Vec<NodeId>) {
+        if self.round.is_empty() {
+            self.round = env.table.peers().map(|peer| peer.id).collect();
+            env.rng.shuffle(&mut self.round);
+        }
+        // Members that have gone since the round began are passed over.
+        while let Some(id) = self.round.pop() {
+            if self.begin(id, false, env, pinged) {
+                return;
+            }
+        }
+    }
+
+    fn begin(
+        &mut self,
+        id: NodeId,
+        verifies: bool,
+        env: &mut Env<'_>,
+        pinged: &mut Vec<NodeId>,
+    ) -> bool {
+        let Some(peer) = env.table.peer(id) else { return false };
+        self.number += 1;
+        let timeout = self.health.stretch(self.config.probe_timeout);
+        let due = env.now.after(timeout);
+        let ends = due.after(timeout);
+        self.probes.push(Probe {
+            id,
+            number: self.number,
+            sent: env.now,
+            due,
+            ends,
+            indirect: false,
+            through: Vec::new(),
+            nacks: 0,
+            verifies,
+        });
+        ping(peer.gossip, self.number, Via::Datagram, env);
+        pinged.push(id);
+        true
+    }
+}
+
+fn ping(to: SocketAddr, number: u64, via: Via, env: &mut Env<'_>) {
+    env.stats.probes_sent += 1;
+    let mut body = Vec::with_capacity(10);
+    body.put_varint(number);
+    env.outbox.push(to, Class::Membership, via, kind::PING, &[&body]);
+}
+
+fn report(to: SocketAddr, number: u64, heard: bool, env: &mut Env<'_>) {
+    let mut body = Vec::with_capacity(11);
+    body.put_varint(number);
+    body.put(&[u8::from(heard)]);
+    env.outbox.push(to, Class::Membership, Via::Datagram, kind::PROBED, &[&body]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spread::tests::{Sent, Stand};
+
+    fn machine(config: Config, stand: &mut Stand) -> Prober {
+        Prober::new(config, stand.now, stand.env().rng)
+    }
+
+    /// Goes to the next deadline and does what is due there.
+    fn step(prober: &mut Prober, stand: &mut Stand) -> (Vec<Silence>, Vec<Sent>) {
+        stand.now = prober.deadline().max(stand.now);
+        let (mut silent, mut pinged) = (Vec::new(), Vec::new());
+        prober.poll(&mut stand.env(), &mut silent, &mut pinged);
+        (silent, stand.sent())
+    }
+
+    fn number(sent: &Sent) -> u64 {
+        Reader::new(&sent.body).varint().unwrap()
+    }
+
+    fn kinds(sent: &[Sent]) -> Vec<u8> {
+        let mut kinds: Vec<u8> = sent.iter().map(|sent| sent.kind).collect();
+        kinds.sort_unstable();
+        kinds
+    }
+
+    #[test]
+    fn a_round_asks_everyone_once_and_answers_end_it() {
+        let mut stand = Stand::new(5, 1);
+        let mut prober = machine(Config::default(), &mut stand);
+        let mut asked = Vec::new();
+        for _ in 0..5 {
+            let (silent, sent) = step(&mut prober, &mut stand);
+            assert!(silent.is_empty());
+            assert_eq!(kinds(&sent), [kind::PING]);
+            stand.pass(Duration::from_millis(3));
+            let (id, number) = (NodeId(sent[0].to), number(&sent[0]));
+            assert_eq!(prober.answered(NodeId(99), number, &mut stand.env()), None);
+            let took = prober.answered(id, number, &mut stand.env());
+            assert_eq!(took, Some(Duration::from_millis(3)));
+            asked.push(sent[0].to);
+        }
+        asked.sort_unstable();
+        assert_eq!(asked, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn others_and_a_stream_are_tried_before_a_member_fails() {
+        let mut stand = Stand::new(9, 1);
+        let mut prober = machine(Config::default(), &mut stand);
+        let (_, first) = step(&mut prober, &mut stand);
+        let began = stand.now;
+        let (silent, sent) = step(&mut prober, &mut stand);
+        assert!(silent.is_empty());
+        let asked = [kind::PING, kind::PROBE_FOR_ME, kind::PROBE_FOR_ME, kind::PROBE_FOR_ME];
+        assert_eq!(kinds(&sent), asked);
+        assert_eq!(stand.now.since(began), Duration::from_millis(250));
+        let helpers: Vec<u64> =
+            sent.iter().filter(|sent| sent.kind == kind::PROBE_FOR_ME).map(|s| s.to).collect();
+        prober.reported(NodeId(helpers[0]), Report { number: number(&first[0]), heard: false });
+        let mut failed = Vec::new();
+        while failed.is_empty() {
+            failed = step(&mut prober, &mut stand).0;
+        }
+        assert_eq!(stand.now.since(began), Duration::from_millis(500));
+        assert_eq!((failed[0].id.0, failed[0].nacks), (first[0].to, 1));
+        assert!(failed[0].through.iter().all(|id| helpers.contains(&id.0)));
+        // Two of those who were asked did not even say that they hear nothing.
+        assert_eq!(prober.health().score(), 2);
+    }
+
+    #[test]
+    fn who_is_heard_by_another_has_not_failed() {
+        let mut stand = Stand::new(9, 1);
+        let mut prober = machine(Config::default(), &mut stand);
+        let (_, first) = step(&mut prober, &mut stand);
+        let (_, sent) = step(&mut prober, &mut stand);
+        let helper = sent.iter().find(|sent| sent.kind == kind::PROBE_FOR_ME).unwrap().to;
+        let report = Report { number: number(&first[0]), heard: true };
+        prober.reported(NodeId(77), report);
+        assert_eq!(prober.probes.len(), 1, "only who was asked is believed");
+        prober.reported(NodeId(helper), report);
+        assert!(prober.probes.is_empty());
+    }
+
+    #[test]
+    fn a_helper_says_what_it_heard_and_what_it_did_not() {
+        let mut stand = Stand::new(3, 1);
+        let mut prober = machine(Config::default(), &mut stand);
+        let asker = Stand::addr(1);
+        for heard in [true, false] {
+            let request = Request { number: 40, id: NodeId(2) };
+            prober.relay(asker, request, &mut stand.env());
+            let ping = stand.sent();
+            assert_eq!((ping[0].to, ping[0].kind), (2, kind::PING));
+            if heard {
+                prober.answered(NodeId(2), number(&ping[0]), &mut stand.env());
+            } else {
+                stand.pass(Duration::from_millis(400));
+                prober.check_relays(&mut stand.env());
+            }
+            let report = stand.sent();
+            assert_eq!((report[0].to, report[0].kind), (1, kind::PROBED));
+            let report = Report::decode(Reader::new(&report[0].body)).unwrap();
+            assert_eq!(report, Report { number: 40, heard });
+        }
+    }
+
+    #[test]
+    fn requests_are_bounded() {
+        let mut stand = Stand::new(3, 1);
+        let mut prober = machine(Config::default(), &mut stand);
+        for number in 0..100 {
+            let request = Request { number, id: NodeId(2) };
+            prober.relay(Stand::addr(1), request, &mut stand.env());
+        }
+        assert_eq!(prober.relays.len(), MAX_RELAYS);
+        assert_eq!(stand.stats.probes_shed, 36);
+    }
+
+    #[test]
+    fn about_as_many_verify_a_suspicion_as_are_needed() {
+        let mut stand = Stand::new(100, 1);
+        let mut verifying = 0;
+        for _ in 0..1000 {
+            let mut prober = machine(Config::default(), &mut stand);
+            prober.verify(NodeId(7), &mut stand.env());
+            verifying += prober.verify.len();
+        }
+        assert!((35..70).contains(&verifying), "{verifying} of 1,000 where 50 are expected");
+    }
+
+    #[test]
+    fn a_stall_gives_the_time_back() {
+        let mut stand = Stand::new(3, 1);
+        let mut prober = machine(Config::default(), &mut stand);
+        step(&mut prober, &mut stand);
+        let due = prober.probes[0].due;
+        prober.postpone(Duration::from_secs(3));
+        assert_eq!(prober.probes[0].due, due.after(Duration::from_secs(3)));
+    }
+}

@@ -1,0 +1,127 @@
+//! The way back: seeds and lost members are tried for ever, so that no node stays alone.
+
+use super::table::Table;
+use crate::base::id::NodeId;
+use crate::base::rng::Rng;
+use crate::base::time::Instant;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// The machine.
+#[derive(Debug)]
+pub struct Rejoin {
+    interval: Duration,
+    next: Instant,
+    seeds: Vec<SocketAddr>,
+    dead: BTreeSet<NodeId>,
+}
+
+impl Rejoin {
+    /// A machine that knows neither seeds nor lost members.
+    #[must_use]
+    pub fn new(interval: Duration, now: Instant) -> Self {
+        Self { interval, next: now.after(interval), seeds: Vec::new(), dead: BTreeSet::new() }
+    }
+
+    /// Addresses to try for as long as no member is known there.
+    pub fn set_seeds(&mut self, seeds: &[SocketAddr]) {
+        self.seeds = seeds.to_vec();
+    }
+
+    /// A member is held dead.
+    pub fn lost(&mut self, id: NodeId) {
+        self.dead.insert(id);
+    }
+
+    /// A member is not held dead any more, or is gone for good.
+    pub fn found(&mut self, id: NodeId) {
+        self.dead.remove(&id);
+    }
+
+    /// Members that are held dead.
+    #[must_use]
+    pub fn lost_members(&self) -> usize {
+        self.dead.len()
+    }
+
+    /// When something is tried next.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        self.next
+    }
+
+    /// The addresses to try now. Whoever knows nobody tries all seeds, and others a seed at which
+    /// they know nobody: it may be a cluster of its own that has no seed in turn. And one of the
+    /// dead is tried, so that both sides of a partition that lasted find each other again.
+    pub fn poll(&mut self, now: Instant, table: &Table, rng: &mut Rng) -> Vec<SocketAddr> {
+        if self.next > now {
+            return Vec::new();
+        }
+        // Not all in step, or a cluster that was cut apart tries and rests as one.
+        let spread = crate::base::time::micros(self.interval) / 4;
+        self.next = Instant(now.after(self.interval).0 + rng.below(spread + 1));
+        let mut tried = Vec::new();
+        if table.peer_count() == 0 {
+            tried.extend(&self.seeds);
+        } else if !self.seeds.is_empty() {
+            let own = table.get(table.own()).map(|own| own.gossip());
+            let known = |seed| table.peers().any(|peer| peer.gossip == seed);
+            let strange = |seed: &&SocketAddr| Some(**seed) != own && !known(**seed);
+            let strange: Vec<_> = self.seeds.iter().filter(strange).collect();
+            tried.extend(strange.get(rng.index(strange.len())).copied());
+        }
+        let dead = self.dead.iter().nth(rng.index(self.dead.len()));
+        tried.extend(dead.and_then(|id| table.get(*id)).map(|member| member.gossip()));
+        tried
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::State;
+    use super::super::record::tests::record;
+    use super::*;
+    use std::sync::Arc;
+
+    fn at(address: &str) -> SocketAddr {
+        address.parse().unwrap()
+    }
+
+    fn believe(table: &mut Table, id: u64, state: State) -> SocketAddr {
+        let record = record(id, 1, state);
+        table.update(&record, &Arc::new(record.to_entry()), Instant(0));
+        record.gossip
+    }
+
+    #[test]
+    fn who_is_alone_tries_all_seeds_again_and_again() {
+        let mut rejoin = Rejoin::new(Duration::from_secs(2), Instant(0));
+        let seeds = [at("10.0.0.1:1"), at("10.0.0.2:1")];
+        rejoin.set_seeds(&seeds);
+        let (table, mut rng) = (Table::new(NodeId(0)), Rng::new(1));
+        assert!(rejoin.poll(Instant(1), &table, &mut rng).is_empty());
+        for _ in 0..3 {
+            let due = rejoin.deadline();
+            assert_eq!(rejoin.poll(due, &table, &mut rng), seeds);
+            let pause = rejoin.deadline().since(due);
+            assert!((2.0..=2.5).contains(&pause.as_secs_f64()));
+        }
+    }
+
+    #[test]
+    fn who_knows_others_tries_strange_seeds_and_the_lost() {
+        let mut rejoin = Rejoin::new(Duration::from_secs(2), Instant(0));
+        let (mut table, mut rng) = (Table::new(NodeId(0)), Rng::new(1));
+        let known = believe(&mut table, 1, State::Alive);
+        let lost = believe(&mut table, 2, State::Dead);
+        rejoin.set_seeds(&[known, at("10.9.9.9:1")]);
+        rejoin.lost(NodeId(2));
+        let due = rejoin.deadline();
+        assert_eq!(rejoin.poll(due, &table, &mut rng), [at("10.9.9.9:1"), lost]);
+        rejoin.found(NodeId(2));
+        rejoin.set_seeds(&[known]);
+        let due = rejoin.deadline();
+        assert!(rejoin.poll(due, &table, &mut rng).is_empty());
+    }
+}

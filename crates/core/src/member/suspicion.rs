@@ -1,0 +1,212 @@
+//! Suspicion: how long a silent member may take to speak up before it is held dead.
+//!
+//! The more members have found it silent by themselves, the shorter (Lifeguard, section 4.2). How
+//! many have is part of the rank in the stamp of the suspect's record, so it spreads as all
+//! beliefs do; if two members confirm at the same moment, one of them does not count, which only
+//! errs to the side of patience.
+
+use super::config::Config;
+use crate::base::id::NodeId;
+use crate::base::time::{Instant, micros};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Most confirmations that a record can say.
+pub const MAX_CONFIRMATIONS: u8 = 3;
+
+/// log(c + 1) / log(k + 1) in thousandths, by k - 1 and c.
+const PROGRESS: [[u64; 4]; 3] = [[0, 1000, 1000, 1000], [0, 631, 1000, 1000], [0, 500, 792, 1000]];
+
+#[derive(Clone, Copy, Debug)]
+struct Suspect {
+    since: Instant,
+    confirmations: u8,
+    /// True if this node has found it silent itself.
+    mine: bool,
+    until: Instant,
+}
+
+/// Everyone whom this node suspects.
+#[derive(Debug)]
+pub struct Suspicions {
+    config: Config,
+    suspects: BTreeMap<NodeId, Suspect>,
+    earliest: Option<Instant>,
+}
+
+impl Suspicions {
+    /// Nobody is suspected.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, suspects: BTreeMap::new(), earliest: None }
+    }
+
+    /// How long a suspect has in a cluster of so many members, when so many have confirmed its
+    /// silence beside the first who found it silent.
+    #[must_use]
+    pub fn patience(config: &Config, members: usize, confirmations: u8) -> Duration {
+        let base = micros(config.probe_interval).saturating_mul(config.suspicion_mult.into());
+        let least = base.saturating_mul(log10_thousandths(members).max(1000)) / 1000;
+        // Beside the suspect and the first who found it silent.
+        let others = members.saturating_sub(2).min(usize::from(MAX_CONFIRMATIONS)) as u8;
+        let needed = config.confirmations.min(others);
+        let Some(row) = needed.checked_sub(1).and_then(|row| PROGRESS.get(usize::from(row))) else {
+            return Duration::from_micros(least);
+        };
+        let progress = row.get(usize::from(confirmations)).copied().unwrap_or(1000);
+        let most = least.saturating_mul(config.suspicion_max_mult.max(1).into());
+        Duration::from_micros(most - (most - least) / 1000 * progress)
+    }
+
+    /// A member is suspected, or its silence was confirmed.
+    pub fn suspect(&mut self, id: NodeId, confirmations: u8, members: usize, now: Instant) {
+        let new = Suspect { since: now, confirmations, mine: false, until: now };
+        let suspect = self.suspects.entry(id).or_insert(new);
+        suspect.confirmations = suspect.confirmations.max(confirmations);
+        suspect.until =
+            suspect.since.after(Self::patience(&self.config, members, suspect.confirmations));
+        self.recount();
+    }
+
+    /// A member is not suspected any more.
+    pub fn clear(&mut self, id: NodeId) {
+        if self.suspects.remove(&id).is_some() {
+            self.recount();
+        }
+    }
+
+    /// This node has found a suspect silent itself. True the first time.
+    pub fn witness(&mut self, id: NodeId) -> bool {
+        self.suspects
+            .get_mut(&id)
+            .is_some_and(|suspect| !std::mem::replace(&mut suspect.mine, true))
+    }
+
+    /// When the first suspect's time is over.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.earliest
+    }
+
+    /// Those whose time is over; they are suspects no more.
+    pub fn expired(&mut self, now: Instant) -> Vec<NodeId> {
+        if self.earliest.is_none_or(|earliest| earliest > now) {
+            return Vec::new();
+        }
+        let mut late = Vec::new();
+        self.suspects.retain(|id, suspect| {
+            if suspect.until <= now {
+                late.push(*id);
+            }
+            suspect.until > now
+        });
+        self.recount();
+        late
+    }
+
+    /// Gives every suspect this much more time.
+    pub fn postpone(&mut self, by: Duration) {
+        for suspect in self.suspects.values_mut() {
+            suspect.since = suspect.since.after(by);
+            suspect.until = suspect.until.after(by);
+        }
+        self.recount();
+    }
+
+    fn recount(&mut self) {
+        self.earliest = self.suspects.values().map(|suspect| suspect.until).min();
+    }
+}
+
+/// The decimal logarithm in thousandths, at most 26 too small: the binary one goes straight between
+/// powers of two, so that every machine gets the same.
+fn log10_thousandths(n: usize) -> u64 {
+    let n = n.max(1) as u64;
+    let whole = u64::from(n.ilog2());
+    let power = 1_u64 << whole;
+    let rest = (n - power).saturating_mul(1000) / power;
+    (whole * 1000 + rest) * 301 / 1000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant(1_000_000);
+
+    fn seconds(members: usize, confirmations: u8) -> f64 {
+        Suspicions::patience(&Config::default(), members, confirmations).as_secs_f64()
+    }
+
+    #[test]
+    fn patience_follows_the_paper() {
+        // 4 x log10(128) = 8.43 s at least, six times that at most.
+        assert!((8.3..8.5).contains(&seconds(128, 3)), "{}", seconds(128, 3));
+        assert!((seconds(128, 0) / seconds(128, 3) - 6.0).abs() < 0.01);
+        let (first, second) = (seconds(128, 1), seconds(128, 2));
+        assert!((first / seconds(128, 3) - 3.5).abs() < 0.02, "{first}");
+        assert!((second / seconds(128, 3) - 2.04).abs() < 0.02, "{second}");
+    }
+
+    #[test]
+    fn few_members_need_few_confirmations() {
+        assert_eq!(seconds(2, 0), 4.0);
+        assert_eq!((seconds(3, 0), seconds(3, 1)), (24.0, 4.0));
+        assert_eq!(seconds(4, 2), 4.0);
+    }
+
+    #[test]
+    fn plain_swim_has_one_patience() {
+        let config = Config { confirmations: 0, ..Config::default() };
+        for confirmations in 0..4 {
+            let patience = Suspicions::patience(&config, 10, confirmations);
+            assert_eq!(patience, Suspicions::patience(&config, 10, 0));
+        }
+    }
+
+    #[test]
+    fn logarithms_are_close() {
+        for n in [1, 2, 3, 10, 100, 128, 1000, 1024, 1_000_000] {
+            let exact = (n as f64).log10() * 1000.0;
+            let got = log10_thousandths(n) as f64;
+            assert!((exact - 27.0..=exact + 1.0).contains(&got), "{n}: {got} for {exact}");
+        }
+    }
+
+    #[test]
+    fn confirmations_shorten_the_time_and_nothing_lengthens_it() {
+        let mut suspicions = Suspicions::new(Config::default());
+        let id = NodeId(7);
+        suspicions.suspect(id, 0, 128, NOW);
+        let lone = suspicions.deadline();
+        suspicions.suspect(id, 2, 128, NOW.after(Duration::from_secs(1)));
+        let confirmed = suspicions.deadline();
+        assert!(confirmed < lone);
+        suspicions.suspect(id, 1, 128, NOW.after(Duration::from_secs(2)));
+        assert_eq!(suspicions.deadline(), confirmed);
+        assert!(suspicions.expired(NOW).is_empty());
+        assert_eq!(suspicions.expired(confirmed.unwrap()), [id]);
+        assert_eq!(suspicions.deadline(), None);
+    }
+
+    #[test]
+    fn a_witness_counts_once() {
+        let mut suspicions = Suspicions::new(Config::default());
+        assert!(!suspicions.witness(NodeId(1)));
+        suspicions.suspect(NodeId(1), 0, 9, NOW);
+        assert!(suspicions.witness(NodeId(1)));
+        assert!(!suspicions.witness(NodeId(1)));
+        suspicions.clear(NodeId(1));
+        suspicions.suspect(NodeId(1), 0, 9, NOW);
+        assert!(suspicions.witness(NodeId(1)));
+    }
+
+    #[test]
+    fn time_can_be_given_back() {
+        let mut suspicions = Suspicions::new(Config::default());
+        suspicions.suspect(NodeId(1), 3, 9, NOW);
+        let due = suspicions.deadline().unwrap();
+        suspicions.postpone(Duration::from_secs(5));
+        assert_eq!(suspicions.deadline(), Some(due.after(Duration::from_secs(5))));
+    }
+}

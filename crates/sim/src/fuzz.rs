@@ -1,0 +1,254 @@
+//! Scenarios drawn from a seed: network, clocks, cluster, settings, load and faults.
+//!
+//! Each part is drawn by a generator of its own, so that fixing one (a number of nodes, a setting)
+//! leaves the others as they were.
+
+use crate::faults::{self, Fault};
+use crate::network::Latency;
+use crate::options::{Options, Start};
+use crate::scenario::{Scenario, Trouble, copied};
+use crate::workload::Workload;
+use rumormill_core::Config;
+use rumormill_core::base::rng::Rng;
+use rumormill_core::spread::Method;
+use rumormill_core::spread::entropy::{Compare, Direction};
+use rumormill_core::spread::rumor::{Contact, Stop};
+use rumormill_core::spread::tree::Acknowledge;
+use std::time::Duration;
+
+/// What is drawn, and what is fixed.
+#[derive(Clone, Debug)]
+pub struct Draw {
+    /// The least and the greatest number of nodes.
+    pub nodes: (usize, usize),
+    /// How long faults and load go on.
+    pub duration: Duration,
+    /// How long the cluster has afterwards to become one again.
+    pub settle: Duration,
+    /// The settings, instead of drawn ones.
+    pub config: Option<Config>,
+    /// Settings that are always taken from here, by their names.
+    pub fixed: Option<(Config, Vec<String>)>,
+}
+
+impl Default for Draw {
+    /// As much as finds something in a moment (guess).
+    fn default() -> Self {
+        let (duration, settle) = (Duration::from_secs(20), Duration::from_secs(60));
+        Self { nodes: (3, 20), duration, settle, config: None, fixed: None }
+    }
+}
+
+/// Pieces of a bulk transfer, at most (guess: some seconds at 40 ms a hop).
+const MAX_PIECES: u64 = 60;
+
+fn rng(seed: u64, part: &[u8; 8]) -> Rng {
+    Rng::new(seed ^ u64::from_be_bytes(*part))
+}
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+impl Draw {
+    /// The scenario of a seed.
+    #[must_use]
+    pub fn scenario(&self, seed: u64) -> Scenario {
+        let nodes = self.draw_nodes(seed);
+        let mut rng = rng(seed, b"\0\0\0start");
+        let start = match rng.chance(0.5) {
+            true => Start::Prefilled,
+            false => Start::Join { seeds: 1 + rng.index(3.min(nodes)) },
+        };
+        let config = self.draw_settings(seed);
+        let options = Options { seed, nodes, start, config, ..Options::default() };
+        let mut scenario = Scenario::new(draw_network(seed, options), self.duration, self.settle);
+        scenario.load = Some(fitting(draw_load(seed), &scenario.world.config));
+        scenario.faults = draw_faults(seed, nodes, self.duration);
+        scenario
+    }
+
+    fn draw_settings(&self, seed: u64) -> Config {
+        let mut config = self.config.clone().unwrap_or_else(|| draw_config(seed));
+        if let Some((from, names)) = &self.fixed {
+            for name in names {
+                config = copied(&config, from, name).unwrap_or(config);
+            }
+            // The one bound between two settings.
+            if !names.iter().any(|name| name == "limits.burst") {
+                config.limits.burst = config.limits.burst.max(config.limits.datagram);
+            }
+        }
+        config
+    }
+
+    /// Small clusters mostly: there each fault hits a larger part.
+    fn draw_nodes(&self, seed: u64) -> usize {
+        let mut rng = rng(seed, b"\0\0\0nodes");
+        let (least, most) = self.nodes;
+        let span = most.saturating_sub(least) + 1;
+        match rng.chance(0.85) {
+            true => least + rng.index(span.min(6)),
+            false => least + rng.index(span),
+        }
+    }
+}
+
+/// Settings: half of the clusters run on the defaults.
+fn draw_config(seed: u64) -> Config {
+    let mut rng = rng(seed, b"\0\0config");
+    let mut config = Config::default();
+    if rng.chance(0.5) {
+        return config;
+    }
+    let mut draw = |some: &[u64]| some[rng.index(some.len())];
+    config.spread.method = match draw(&[0, 0, 1, 2, 3]) {
+        0 => Method::Tree,
+        1 => Method::Rumor,
+        2 => Method::DirectMail,
+        _ => Method::None,
+    };
+    config.spread.tree.fanout = draw(&[1, 2, 8, 1000]) as usize;
+    config.spread.tree.acknowledge = match draw(&[0, 1, 2]) {
+        0 => Acknowledge::None,
+        1 => Acknowledge::Branches,
+        _ => Acknowledge::All,
+    };
+    config.spread.tree.window = ms(draw(&[0, 1, 20]));
+    config.spread.rumor.period = ms(draw(&[50, 200, 1000]));
+    config.spread.rumor.fanout = draw(&[1, 2, 5]) as usize;
+    config.spread.rumor.k = draw(&[1, 2, 4]) as u32;
+    config.spread.rumor.max_hot = draw(&[1, 20, 10_000]) as usize;
+    config.spread.rumor.contact = match draw(&[0, 1]) {
+        0 => Contact::Blind,
+        _ => Contact::Feedback,
+    };
+    config.spread.rumor.stop = match draw(&[0, 1]) {
+        0 => Stop::Coin,
+        _ => Stop::Counter,
+    };
+    config.spread.mail.outbox_bytes = draw(&[200, 1 << 20]) as usize;
+    config.spread.mail.retransmit = ms(draw(&[50, 200, 1000]));
+    config.repair.interval = ms(draw(&[50, 200, 1000]));
+    config.repair.direction = match draw(&[0, 1, 2]) {
+        0 => Direction::Push,
+        1 => Direction::Pull,
+        _ => Direction::PushPull,
+    };
+    config.repair.compare = match draw(&[0, 1, 2, 2]) {
+        0 => Compare::Full,
+        1 => Compare::Checksum,
+        _ => Compare::Sketch,
+    };
+    config.repair.settle = ms(draw(&[0, 100, 300]));
+    config.repair.piece_bytes = draw(&[1024, 256 * 1024]) as usize;
+    config.limits.datagram = draw(&[576, 1400]) as usize;
+    config.limits.burst = config.limits.datagram * draw(&[1, 8]) as usize;
+    config
+}
+
+/// The network that the faults come on top of: half are good ones.
+fn draw_network(seed: u64, options: Options) -> Options {
+    let mut rng = rng(seed, b"\0network");
+    if rng.chance(0.5) {
+        return Options { loss: 0.005, clock_skew: ms(100), ..options };
+    }
+    let latency = match rng.below(4) {
+        0 => Latency::LogNormal { median: ms(1), sigma: 1.0 },
+        1 => Latency::LogNormal { median: ms(40), sigma: 0.3 },
+        2 => Latency::Fixed(Duration::from_micros(100 + rng.below(20_000))),
+        _ => options.latency,
+    };
+    Options {
+        latency,
+        loss: 0.03 * rng.unit(),
+        duplicate: 0.05 * rng.unit(),
+        reorder: 0.1 * rng.unit(),
+        reorder_delay: ms(1 + rng.below(200)),
+        clock_skew: ms([0, 100, 5_000, 20_000][rng.index(4)]),
+        ..options
+    }
+}
+
+fn draw_load(seed: u64) -> Workload {
+    let mut rng = rng(seed, b"\0\0\0\0load");
+    if rng.chance(0.5) {
+        return Workload { every: ms(20), keys: 100, deletes: 0.3, value: 40 };
+    }
+    let mut draw = |some: &[u64]| some[rng.index(some.len())];
+    Workload {
+        every: ms(draw(&[5, 20, 100, 500])),
+        keys: draw(&[1, 10, 100, 5000]),
+        deletes: draw(&[0, 5, 50, 90]) as f64 / 100.0,
+        value: draw(&[0, 1, 40, 1000, 4000]) as usize,
+    }
+}
+
+/// The load, with less data if an exchange of all of it would take very many pieces: each takes a
+/// round trip, and the cluster must become one in a minute.
+fn fitting(mut load: Workload, config: &Config) -> Workload {
+    let pieces = |load: &Workload| {
+        load.keys * (load.value as u64 + 64) / config.repair.piece_bytes.max(1) as u64
+    };
+    if pieces(&load) > MAX_PIECES {
+        load.keys = load.keys.min(100);
+    }
+    if pieces(&load) > MAX_PIECES {
+        load.value = load.value.min(400);
+    }
+    load
+}
+
+fn draw_faults(seed: u64, nodes: usize, duration: Duration) -> Vec<Trouble> {
+    let plan = faults::random_plan(seed, nodes, duration);
+    let mut faults: Vec<Trouble> =
+        plan.steps.into_iter().map(|(at, fault)| Trouble { at, fault }).collect();
+    let mut rng = rng(seed, b"latecome");
+    if rng.chance(0.25) {
+        // The last nodes were never there: they come one by one, with empty disks.
+        for node in nodes - rng.index(1 + nodes / 3)..nodes {
+            let at = duration.mul_f64(0.7 * rng.unit());
+            let at = Duration::from_micros(at.as_micros() as u64);
+            faults.push(Trouble { at: Duration::ZERO, fault: Fault::LoseDisk(node) });
+            faults.push(Trouble { at, fault: Fault::Boot(node) });
+        }
+        faults.sort_by_key(|trouble| trouble.at);
+    }
+    faults
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scenarios_are_sound_repeat_themselves_and_differ() {
+        let draw = Draw::default();
+        for seed in 0..300 {
+            let scenario = draw.scenario(seed);
+            assert_eq!(scenario.check(), Ok(()), "seed {seed}");
+            assert_eq!(scenario, draw.scenario(seed));
+            assert_ne!(scenario.faults, draw.scenario(seed + 1).faults);
+            assert!((3..=20).contains(&scenario.world.nodes));
+            assert_eq!(scenario.faults.last().map(|last| &last.fault), Some(&Fault::Calm));
+        }
+    }
+
+    #[test]
+    fn what_is_fixed_leaves_the_rest_as_it_was() {
+        let (free, seed) = (Draw::default(), 17);
+        let fixed = Draw { config: Some(Config::default()), ..Draw::default() };
+        let mut scenario = fixed.scenario(seed);
+        assert_eq!(scenario.world.config, Config::default());
+        scenario.world.config = free.scenario(seed).world.config;
+        assert_eq!(scenario, free.scenario(seed));
+        let mut from = Config::default();
+        from.limits.datagram = 60_000;
+        let fixed = Draw { fixed: Some((from, vec!["limits.datagram".into()])), ..free };
+        for seed in 0..20 {
+            let scenario = fixed.scenario(seed);
+            assert_eq!(scenario.check(), Ok(()));
+            assert_eq!(scenario.world.config.limits.datagram, 60_000);
+        }
+    }
+}

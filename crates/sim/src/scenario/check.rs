@@ -1,0 +1,196 @@
+//! What a scenario may be.
+
+use super::{Scenario, ScenarioError, VERSION};
+use crate::faults::Fault;
+use crate::network::Latency;
+use crate::options::Start;
+use rumormill_core::data::entry::{MAX_KEY, MAX_VALUE};
+use std::time::Duration;
+
+/// Nodes at most (guess: about what the memory of a large machine takes).
+const MAX_NODES: usize = 100_000;
+/// Faults and writes at most, each.
+const MAX_STEPS: usize = 1_000_000;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+impl Scenario {
+    /// Checks every bound.
+    ///
+    /// # Errors
+    /// The first value that cannot be, with what it may be.
+    pub fn check(&self) -> Result<(), ScenarioError> {
+        let world = &self.world;
+        let versions = format!("this program reads version {VERSION}");
+        good("version", self.version == VERSION, &versions)?;
+        good("world.seed", i64::try_from(world.seed).is_ok(), "0 to 2^63 - 1")?;
+        good("world.nodes", (1..=MAX_NODES).contains(&world.nodes), "1 to 100,000")?;
+        good("duration", self.duration <= DAY, "1day at most")?;
+        good("settle", self.settle <= DAY, "1day at most")?;
+        if let Err(error) = world.config.check() {
+            let what = format!("{} is not {}", error.got, error.expected);
+            return Err(ScenarioError::Bad {
+                field: format!("world.config.{}", error.field),
+                what,
+            });
+        }
+        if let Start::Join { seeds } = world.start {
+            good("world.start", (1..=world.nodes).contains(&seeds), "1 seed to all nodes")?;
+        }
+        for (field, share) in
+            [("loss", world.loss), ("duplicate", world.duplicate), ("reorder", world.reorder)]
+        {
+            good(&format!("world.{field}"), is_share(share), "0 to 1")?;
+        }
+        let hop = match world.latency {
+            Latency::Fixed(time) => time <= HOUR,
+            Latency::Uniform(least, most) => least <= most && most <= HOUR,
+            Latency::LogNormal { median, sigma } => median <= HOUR && (0.0..=5.0).contains(&sigma),
+        };
+        good("world.latency", hop, "up to 1h, the smaller time first, sigma 0 to 5")?;
+        for (field, time) in [
+            ("reorder_delay", world.reorder_delay),
+            ("clock_skew", world.clock_skew),
+            ("stream_timeout", world.stream_timeout),
+        ] {
+            good(&format!("world.{field}"), time <= DAY, "1day at most")?;
+        }
+        self.check_load()?;
+        self.check_steps()
+    }
+
+    fn check_load(&self) -> Result<(), ScenarioError> {
+        let Some(load) = &self.load else { return Ok(()) };
+        let every = Duration::from_micros(1)..=DAY;
+        good("load.every", every.contains(&load.every), "1us to 1day")?;
+        good("load.keys", (1..1 << 40).contains(&load.keys), "1 to 2^40")?;
+        good("load.value", load.value <= MAX_VALUE, "8 MiB at most")?;
+        good("load.deletes", is_share(load.deletes), "0 to 1")
+    }
+
+    fn check_steps(&self) -> Result<(), ScenarioError> {
+        let (faults, writes, nodes) = (&self.faults, &self.writes, self.world.nodes);
+        good("faults", faults.len() <= MAX_STEPS, "1,000,000 at most")?;
+        good("writes", writes.len() <= MAX_STEPS, "1,000,000 at most")?;
+        good("faults", faults.is_sorted_by_key(|trouble| trouble.at), "in the order of time")?;
+        good("writes", writes.is_sorted_by_key(|write| write.at), "in the order of time")?;
+        for (index, trouble) in faults.iter().enumerate() {
+            let field = format!("faults[{index}]");
+            good(&field, trouble.at <= self.duration, "not after the duration")?;
+            let same = within(&trouble.fault, nodes).as_ref() == Some(&trouble.fault);
+            good(&field, same, &format!("nodes 0 to {}", nodes - 1))?;
+            good(&field, is_sound(&trouble.fault), "shares 0 to 1, times up to 1day")?;
+        }
+        for (index, write) in writes.iter().enumerate() {
+            let field = format!("writes[{index}]");
+            good(&field, write.at <= self.duration, "not after the duration")?;
+            good(&field, write.node < nodes, &format!("nodes 0 to {}", nodes - 1))?;
+            good(&field, write.key.len() <= MAX_KEY, "a key of 4,096 bytes at most")?;
+            good(&field, write.size.is_none_or(|size| size <= MAX_VALUE), "8 MiB at most")?;
+        }
+        Ok(())
+    }
+}
+
+fn good(field: &str, good: bool, expected: &str) -> Result<(), ScenarioError> {
+    match good {
+        true => Ok(()),
+        false => Err(ScenarioError::Bad {
+            field: field.to_owned(),
+            what: format!("this cannot be; expected: {expected}"),
+        }),
+    }
+}
+
+fn is_share(share: f64) -> bool {
+    (0.0..=1.0).contains(&share)
+}
+
+fn is_sound(fault: &Fault) -> bool {
+    let day_ms = DAY.as_millis() as u64;
+    match fault {
+        Fault::Loss(share) | Fault::Duplicate(share) | Fault::Reorder(share) => is_share(*share),
+        Fault::Slow { extra, .. } => *extra <= DAY,
+        Fault::ClockJump { ms, .. } => ms.unsigned_abs() <= day_ms,
+        _ => true,
+    }
+}
+
+/// The fault as far as it concerns the first `nodes` nodes; none if it does not.
+#[must_use]
+pub fn within(fault: &Fault, nodes: usize) -> Option<Fault> {
+    let some = |all: &[usize]| -> Option<Vec<usize>> {
+        let some: Vec<usize> = all.iter().copied().filter(|&node| node < nodes).collect();
+        (!some.is_empty()).then_some(some)
+    };
+    let there = match fault {
+        Fault::Crash(node)
+        | Fault::LoseDisk(node)
+        | Fault::Leave(node)
+        | Fault::Boot(node)
+        | Fault::Pause(node)
+        | Fault::Resume(node)
+        | Fault::CrashMidway { node, .. }
+        | Fault::Slow { node, .. }
+        | Fault::ClockJump { node, .. } => *node < nodes,
+        Fault::Cut { from, to } => {
+            return Some(Fault::Cut { from: some(from)?, to: some(to)? });
+        }
+        Fault::Partition { one, other } => {
+            return Some(Fault::Partition { one: some(one)?, other: some(other)? });
+        }
+        Fault::Heal | Fault::Loss(_) | Fault::Duplicate(_) | Fault::Reorder(_) | Fault::Calm => {
+            true
+        }
+    };
+    there.then(|| fault.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::Options;
+    use crate::scenario::Trouble;
+
+    #[test]
+    fn faults_of_nodes_that_are_not_there_go() {
+        let sides = Fault::Partition { one: vec![0, 4], other: vec![1, 5] };
+        let left = Fault::Partition { one: vec![0], other: vec![1] };
+        assert_eq!(within(&sides, 3), Some(left));
+        assert_eq!(within(&sides, 1), None);
+        assert_eq!(within(&Fault::Crash(3), 3), None);
+        assert_eq!(within(&Fault::Heal, 1), Some(Fault::Heal));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_with_its_place() {
+        let good = Scenario::new(Options::default(), HOUR, HOUR);
+        assert_eq!(good.check(), Ok(()));
+        let refused = |change: fn(&mut Scenario)| {
+            let mut bad = good.clone();
+            change(&mut bad);
+            match bad.check() {
+                Err(ScenarioError::Bad { field, .. }) => field,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(refused(|s| s.world.nodes = 0), "world.nodes");
+        assert_eq!(refused(|s| s.world.loss = 1.5), "world.loss");
+        assert_eq!(refused(|s| s.world.loss = f64::NAN), "world.loss");
+        assert_eq!(refused(|s| s.world.seed = u64::MAX), "world.seed");
+        assert_eq!(
+            refused(|s| s.world.config.repair.piece_bytes = 1),
+            "world.config.repair.piece_bytes"
+        );
+        let trouble = |at, fault| Trouble { at, fault };
+        assert_eq!(refused(|s| s.version = 2), "version");
+        let crash = trouble(HOUR, Fault::Crash(5));
+        let mut bad = good.clone();
+        bad.faults = vec![crash];
+        assert!(bad.check().unwrap_err().to_string().contains("nodes 0 to 4"));
+        bad.faults = vec![trouble(DAY, Fault::Heal)];
+        assert!(bad.check().unwrap_err().to_string().contains("duration"));
+        bad.faults = vec![trouble(HOUR, Fault::Heal), trouble(Duration::ZERO, Fault::Heal)];
+        assert!(bad.check().unwrap_err().to_string().contains("order of time"));
+    }
+}
