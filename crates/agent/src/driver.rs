@@ -3,6 +3,8 @@
 //! Each turn takes in what has come (commands, datagrams, frames, the clock), closes with one
 //! flush of the node, and carries out what it asks for: show to readers, make durable, send.
 
+mod keys;
+
 use crate::alarm::Watchman;
 use crate::error::WriteError;
 use crate::handle::{Numbers, Snapshot, wall_ms};
@@ -11,14 +13,13 @@ use crate::ledger::Ledger;
 use crate::net::Counters;
 use crate::net::stream::{StreamEvent, Streams};
 use crate::net::udp::Udp;
-use crate::seal::{Action, Door, Holder, Keeper, Keyring, KeyringError, drawn};
+use crate::seal::{Action, Door, Keeper, Keyring, KeyringError};
 use crate::status::{MemberCounts, MemberInfo};
 use crate::store::{StoreEvent, Writer};
 use crate::tags::{TagChange, TagsError};
 use crate::view::View;
 use rumormill_core::data::{Entry, Op, Outcome, Refused, Space};
-use rumormill_core::member::{Member, Record, State, Tags};
-use rumormill_core::node::notes::is_note;
+use rumormill_core::member::{Record, State, Tags};
 use rumormill_core::output::{Applied, Class, Send, Via};
 use rumormill_core::{Input, Instant, Node, NodeId, Now, Output};
 use std::net::SocketAddr;
@@ -384,76 +385,6 @@ impl Driver {
         if turn.ledger.is_settled() {
             turn.ledger.settle(0, None, |packet| send(packet, udp, streams, door, counters));
         }
-    }
-
-    /// Takes in what this turn has brought of the key ring.
-    fn learn_notes(&mut self) {
-        let Some(keeper) = &mut self.keeper else { return };
-        let mut learnt = false;
-        for output in &self.turn.out {
-            if let Output::Applied(Applied { space: Space::Roster, entry, .. }) = output
-                && is_note(entry)
-            {
-                keeper.learn(entry);
-                learnt = true;
-            }
-        }
-        if learnt {
-            self.keep_ring();
-            let now = self.now();
-            self.node.flush(now, &mut self.turn.out);
-        }
-    }
-
-    /// Brings the ring in step with what is known of it, and says what this node holds.
-    fn keep_ring(&mut self) {
-        let now = self.now();
-        let Self { keeper, door, node, streams, turn, .. } = self;
-        let Some(keeper) = keeper else { return };
-        while let Some((key, value)) = keeper.settle(door) {
-            let from = turn.out.len();
-            node.write_note(&key, &value, now, &mut turn.out);
-            for output in turn.out.iter().skip(from) {
-                if let Output::Applied(applied) = output {
-                    keeper.learn(&applied.entry);
-                }
-            }
-        }
-        door.ring().into_iter().for_each(|ring| streams.retain(ring));
-    }
-
-    /// Carries out what an operator wants of the ring.
-    fn keyring(&mut self, action: Action) -> Result<Keyring, KeyringError> {
-        let now = self.now();
-        let holders = self.holders();
-        let keeper = self.keeper.as_mut().ok_or(KeyringError::Off)?;
-        let ring = |door: &Door| door.ring().map(|ring| ring.ring.clone()).ok_or(KeyringError::Off);
-        let action = drawn(action);
-        for (key, value) in keeper.act(&action, &ring(&self.door)?, &holders)? {
-            let from = self.turn.out.len();
-            self.node.write_note(&key, &value, now, &mut self.turn.out);
-            for output in self.turn.out.iter().skip(from) {
-                if let Output::Applied(applied) = output {
-                    keeper.learn(&applied.entry);
-                }
-            }
-        }
-        self.keep_ring();
-        let keeper = self.keeper.as_ref().ok_or(KeyringError::Off)?;
-        let mut list = keeper.list(&ring(&self.door)?, &holders);
-        if let Action::Add(Some(key)) = action {
-            list.added = Some(key.id().to_string());
-        }
-        Ok(list)
-    }
-
-    fn holders(&self) -> Vec<Holder> {
-        let holder = |member: Member<'_>| {
-            let record = Record::from_entry(member.entry).ok()?;
-            let (state, present) = (name_of(record.state), record.state.is_present());
-            Some(Holder { id: record.id, name: record.name, state, present })
-        };
-        self.node.members().filter_map(holder).collect()
     }
 
     /// Lets readers see what the turn has changed.

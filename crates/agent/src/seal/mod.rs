@@ -27,4 +27,4 @@ pub(crate) use counters::Drop;
 pub(crate) use datagram::fuzz as fuzz_datagram;
 pub(crate) use door::{Door, Lock};
 pub(crate) use keeper::{Keeper, drawn};
-pub(crate) use rotation::{Action, Holder, fuzz as fuzz_note};
+pub(crate) use rotation::{Action, Holder, Note, fuzz as fuzz_note};
