@@ -1,9 +1,10 @@
 //! Measures how fast a simulated cluster under a steady load of writes runs, and how much memory
-//! it takes: `world_speed [NODES] [SECONDS] [WRITES_PER_SECOND] [SEED]`.
+//! it takes: `world_speed [NODES] [SECONDS] [WRITES_PER_SECOND] [SEED] [JOIN]`. With 1 for JOIN the
+//! nodes join through three of them; with 0, the default, they know each other from the start.
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures real time")]
 
-use rumormill_sim::{Options, Workload, World};
+use rumormill_sim::{Options, Start, Workload, World};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -12,21 +13,23 @@ use std::time::{Duration, Instant};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let mut numbers = [1000, 10, 100, 1];
+    let mut numbers = [1000, 10, 100, 1, 0];
     for (number, text) in numbers.iter_mut().zip(std::env::args().skip(1)) {
         match text.parse() {
             Ok(parsed) => *number = parsed,
             Err(error) => {
                 eprintln!(
-                    "{text}: {error}\nusage: world_speed [NODES] [SECONDS] [WRITES/S] [SEED]"
+                    "{text}: {error}\nusage: world_speed [NODES] [SECONDS] [WRITES/S] [SEED] [JOIN]"
                 );
                 return ExitCode::from(2);
             }
         }
     }
-    let [nodes, seconds, writes, seed] = numbers;
+    let [nodes, seconds, writes, seed, join] = numbers;
     let start = Instant::now();
-    let mut world = World::new(Options { seed, nodes: nodes as usize, ..Options::default() });
+    let start_by = if join == 1 { Start::Join { seeds: 3 } } else { Start::Prefilled };
+    let options = Options { seed, nodes: nodes as usize, start: start_by, ..Options::default() };
+    let mut world = World::new(options);
     let (built, built_kib) = (start.elapsed(), status_kib("VmRSS:"));
     if let Some(every) = Duration::from_secs(1).checked_div(writes as u32) {
         world.start_load(Workload { every, ..Workload::default() });
