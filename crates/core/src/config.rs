@@ -20,6 +20,8 @@ pub struct Config {
     pub spread: spread::Config,
     /// Anti-entropy.
     pub repair: entropy::Config,
+    /// Ring repair, and how tombstones go.
+    pub ring: spread::ring::Config,
     /// How members are watched.
     pub member: member::Config,
     /// Bounds.
@@ -32,6 +34,7 @@ impl Default for Config {
             cluster: "rumormill".into(),
             spread: spread::Config::default(),
             repair: entropy::Config::default(),
+            ring: spread::ring::Config::default(),
             member: member::Config::default(),
             limits: Limits::default(),
         }
@@ -183,6 +186,8 @@ impl Config {
             ("spread.tree.window", self.spread.tree.window, SECOND, "0s to 1s"),
             ("repair.interval", self.repair.interval, DAY, "0s to 1day"),
             ("repair.settle", self.repair.settle, DAY, "0s to 1day"),
+            ("ring.interval", self.ring.interval, YEAR, "0s to 365days"),
+            ("ring.reap_after", self.ring.reap_after, YEAR, "0s to 365days"),
         ] {
             let got = humantime::format_duration(duration);
             check(field, got, duration <= most, expected)?;
@@ -195,6 +200,7 @@ const MOMENT: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 /// Longer makes no sense anywhere, and multiples of this cannot overflow.
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 fn check(
     field: &'static str,

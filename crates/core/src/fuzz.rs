@@ -113,7 +113,7 @@ fn entries_in(message: &Message<'_>) -> Vec<(Space, Entry)> {
 
 /// What a node was told to persist: the other account of what it holds.
 #[derive(Default)]
-struct Disk(BTreeMap<(Space, Vec<u8>), Arc<Entry>>);
+struct Disk(BTreeMap<(Space, Vec<u8>), Arc<Entry>>, Vec<u8>);
 
 impl Disk {
     fn persist(&mut self, applied: &Applied) {
@@ -126,11 +126,21 @@ impl Disk {
         assert!(newer, "an entry went back to a smaller stamp");
     }
 
+    fn remove(&mut self, entry: &Entry) {
+        let before = self.0.remove(&(Space::Data, entry.key().to_vec()));
+        assert!(before.is_some_and(|before| *before == *entry), "what goes was not there");
+    }
+
+    fn keep(&mut self, bytes: Vec<u8>) {
+        self.1 = bytes;
+    }
+
     /// Gives everything to a node that has just started.
     fn restore(&self, node: &mut Node, now: Now) {
         for ((space, _), entry) in &self.0 {
             node.restore(*space, Arc::clone(entry), now);
         }
+        node.restore_kept(&self.1);
     }
 
     /// Checks that the node holds just this, and that its digest says so.

@@ -4,7 +4,7 @@ use crate::base::codec::{DecodeError, Reader};
 use crate::data::{Entry, block};
 use crate::member::probe;
 use crate::reconcile::{checksum, full, sketch};
-use crate::spread::{mail, rumor, tree};
+use crate::spread::{mail, ring, rumor, tree};
 
 /// The numbers by which messages are told apart on the wire.
 pub mod kind {
@@ -58,6 +58,24 @@ pub mod kind {
     pub const SKETCH_BATCH: u8 = 26;
     /// See [`crate::reconcile::sketch`].
     pub const WANTS: u8 = 27;
+    /// See [`crate::spread::ring`].
+    pub const RING_TOKEN: u8 = 40;
+    /// See [`crate::spread::ring`].
+    pub const RING_ANSWER: u8 = 41;
+    /// See [`crate::spread::ring`].
+    pub const RING_CHECK: u8 = 42;
+    /// See [`crate::spread::ring`].
+    pub const RING_DIFFER: u8 = 43;
+    /// See [`crate::spread::ring`].
+    pub const RING_ITEMS: u8 = 44;
+    /// See [`crate::spread::ring`].
+    pub const RING_WANT: u8 = 45;
+    /// See [`crate::spread::ring`].
+    pub const RING_ENTRIES: u8 = 46;
+    /// See [`crate::spread::ring`].
+    pub const RING_PROGRESS: u8 = 47;
+    /// See [`crate::spread::ring`].
+    pub const RESYNC: u8 = 48;
 }
 
 /// A message as it arrives.
@@ -109,6 +127,24 @@ pub enum Message<'a> {
     SketchBatch(sketch::Headed<sketch::Batch>),
     /// Items that are asked for by their names in sketches.
     Wants(sketch::Wants),
+    /// The token of a pass, or the offer to bring a member back.
+    RingToken(ring::Token),
+    /// What its receiver says.
+    RingAnswer(ring::Answer),
+    /// Digests of ranges.
+    RingCheck(ring::Step<ring::Check>),
+    /// Which of them differ.
+    RingDiffer(ring::Step<ring::Differ>),
+    /// The items of ranges.
+    RingItems(ring::Step<ring::Page>),
+    /// Which of them are wanted.
+    RingWant(ring::Step<ring::Want>),
+    /// Those.
+    RingEntries(ring::Step<ring::Load>),
+    /// How a pass goes on.
+    RingProgress(ring::Progress),
+    /// Brings the sender back, which a pass has not covered. Body: the pass, if it knows one.
+    Resync(u64),
 }
 
 impl<'a> Message<'a> {
@@ -147,6 +183,15 @@ impl<'a> Message<'a> {
                 Self::SketchBatch(sketch::Headed::decode(body, sketch::Batch::decode)?)
             }
             kind::WANTS => Self::Wants(sketch::Wants::decode(body)?),
+            kind::RING_TOKEN => Self::RingToken(ring::Token::decode(body)?),
+            kind::RING_ANSWER => Self::RingAnswer(ring::Answer::decode(body)?),
+            kind::RING_CHECK => Self::RingCheck(ring::Step::<ring::Check>::read(body)?),
+            kind::RING_DIFFER => Self::RingDiffer(ring::Step::<ring::Differ>::read(body)?),
+            kind::RING_ITEMS => Self::RingItems(ring::Step::<ring::Page>::read(body)?),
+            kind::RING_WANT => Self::RingWant(ring::Step::<ring::Want>::read(body)?),
+            kind::RING_ENTRIES => Self::RingEntries(ring::Step::<ring::Load>::read(body)?),
+            kind::RING_PROGRESS => Self::RingProgress(ring::Progress::decode(body)?),
+            kind::RESYNC => Self::Resync(body.u64()?),
             _ => return Ok(None),
         }))
     }

@@ -11,6 +11,10 @@ use std::sync::Arc;
 pub enum Output {
     /// An entry is now in the replica: persist it, then show it to readers and watchers.
     Applied(Applied),
+    /// An entry has left the replica: take it off the disk, and show it no more.
+    Removed(Removed),
+    /// Keep these bytes on disk in place of those before, for [`crate::Node::restore_kept`].
+    Keep(Vec<u8>),
     /// Send bytes.
     Send(Send),
 }
@@ -26,6 +30,16 @@ pub struct Applied {
     pub previous: Option<Arc<Entry>>,
     /// The peer that it came from; `None` for a write of this node's own.
     pub from: Option<NodeId>,
+}
+
+/// An entry that has just left the replica.
+#[derive(Clone, Debug)]
+pub struct Removed {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// True if it was at its end, and everyone had it. False if members that are ahead of this
+    /// node do not hold it.
+    pub collected: bool,
 }
 
 /// Bytes for a peer.

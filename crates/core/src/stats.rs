@@ -118,6 +118,28 @@ stats! {
     bulk_pieces,
     /// Bulk transfers that stopped because the peer fell silent.
     bulk_stalled,
+    /// Entries refused because they are from below the horizon and not held.
+    refused_fenced,
+    /// Passes of ring repair that this node began.
+    ring_begun,
+    /// Hops of passes that ended at this node.
+    ring_hops,
+    /// Passes whose last hop ended at this node.
+    ring_completed,
+    /// Passes that this node gave up because the next member was gone, or had lost track of it.
+    ring_given_up,
+    /// Entries sent by ring repair.
+    ring_entries_sent,
+    /// Tombstones and expired entries dropped below the horizon.
+    tombstones_collected,
+    /// Times that this node was brought back to what a pass had covered.
+    fence_returns,
+    /// Entries dropped then, because no covered member holds them.
+    fence_dropped,
+    /// Of those, writes of this node's own that nobody had seen, written anew.
+    fence_reissued,
+    /// Members forgotten because they were dead for too long.
+    members_reaped,
     /// Probes sent.
     probes_sent,
     /// Probes that were not answered in time.

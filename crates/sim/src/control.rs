@@ -4,6 +4,7 @@ use crate::checkers::Violation;
 use crate::disk::Disk;
 use crate::faults::{Fault, Plan};
 use crate::host::address;
+use crate::ledger::Snapshot;
 use crate::options::Start;
 use crate::trace::{Kind, Line};
 use crate::workload::Workload;
@@ -11,10 +12,20 @@ use crate::world::{Event, World};
 use rumormill_core::base::time::micros;
 use rumormill_core::data::Space;
 use rumormill_core::member::Tags;
-use rumormill_core::{Input, Instant, Node, NodeId};
+use rumormill_core::node::ring::{NoPass, NotForgotten};
+use rumormill_core::{Input, Instant, Node, NodeId, Now, Output};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// A copy of a node's disk.
+#[derive(Clone, Debug)]
+pub struct Copied {
+    id: NodeId,
+    disk: Disk,
+    kept: Vec<u8>,
+    held: Snapshot,
+}
 
 /// Nodes whose addresses a booting node is given, where nothing else is said.
 const SEEDS: usize = 3;
@@ -57,7 +68,69 @@ impl World {
         self.record(node, Kind::DiskLost, 0);
         self.ledger.lose_disk(node);
         self.hosts[node].disk = Disk::default();
+        self.hosts[node].kept.clear();
         self.hosts[node].identity.id = NodeId(self.rng.bits());
+    }
+
+    /// Copies a node's disk.
+    #[must_use]
+    pub fn copy_disk(&self, node: usize) -> Copied {
+        let host = &self.hosts[node];
+        Copied {
+            id: host.identity.id,
+            disk: host.disk.clone(),
+            kept: host.kept.clone(),
+            held: self.ledger.snapshot(node),
+        }
+    }
+
+    /// Kills a process and puts a copy of its disk, made earlier, in place of it: as whoever sets a
+    /// whole machine back does. What boots there next is the same node, and has forgotten.
+    pub fn put_back(&mut self, node: usize, copy: &Copied) {
+        self.crash(node);
+        self.record(node, Kind::Backup, 0);
+        self.ledger.restore(node, &copy.held);
+        let host = &mut self.hosts[node];
+        host.identity.id = copy.id;
+        host.disk = copy.disk.clone();
+        host.kept.clone_from(&copy.kept);
+    }
+
+    /// Begins a pass of ring repair at a node.
+    ///
+    /// # Errors
+    /// If it refuses; `None` if it does not run.
+    pub fn begin_pass(&mut self, node: usize) -> Result<u64, Option<NoPass>> {
+        let mut begun = Err(None);
+        self.at(node, |machine, now, out| begun = machine.begin_pass(now, out).map_err(Some));
+        begun
+    }
+
+    /// Lets a node forget another.
+    ///
+    /// # Errors
+    /// If it refuses; `None` if it does not run.
+    pub fn forget(&mut self, node: usize, id: NodeId, force: bool) -> Result<(), Option<NotForgotten>> {
+        let mut done = Err(None);
+        self.at(node, |machine, now, out| {
+            done = machine.forget(id, force, now, out).map_err(Some);
+        });
+        done
+    }
+
+    /// A turn of a node that runs.
+    fn at(&mut self, node: usize, act: impl FnOnce(&mut Node, Now, &mut Vec<Output>)) {
+        if self.hosts[node].running().is_none() {
+            return;
+        }
+        let now = self.now_at(node);
+        let mut outputs = Vec::new();
+        if let Some(machine) = &mut self.hosts[node].node {
+            act(machine, now, &mut outputs);
+            machine.flush(now, &mut outputs);
+        }
+        self.carry_out(node, &mut outputs);
+        self.arm(node);
     }
 
     /// Asks a node to leave, and stops it once it has said goodbye.
@@ -76,14 +149,7 @@ impl World {
         }
         self.record(node, Kind::Tags, 0);
         self.hosts[node].identity.tags = tags.clone();
-        let now = self.now_at(node);
-        let mut outputs = Vec::new();
-        if let Some(machine) = &mut self.hosts[node].node {
-            machine.set_tags(tags, now, &mut outputs);
-            machine.flush(now, &mut outputs);
-        }
-        self.carry_out(node, &mut outputs);
-        self.arm(node);
+        self.at(node, |machine, now, out| machine.set_tags(tags, now, out));
     }
 
     /// Boots a node that is down from its disk and lets it join through a few others. Does nothing
@@ -136,6 +202,7 @@ impl World {
         for written in self.ledger.all_held_by(node) {
             machine.restore(Space::Data, Arc::clone(&written.entry), now);
         }
+        machine.restore_kept(&self.hosts[node].kept);
         self.hosts[node].node = Some(machine);
         if boots == 0 && self.options.start == Start::Prefilled && self.roster.is_none() {
             // What is on all disks alike is read once, and shared.

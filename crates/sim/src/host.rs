@@ -17,6 +17,8 @@ pub(crate) struct Host {
     pub(crate) identity: Identity,
     pub(crate) node: Option<Node>,
     pub(crate) disk: Disk,
+    /// What the node asked to keep beside its entries.
+    pub(crate) kept: Vec<u8>,
     /// How often a process was started here.
     pub(crate) boots: u64,
     /// When the process was started: its monotonic clock counts from there.
@@ -48,6 +50,7 @@ impl Host {
             identity: Identity { tags, ..Identity::new(id, format!("n{index}"), gossip) },
             node: None,
             disk,
+            kept: Vec::new(),
             boots: 0,
             started: Instant(0),
             paused: false,

@@ -2,7 +2,7 @@
 //! persist outputs alone, for the checkers and for the figures.
 
 use rumormill_core::Instant;
-use rumormill_core::base::hash::Map;
+use rumormill_core::base::hash::{Map, Set};
 use rumormill_core::data::{Entry, Stamp};
 use std::sync::Arc;
 
@@ -53,7 +53,15 @@ pub struct Ledger {
     /// By key and node: the number of the write that the node holds; [`NOTHING`] if it holds none.
     /// In this order, since one write after the other reaches all nodes.
     held: Vec<Vec<u32>>,
+    /// By key and node: the biggest write that the node has let go because all have it.
+    graves: Map<(u32, u32), Stamp>,
+    /// Required writes that were let go somewhere because all have them.
+    collected: Set<WriteId>,
 }
+
+/// What stands on a node's disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Snapshot(Vec<u32>);
 
 impl Ledger {
     pub(crate) fn new(nodes: usize) -> Self {
@@ -64,6 +72,8 @@ impl Ledger {
             keys: Map::default(),
             required: Vec::new(),
             held: Vec::new(),
+            graves: Map::default(),
+            collected: Set::default(),
         }
     }
 
@@ -143,6 +153,45 @@ impl Ledger {
         self.held[written.key as usize][node] = write.0;
     }
 
+    /// A node has let a write go: because everyone had it, or (if not `collected`) because a member
+    /// that everyone agrees with did not hold it.
+    pub(crate) fn release(&mut self, node: usize, write: WriteId, collected: bool) {
+        let (key, stamp) = (self.writes[write.0 as usize].key, self.get(write).entry.stamp());
+        self.held[key as usize][node] = NOTHING;
+        if collected {
+            self.collected.insert(write);
+            let grave = self.graves.entry((key, node as u32)).or_insert(stamp);
+            *grave = stamp.max(*grave);
+        }
+    }
+
+    /// The biggest write of a key that a node has let go because all have it.
+    #[must_use]
+    pub fn grave(&self, node: usize, like: WriteId) -> Option<Stamp> {
+        self.graves.get(&(self.get(like).key, node as u32)).copied()
+    }
+
+    /// True for a write that was let go because all have it.
+    #[must_use]
+    pub fn is_collected(&self, stamp: Stamp) -> bool {
+        self.find(stamp).is_some_and(|write| self.collected.contains(&write))
+    }
+
+    /// What stands on a node's disk now.
+    pub(crate) fn snapshot(&self, node: usize) -> Snapshot {
+        Snapshot(self.held.iter().map(|held| held[node]).collect())
+    }
+
+    /// An old copy of a node's disk is put in place of it: what came after is lost with it.
+    pub(crate) fn restore(&mut self, node: usize, snapshot: &Snapshot) {
+        let none = std::iter::repeat(&NOTHING);
+        for (held, number) in self.held.iter_mut().zip(snapshot.0.iter().chain(none)) {
+            held[node] = *number;
+        }
+        (0..self.held.len()).for_each(|key| self.excuse(key));
+        self.graves.retain(|(_, owner), _| *owner != node as u32);
+    }
+
     /// A node's disk is lost. Acknowledged writes that stood on no other disk are lost with it, by
     /// nobody's fault: they are no longer required.
     pub(crate) fn lose_disk(&mut self, node: usize) {
@@ -150,14 +199,23 @@ impl Ledger {
             if std::mem::replace(&mut self.held[key][node], NOTHING) == NOTHING {
                 continue;
             }
-            let Some(required) = self.required[key] else { continue };
-            let elsewhere = self.held[key].iter().filter(|&&number| number != NOTHING);
-            let best = elsewhere.map(|&number| WriteId(number));
-            let stamp = |write| self.get(write).entry.stamp();
-            let best = best.max_by_key(|&write| stamp(write));
-            if best.is_none_or(|best| stamp(best) < stamp(required)) {
-                self.required[key] = best;
-            }
+            self.excuse(key);
+        }
+        self.graves.retain(|(_, owner), _| *owner != node as u32);
+    }
+
+    /// What no disk holds any more is not required.
+    fn excuse(&mut self, key: usize) {
+        let Some(required) = self.required[key] else { return };
+        if self.collected.contains(&required) {
+            return;
+        }
+        let elsewhere = self.held[key].iter().filter(|&&number| number != NOTHING);
+        let best = elsewhere.map(|&number| WriteId(number));
+        let stamp = |write| self.get(write).entry.stamp();
+        let best = best.max_by_key(|&write| stamp(write));
+        if best.is_none_or(|best| stamp(best) < stamp(required)) {
+            self.required[key] = best;
         }
     }
 }

@@ -42,6 +42,7 @@ mod transit;
 mod view;
 
 pub use checkers::Violation;
+pub use control::Copied;
 pub use delivery::Delivery;
 pub use faults::{Fault, Plan};
 pub use ledger::WriteId;

@@ -23,6 +23,8 @@ pub enum What {
     Write,
     /// An entry from a peer was persisted: from now on this node holds it.
     Hold,
+    /// An entry was dropped: it was superseded, and everyone knows it.
+    Drop,
     /// The node now believes this of a member.
     Member,
     /// The process started.
@@ -37,6 +39,8 @@ pub enum What {
     Down,
     /// Its disk was lost.
     DiskLost,
+    /// An old copy of its disk was put in place of it.
+    Backup,
     /// It stands still.
     Pause,
     /// It goes on.
@@ -63,9 +67,10 @@ pub enum What {
 
 impl What {
     /// All, with their names.
-    pub const ALL: [(Self, &'static str); 20] = [
+    pub const ALL: [(Self, &'static str); 22] = [
         (Self::Write, "write"),
         (Self::Hold, "hold"),
+        (Self::Drop, "drop"),
         (Self::Member, "member"),
         (Self::Boot, "boot"),
         (Self::Join, "join"),
@@ -73,6 +78,7 @@ impl What {
         (Self::Leave, "leave"),
         (Self::Down, "down"),
         (Self::DiskLost, "disk-lost"),
+        (Self::Backup, "backup"),
         (Self::Pause, "pause"),
         (Self::Resume, "resume"),
         (Self::Network, "network"),
@@ -262,11 +268,12 @@ fn node(word: &str) -> Option<usize> {
     word.strip_prefix('n')?.parse().ok()
 }
 
-const STATES: [(State, &str); 4] = [
+const STATES: [(State, &str); 5] = [
     (State::Alive, "alive"),
     (State::Suspect, "suspect"),
     (State::Dead, "dead"),
     (State::Left, "left"),
+    (State::Forgotten, "forgotten"),
 ];
 
 fn state(name: &str) -> Option<State> {
@@ -337,7 +344,18 @@ impl Watcher {
                 step.node = None;
                 step.note = Some(String::from_utf8_lossy(line.bytes).into_owned());
             }
-            Kind::Tick | Kind::Tags | Kind::Leave | Kind::Down | Kind::DiskLost | Kind::Pause => {}
+            Kind::Drop => {
+                step.key = Some(escape(line.bytes));
+                let (ms, counter) = (line.about >> 16, line.about & 0xffff);
+                step.stamp = Some(format!("{ms}.{counter}"));
+            }
+            Kind::Tick
+            | Kind::Tags
+            | Kind::Leave
+            | Kind::Down
+            | Kind::DiskLost
+            | Kind::Backup
+            | Kind::Pause => {}
         }
         step
     }
@@ -393,6 +411,8 @@ fn what(kind: Kind) -> What {
         Kind::Resume => What::Resume,
         Kind::Network => What::Network,
         Kind::Clock => What::Clock,
+        Kind::Drop => What::Drop,
+        Kind::Backup => What::Backup,
     }
 }
 

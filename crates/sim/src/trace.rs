@@ -48,6 +48,10 @@ pub enum Kind {
     Network,
     /// The node's wall clock jumped; about: milliseconds.
     Clock,
+    /// The node let an entry of the users' data go; about: the time in its stamp.
+    Drop,
+    /// An old copy of its disk was put in place of it.
+    Backup,
 }
 
 /// One thing that happened.
@@ -98,6 +102,11 @@ impl fmt::Display for Line<'_> {
             Kind::Resume => f.write_str("goes on"),
             Kind::Network => f.write_str("the network changes"),
             Kind::Clock => write!(f, "wall clock jumps by {} ms", about as i64),
+            Kind::Drop => {
+                let key = self.bytes.escape_ascii();
+                write!(f, "drops {key} of {}.{}", about >> 16, about & 0xffff)
+            }
+            Kind::Backup => f.write_str("gets an old copy of its disk back"),
         }
     }
 }

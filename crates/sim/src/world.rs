@@ -24,7 +24,7 @@ use rumormill_core::base::rng::Rng;
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space};
 use rumormill_core::member::{Record, State};
 use rumormill_core::node::Roster;
-use rumormill_core::output::Applied;
+use rumormill_core::output::{Applied, Removed};
 use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
 use std::fmt;
 use std::sync::Arc;
@@ -287,6 +287,8 @@ impl World {
             }
             match output {
                 Output::Applied(applied) => self.persist(node, applied),
+                Output::Removed(removed) => self.remove(node, &removed),
+                Output::Keep(bytes) => self.hosts[node].kept = bytes,
                 Output::Send(send) => self.send(node, send),
             }
         }
@@ -306,6 +308,19 @@ impl World {
         if space == Space::Roster {
             self.note_member(node, &entry, from.is_none());
             self.hosts[node].disk.append(entry);
+        }
+    }
+
+    /// Takes an entry off a node's disk.
+    fn remove(&mut self, node: usize, removed: &Removed) {
+        let entry = &removed.entry;
+        let (kind, about) = (Kind::Drop, entry.stamp().time);
+        self.trace.record(&Line { at: self.now, node, kind, about, bytes: entry.key() }, false);
+        match self.ledger.find(entry.stamp()) {
+            Some(write) => self.ledger.release(node, write, removed.collected),
+            None => {
+                self.violated(Some(node), "no invention", format!("lets go {entry:?}"));
+            }
         }
     }
 

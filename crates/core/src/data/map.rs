@@ -12,6 +12,7 @@ use super::digest::{Digest, Range};
 use super::entry::Entry;
 use super::recent::{Cut, Recent};
 use super::sketch::{ItemId, Sketches, Version, View};
+use super::stamp::Stamp;
 use crate::base::hash::Keyed;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -42,6 +43,8 @@ pub struct Map {
 #[derive(Clone, Debug, Default)]
 struct Tree {
     digest: Digest,
+    /// Entries below that collection may take out one day.
+    mortal: u32,
     kind: Kind,
 }
 
@@ -69,6 +72,8 @@ struct Change {
     hash: u64,
     added: u128,
     removed: Option<u128>,
+    /// Mortal entries more than before.
+    mortal: i32,
 }
 
 impl Map {
@@ -211,6 +216,7 @@ impl Map {
             hash,
             added: self.item_hash(&entry),
             removed: held.map(|held| self.item_hash(held)),
+            mortal: i32::from(is_mortal(&entry)) - i32::from(held.is_some_and(|held| is_mortal(held))),
         };
         self.note(&change, entry.stamp().wall_ms());
         self.bytes += entry.size() as u64;
@@ -222,6 +228,31 @@ impl Map {
         }
         self.make_room();
         Applied::New(previous)
+    }
+
+    /// Takes an entry out, if just this write is held. Whoever leaves the write out of a comparison
+    /// because it is young goes on seeing what it had replaced, as if it were still held.
+    pub fn remove(&mut self, key: &[u8], stamp: Stamp) -> Option<Arc<Entry>> {
+        let hash = self.hash(key);
+        let held = self.get_hashed(hash, key).filter(|held| held.stamp() == stamp)?;
+        let (item, mortal) = (self.item_hash(held), is_mortal(held));
+        let wall_ms = stamp.wall_ms();
+        let removed = self.root.take(hash, key, item, mortal)?;
+        self.recent.remove(wall_ms, item);
+        if let Some(sketches) = &mut self.sketches {
+            Arc::make_mut(sketches).remove(ItemId::new(hash, item), wall_ms);
+        }
+        self.bytes -= removed.size() as u64;
+        self.tombstones -= u64::from(removed.is_tombstone());
+        Some(removed)
+    }
+
+    /// Every entry that [`is_mortal`], in hash order. Costs as much as there are of them.
+    #[must_use]
+    pub fn mortal(&self) -> Vec<Arc<Entry>> {
+        let mut found = Vec::with_capacity(self.root.mortal as usize);
+        self.root.mortal(&mut found);
+        found
     }
 
     /// Keeps the account of a write by its own stamp, also of what it replaces: so whoever leaves it
@@ -342,6 +373,7 @@ impl Tree {
             if let Some(removed) = change.removed {
                 tree.digest.remove(removed);
             }
+            tree.mortal = tree.mortal.saturating_add_signed(change.mortal);
             if let Kind::Leaf(slots) = &mut tree.kind {
                 let at = slots.partition_point(|slot| slot.hash < hash);
                 let equal = slots.get_mut(at..).unwrap_or_default().iter_mut();
@@ -362,6 +394,24 @@ impl Tree {
         }
     }
 
+    /// Takes out an entry that is held, and its item out of every digest on the way.
+    fn take(&mut self, hash: u64, key: &[u8], item: u128, mortal: bool) -> Option<Arc<Entry>> {
+        let (mut tree, mut range) = (self, Range::ALL);
+        loop {
+            tree.digest.remove(item);
+            tree.mortal -= u32::from(mortal);
+            if let Kind::Leaf(slots) = &mut tree.kind {
+                let at = slots
+                    .iter()
+                    .position(|slot| slot.hash == hash && slot.entry.key() == key)?;
+                return Some(slots.remove(at).entry);
+            }
+            let Kind::Branch(children) = &mut tree.kind else { return None };
+            tree = Arc::make_mut(children).get_mut(range.nibble(hash))?;
+            range = Range::around(hash, range.depth() + 1);
+        }
+    }
+
     /// Visits what lies in a range, in no order, until told to stop.
     fn find<'a>(
         &'a self,
@@ -375,6 +425,19 @@ impl Tree {
             Kind::Branch(children) => {
                 children.iter().try_for_each(|child| child.find(range, visit))
             }
+        }
+    }
+
+    fn mortal(&self, found: &mut Vec<Arc<Entry>>) {
+        if self.mortal == 0 {
+            return;
+        }
+        match &self.kind {
+            Kind::Leaf(slots) => {
+                let mortal = slots.iter().filter(|slot| is_mortal(&slot.entry));
+                found.extend(mortal.map(|slot| Arc::clone(&slot.entry)));
+            }
+            Kind::Branch(children) => children.iter().for_each(|child| child.mortal(found)),
         }
     }
 
@@ -405,12 +468,19 @@ impl Tree {
     }
 }
 
+/// True for what has an end: a tombstone, or an entry that expires.
+#[must_use]
+pub fn is_mortal(entry: &Entry) -> bool {
+    entry.is_tombstone() || entry.expires_at().is_some()
+}
+
 /// The children of a leaf that has grown too large.
 fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Arc<[Tree; 16]> {
     let mut children: [Tree; 16] = Default::default();
     for slot in slots {
         if let Some(child) = children.get_mut(range.nibble(slot.hash)) {
             child.digest.add(slot.entry.item_hash(keyed));
+            child.mortal += u32::from(is_mortal(&slot.entry));
             if let Kind::Leaf(inner) = &mut child.kind {
                 inner.push(slot);
             }
@@ -513,6 +583,67 @@ mod tests {
             for (key, entry) in &model {
                 prop_assert_eq!(map.get(key), Some(entry));
             }
+        }
+
+        #[test]
+        fn what_is_taken_out_leaves_no_trace(writes in writes(), gone in prop::collection::btree_set(0_u16..600, 0..300)) {
+            let mut map = map_of(&writes);
+            let held = map.mortal();
+            prop_assert_eq!(held.len() as u64, map.tombstones());
+            for key in &gone {
+                let key = key.to_be_bytes();
+                let held = map.get(&key).cloned();
+                let other = Stamp { time: 1 << 50, node: NodeId(9) };
+                prop_assert!(map.remove(&key, other).is_none());
+                if let Some(held) = held {
+                    prop_assert_eq!(map.remove(&key, held.stamp()), Some(held));
+                }
+                prop_assert!(map.get(&key).is_none());
+            }
+            let key = |entry: &Entry| u16::from_be_bytes(entry.key().try_into().unwrap());
+            let rest: Vec<_> = writes.iter().filter(|entry| !gone.contains(&key(entry))).cloned().collect();
+            let model = map_of(&rest);
+            prop_assert_eq!(map.digest(), model.digest());
+            prop_assert_eq!((map.bytes(), map.tombstones()), (model.bytes(), model.tombstones()));
+            prop_assert_eq!(map.mortal(), model.mortal());
+            for range in [Range::around(0, 1), Range::around(u64::MAX, 2)] {
+                prop_assert_eq!(map.digest_of(range), model.digest_of(range));
+            }
+            let views = [&map, &model].map(|map| map.view(map.version(), Cut::NONE).unwrap().cells(0, 40));
+            prop_assert_eq!(&views[0], &views[1]);
+        }
+
+        #[test]
+        fn at_a_cut_it_does_not_matter_who_has_collected(
+            writes in prop::collection::vec((0_u16..30, 0_u64..9_000), 0..100),
+            settle in 0_u64..3_000,
+        ) {
+            let start = 1_000_000;
+            let [mut one, mut other] = [(); 2].map(|()| {
+                let mut map = Map::with_sketches(Keyed::for_cluster("test"));
+                map.advance(start);
+                map
+            });
+            for (key, after) in writes {
+                // Two writes of a key, the second of them a tombstone that both collect at its stamp.
+                let first = entry(key, (start + after) << 16, false);
+                let gone = entry(key, (start + after + 500) << 16, true);
+                for map in [&mut one, &mut other] {
+                    let _ = (map.apply(first.clone()), map.apply(gone.clone()));
+                }
+            }
+            for map in [&mut one, &mut other] {
+                map.advance(start + 9_500);
+            }
+            let cut = Cut::around(start + 9_500, settle);
+            let before = other.digest_at(cut);
+            for gone in one.mortal() {
+                // What is left out of the cut is seen by neither, whoever has collected it.
+                if cut.leaves_out(gone.stamp().wall_ms()) {
+                    one.remove(gone.key(), gone.stamp());
+                }
+            }
+            prop_assert_eq!(one.digest_at(cut), before);
         }
 
         #[test]

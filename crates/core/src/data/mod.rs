@@ -17,7 +17,7 @@ pub mod stamp;
 pub use clock::Clock;
 pub use digest::{Digest, Range};
 pub use entry::Entry;
-pub use map::{Applied, Map};
+pub use map::{Applied, Map, is_mortal};
 pub use op::{Expiry, Op, Outcome, Refused};
 pub use pool::Pool;
 pub use recent::Cut;

@@ -138,6 +138,8 @@ impl Lab {
         for output in out {
             match output {
                 Output::Applied(applied) => machine.disk.persist(&applied),
+                Output::Removed(removed) => machine.disk.remove(&removed.entry),
+                Output::Keep(bytes) => machine.disk.keep(bytes),
                 Output::Send(packet) => {
                     check_size(&machine.node, &packet);
                     self.air.push_back((address(index), packet));

@@ -46,6 +46,8 @@ pub enum What {
     },
     /// It said goodbye.
     Left,
+    /// Nobody waits for it any more.
+    Forgotten,
     /// It is alive after all: it has refuted, or was restarted.
     Returned {
         /// Its incarnation now.

@@ -30,6 +30,8 @@ const RANK_BITS: u32 = 3;
 const DEAD: u64 = 2 + MAX_CONFIRMATIONS as u64;
 /// The rank of a member that said goodbye.
 const LEFT: u64 = DEAD + 1;
+/// The rank of a member that nobody waits for any more.
+const FORGOTTEN: u64 = LEFT + 1;
 
 /// What is believed of a member, in the order of the ranks: a later one overrules an earlier one
 /// of the same incarnation.
@@ -44,6 +46,8 @@ pub enum State {
     Dead,
     /// Said goodbye.
     Left,
+    /// Was away for so long that nobody waits for it any more, or an operator said so.
+    Forgotten,
 }
 
 impl State {
@@ -133,6 +137,7 @@ impl Record {
             State::Suspect => 1 + u64::from(self.confirmations.min(MAX_CONFIRMATIONS)),
             State::Dead => DEAD,
             State::Left => LEFT,
+            State::Forgotten => FORGOTTEN,
         };
         Stamp { time: self.incarnation << RANK_BITS | rank, node: self.id }
     }
@@ -143,6 +148,7 @@ impl Record {
             0 => Ok((State::Alive, 0)),
             DEAD => Ok((State::Dead, 0)),
             LEFT => Ok((State::Left, 0)),
+            FORGOTTEN => Ok((State::Forgotten, 0)),
             rank if rank < DEAD => Ok((State::Suspect, rank as u8 - 1)),
             _ => Err(DecodeError::Invalid("member state")),
         }
@@ -277,7 +283,8 @@ pub(crate) mod tests {
         assert!(stamp(1, State::Suspect) < confirmed);
         assert!(confirmed < stamp(1, State::Dead));
         assert!(stamp(1, State::Dead) < stamp(1, State::Left));
-        assert!(stamp(1, State::Left) < stamp(2, State::Alive));
+        assert!(stamp(1, State::Left) < stamp(1, State::Forgotten));
+        assert!(stamp(1, State::Forgotten) < stamp(2, State::Alive));
     }
 
     #[test]

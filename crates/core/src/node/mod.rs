@@ -3,9 +3,11 @@
 //! A turn is any number of [`Node::write`] and [`Node::handle`], closed by one [`Node::flush`],
 //! which packs all that the turn has to say into as few packets as it can.
 
+pub mod horizon;
 pub mod notes;
 mod receive;
 mod repair;
+pub mod ring;
 mod roster;
 mod sketch;
 
@@ -88,6 +90,8 @@ pub struct Node {
     mail: DirectMail,
     entropy: Entropy,
     comparisons: sketch::Comparisons,
+    coverage: horizon::Coverage,
+    rounds: ring::Rounds,
     outbox: Outbox,
     stats: Stats,
     pool: Option<Arc<Pool>>,
@@ -154,6 +158,8 @@ impl Node {
                 &mut rng,
             ),
             comparisons: sketch::Comparisons::default(),
+            coverage: horizon::Coverage::default(),
+            rounds: ring::Rounds::new(now.mono),
             outbox: Outbox::default(),
             stats: Stats::default(),
             pool: None,
@@ -186,6 +192,7 @@ impl Node {
                 self.clock.observe(entry.stamp());
                 let _ = self.data.apply(entry);
             }
+            Space::Roster if entry.key() == horizon::KEY => self.restore_horizon(&entry),
             Space::Roster if notes::is_note(&entry) => self.restore_note(&entry),
             Space::Roster => self.restore_member(&entry, now),
         }
@@ -233,6 +240,7 @@ impl Node {
             Input::StreamLost { to } => {
                 self.stats.streams_lost += 1;
                 self.stats.bulk_stalled += u64::from(self.entropy.stream_lost(to));
+                self.ring_stream_lost(to, now);
             }
             Input::Tick => {}
             Input::Join { seeds } => self.join(seeds, now),
@@ -246,11 +254,16 @@ impl Node {
         if !self.left {
             self.watch_members(now, out);
             self.watch_comparisons(now);
-            self.begin_repair(now);
+            self.watch_rounds(now, out);
+            // Others drop the same at this moment: the two are compared afterwards.
+            if !self.coverage.is_collecting() {
+                self.begin_repair(now);
+            }
         }
         self.tree.poll(self.identity.id, &mut env!(self, now));
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
+        self.keep_coverage(out);
         let table = &self.table;
         let known = |ip| table.peers().any(|peer| peer.gossip.ip() == ip);
         let far = |to| table.is_far(to);
@@ -266,6 +279,7 @@ impl Node {
             Some(self.rejoin.deadline()).filter(|_| !self.left),
             self.entropy.deadline().filter(|_| !self.left),
             self.comparisons.deadline().filter(|_| !self.left),
+            self.rounds_deadline().filter(|_| !self.left),
             self.tree.deadline(),
             self.mongering.deadline(),
             self.mail.deadline(),
@@ -296,12 +310,35 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Fate {
+        if space == Space::Roster && entry.key() == horizon::KEY {
+            return self.apply_horizon(entry, Some(from), now, out);
+        }
         if space == Space::Roster && notes::is_note(entry) {
             return self.apply_note(entry, from, now, out);
         }
         if space == Space::Roster {
             return self.apply_member(entry, from, now, out);
         }
+        if self.is_fenced(entry.stamp(), from) {
+            let held = self.data.get(entry.key());
+            if held.is_some_and(|held| held.stamp() == entry.stamp()) {
+                self.stats.entries_stale += 1;
+                return Fate::Known;
+            }
+            self.stats.refused_fenced += 1;
+            return Fate::Useless;
+        }
+        self.accept_data(entry, from, now, out)
+    }
+
+    /// Offers a peer's entry to the replica, wherever its stamp lies.
+    fn accept_data(
+        &mut self,
+        entry: &Arc<Entry>,
+        from: NodeId,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) -> Fate {
         if !self.clock.admits(entry.stamp(), now.wall_ms) {
             self.stats.refused_skew += 1;
             return Fate::Useless;
@@ -317,7 +354,7 @@ impl Node {
         self.clock.observe(entry.stamp());
         self.stats.entries_new += 1;
         self.entropy.news(now.mono, &mut self.rng);
-        out.push(applied(space, entry, replaced, Some(from)));
+        out.push(applied(Space::Data, entry, replaced, Some(from)));
         Fate::New
     }
 

@@ -134,6 +134,15 @@ impl Node {
             Message::SketchAsk(ask) => self.on_sketch_ask(from, &ask, now),
             Message::SketchBatch(batch) => self.on_sketch_batch(sender, from, &batch, now),
             Message::Wants(wants) => self.on_wants(from, &wants, now),
+            Message::RingToken(token) => self.on_token(sender, from, token, now, out),
+            Message::RingAnswer(answer) => self.on_ring_answer(sender, from, answer, now),
+            Message::RingCheck(check) => self.on_check(sender, from, &check, now, out),
+            Message::RingDiffer(differ) => self.on_differ(sender, from, &differ, now),
+            Message::RingItems(page) => self.on_page(sender, from, page, now, out),
+            Message::RingWant(want) => self.on_ring_want(sender, from, &want, now),
+            Message::RingEntries(load) => self.on_load(sender, from, load, now, out),
+            Message::RingProgress(progress) => self.on_progress(progress, now),
+            Message::Resync(_) => self.on_resync(sender, from, now),
         }
         Ok(())
     }

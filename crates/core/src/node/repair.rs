@@ -113,6 +113,9 @@ impl Node {
         let data = self.data.digest_at(opening.cut).unwrap_or_else(|| self.data.digest());
         let (flow, answer) = (opening.flow, opening.answer);
         let peer = Opener { id: sender, addr: from, flow, answer };
+        if data == opening.data {
+            self.confirm(sender, opening.cut);
+        }
         let mut equal = true;
         for (space, mine, theirs) in [
             (Space::Data, data, opening.data),

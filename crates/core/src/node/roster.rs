@@ -83,11 +83,15 @@ impl Node {
             State::Suspect => {
                 self.suspicions.suspect(record.id, record.confirmations, members, now.mono);
             }
-            State::Alive | State::Dead | State::Left => self.suspicions.clear(record.id),
+            State::Alive | State::Dead | State::Left | State::Forgotten => {
+                self.suspicions.clear(record.id);
+            }
         }
         match record.state {
             State::Dead => self.rejoin.lost(record.id),
-            State::Alive | State::Suspect | State::Left => self.rejoin.found(record.id),
+            State::Alive | State::Suspect | State::Left | State::Forgotten => {
+                self.rejoin.found(record.id);
+            }
         }
     }
 
@@ -112,7 +116,7 @@ impl Node {
                 State::Suspect => {
                     self.suspicions.suspect(member.id, member.confirmations, members, now.mono);
                 }
-                State::Alive | State::Left => {}
+                State::Alive | State::Left | State::Forgotten => {}
             }
         }
         let found = self.table.get(self.identity.id).map(|own| (own.incarnation, own.entry));
@@ -280,6 +284,7 @@ impl Node {
             (_, State::Suspect) => What::Suspected { by: by() },
             (_, State::Dead) => What::Died { by: by() },
             (_, State::Left) => What::Left,
+            (_, State::Forgotten) => What::Forgotten,
             (None, State::Alive) => What::Joined,
             (Some(State::Alive), State::Alive) => What::Changed,
             (Some(_), State::Alive) => What::Returned { incarnation: record.incarnation },
@@ -341,14 +346,21 @@ impl Node {
                 self.stats.confirmations += 1;
                 self.declare(id, State::Suspect, now, out);
             }
-            State::Suspect | State::Dead | State::Left => {}
+            State::Suspect | State::Dead | State::Left | State::Forgotten => {}
         }
     }
 
     /// Says of a member that it is suspect (once more, if it is already) or dead, and tells
     /// everyone.
-    fn declare(&mut self, id: NodeId, state: State, now: Now, out: &mut Vec<Output>) {
-        let Some(member) = self.table.get(id).filter(|member| member.state.is_present()) else {
+    pub(super) fn declare(
+        &mut self,
+        id: NodeId,
+        state: State,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let news = |held: State| held.is_present() || state == State::Forgotten && held < state;
+        let Some(member) = self.table.get(id).filter(|member| news(member.state)) else {
             return;
         };
         let Ok(mut record) = Record::from_entry(member.entry) else { return };

@@ -122,7 +122,7 @@ impl DirectMail {
             return;
         }
         // Mail for a member that has left goes with it; a dead one may come back.
-        let gone = |id| env.table.get(id).is_none_or(|member| member.state == State::Left);
+        let gone = |id| env.table.get(id).is_none_or(|member| member.state >= State::Left);
         self.boxes.retain(|id, mailbox| !mailbox.letters.is_empty() && !gone(*id));
         for space in Space::ALL {
             let Some(pending) = self.pending.get_mut(usize::from(space.code())) else { continue };

@@ -6,6 +6,7 @@
 
 pub mod entropy;
 pub mod mail;
+pub mod ring;
 pub mod rtt;
 pub mod rumor;
 pub mod tree;

@@ -10,6 +10,9 @@ use rumormill_core::data::Stamp;
 pub(crate) fn settled(ledger: &Ledger, node: &Node, away: &Set<Stamp>) -> Result<(), String> {
     for required in ledger.required().filter(|write| !away.contains(&write.entry.stamp())) {
         let held = node.data().get(required.entry.key());
+        if held.is_none() && ledger.is_collected(required.entry.stamp()) {
+            continue;
+        }
         if held.is_none_or(|held| held.stamp() < required.entry.stamp()) {
             let held = held.map_or("nothing".into(), |held| format!("{held:?}"));
             return Err(format!(

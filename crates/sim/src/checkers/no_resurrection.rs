@@ -8,6 +8,9 @@ use rumormill_core::data::Stamp;
 /// Checks a write that a node is about to hold.
 pub(crate) fn applied(ledger: &Ledger, node: usize, write: WriteId) -> Result<(), String> {
     let new = &ledger.get(write).entry;
+    if let Some(grave) = ledger.grave(node, write).filter(|grave| new.stamp() < *grave) {
+        return Err(format!("brings back {new:?} from before {grave}, which everyone had"));
+    }
     match ledger.held_by(node, write) {
         Some(held)
             if held.entry.is_tombstone()

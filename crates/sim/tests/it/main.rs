@@ -13,6 +13,7 @@ mod messages;
 mod methods;
 mod partition;
 mod plans;
+mod ring;
 mod rules;
 mod spread;
 mod zones;

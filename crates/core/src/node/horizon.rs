@@ -1,0 +1,357 @@
+//! The stable horizon: what a pass of ring repair proves, and what follows from it.
+//!
+//! Once a pass is complete, every member that it lists holds everything stamped up to its horizon.
+//! So tombstones below it are dropped, and an entry from below it that is not held is refused: it
+//! was superseded, and whoever still has it was not covered. Such a member compares itself with one
+//! that was, drops what that one does not hold, and writes anew what it had acknowledged and nobody
+//! can have seen. docs/repair.md has the argument.
+
+use super::Node;
+use crate::base::codec::{DecodeError, Reader, Write as _};
+use crate::base::id::NodeId;
+use crate::base::time::Now;
+use crate::data::{Cut, Entry, Space, Stamp, is_mortal};
+use crate::output::{Output, Removed};
+use crate::spread::ring::{Pass, Tombstones};
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// The key of the roster's entry that says which pass is the latest complete one.
+pub const KEY: &[u8] = b"horizon";
+/// Entries collected in one turn, so that the others of the turn do not wait.
+const COLLECTED: usize = 2000;
+/// What is kept of a pass besides what it proved: nothing later than this after it began.
+pub(super) const FORGOTTEN_MS: u64 = 60 * 60 * 1000;
+
+/// The latest complete pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Horizon {
+    /// Stamps up to this time are covered.
+    pub time: u64,
+    /// The pass.
+    pub pass: u64,
+}
+
+impl Horizon {
+    /// As an entry of the roster.
+    pub(super) fn to_entry(self, members: usize) -> Entry {
+        let mut value = vec![1];
+        value.put_varint(members as u64);
+        Entry::new(KEY, &value, Stamp { time: self.time, node: NodeId(self.pass) }, None)
+    }
+
+    /// What an entry of the roster says, if it is this one.
+    pub(super) fn of(entry: &Entry) -> Option<Self> {
+        let Stamp { time, node } = entry.stamp();
+        (entry.key() == KEY).then_some(Self { time, pass: node.0 })
+    }
+}
+
+/// A pass that this node was visited by and that it has heard no end of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Pending {
+    pub(super) pass: Pass,
+    /// The last hop that ended here, if one has.
+    pub(super) reached: Option<u32>,
+    /// True after the last visit.
+    pub(super) done: bool,
+}
+
+/// What a node knows of passes.
+#[derive(Debug, Default)]
+pub(super) struct Coverage {
+    /// The latest complete pass that it has heard of.
+    pub(super) horizon: Option<Horizon>,
+    /// The latest that it was part of, or was brought back to.
+    pub(super) covered: Option<Pass>,
+    pub(super) pending: Vec<Pending>,
+    /// The largest horizon of any pass that came by, be it complete or not.
+    floor: u64,
+    /// Own writes up to this time are known to be held by a majority.
+    confirmed: u64,
+    round: Round,
+    collecting: VecDeque<Arc<Entry>>,
+    /// True if what is kept on disk is behind.
+    pub(super) changed: bool,
+    /// The confirmed time on disk.
+    kept: u64,
+}
+
+/// Who is known to hold everything that this node had written at some time.
+#[derive(Debug, Default)]
+struct Round {
+    time: u64,
+    /// A bit per member, by its id: two that share one count once.
+    seen: Vec<u64>,
+    count: usize,
+}
+
+impl Coverage {
+    /// True if the latest pass has not covered this node.
+    pub(super) fn is_behind(&self) -> bool {
+        let covered = self.covered.as_ref().map(|pass| (pass.horizon, pass.id));
+        self.horizon.is_some_and(|horizon| covered < Some((horizon.time, horizon.pass)))
+    }
+
+    /// The pending pass with this number.
+    pub(super) fn pending(&mut self, pass: u64) -> Option<&mut Pending> {
+        self.pending.iter_mut().find(|pending| pending.pass.id == pass)
+    }
+
+    pub(super) fn is_collecting(&self) -> bool {
+        !self.collecting.is_empty()
+    }
+
+    fn encode(&self) -> Vec<u8> {
+        let mut bytes = vec![1];
+        bytes.put_varint(self.confirmed);
+        bytes.put_varint(self.floor);
+        // Before its last visit a node cannot say what it holds after a restart.
+        let done: Vec<&Pass> =
+            self.pending.iter().filter(|p| p.done).map(|pending| &pending.pass).collect();
+        bytes.put(&[u8::from(self.covered.is_some())]);
+        self.covered.iter().for_each(|pass| pass.encode(&mut bytes));
+        bytes.put_varint(done.len() as u64);
+        done.iter().for_each(|pass| pass.encode(&mut bytes));
+        bytes
+    }
+
+    fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let mut from = Reader::new(bytes);
+        if from.u8()? != 1 {
+            return Err(DecodeError::Invalid("version of what is known of passes"));
+        }
+        let (confirmed, floor) = (from.varint()?, from.varint()?);
+        let covered = match from.u8()? {
+            0 => None,
+            _ => Some(Pass::decode(&mut from)?),
+        };
+        let count = from.bounded("passes", MAX_PENDING)?;
+        let pending = (0..count)
+            .map(|_| {
+                let pass = Pass::decode(&mut from)?;
+                Ok(Pending { reached: Some(pass.hops()), pass, done: true })
+            })
+            .collect::<Result<_, DecodeError>>()?;
+        Ok(Self { confirmed, floor, covered, pending, kept: confirmed, ..Self::default() })
+    }
+}
+
+/// Passes that a node keeps at once.
+pub(super) const MAX_PENDING: usize = 4;
+
+impl Node {
+    /// The latest complete pass of ring repair that this node has heard of.
+    #[must_use]
+    pub fn horizon(&self) -> Option<Horizon> {
+        self.coverage.horizon
+    }
+
+    /// True if everything stamped up to [`Node::horizon`] is held here. If not, this node is being
+    /// brought back.
+    #[must_use]
+    pub fn is_covered(&self) -> bool {
+        !self.coverage.is_behind()
+    }
+
+    /// Own writes up to this time are known to be held by a majority of the members.
+    #[must_use]
+    pub fn confirmed(&self) -> u64 {
+        self.coverage.confirmed
+    }
+
+    /// Gives back what the node had asked to keep with [`Output::Keep`]. Comes before all input;
+    /// what cannot be read is as if it had not been kept, which costs a comparison.
+    pub fn restore_kept(&mut self, bytes: &[u8]) {
+        let Ok(kept) = Coverage::decode(bytes) else { return };
+        let time = kept.floor.max(kept.confirmed);
+        self.clock.observe(Stamp { time, node: self.identity.id });
+        self.coverage = Coverage { horizon: self.coverage.horizon, ..kept };
+    }
+
+    /// Hands out what is to be kept, if it has changed.
+    pub(super) fn keep_coverage(&mut self, out: &mut Vec<Output>) {
+        // A confirmed time that is a little behind costs nothing but a repeated write one day.
+        let confirmed = self.coverage.confirmed >= self.coverage.kept.saturating_add(KEEP_EVERY);
+        if self.coverage.changed || confirmed {
+            self.coverage.changed = false;
+            self.coverage.kept = self.coverage.confirmed;
+            out.push(Output::Keep(self.coverage.encode()));
+        }
+    }
+
+    /// No more stamps up to this time come from here.
+    pub(super) fn raise_clock(&mut self, horizon: u64) {
+        self.clock.observe(Stamp { time: horizon, node: self.identity.id });
+        self.coverage.floor = self.coverage.floor.max(horizon);
+        self.coverage.changed = true;
+    }
+
+    /// True if an entry from a peer is from below a horizon and cannot be news.
+    pub(super) fn is_fenced(&self, stamp: Stamp, from: NodeId) -> bool {
+        if !self.config.ring.fence {
+            return false;
+        }
+        let coverage = &self.coverage;
+        let below = |pass: &Pass| stamp.time <= pass.horizon;
+        // Of a pass under way, what a member that it lists still has is part of it.
+        coverage.covered.as_ref().is_some_and(below)
+            || coverage.pending.iter().any(|p| below(&p.pass) && !p.pass.lists(from))
+            || self.rounds.sieved().is_some_and(|horizon| stamp.time <= horizon)
+    }
+
+    /// Offers a roster entry that says which pass is complete.
+    pub(super) fn apply_horizon(
+        &mut self,
+        entry: &Arc<Entry>,
+        from: Option<NodeId>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) -> super::Fate {
+        let Some(horizon) = Horizon::of(entry) else { return super::Fate::Useless };
+        match self.coverage.horizon.map(|held| held.cmp(&horizon)) {
+            Some(std::cmp::Ordering::Equal) => return super::Fate::Known,
+            Some(std::cmp::Ordering::Greater) => return super::Fate::Useless,
+            Some(std::cmp::Ordering::Less) | None => {}
+        }
+        if !self.clock.admits(entry.stamp(), now.wall_ms) || entry.is_tombstone() {
+            self.stats.refused_skew += 1;
+            return super::Fate::Useless;
+        }
+        if let crate::data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
+            self.entropy.stir(now.mono, &mut self.rng);
+            out.push(super::applied(Space::Roster, entry, replaced, from));
+        }
+        self.learn_horizon(horizon, now);
+        super::Fate::New
+    }
+
+    pub(super) fn restore_horizon(&mut self, entry: &Arc<Entry>) {
+        let _ = self.roster.apply(Arc::clone(entry));
+        self.coverage.horizon = self.coverage.horizon.max(Horizon::of(entry));
+    }
+
+    /// A pass is complete.
+    pub(super) fn learn_horizon(&mut self, horizon: Horizon, now: Now) {
+        self.coverage.horizon = Some(horizon);
+        self.rounds.since = now.mono;
+        self.raise_clock(horizon.time);
+        let pending = &mut self.coverage.pending;
+        let own = pending.iter().position(|p| p.pass.id == horizon.pass && p.done);
+        if let Some(at) = own {
+            let pass = pending.remove(at).pass;
+            self.cover(pass);
+        } else if !self.config.ring.fence {
+            // As other systems do: what is dropped elsewhere is dropped here.
+            let order = [self.identity.id].into();
+            let (id, by) = (horizon.pass, self.identity.id);
+            let pass = Pass { id, horizon: horizon.time, started_ms: now.wall_ms, by, order };
+            self.cover(pass);
+        }
+    }
+
+    /// This node holds everything up to the horizon of a pass that is complete.
+    pub(super) fn cover(&mut self, pass: Pass) {
+        self.raise_clock(pass.horizon);
+        let horizon = Horizon { time: pass.horizon, pass: pass.id };
+        self.coverage.horizon = self.coverage.horizon.max(Some(horizon));
+        self.coverage.pending.retain(|pending| pending.pass.horizon > pass.horizon);
+        self.coverage.confirmed = self.coverage.confirmed.max(pass.horizon);
+        self.coverage.covered = Some(pass);
+        self.collect();
+    }
+
+    /// Finds what may go. The same at every node: what was deleted, or had expired, at the horizon.
+    fn collect(&mut self) {
+        let Some(pass) = &self.coverage.covered else { return };
+        if self.config.ring.tombstones != Tombstones::Horizon {
+            return;
+        }
+        let horizon = pass.horizon;
+        let gone = |entry: &Arc<Entry>| {
+            let expired = entry.expires_at().is_some_and(|at| at <= horizon >> 16);
+            entry.stamp().time <= horizon && (entry.is_tombstone() || expired)
+        };
+        self.coverage.collecting = self.data.mortal().into_iter().filter(gone).collect();
+    }
+
+    /// After a restart: what was to go goes.
+    pub(super) fn collect_again(&mut self) {
+        if !self.coverage.is_behind() {
+            self.collect();
+        }
+    }
+
+    /// Lets some of it go.
+    pub(super) fn collect_some(&mut self, out: &mut Vec<Output>) {
+        for _ in 0..COLLECTED {
+            let Some(entry) = self.coverage.collecting.pop_front() else { return };
+            debug_assert!(is_mortal(&entry));
+            if self.drop_entry(&entry, true, out) {
+                self.stats.tombstones_collected += 1;
+            }
+        }
+    }
+
+    fn drop_entry(&mut self, entry: &Entry, collected: bool, out: &mut Vec<Output>) -> bool {
+        let removed = self.data.remove(entry.key(), entry.stamp());
+        let held = removed.is_some();
+        out.extend(removed.map(|entry| Output::Removed(Removed { entry, collected })));
+        held
+    }
+
+    /// Lets an entry go that a covered member does not hold; what is this node's own and nobody can
+    /// have seen is written anew.
+    pub(super) fn drop_surplus(&mut self, entry: &Arc<Entry>, now: Now, out: &mut Vec<Output>) {
+        let own = entry.stamp().node == self.identity.id;
+        if !self.drop_entry(entry, false, out) {
+            return;
+        }
+        self.stats.fence_dropped += 1;
+        if own && entry.stamp().time > self.coverage.confirmed {
+            self.stats.fence_reissued += 1;
+            let stamp = self.clock.tick(now.wall_ms);
+            let anew = self.keep(match entry.value() {
+                Some(value) => Entry::new(entry.key(), value, stamp, entry.expires_at()),
+                None => Entry::tombstone(entry.key(), stamp),
+            });
+            if let crate::data::Applied::New(replaced) = self.data.apply(Arc::clone(&anew)) {
+                out.push(super::applied(Space::Data, &anew, replaced, None));
+                self.spread(Space::Data, anew, None, now);
+            }
+        }
+    }
+
+    /// A peer was found to hold all that this node had written before a cut.
+    pub(super) fn confirm(&mut self, peer: NodeId, cut: Cut) {
+        let time = match cut.is_none() {
+            true => self.clock.last(),
+            false => (cut.first_ms() << 16).saturating_sub(1).min(self.clock.last()),
+        };
+        let base = match &self.coverage.covered {
+            Some(pass) if !pass.lists(peer) => return,
+            Some(pass) => pass.order.len(),
+            None => self.table.peer_count() + 1 + self.rejoin.lost_members(),
+        };
+        let round = &mut self.coverage.round;
+        if round.seen.is_empty() || time < round.time {
+            *round = Round { time, seen: vec![0; (2 * base).div_ceil(64)], count: 0 };
+        }
+        let bits = round.seen.len() as u64 * 64;
+        let bit = peer.0 % bits.max(1);
+        if let Some(word) = round.seen.get_mut((bit / 64) as usize)
+            && *word >> (bit % 64) & 1 == 0
+        {
+            *word |= 1 << (bit % 64);
+            round.count += 1;
+        }
+        // With this node itself.
+        if 2 * (round.count + 1) > base {
+            self.coverage.confirmed = self.coverage.confirmed.max(round.time);
+            *round = Round::default();
+        }
+    }
+}
+
+/// How far the confirmed time on disk may be behind: five seconds.
+const KEEP_EVERY: u64 = 5000 << 16;

@@ -1,0 +1,756 @@
+//! How ring repair is joined to a node: when a pass begins, how the token goes on, and the way back
+//! for a member that a pass has not covered.
+
+use super::horizon::{FORGOTTEN_MS, Horizon, MAX_PENDING, Pending};
+use super::{Node, applied, repair};
+use crate::base::id::NodeId;
+use crate::base::time::{Instant, Now, micros, millis};
+use crate::data::{self, Space};
+use crate::member::State;
+use crate::message::kind;
+use crate::output::{Class, Output, Via};
+use crate::spread::ring::{
+    Answer, Check, Differ, Guest, Load, Page, Pass, Progress, SIEVE, Session, Stage, Step, Token,
+    Verdict, Walk, Want,
+};
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use thiserror::Error;
+
+/// A token that is not answered, or a walk that stands still, begins anew after this long (guess:
+/// several round trips and a piece on a slow network).
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The same where the other end said so, or its stream broke.
+const RETRY: Duration = Duration::from_secs(1);
+/// A guest whose giver is silent for so long is forgotten.
+const GUEST: Duration = Duration::from_secs(60);
+/// No hop begins later than this after the pass did.
+const LIMIT_MS: u64 = 45 * 60 * 1000;
+/// Members brought back at once.
+const SIEVES: usize = 4;
+/// How often a node looks whether a pass is due, at most.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// The passes and walks under way at a node.
+#[derive(Debug)]
+pub(super) struct Rounds {
+    /// Tokens that this node has to hand on, and members that it brings back.
+    carries: Vec<Carry>,
+    guests: Vec<(Guest, Instant)>,
+    /// The last pass that this node began.
+    run: Option<Run>,
+    look: Instant,
+    resync: Instant,
+    /// When this node began to run, or saw the last pass complete.
+    pub(super) since: Instant,
+    /// False until what was kept on disk has been looked at.
+    settled: bool,
+}
+
+#[derive(Debug)]
+struct Carry {
+    token: Token,
+    peer: NodeId,
+    /// `None` until it has been answered that there is something to give.
+    walk: Option<Walk>,
+    until: Instant,
+    tries: u32,
+}
+
+/// A pass as who began it sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Run {
+    /// Its number.
+    pub pass: u64,
+    /// When it began, wall milliseconds since 1970.
+    pub started_ms: u64,
+    /// Members that it visits.
+    pub members: usize,
+    /// The hop that was reached.
+    pub hop: u32,
+    /// Hops in all.
+    pub hops: u32,
+    /// What is happening.
+    pub stage: Stage,
+    /// Whom the next hop visits, or the last one could not.
+    pub at: NodeId,
+    /// When that was last heard, wall milliseconds since 1970.
+    pub heard_ms: u64,
+    #[serde(skip)]
+    order: Arc<[NodeId]>,
+}
+
+impl Run {
+    /// True while it goes on.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.stage, Stage::Reached | Stage::Waiting)
+    }
+}
+
+/// Why no pass can begin.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NoPass {
+    /// Members are away.
+    #[error("members are away: a pass visits every member, so it waits for them")]
+    Away(Vec<NodeId>),
+    /// This node was not part of the last pass and is being brought back.
+    #[error("this node is being brought back to what the last pass covered; try again soon")]
+    Behind,
+    /// One is under way.
+    #[error("a pass that this node began is under way")]
+    UnderWay,
+    /// This node has left.
+    #[error("this node has left the cluster")]
+    Left,
+}
+
+/// Why a member cannot be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NotForgotten {
+    /// Nobody knows it.
+    #[error("no such member")]
+    Unknown,
+    /// It takes part.
+    #[error("the member is there: only one that is dead or has left can be forgotten")]
+    Present,
+    /// The members that are here are no majority: those away may be a cluster of their own.
+    #[error(
+        "only {here} of {of} members are here: if the others are on the far side of a partition, \
+         forgetting them loses what they have written"
+    )]
+    Minority {
+        /// Present members.
+        here: usize,
+        /// Members that count.
+        of: usize,
+    },
+}
+
+impl Rounds {
+    pub(super) fn new(now: Instant) -> Self {
+        let (carries, guests, run) = (Vec::new(), Vec::new(), None);
+        Self { carries, guests, run, look: now, resync: now, since: now, settled: false }
+    }
+
+    /// Up to where a walk under way compares what this node holds with a covered member.
+    pub(super) fn sieved(&self) -> Option<u64> {
+        let sieves = self.guests.iter().filter(|(guest, _)| guest.sieves());
+        sieves.map(|(guest, _)| guest.pass.horizon).max()
+    }
+
+    fn guest(&mut self, session: Session, peer: NodeId) -> Option<&mut (Guest, Instant)> {
+        self.guests.iter_mut().find(|(guest, _)| guest.session == session && guest.peer == peer)
+    }
+
+    fn carry(&mut self, session: Session, peer: NodeId) -> Option<usize> {
+        let wanted = |carry: &Carry| carry.token.session() == session && carry.peer == peer;
+        self.carries.iter().position(wanted)
+    }
+}
+
+impl Node {
+    /// Begins a pass of ring repair over all members, from a random one on.
+    ///
+    /// # Errors
+    /// If there can be none now.
+    pub fn begin_pass(&mut self, now: Now, out: &mut Vec<Output>) -> Result<u64, NoPass> {
+        if self.left {
+            return Err(NoPass::Left);
+        }
+        if self.coverage.is_behind() {
+            return Err(NoPass::Behind);
+        }
+        if self.rounds.run.as_ref().is_some_and(Run::is_under_way) {
+            return Err(NoPass::UnderWay);
+        }
+        let away = self.members_away();
+        if !away.is_empty() {
+            return Err(NoPass::Away(away));
+        }
+        let present = self.table.members().filter(|member| member.state.is_present());
+        let mut order: Vec<NodeId> = present.map(|member| member.id).collect();
+        let start = self.rng.index(order.len());
+        order.rotate_left(start);
+        // What is younger is still on its way. The low bits tell apart passes of one millisecond.
+        let before = now.wall_ms.saturating_sub(millis(repair::hidden(&self.config)));
+        let low = self.rng.below(1 << 16);
+        let last = self.coverage.horizon.map_or(0, |horizon| horizon.time);
+        let pass = Pass {
+            id: self.rng.bits(),
+            horizon: (before << 16 | low).max(last + 1),
+            started_ms: now.wall_ms,
+            by: self.identity.id,
+            order: order.into(),
+        };
+        let (id, first) = (pass.id, pass.receiver(0).unwrap_or(self.identity.id));
+        self.rounds.run = Some(Run {
+            pass: id,
+            started_ms: now.wall_ms,
+            members: pass.order.len(),
+            hop: 0,
+            hops: pass.hops(),
+            stage: Stage::Waiting,
+            at: first,
+            heard_ms: now.wall_ms,
+            order: Arc::clone(&pass.order),
+        });
+        self.stats.ring_begun += 1;
+        if first == self.identity.id {
+            self.visited(&pass);
+            self.reached(pass, 0, now, out);
+        } else {
+            self.hand_on(pass, 0, now);
+        }
+        Ok(id)
+    }
+
+    /// The last pass that this node began.
+    #[must_use]
+    pub fn run(&self) -> Option<&Run> {
+        self.rounds.run.as_ref()
+    }
+
+    /// Members that keep passes from being made: they are neither here nor gone for good.
+    #[must_use]
+    pub fn members_away(&self) -> Vec<NodeId> {
+        self.table.not_alive().filter(|m| m.state == State::Dead).map(|m| m.id).collect()
+    }
+
+    /// Waits no longer for a member that is dead or has left, so that passes go on without it.
+    /// Should it come back, it is brought back to what they covered. `force` does so even where the
+    /// members that are here may be the smaller side of a partition.
+    ///
+    /// # Errors
+    /// If the member is present or not known, or there is no majority.
+    pub fn forget(
+        &mut self,
+        id: NodeId,
+        force: bool,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) -> Result<(), NotForgotten> {
+        let state = self.table.get(id).ok_or(NotForgotten::Unknown)?.state;
+        match state {
+            State::Alive | State::Suspect => return Err(NotForgotten::Present),
+            State::Forgotten => return Ok(()),
+            State::Dead | State::Left => {}
+        }
+        let (here, of) = self.majority();
+        if state == State::Dead && 2 * here <= of && !force {
+            return Err(NotForgotten::Minority { here, of });
+        }
+        self.declare(id, State::Forgotten, now, out);
+        Ok(())
+    }
+
+    /// How many of the members that count are here, and how many count: those of the last pass, or
+    /// all that have not gone for good.
+    fn majority(&self) -> (usize, usize) {
+        let present = |id: &NodeId| self.table.get(*id).is_some_and(|m| m.state.is_present());
+        match &self.coverage.covered {
+            Some(pass) => {
+                let gone = |id: &&NodeId| {
+                    self.table.get(**id).is_none_or(|member| member.state == State::Left)
+                };
+                let count = pass.order.len() - pass.order.iter().filter(gone).count();
+                (pass.order.iter().filter(|id| present(id)).count(), count)
+            }
+            None => {
+                let here = self.table.peer_count() + 1;
+                (here, here + self.members_away().len())
+            }
+        }
+    }
+
+    /// When something of this is due.
+    pub(super) fn rounds_deadline(&self) -> Option<Instant> {
+        let rounds = &self.rounds;
+        let walks = rounds.carries.iter().map(|carry| carry.until);
+        let guests = rounds.guests.iter().map(|(_, until)| *until);
+        let look = (!self.config.ring.interval.is_zero()).then_some(rounds.look);
+        let resync = self.coverage.is_behind().then_some(rounds.resync);
+        let collect = self.coverage.is_collecting().then_some(Instant(0));
+        walks.chain(guests).chain(look).chain(resync).chain(collect).min()
+    }
+
+    /// Does what is due.
+    pub(super) fn watch_rounds(&mut self, now: Now, out: &mut Vec<Output>) {
+        if !self.rounds.settled {
+            self.rounds.settled = true;
+            self.collect_again();
+        }
+        self.collect_some(out);
+        self.rounds.guests.retain(|(_, until)| *until > now.mono);
+        while let Some(at) = self.rounds.carries.iter().position(|c| c.until <= now.mono) {
+            let carry = self.rounds.carries.swap_remove(at);
+            self.carry_again(carry, now);
+        }
+        if self.coverage.is_behind() && self.rounds.resync <= now.mono {
+            self.ask_for_the_way_back(now);
+        }
+        if !self.config.ring.interval.is_zero() && self.rounds.look <= now.mono {
+            let pause = self.config.ring.interval.min(LOOK * 16) / 16;
+            self.rounds.look = now.mono.after(pause.max(Duration::from_millis(50)));
+            self.look_whether_due(now, out);
+        }
+    }
+
+    /// One member makes passes for all: the present one with the smallest id.
+    fn look_whether_due(&mut self, now: Now, out: &mut Vec<Output>) {
+        let old = |pending: &Pending| now.wall_ms > pending.pass.started_ms + FORGOTTEN_MS;
+        self.coverage.pending.retain(|pending| !old(pending));
+        let first = self.table.members().find(|member| member.state.is_present());
+        if first.is_none_or(|first| first.id != self.identity.id) {
+            return;
+        }
+        let interval = self.config.ring.interval;
+        if now.mono.since(self.rounds.since) < interval {
+            return;
+        }
+        self.reap(now, out);
+        if let Some(run) = self.rounds.run.as_mut().filter(|run| run.is_under_way()) {
+            // Whoever held the token may be gone.
+            let silent = now.wall_ms.saturating_sub(run.heard_ms);
+            if silent < millis(PATIENCE * 4).max(millis(interval) / 4) {
+                return;
+            }
+            run.stage = Stage::Over;
+        }
+        let _ = self.begin_pass(now, out);
+    }
+
+    /// Forgets who has been dead for long, if most are here.
+    fn reap(&mut self, now: Now, out: &mut Vec<Output>) {
+        let after = self.config.ring.reap_after;
+        if after.is_zero() {
+            return;
+        }
+        let dead = self.table.not_alive().filter(|member| member.state == State::Dead);
+        let long = dead.filter(|member| now.mono.since(member.since) >= after);
+        for id in long.map(|member| member.id).collect::<Vec<_>>() {
+            if self.forget(id, false, now, out).is_ok() {
+                self.stats.members_reaped += 1;
+            }
+        }
+    }
+
+    fn send_ring(&mut self, to: SocketAddr, kind: u8, body: &[u8]) {
+        self.outbox.push(to, Class::Repair, Via::Stream, kind, &[body]);
+    }
+
+    /// Hands the token on: hop `hop` is to be made by this node.
+    fn hand_on(&mut self, pass: Pass, hop: u32, now: Now) {
+        let Some(peer) = pass.receiver(hop) else { return };
+        let token = Token { pass, hop, digest: self.data.digest() };
+        self.carry(Carry { token, peer, walk: None, until: now.mono, tries: 0 }, now);
+    }
+
+    /// Sends a token, now or again.
+    fn carry(&mut self, mut carry: Carry, now: Now) {
+        let to = self.table.get(carry.peer).map(|member| member.gossip());
+        carry.until = now.mono.after(PATIENCE);
+        carry.walk = None;
+        carry.tries += 1;
+        if let Some(to) = to {
+            carry.token.digest = self.data.digest();
+            let body = carry.token.encode();
+            self.send_ring(to, kind::RING_TOKEN, &body);
+        }
+        self.rounds.carries.push(carry);
+    }
+
+    /// A token was not answered, or its walk stands still.
+    fn carry_again(&mut self, carry: Carry, now: Now) {
+        let state = self.table.get(carry.peer).map(|member| member.state);
+        let gone = state.is_none_or(|state| state >= State::Left);
+        if carry.token.hop == SIEVE {
+            // Who wants to be brought back asks again.
+            return;
+        }
+        let (pass, hop) = (&carry.token.pass, carry.token.hop);
+        if gone || now.wall_ms > pass.started_ms + LIMIT_MS {
+            self.stats.ring_given_up += 1;
+            let (by, session) = (pass.by, carry.token.session());
+            return self.tell_progress(by, session, Stage::Over, now);
+        }
+        if carry.tries > 1 {
+            let (by, session) = (pass.by, Session { pass: pass.id, hop });
+            self.tell_progress(by, session, Stage::Waiting, now);
+        }
+        self.carry(carry, now);
+    }
+
+    /// This node is visited: no stamps up to the horizon come from here any more.
+    fn visited(&mut self, pass: &Pass) {
+        self.raise_clock(pass.horizon);
+        let coverage = &mut self.coverage;
+        if coverage.pending(pass.id).is_none() {
+            // Who begins a new pass has given the one before up.
+            let other = |p: &Pending| p.pass.by != pass.by || p.pass.horizon > pass.horizon;
+            coverage.pending.retain(other);
+            if coverage.pending.len() >= MAX_PENDING {
+                let oldest = coverage.pending.iter().map(|p| p.pass.horizon).min();
+                coverage.pending.retain(|p| Some(p.pass.horizon) != oldest);
+            }
+            coverage.pending.push(Pending { pass: pass.clone(), reached: None, done: false });
+        }
+    }
+
+    /// Hop `hop` has brought everything here: the token goes on.
+    fn reached(&mut self, pass: Pass, hop: u32, now: Now, out: &mut Vec<Output>) {
+        self.stats.ring_hops += 1;
+        self.coverage.changed = true;
+        if let Some(pending) = self.coverage.pending(pass.id) {
+            pending.reached = Some(hop);
+            pending.done |= pass.is_last_visit(hop);
+        }
+        let session = Session { pass: pass.id, hop };
+        if hop >= pass.hops() {
+            self.tell_progress(pass.by, session, Stage::Complete, now);
+            return self.complete(&pass, now, out);
+        }
+        self.tell_progress(pass.by, session, Stage::Reached, now);
+        self.hand_on(pass, hop + 1, now);
+    }
+
+    /// Every listed member holds everything up to the horizon: tells all.
+    fn complete(&mut self, pass: &Pass, now: Now, out: &mut Vec<Output>) {
+        let horizon = Horizon { time: pass.horizon, pass: pass.id };
+        if self.coverage.horizon >= Some(horizon) {
+            return;
+        }
+        self.stats.ring_completed += 1;
+        let entry = Arc::new(horizon.to_entry(pass.order.len()));
+        if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(&entry)) {
+            out.push(applied(Space::Roster, &entry, replaced, None));
+            self.spread(Space::Roster, entry, None, now);
+        }
+        self.rounds.since = now.mono;
+        self.learn_horizon(horizon, now);
+    }
+
+    fn tell_progress(&mut self, by: NodeId, session: Session, stage: Stage, now: Now) {
+        let progress = Progress { session, stage };
+        if by == self.identity.id {
+            return self.on_progress(progress, now);
+        }
+        if let Some(to) = self.table.get(by).map(|member| member.gossip()) {
+            let body = progress.encode();
+            self.outbox.push(to, Class::Repair, Via::Datagram, kind::RING_PROGRESS, &[&body]);
+        }
+    }
+
+    pub(super) fn on_progress(&mut self, progress: Progress, now: Now) {
+        let Progress { session, stage } = progress;
+        let Some(run) = self.rounds.run.as_mut().filter(|run| run.pass == session.pass) else {
+            return;
+        };
+        if session.hop < run.hop || session.hop > run.hops || !run.is_under_way() {
+            return;
+        }
+        (run.hop, run.stage, run.heard_ms) = (session.hop, stage, now.wall_ms);
+        let next = if stage == Stage::Reached { session.hop + 1 } else { session.hop };
+        let place = next as usize % run.order.len().max(1);
+        run.at = run.order.get(place).copied().unwrap_or(run.at);
+    }
+
+    fn answer_token(&mut self, to: SocketAddr, session: Session, verdict: Verdict) {
+        let body = Answer { session, verdict }.encode();
+        self.send_ring(to, kind::RING_ANSWER, &body);
+    }
+
+    pub(super) fn on_token(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        token: Token,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let session = token.session();
+        let verdict = match token.hop {
+            SIEVE => self.judge_sieve(&token, now),
+            _ => self.judge_token(&token, now),
+        };
+        if verdict != Verdict::Different {
+            return self.answer_token(from, session, verdict);
+        }
+        if token.hop != SIEVE {
+            self.visited(&token.pass);
+        }
+        self.rounds.guests.retain(|(guest, _)| guest.session != session);
+        if token.hop == 0 || token.digest == self.data.digest() {
+            let guest = Guest::new(&token, sender);
+            return self.arrived(guest, from, now, out);
+        }
+        self.rounds.guests.push((Guest::new(&token, sender), now.mono.after(GUEST)));
+        self.answer_token(from, session, Verdict::Different);
+    }
+
+    fn judge_token(&mut self, token: &Token, now: Now) -> Verdict {
+        let (pass, hop) = (&token.pass, token.hop);
+        let stamp = data::Stamp { time: pass.horizon, node: pass.by };
+        let late = now.wall_ms > pass.started_ms.saturating_add(FORGOTTEN_MS);
+        if pass.receiver(hop) != Some(self.identity.id)
+            || !self.clock.admits(stamp, now.wall_ms)
+            || late
+        {
+            return Verdict::Over;
+        }
+        if let Some(pending) = self.coverage.pending(pass.id) {
+            return match pending.reached >= Some(hop) {
+                true => Verdict::Done,
+                false => Verdict::Different,
+            };
+        }
+        if self.coverage.is_behind() {
+            return Verdict::Later;
+        }
+        let newer = self.coverage.pending.iter().any(|p| p.pass.horizon > pass.horizon);
+        let over = self.coverage.horizon.is_some_and(|held| held.time >= pass.horizon);
+        // Who does not know any more what it was given on the first lap cannot go on.
+        if newer || over || hop as usize >= pass.order.len() {
+            return Verdict::Over;
+        }
+        Verdict::Different
+    }
+
+    pub(super) fn on_ring_answer(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        answer: Answer,
+        now: Now,
+    ) {
+        let Some(at) = self.rounds.carry(answer.session, sender) else { return };
+        match answer.verdict {
+            Verdict::Done => drop(self.rounds.carries.swap_remove(at)),
+            Verdict::Different => {
+                if let Some(carry) = self.rounds.carries.get_mut(at) {
+                    carry.walk = Some(Walk::new(&carry.token));
+                }
+                self.walk_on(at, from, now);
+            }
+            Verdict::Later => {
+                if let Some(carry) = self.rounds.carries.get_mut(at) {
+                    carry.until = now.mono.after(RETRY);
+                }
+            }
+            Verdict::Over => {
+                let carry = self.rounds.carries.swap_remove(at);
+                if carry.token.hop != SIEVE {
+                    self.stats.ring_given_up += 1;
+                    self.tell_progress(carry.token.pass.by, answer.session, Stage::Over, now);
+                }
+            }
+        }
+    }
+
+    /// Sends the next message of a walk.
+    fn walk_on(&mut self, at: usize, to: SocketAddr, now: Now) {
+        let Some(carry) = self.rounds.carries.get_mut(at) else { return };
+        let Some(walk) = &mut carry.walk else { return };
+        carry.until = now.mono.after(PATIENCE);
+        let before = walk.sent();
+        let (kind, body) = walk.next(&self.data, self.config.repair.piece_bytes);
+        self.stats.ring_entries_sent += walk.sent() - before;
+        self.send_ring(to, kind, &body);
+    }
+
+    pub(super) fn on_differ(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        differ: &Step<Differ>,
+        now: Now,
+    ) {
+        let Some(at) = self.rounds.carry(differ.session, sender) else { return };
+        let walk = self.rounds.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
+        if walk.is_some_and(|walk| walk.on_differ(&self.data, differ)) {
+            self.walk_on(at, from, now);
+        }
+    }
+
+    pub(super) fn on_ring_want(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        want: &Step<Want>,
+        now: Now,
+    ) {
+        let Some(at) = self.rounds.carry(want.session, sender) else { return };
+        let walk = self.rounds.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
+        if walk.is_some_and(|walk| walk.on_want(want)) {
+            self.walk_on(at, from, now);
+        }
+    }
+
+    pub(super) fn on_check(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        check: &Step<Check>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Some((guest, until)) = self.rounds.guest(check.session, sender) else { return };
+        *until = now.mono.after(GUEST);
+        let guest = guest.clone();
+        match guest.on_check(&self.data, check) {
+            Some(differ) => self.send_ring(from, kind::RING_DIFFER, &differ.encode()),
+            None => self.arrived(guest, from, now, out),
+        }
+    }
+
+    pub(super) fn on_page(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        page: Step<Page>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Some((guest, until)) =
+            self.rounds.guests.iter_mut().find(|(g, _)| g.session == page.session && g.peer == sender)
+        else {
+            return;
+        };
+        *until = now.mono.after(GUEST);
+        let want = guest.on_page(&self.data, page);
+        if want.body.is_empty() {
+            self.drop_surplus_of(want.session, sender, now, out);
+        }
+        self.send_ring(from, kind::RING_WANT, &want.encode());
+    }
+
+    fn drop_surplus_of(
+        &mut self,
+        session: Session,
+        sender: NodeId,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(place) = self
+            .rounds
+            .guests
+            .iter()
+            .position(|(guest, _)| guest.session == session && guest.peer == sender)
+        else {
+            return;
+        };
+        let surplus = match self.rounds.guests.get_mut(place) {
+            Some((guest, _)) if guest.sieves() => guest.surplus(&self.data),
+            _ => Vec::new(),
+        };
+        for entry in surplus {
+            self.drop_surplus(&entry, now, out);
+        }
+    }
+
+    pub(super) fn on_load(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        load: Step<Load>,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let Step { session, number, body: Load { entries, last } } = load;
+        let Some((guest, until)) = self.rounds.guest(session, sender) else { return };
+        *until = now.mono.after(GUEST);
+        let guest = guest.clone();
+        for entry in entries {
+            let entry = self.keep(entry);
+            if let Some(held) = self.data.get(entry.key()).cloned()
+                && held.stamp() > entry.stamp()
+                && guest.sieves()
+                && guest.is_surplus(&self.data, &held)
+            {
+                self.drop_surplus(&held, now, out);
+            }
+            self.accept_data(&entry, sender, now, out);
+        }
+        if last {
+            self.drop_surplus_of(session, sender, now, out);
+        }
+        let go_on = Step { session, number, body: Want::new() };
+        self.send_ring(from, kind::RING_WANT, &go_on.encode());
+    }
+
+    /// A walk to this node has ended.
+    fn arrived(&mut self, guest: Guest, from: SocketAddr, now: Now, out: &mut Vec<Output>) {
+        let Guest { session, pass, .. } = guest;
+        self.rounds.guests.retain(|(other, _)| other.session != session);
+        self.answer_token(from, session, Verdict::Done);
+        if session.hop == SIEVE {
+            self.stats.fence_returns += 1;
+            self.rounds.guests.retain(|(other, _)| !other.sieves());
+            return self.cover(pass);
+        }
+        // A token that was on its way twice goes on once.
+        let pending = self.coverage.pending(pass.id);
+        if pending.is_some_and(|pending| pending.reached < Some(session.hop)) {
+            self.reached(pass, session.hop, now, out);
+        }
+    }
+
+    /// Asks a random member to bring this node back to what the latest pass covered.
+    fn ask_for_the_way_back(&mut self, now: Now) {
+        self.rounds.resync = Instant(now.mono.after(RETRY).0 + self.rng.below(micros(RETRY)));
+        // What is being filled anyway is compared when it is full.
+        if self.rounds.sieved().is_some() || self.entropy.in_bulk(Space::Data) {
+            return;
+        }
+        let pass = self.coverage.horizon.map_or(0, |horizon| horizon.pass);
+        if let Some(peer) = self.table.random(&mut self.rng) {
+            self.send_ring(peer.gossip, kind::RESYNC, &pass.to_le_bytes());
+        }
+    }
+
+    pub(super) fn on_resync(&mut self, sender: NodeId, from: SocketAddr, now: Now) {
+        let session = |pass: &Pass| Session { pass: pass.id, hop: SIEVE };
+        let Some(pass) = self.coverage.covered.clone().filter(|_| !self.coverage.is_behind())
+        else {
+            return;
+        };
+        let sieves = self.rounds.carries.iter().filter(|carry| carry.token.hop == SIEVE);
+        let known = self.table.get(sender).is_some_and(|member| member.gossip() == from);
+        if !known || sieves.count() >= SIEVES || self.coverage.is_collecting() {
+            return;
+        }
+        if self.rounds.carry(session(&pass), sender).is_none() {
+            let token = Token { pass, hop: SIEVE, digest: self.data.digest() };
+            let carry = Carry { token, peer: sender, walk: None, until: now.mono, tries: 0 };
+            self.carry(carry, now);
+        }
+    }
+
+    fn judge_sieve(&mut self, token: &Token, now: Now) -> Verdict {
+        let stamp = data::Stamp { time: token.pass.horizon, node: token.pass.by };
+        let offered = Horizon { time: token.pass.horizon, pass: token.pass.id };
+        let other = |(guest, _): &(Guest, Instant)| {
+            guest.sieves() && guest.session != token.session()
+        };
+        if !self.coverage.is_behind()
+            || self.coverage.horizon > Some(offered)
+            || !self.clock.admits(stamp, now.wall_ms)
+            || self.rounds.guests.iter().any(other)
+        {
+            return Verdict::Over;
+        }
+        Verdict::Different
+    }
+
+    /// A stream broke: what went over it is tried again soon.
+    pub(super) fn ring_stream_lost(&mut self, to: SocketAddr, now: Now) {
+        for carry in &mut self.rounds.carries {
+            let there = self.table.get(carry.peer).is_some_and(|member| member.gossip() == to);
+            if there {
+                carry.until = carry.until.min(now.mono.after(RETRY));
+            }
+        }
+    }
+}
