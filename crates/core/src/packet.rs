@@ -370,7 +370,9 @@ mod tests {
         out.into_iter()
             .map(|output| match output {
                 Output::Send(send) => send,
-                Output::Applied(_) | Output::Removed(_) | Output::Keep(_) => unreachable!("packing applies nothing"),
+                Output::Applied(_) | Output::Removed(_) | Output::Keep(_) => {
+                    unreachable!("packing applies nothing")
+                }
             })
             .collect()
     }

@@ -110,7 +110,12 @@ impl World {
     ///
     /// # Errors
     /// If it refuses; `None` if it does not run.
-    pub fn forget(&mut self, node: usize, id: NodeId, force: bool) -> Result<(), Option<NotForgotten>> {
+    pub fn forget(
+        &mut self,
+        node: usize,
+        id: NodeId,
+        force: bool,
+    ) -> Result<(), Option<NotForgotten>> {
         let mut done = Err(None);
         self.at(node, |machine, now, out| {
             done = machine.forget(id, force, now, out).map_err(Some);

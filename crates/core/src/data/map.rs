@@ -216,7 +216,8 @@ impl Map {
             hash,
             added: self.item_hash(&entry),
             removed: held.map(|held| self.item_hash(held)),
-            mortal: i32::from(is_mortal(&entry)) - i32::from(held.is_some_and(|held| is_mortal(held))),
+            mortal: i32::from(is_mortal(&entry))
+                - i32::from(held.is_some_and(|held| is_mortal(held))),
         };
         self.note(&change, entry.stamp().wall_ms());
         self.bytes += entry.size() as u64;
@@ -401,9 +402,8 @@ impl Tree {
             tree.digest.remove(item);
             tree.mortal -= u32::from(mortal);
             if let Kind::Leaf(slots) = &mut tree.kind {
-                let at = slots
-                    .iter()
-                    .position(|slot| slot.hash == hash && slot.entry.key() == key)?;
+                let at =
+                    slots.iter().position(|slot| slot.hash == hash && slot.entry.key() == key)?;
                 return Some(slots.remove(at).entry);
             }
             let Kind::Branch(children) = &mut tree.kind else { return None };

@@ -8,11 +8,12 @@
 
 use super::Node;
 use crate::base::codec::{DecodeError, Reader, Write as _};
+use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::data::{Cut, Entry, Space, Stamp, is_mortal};
 use crate::output::{Output, Removed};
-use crate::spread::ring::{Pass, Tombstones};
+use crate::spread::ring::{MAX_ORDER, Pass, Tombstones};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -65,6 +66,8 @@ pub(super) struct Coverage {
     /// The latest that it was part of, or was brought back to.
     pub(super) covered: Option<Pass>,
     pub(super) pending: Vec<Pending>,
+    /// Members that were covered once and not by the latest pass, and up to where.
+    former: Vec<(NodeId, u64)>,
     /// The largest horizon of any pass that came by, be it complete or not.
     floor: u64,
     /// Own writes up to this time are known to be held by a majority.
@@ -98,6 +101,26 @@ impl Coverage {
         self.pending.iter_mut().find(|pending| pending.pass.id == pass)
     }
 
+    /// Everything that a member had written up to this time was covered.
+    pub(super) fn known(&self, id: NodeId) -> u64 {
+        let listed = self.covered.as_ref().filter(|pass| pass.lists(id)).map(|pass| pass.horizon);
+        let former = self.former.iter().find(|(former, _)| *former == id);
+        listed.or(former.map(|(_, time)| *time)).unwrap_or(0)
+    }
+
+    /// A pass takes the place of the one before.
+    fn succeed(&mut self, pass: Pass) {
+        if let Some(before) = self.covered.take() {
+            let listed: Set<NodeId> = pass.order.iter().copied().collect();
+            self.former.retain(|(id, _)| !listed.contains(id));
+            let dropped = before.order.iter().filter(|id| !listed.contains(*id));
+            self.former.extend(dropped.map(|id| (*id, before.horizon)));
+            let over = self.former.len().saturating_sub(MAX_ORDER);
+            self.former.drain(..over);
+        }
+        self.covered = Some(pass);
+    }
+
     pub(super) fn is_collecting(&self) -> bool {
         !self.collecting.is_empty()
     }
@@ -113,6 +136,11 @@ impl Coverage {
         self.covered.iter().for_each(|pass| pass.encode(&mut bytes));
         bytes.put_varint(done.len() as u64);
         done.iter().for_each(|pass| pass.encode(&mut bytes));
+        bytes.put_varint(self.former.len() as u64);
+        for (id, time) in &self.former {
+            bytes.put(&id.0.to_le_bytes());
+            bytes.put(&time.to_le_bytes());
+        }
         bytes
     }
 
@@ -133,7 +161,12 @@ impl Coverage {
                 Ok(Pending { reached: Some(pass.hops()), pass, done: true })
             })
             .collect::<Result<_, DecodeError>>()?;
-        Ok(Self { confirmed, floor, covered, pending, kept: confirmed, ..Self::default() })
+        let count = from.bounded("former members", MAX_ORDER)?;
+        let former = (0..count)
+            .map(|_| Ok((NodeId(from.u64()?), from.u64()?)))
+            .collect::<Result<_, DecodeError>>()?;
+        let kept = confirmed;
+        Ok(Self { confirmed, floor, covered, pending, former, kept, ..Self::default() })
     }
 }
 
@@ -257,7 +290,7 @@ impl Node {
         self.coverage.horizon = self.coverage.horizon.max(Some(horizon));
         self.coverage.pending.retain(|pending| pending.pass.horizon > pass.horizon);
         self.coverage.confirmed = self.coverage.confirmed.max(pass.horizon);
-        self.coverage.covered = Some(pass);
+        self.coverage.succeed(pass);
         self.collect();
     }
 
@@ -302,13 +335,19 @@ impl Node {
 
     /// Lets an entry go that a covered member does not hold; what is this node's own and nobody can
     /// have seen is written anew.
-    pub(super) fn drop_surplus(&mut self, entry: &Arc<Entry>, now: Now, out: &mut Vec<Output>) {
+    pub(super) fn drop_surplus(
+        &mut self,
+        entry: &Arc<Entry>,
+        known: u64,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
         let own = entry.stamp().node == self.identity.id;
         if !self.drop_entry(entry, false, out) {
             return;
         }
         self.stats.fence_dropped += 1;
-        if own && entry.stamp().time > self.coverage.confirmed {
+        if own && entry.stamp().time > self.coverage.confirmed.max(known) {
             self.stats.fence_reissued += 1;
             let stamp = self.clock.tick(now.wall_ms);
             let anew = self.keep(match entry.value() {

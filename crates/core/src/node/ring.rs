@@ -344,7 +344,7 @@ impl Node {
     /// Hands the token on: hop `hop` is to be made by this node.
     fn hand_on(&mut self, pass: Pass, hop: u32, now: Now) {
         let Some(peer) = pass.receiver(hop) else { return };
-        let token = Token { pass, hop, digest: self.data.digest() };
+        let token = Token { pass, hop, digest: self.data.digest(), known: 0 };
         self.carry(Carry { token, peer, walk: None, until: now.mono, tries: 0 }, now);
     }
 
@@ -613,8 +613,11 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let Some((guest, until)) =
-            self.rounds.guests.iter_mut().find(|(g, _)| g.session == page.session && g.peer == sender)
+        let Some((guest, until)) = self
+            .rounds
+            .guests
+            .iter_mut()
+            .find(|(g, _)| g.session == page.session && g.peer == sender)
         else {
             return;
         };
@@ -641,12 +644,12 @@ impl Node {
         else {
             return;
         };
-        let surplus = match self.rounds.guests.get_mut(place) {
-            Some((guest, _)) if guest.sieves() => guest.surplus(&self.data),
-            _ => Vec::new(),
+        let Some((guest, _)) = self.rounds.guests.get_mut(place).filter(|(g, _)| g.sieves()) else {
+            return;
         };
-        for entry in surplus {
-            self.drop_surplus(&entry, now, out);
+        let known = guest.known;
+        for entry in guest.surplus(&self.data) {
+            self.drop_surplus(&entry, known, now, out);
         }
     }
 
@@ -669,7 +672,7 @@ impl Node {
                 && guest.sieves()
                 && guest.is_surplus(&self.data, &held)
             {
-                self.drop_surplus(&held, now, out);
+                self.drop_surplus(&held, guest.known, now, out);
             }
             self.accept_data(&entry, sender, now, out);
         }
@@ -722,7 +725,8 @@ impl Node {
             return;
         }
         if self.rounds.carry(session(&pass), sender).is_none() {
-            let token = Token { pass, hop: SIEVE, digest: self.data.digest() };
+            let known = self.coverage.known(sender);
+            let token = Token { pass, hop: SIEVE, digest: self.data.digest(), known };
             let carry = Carry { token, peer: sender, walk: None, until: now.mono, tries: 0 };
             self.carry(carry, now);
         }
@@ -731,9 +735,8 @@ impl Node {
     fn judge_sieve(&mut self, token: &Token, now: Now) -> Verdict {
         let stamp = data::Stamp { time: token.pass.horizon, node: token.pass.by };
         let offered = Horizon { time: token.pass.horizon, pass: token.pass.id };
-        let other = |(guest, _): &(Guest, Instant)| {
-            guest.sieves() && guest.session != token.session()
-        };
+        let other =
+            |(guest, _): &(Guest, Instant)| guest.sieves() && guest.session != token.session();
         if !self.coverage.is_behind()
             || self.coverage.horizon > Some(offered)
             || !self.clock.admits(stamp, now.wall_ms)

@@ -352,13 +352,7 @@ impl Node {
 
     /// Says of a member that it is suspect (once more, if it is already) or dead, and tells
     /// everyone.
-    pub(super) fn declare(
-        &mut self,
-        id: NodeId,
-        state: State,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn declare(&mut self, id: NodeId, state: State, now: Now, out: &mut Vec<Output>) {
         let news = |held: State| held.is_present() || state == State::Forgotten && held < state;
         let Some(member) = self.table.get(id).filter(|member| news(member.state)) else {
             return;

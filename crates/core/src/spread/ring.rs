@@ -176,6 +176,9 @@ pub struct Token {
     pub hop: u32,
     /// What the sender holds.
     pub digest: Digest,
+    /// Of a walk that sieves: everything that the receiver had written up to this time was covered
+    /// by some pass.
+    pub known: u64,
 }
 
 impl Token {
@@ -192,6 +195,7 @@ impl Token {
         self.pass.encode(&mut body);
         body.put_varint(u64::from(self.hop));
         self.digest.encode(&mut body);
+        body.put(&self.known.to_le_bytes());
         body
     }
 
@@ -205,7 +209,7 @@ impl Token {
         if hop != SIEVE && hop > pass.hops() {
             return Err(DecodeError::Invalid("hop"));
         }
-        Ok(Self { pass, hop, digest: Digest::decode(&mut body)? })
+        Ok(Self { pass, hop, digest: Digest::decode(&mut body)?, known: body.u64()? })
     }
 }
 
@@ -625,6 +629,8 @@ pub struct Guest {
     pub peer: NodeId,
     /// The pass that it belongs to.
     pub pass: Pass,
+    /// See [`Token::known`].
+    pub known: u64,
     page: Page,
 }
 
@@ -633,7 +639,7 @@ impl Guest {
     #[must_use]
     pub fn new(token: &Token, peer: NodeId) -> Self {
         let (session, pass) = (token.session(), token.pass.clone());
-        Self { session, peer, pass, page: Page::new() }
+        Self { session, peer, pass, known: token.known, page: Page::new() }
     }
 
     /// True if what the giving end does not hold is to go.
@@ -708,7 +714,7 @@ mod tests {
     }
 
     fn token(hop: u32, horizon: u64) -> Token {
-        Token { pass: pass(horizon), hop, digest: Digest::default() }
+        Token { pass: pass(horizon), hop, digest: Digest::default(), known: 0 }
     }
 
     /// Walks until the end; returns how many messages it took.
