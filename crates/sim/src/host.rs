@@ -1,5 +1,6 @@
 //! A machine: its address, its disk, and the process on it, if one runs.
 
+use crate::control::Copied;
 use crate::disk::Disk;
 use crate::traffic::Traffic;
 use crate::world::Event;
@@ -19,6 +20,8 @@ pub(crate) struct Host {
     pub(crate) disk: Disk,
     /// What the node asked to keep beside its entries.
     pub(crate) kept: Vec<u8>,
+    /// A copy of its disk, if one was made.
+    pub(crate) copy: Option<Copied>,
     /// How often a process was started here.
     pub(crate) boots: u64,
     /// When the process was started: its monotonic clock counts from there.
@@ -51,6 +54,7 @@ impl Host {
             node: None,
             disk,
             kept: Vec::new(),
+            copy: None,
             boots: 0,
             started: Instant(0),
             paused: false,
