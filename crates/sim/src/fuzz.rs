@@ -238,9 +238,7 @@ fn draw_faults(seed: u64, nodes: usize, duration: Duration) -> Vec<Trouble> {
 fn draw_backup(seed: u64, scenario: &mut Scenario) {
     let mut rng = rng(seed, b"\0backups");
     let jumps = |trouble: &Trouble| matches!(trouble.fault, Fault::ClockJump { .. });
-    if !rng.chance(0.3)
-        || scenario.world.clock_skew > ms(100)
-        || scenario.faults.iter().any(jumps)
+    if !rng.chance(0.3) || scenario.world.clock_skew > ms(100) || scenario.faults.iter().any(jumps)
     {
         return;
     }

@@ -267,22 +267,17 @@ impl Node {
     }
 
     /// How many of the members that count are here, and how many count: those of the last pass, or
-    /// all that have not gone for good.
+    /// all that are known. Only who has said goodbye does not; the forgotten do until a pass has
+    /// been made without them, or those away could be forgotten one by one.
     fn majority(&self) -> (usize, usize) {
-        let present = |id: &NodeId| self.table.get(*id).is_some_and(|m| m.state.is_present());
-        match &self.coverage.covered {
-            Some(pass) => {
-                let gone = |id: &&NodeId| {
-                    self.table.get(**id).is_none_or(|member| member.state == State::Left)
-                };
-                let count = pass.order.len() - pass.order.iter().filter(gone).count();
-                (pass.order.iter().filter(|id| present(id)).count(), count)
-            }
-            None => {
-                let here = self.table.peer_count() + 1;
-                (here, here + self.members_away().len())
-            }
-        }
+        let state = |id: NodeId| self.table.get(id).map_or(State::Left, |member| member.state);
+        let ids: Vec<NodeId> = match &self.coverage.covered {
+            Some(pass) => pass.order.to_vec(),
+            None => self.table.members().map(|member| member.id).collect(),
+        };
+        let alive = ids.iter().filter(|id| state(**id) == State::Alive).count();
+        let left = ids.iter().filter(|id| state(**id) == State::Left).count();
+        (alive, ids.len() - left)
     }
 
     /// When something of this is due.
