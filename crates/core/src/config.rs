@@ -183,6 +183,7 @@ impl Config {
             ("spread.tree.window", self.spread.tree.window, SECOND, "0s to 1s"),
             ("repair.interval", self.repair.interval, DAY, "0s to 1day"),
             ("repair.settle", self.repair.settle, DAY, "0s to 1day"),
+            ("repair.audit_interval", self.repair.audit_interval, DAY, "0s to 1day"),
         ] {
             let got = humantime::format_duration(duration);
             check(field, got, duration <= most, expected)?;

@@ -3,7 +3,7 @@
 use crate::base::codec::{DecodeError, Reader};
 use crate::data::{Entry, block};
 use crate::member::probe;
-use crate::reconcile::{checksum, full, sketch};
+use crate::reconcile::{audit, checksum, full, sketch};
 use crate::spread::{mail, rumor, tree};
 
 /// The numbers by which messages are told apart on the wire.
@@ -58,6 +58,10 @@ pub mod kind {
     pub const SKETCH_BATCH: u8 = 26;
     /// See [`crate::reconcile::sketch`].
     pub const WANTS: u8 = 27;
+    /// See [`crate::reconcile::audit`].
+    pub const CHECK: u8 = 28;
+    /// See [`crate::reconcile::audit`].
+    pub const CHECKED: u8 = 29;
 }
 
 /// A message as it arrives.
@@ -109,6 +113,10 @@ pub enum Message<'a> {
     SketchBatch(sketch::Headed<sketch::Batch>),
     /// Items that are asked for by their names in sketches.
     Wants(sketch::Wants),
+    /// The second account of a replica, in short.
+    Check(audit::Check),
+    /// Where it differs.
+    Checked(audit::Checked),
 }
 
 impl<'a> Message<'a> {
@@ -147,6 +155,8 @@ impl<'a> Message<'a> {
                 Self::SketchBatch(sketch::Headed::decode(body, sketch::Batch::decode)?)
             }
             kind::WANTS => Self::Wants(sketch::Wants::decode(body)?),
+            kind::CHECK => Self::Check(audit::Check::decode(body)?),
+            kind::CHECKED => Self::Checked(audit::Checked::decode(body)?),
             _ => return Ok(None),
         }))
     }

@@ -112,6 +112,21 @@ stats! {
     sketch_unserved,
     /// Comparisons by sketches given up because the other end fell silent.
     sketch_silent,
+    /// Checks of this replica against that of another member, by the second account, that were
+    /// answered.
+    audit_checks,
+    /// Of those, the ones that found a difference, which is usually on its way out.
+    audit_different,
+    /// Parts of the map in which another member stayed different although repair goes on.
+    divergences,
+    /// Of those, the ones that have become equal since.
+    divergences_healed,
+    /// Parts of this replica that did not hold what was written to them.
+    audit_content_faults,
+    /// Times that this replica's digest was not that of its entries and was made anew.
+    audit_digest_faults,
+    /// Entries that claimed to be the same write as another one and were not: one of them was kept.
+    stamp_conflicts,
     /// Entries sent by anti-entropy.
     repair_entries_sent,
     /// Pieces of bulk transfers received.

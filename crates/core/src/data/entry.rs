@@ -93,6 +93,32 @@ impl Entry {
     pub fn item_hash(&self, keyed: &Keyed) -> u128 {
         keyed.hash128(&[&self.stamp.to_bytes(), self.key()])
     }
+
+    /// A hash of all that the entry says, under a seed: see [`crate::data::audit`].
+    #[must_use]
+    pub fn content_hash(&self, seed: u64) -> u64 {
+        let bytes = xxhash_rust::xxh3::xxh3_64_with_seed(&self.bytes, seed);
+        let form = u64::from(self.key_len) << 1 | u64::from(self.tombstone);
+        let expiry = self.expires_at().unwrap_or(0);
+        [self.stamp.time, self.stamp.node.0, form, expiry]
+            .into_iter()
+            .fold(bytes ^ seed.rotate_left(32), mix)
+    }
+
+    /// True if this entry is to be kept where another one claims to be the same write and is not.
+    /// Any order does, as long as all nodes have the same: the greater value, and a value rather
+    /// than none, so that nothing is lost.
+    #[must_use]
+    pub fn outweighs(&self, other: &Self) -> bool {
+        (self.value(), self.expires_at) > (other.value(), other.expires_at)
+    }
+}
+
+/// Folds a number into a hash (multiply and fold, as in wyhash).
+fn mix(hash: u64, number: u64) -> u64 {
+    let product =
+        u128::from(hash ^ 0x9e37_79b9_7f4a_7c15) * u128::from(number ^ 0xd6e8_feb8_6659_fd93);
+    hash.rotate_left(23) ^ (product >> 64) as u64 ^ product as u64
 }
 
 fn key_len(key: &[u8]) -> u16 {

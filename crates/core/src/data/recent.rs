@@ -47,6 +47,18 @@ impl Cut {
         (self.first..self.behind).contains(&(wall_ms >> EPOCH_BITS))
     }
 
+    /// The epoch that a wall time belongs to.
+    #[must_use]
+    pub(super) fn epoch(wall_ms: u64) -> u64 {
+        wall_ms >> EPOCH_BITS
+    }
+
+    /// True if what is stamped in this epoch is left out.
+    #[must_use]
+    pub(super) fn leaves_out_epoch(self, epoch: u64) -> bool {
+        (self.first..self.behind).contains(&epoch)
+    }
+
     /// True if nothing is left out.
     #[must_use]
     pub fn is_none(self) -> bool {

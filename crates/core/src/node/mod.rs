@@ -3,6 +3,7 @@
 //! A turn is any number of [`Node::write`] and [`Node::handle`], closed by one [`Node::flush`],
 //! which packs all that the turn has to say into as few packets as it can.
 
+mod audit;
 pub mod notes;
 mod receive;
 mod repair;
@@ -26,6 +27,7 @@ use crate::member::{Member, Table, Tags};
 use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
 use crate::spread::Method;
+use crate::spread::audit::{Auditor, Divergence};
 use crate::spread::entropy::{Compare, Entropy};
 use crate::spread::mail::DirectMail;
 use crate::spread::rumor::Mongering;
@@ -88,6 +90,7 @@ pub struct Node {
     mail: DirectMail,
     entropy: Entropy,
     comparisons: sketch::Comparisons,
+    auditor: Auditor,
     outbox: Outbox,
     stats: Stats,
     pool: Option<Arc<Pool>>,
@@ -131,7 +134,8 @@ impl Node {
             data: match config.repair.compare {
                 Compare::Sketch => Map::with_sketches(keyed),
                 Compare::Full | Compare::Checksum => Map::new(keyed),
-            },
+            }
+            .audited(),
             roster: Map::new(keyed),
             table: Table::new(identity.id),
             // A restarted node must overrule what was said of it before.
@@ -154,6 +158,7 @@ impl Node {
                 &mut rng,
             ),
             comparisons: sketch::Comparisons::default(),
+            auditor: Auditor::new(&config.repair, seed, now.mono),
             outbox: Outbox::default(),
             stats: Stats::default(),
             pool: None,
@@ -247,6 +252,7 @@ impl Node {
             self.watch_members(now, out);
             self.watch_comparisons(now);
             self.begin_repair(now);
+            self.begin_audit(now);
         }
         self.tree.poll(self.identity.id, &mut env!(self, now));
         self.mongering.poll(&mut env!(self, now));
@@ -266,6 +272,7 @@ impl Node {
             Some(self.rejoin.deadline()).filter(|_| !self.left),
             self.entropy.deadline().filter(|_| !self.left),
             self.comparisons.deadline().filter(|_| !self.left),
+            self.auditor.deadline().filter(|_| !self.left),
             self.tree.deadline(),
             self.mongering.deadline(),
             self.mail.deadline(),
@@ -316,6 +323,8 @@ impl Node {
         };
         self.clock.observe(entry.stamp());
         self.stats.entries_new += 1;
+        let same = |replaced: &Arc<Entry>| replaced.stamp() == entry.stamp();
+        self.stats.stamp_conflicts += u64::from(replaced.as_ref().is_some_and(same));
         self.entropy.news(now.mono, &mut self.rng);
         out.push(applied(space, entry, replaced, Some(from)));
         Fate::New
@@ -361,6 +370,12 @@ impl Node {
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// Where other members stay different although repair goes on, as far as this node has found
+    /// out: nowhere, if all is well.
+    pub fn divergences(&self) -> impl Iterator<Item = Divergence> + '_ {
+        self.auditor.divergences()
     }
 
     /// How much this node doubts itself: 0 if it is well.

@@ -134,6 +134,8 @@ impl Node {
             Message::SketchAsk(ask) => self.on_sketch_ask(from, &ask, now),
             Message::SketchBatch(batch) => self.on_sketch_batch(sender, from, &batch, now),
             Message::Wants(wants) => self.on_wants(from, &wants, now),
+            Message::Check(check) => self.on_check(from, check, now),
+            Message::Checked(checked) => self.on_checked(sender, from, &checked, now),
         }
         Ok(())
     }
@@ -224,6 +226,8 @@ fn is_request(kind: u8) -> bool {
             | kind::SKETCH_ASK
             | kind::SKETCH_BATCH
             | kind::WANTS
+            | kind::CHECK
+            | kind::CHECKED
     )
 }
 

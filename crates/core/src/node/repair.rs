@@ -5,6 +5,7 @@ use crate::base::id::NodeId;
 use crate::base::time::{Now, millis};
 use crate::config::Config;
 use crate::data::{Cut, Digest, Space};
+use crate::member::table::Peer;
 use crate::message::kind;
 use crate::output::{Class, Output, Via};
 use crate::reconcile::checksum::{self, Items, Opening, Split, Want};
@@ -46,9 +47,15 @@ impl Node {
     pub(super) fn begin_repair(&mut self, now: Now) {
         let (peer, stalled) = self.entropy.poll(now.mono, &self.table, &mut self.rng);
         self.stats.bulk_stalled += u64::from(stalled);
-        let Some(peer) = peer else { return };
+        if let Some(peer) = peer {
+            let flow = self.entropy.config().direction.flow();
+            self.compare_with(peer, flow, now);
+        }
+    }
+
+    /// Begins an exchange with a member.
+    pub(super) fn compare_with(&mut self, peer: Peer, flow: Flow, now: Now) {
         self.stats.repair_sessions += 1;
-        let flow = self.entropy.config().direction.flow();
         match self.entropy.config().compare {
             Compare::Full => {}
             Compare::Checksum => return self.open(peer.gossip, flow, false, now),
@@ -254,6 +261,11 @@ impl Node {
             self.entropy.progress(now.mono);
             if let Some(at) = self.entropy.advance_bulk(sender, piece.space, piece.next, now.mono) {
                 full::pull(&mut self.desk(piece.space, from, now), false, false, at, Via::Stream);
+            }
+        } else if self.auditor.expects(place) {
+            self.entropy.progress(now.mono);
+            if let Some(at) = self.auditor.advance(piece.next, now.mono) {
+                full::pull(&mut self.desk(Space::Data, from, now), true, false, at, Via::Stream);
             }
         } else if let Some(at) = piece.next
             && (piece.pushed || self.entropy.config().compare == Compare::Full)
