@@ -1,15 +1,19 @@
-//! What about the membership an operator should look at: told in the status, and logged once when
-//! it begins and once when it ends.
+//! What about the membership and the replica an operator should look at: told in the status, and
+//! logged once when it begins and once when it ends.
 
+use crate::repair::Diverged;
 use crate::status::MemberInfo;
 use rumormill_core::Node;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A twin that was not heard of for this long is taken to be gone, milliseconds.
 const TWIN_GONE: u64 = 60_000;
 /// Names taken twice that are told at most.
 const MAX_NAMES: usize = 16;
+/// Divergences told in words at most.
+const MAX_TOLD: usize = 16;
 /// Ids told of one such name at most.
 const MAX_IDS: usize = 8;
 
@@ -22,7 +26,7 @@ pub struct SharedName {
     pub ids: Vec<String>,
 }
 
-/// What is wrong with the membership, as this node sees it.
+/// What is wrong with the membership or the replica, as this node sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarms {
     /// This node sees less than half of the members that it knows and that did not say goodbye.
@@ -31,6 +35,12 @@ pub struct Alarms {
     pub twin: bool,
     /// Names that several present members go by.
     pub shared_names: Vec<SharedName>,
+    /// Members whose replicas stay different from this node's although repair goes on.
+    #[serde(default)]
+    pub diverged: Vec<Diverged>,
+    /// Times that this node's own replica was found not to hold what had been written to it.
+    #[serde(default)]
+    pub replica_faults: u64,
 }
 
 impl Alarms {
@@ -54,7 +64,26 @@ impl Alarms {
                 shared.ids.join(", ")
             )
         });
-        partition.into_iter().chain(twin).chain(shared).collect()
+        let diverged = self.diverged.iter().take(MAX_TOLD).map(|told| {
+            let since = UNIX_EPOCH + Duration::from_millis(told.since_ms);
+            format!(
+                "the replica of {} has been different since {}, in key hashes {} to {}, and repair \
+                 does not see it; these are being exchanged in full: see `rumormill explain repair`",
+                told.peer,
+                humantime::format_rfc3339_seconds(since),
+                told.first_hash,
+                told.last_hash
+            )
+        });
+        let faults = (self.replica_faults > 0).then(|| {
+            format!(
+                "this node's replica did not hold what had been written to it, {} times since the \
+                 start; it has been put right from the others: check the memory of this machine",
+                self.replica_faults
+            )
+        });
+        let warnings = partition.into_iter().chain(twin).chain(shared).chain(diverged);
+        warnings.chain(faults).collect()
     }
 }
 
@@ -81,12 +110,16 @@ impl Watchman {
         let twin = twins > 0 && wall_ms.saturating_sub(self.twin_at) < TWIN_GONE;
         let partition_suspected = node.partition_suspected() && !node.has_left();
         let shared_names = members.map(shared_names);
+        let diverged: Vec<Diverged> = node.divergences().map(Diverged::from).collect();
+        let stats = node.stats();
+        let replica_faults = stats.audit_content_faults + stats.audit_digest_faults;
         let changed = (twin, partition_suspected) != (self.now.twin, self.now.partition_suspected)
+            || (&diverged, replica_faults) != (&self.now.diverged, self.now.replica_faults)
             || shared_names.as_ref().is_some_and(|names| *names != self.now.shared_names);
         if changed {
             let shared_names =
                 shared_names.unwrap_or_else(|| std::mem::take(&mut self.now.shared_names));
-            self.turn(Alarms { partition_suspected, twin, shared_names });
+            self.turn(Alarms { partition_suspected, twin, shared_names, diverged, replica_faults });
         }
         changed
     }

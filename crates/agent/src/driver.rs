@@ -13,6 +13,7 @@ use crate::ledger::Ledger;
 use crate::net::Counters;
 use crate::net::stream::{StreamEvent, Streams};
 use crate::net::udp::Udp;
+use crate::repair::{self, RepairStory};
 use crate::seal::{Action, Door, Keeper, Keyring, KeyringError};
 use crate::status::{MemberCounts, MemberInfo};
 use crate::store::{StoreEvent, Writer};
@@ -43,6 +44,8 @@ const GOODBYE: Duration = Duration::from_millis(300);
 
 pub(crate) type WriteReply = oneshot::Sender<Result<Vec<Result<Outcome, Refused>>, WriteError>>;
 
+pub(crate) type RepairReply = oneshot::Sender<RepairStory>;
+
 /// What handles ask of the loop.
 pub(crate) enum Command {
     Write { ops: Vec<Op>, reply: WriteReply },
@@ -50,6 +53,7 @@ pub(crate) enum Command {
     Join { seeds: Vec<SocketAddr> },
     Keyring { action: Action, reply: oneshot::Sender<Result<Keyring, KeyringError>> },
     Tags { change: TagChange, reply: oneshot::Sender<Result<Tags, TagsError>> },
+    Repair { about: Option<Vec<NodeId>>, calm: bool, limit: usize, reply: RepairReply },
     MemberEvents { about: Option<Vec<NodeId>>, limit: usize, reply: oneshot::Sender<MemberEvents> },
     Stop { leave: bool, done: oneshot::Sender<()> },
 }
@@ -206,6 +210,10 @@ impl Driver {
             Command::Tags { change, reply } => {
                 // An error means that nobody waits for the answer any more.
                 let _ = reply.send(self.change_tags(&change));
+            }
+            Command::Repair { about, calm, limit, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(repair::story(&self.node, about.as_deref(), calm, limit));
             }
             Command::MemberEvents { about, limit, reply } => {
                 let recorder = self.node.recorder();
@@ -399,6 +407,8 @@ impl Driver {
             digest: self.node.data().digest(),
             members: members.as_ref().map_or(numbers.members, |(counts, _)| *counts),
             doubt: self.node.doubt(),
+            repair: *self.node.sessions().totals(),
+            filling: self.node.filling(),
         };
         drop(numbers);
         let list = members.as_ref().map(|(_, list)| list.as_ref());

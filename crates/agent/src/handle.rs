@@ -5,12 +5,14 @@ use crate::builder::Builder;
 use crate::driver::Command;
 use crate::error::WriteError;
 use crate::history::{MAX_EVENTS, MemberEvents, named};
+use crate::repair::{MAX_SESSIONS, RepairStory};
 use crate::seal::{Action, EncryptionStatus, Key, KeyId, Keyring, KeyringError, Lock};
-use crate::status::{MemberCounts, MemberInfo, Status, Traffic};
+use crate::status::{Joining, MemberCounts, MemberInfo, Status, Traffic};
 use crate::tags::{TagChange, TagsError};
 use crate::view::{Event, View};
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Stamp};
 use rumormill_core::member::Tags;
+use rumormill_core::spread::entropy::Filling;
 use rumormill_core::{Identity, NodeId, Stats};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -56,6 +58,8 @@ pub(crate) struct Numbers {
     pub(crate) digest: rumormill_core::data::Digest,
     pub(crate) members: MemberCounts,
     pub(crate) doubt: u32,
+    pub(crate) repair: rumormill_core::spread::sessions::Totals,
+    pub(crate) filling: Option<Filling>,
 }
 
 impl Rumormill {
@@ -245,6 +249,39 @@ impl Rumormill {
         Ok(found)
     }
 
+    /// What repair did lately, at most `limit` exchanges and those the latest; only with the members
+    /// with these ids, if some are given, and those that found nothing only if `calm`. What is kept
+    /// is bounded.
+    ///
+    /// # Errors
+    /// If the node has shut down.
+    pub async fn repair_story(
+        &self,
+        about: Option<Vec<NodeId>>,
+        calm: bool,
+        limit: usize,
+    ) -> Result<RepairStory, WriteError> {
+        let (reply, story) = oneshot::channel();
+        let limit = limit.min(MAX_SESSIONS);
+        let command = Command::Repair { about, calm, limit, reply };
+        self.shared.commands.send(command).await.map_err(|_| WriteError::Closed)?;
+        let mut found = story.await.map_err(|_| WriteError::Closed)?;
+        found.seen_by = self.shared.identity.id.to_string();
+        found.seen_by_name.clone_from(&self.shared.identity.name);
+        let peers = found.sessions.iter().map(|session| session.peer.to_string());
+        let wanted: std::collections::BTreeSet<_> =
+            peers.chain(found.diverged.iter().map(|told| told.peer.clone())).collect();
+        let members = self.members();
+        let known = members.iter().filter(|member| wanted.contains(&member.id));
+        found.names = known.map(|member| (member.id.clone(), member.name.clone())).collect();
+        Ok(found)
+    }
+
+    /// Sums over all exchanges of repair.
+    pub(crate) fn repair_totals(&self) -> rumormill_core::spread::sessions::Totals {
+        self.shared.snapshot.numbers.lock().unwrap_or_else(PoisonError::into_inner).repair
+    }
+
     /// Who this node is, with the tags that it began with and the addresses that are really bound.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -279,6 +316,7 @@ impl Rumormill {
             tags: self.tags(),
             members: numbers.members,
             doubt: numbers.doubt,
+            joining: numbers.filling.map(Joining::from),
             warnings: alarms.warnings(),
             alarms,
             traffic: numbers.traffic,

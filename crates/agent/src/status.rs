@@ -4,6 +4,7 @@ use crate::alarm::Alarms;
 use crate::seal::EncryptionStatus;
 use rumormill_core::Stats;
 use rumormill_core::member::{State, Tags};
+use rumormill_core::spread::entropy::Filling;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -80,6 +81,28 @@ pub struct Traffic {
     pub shed_messages: u64,
 }
 
+/// A replica that is being filled from another member's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Joining {
+    /// The id of the member that it is filled from.
+    pub from: String,
+    /// How much of the map has come, 0 to 100.
+    pub percent: f64,
+    /// Entries that the other member held when it began.
+    pub entries: u64,
+    /// Pieces that have come.
+    pub pieces: u64,
+}
+
+impl From<Filling> for Joining {
+    fn from(filling: Filling) -> Self {
+        // In steps of a thousandth, so that nobody reads more into it.
+        let percent = (filling.done * 1000.0).floor() / 10.0;
+        let Filling { peer, entries, pieces, .. } = filling;
+        Self { from: peer.to_string(), percent, entries, pieces }
+    }
+}
+
 /// The state of a node, as `/v1/status` serves it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -111,7 +134,9 @@ pub struct Status {
     pub members: MemberCounts,
     /// How much the node doubts itself: 0 if it is well. Its probes wait so many times longer.
     pub doubt: u32,
-    /// What is wrong with the membership.
+    /// How far the replica has been filled from another member, while that goes on.
+    pub joining: Option<Joining>,
+    /// What is wrong with the membership or the replica.
     #[serde(flatten)]
     pub alarms: Alarms,
     /// The same in words.

@@ -211,6 +211,19 @@ impl Client {
         self.read_json(self.get(&format!("/v1/events/members?about={about}&limit={limit}"))?)
     }
 
+    /// What repair did lately, at one agent.
+    pub fn repair_events(
+        &self,
+        about: Option<&str>,
+        calm: bool,
+        limit: u64,
+    ) -> anyhow::Result<serde_json::Value> {
+        let about = about.map(|about| format!("&about={}", percent(about.as_bytes())));
+        let (about, calm) = (about.unwrap_or_default(), u8::from(calm));
+        let path = format!("/v1/events/repair?limit={limit}&calm={calm}{about}");
+        self.read_json(self.get(&path)?)
+    }
+
     /// Another agent of the same cluster, with the same token.
     pub fn at(&self, addr: SocketAddr) -> Self {
         Self { base: format!("http://{addr}"), ..self.clone() }

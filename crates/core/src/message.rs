@@ -62,6 +62,12 @@ pub mod kind {
     pub const CHECK: u8 = 28;
     /// See [`crate::reconcile::audit`].
     pub const CHECKED: u8 = 29;
+
+    /// True for the messages of exchanges of anti-entropy.
+    #[must_use]
+    pub fn is_exchange(kind: u8) -> bool {
+        (DIGEST..=WANTS).contains(&kind)
+    }
 }
 
 /// A message as it arrives.

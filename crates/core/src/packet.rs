@@ -10,6 +10,7 @@ use crate::base::id::NodeId;
 use crate::config::Limits;
 use crate::data::Space;
 use crate::data::entry::{MAX_KEY, MAX_VALUE};
+use crate::message::kind;
 use crate::output::{Class, Output, Send, Via};
 use crate::stats::Stats;
 use std::collections::BTreeMap;
@@ -118,6 +119,8 @@ pub struct Outbox {
     asked: BTreeMap<SocketAddr, usize>,
     /// Bytes of repair queued in this turn. For each map apart, so that neither starves the other.
     repair: BTreeMap<(SocketAddr, Space), usize>,
+    /// Messages and bytes of exchanges queued in this turn.
+    exchanged: BTreeMap<SocketAddr, (u64, u64)>,
 }
 
 type Address = (SocketAddr, Class, Via);
@@ -138,6 +141,11 @@ impl Outbox {
     /// Queues a message.
     pub fn push(&mut self, to: SocketAddr, class: Class, via: Via, kind: u8, body: &[&[u8]]) {
         let len: usize = body.iter().map(|part| part.len()).sum();
+        if class == Class::Repair && kind::is_exchange(kind) {
+            let (messages, bytes) = self.exchanged.entry(to).or_default();
+            *messages += 1;
+            *bytes += message_len(len) as u64;
+        }
         let place = self.place((to, class, via), message_len(len));
         let Some(queue) = self.queues.get_mut(place) else { return };
         frame_message(kind, body, &mut queue.bytes);
@@ -193,6 +201,11 @@ impl Outbox {
             false => piece.saturating_mul(PIECES),
         };
         most.saturating_sub(self.repair.get(&(to, space)).copied().unwrap_or(0))
+    }
+
+    /// The messages and bytes of exchanges that were queued since the last call, by receiver.
+    pub fn exchanged(&mut self) -> BTreeMap<SocketAddr, (u64, u64)> {
+        std::mem::take(&mut self.exchanged)
     }
 
     /// True if nothing is queued.

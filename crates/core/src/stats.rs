@@ -133,6 +133,8 @@ stats! {
     bulk_pieces,
     /// Bulk transfers that stopped because the peer fell silent.
     bulk_stalled,
+    /// Bulk transfers that went on with a member where they had stopped with another.
+    bulk_resumed,
     /// Probes sent.
     probes_sent,
     /// Probes that were not answered in time.

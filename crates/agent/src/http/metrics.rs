@@ -18,6 +18,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use rumormill_core::spread::sessions::{METHODS, Outcome, Sums, Totals};
 use std::fmt;
 use std::sync::Arc;
 
@@ -123,6 +124,40 @@ fn encode_lock(lock: &EncryptionStatus, to: &mut DescriptorEncoder) -> Result<()
     Ok(())
 }
 
+/// What exchanges of repair cost, by method.
+fn encode_repair(totals: &Totals, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+    let help = "Exchanges of repair that are over, by method and outcome";
+    let mut family = to.encode_descriptor("repair_exchanges", help, None, MetricType::Counter)?;
+    for ((_, method), sums) in METHODS.iter().zip(totals) {
+        for (outcome, count) in Outcome::ALL.iter().zip(sums.outcomes) {
+            let labels = [("method", *method), ("outcome", outcome.name())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    let help = "Bytes of messages of those exchanges, entries included";
+    let name = "repair_exchange_bytes";
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for ((_, method), sums) in METHODS.iter().zip(totals) {
+        for (direction, bytes) in [("sent", sums.sent_bytes), ("received", sums.received_bytes)] {
+            let labels = [("method", *method), ("direction", direction)];
+            ConstCounter::new(bytes).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    let sums: [(&str, &str, fn(&Sums) -> u64); 3] = [
+        ("repair_exchange_differences", "Items that differed in them", |sums| sums.differences),
+        ("repair_exchange_messages", "Messages of them, both ways", |sums| sums.messages),
+        ("repair_exchange_round_trips", "Round trips that they took", |sums| sums.round_trips),
+    ];
+    for (name, help, of) in sums {
+        let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for ((_, method), sums) in METHODS.iter().zip(totals) {
+            let labels = [("method", *method)];
+            ConstCounter::new(of(sums)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads the numbers of the node and of the Redis port when they are asked for.
 struct Reading {
     node: Rumormill,
@@ -162,6 +197,16 @@ impl Collector for Reading {
                 "shared_names",
                 "Names that several present members go by",
                 status.alarms.shared_names.len() as u64,
+            ),
+            (
+                "diverged",
+                "Parts of other members' replicas that stay different although repair goes on",
+                status.alarms.diverged.len() as u64,
+            ),
+            (
+                "joining",
+                "1 while the replica is being filled from another member's",
+                u64::from(status.joining.is_some()),
             ),
         ] {
             let gauge = ConstGauge::new(value);
@@ -203,6 +248,7 @@ impl Collector for Reading {
         let shed = ConstCounter::new(traffic.shed_messages);
         shed.encode(to.encode_descriptor("gossip_shed", help, None, MetricType::Counter)?)?;
         encode_lock(&status.encryption, &mut to)?;
+        encode_repair(&self.node.repair_totals(), &mut to)?;
         for (name, help, value) in status.counters.all() {
             let help = help.trim().trim_end_matches('.');
             let counter = ConstCounter::new(value);

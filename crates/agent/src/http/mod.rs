@@ -16,6 +16,7 @@ mod node;
 mod page;
 mod problem;
 mod query;
+mod repair;
 mod watch;
 
 #[doc(hidden)]
@@ -139,7 +140,7 @@ pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shu
 }
 
 /// Every route: its path, its methods, and what it is for.
-const ROUTES: [(&str, &str, &str); 19] = [
+const ROUTES: [(&str, &str, &str); 20] = [
     ("/", "GET, HEAD", "the status page"),
     ("/healthz", "GET, HEAD", "200 while the process answers"),
     ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
@@ -161,6 +162,11 @@ const ROUTES: [(&str, &str, &str); 19] = [
         "/v1/events/members",
         "GET, HEAD",
         "what happened to members lately, as the node saw it; ?about=NAME &limit=",
+    ),
+    (
+        "/v1/events/repair",
+        "GET, HEAD",
+        "what repair did lately and what it cost; ?about=NAME &calm=1 &limit=",
     ),
     (
         "/v1/tags",
@@ -192,6 +198,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/status", get(node::status))
         .route("/v1/members", get(members::list))
         .route("/v1/events/members", get(members::events))
+        .route("/v1/events/repair", get(repair::events))
         .route("/v1/tags", get(members::tags).put(members::put_tags).patch(members::patch_tags))
         .route("/v1/leave", post(node::leave))
         .route("/v1/keyring", get(keyring::list))

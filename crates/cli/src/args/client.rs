@@ -91,11 +91,49 @@ pub struct TagArgs {
 #[command(after_help = "\
 Examples:
   rumormill explain node db-3               why it was suspected, or held dead
-  rumormill explain node db-3 --all         as every member saw it")]
+  rumormill explain node db-3 --all         as every member saw it
+  rumormill explain repair                  what repair found and what it cost")]
 pub enum ExplainCommand {
     /// Why a node is held alive, suspect or dead: who suspected it when, which probes failed, who
     /// confirmed, and what was refuted.
     Node(ExplainNodeArgs),
+    /// What repair did lately: with whom, what differed, what it cost and how it ended; and who stays
+    /// different.
+    Repair(ExplainRepairArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each agent keeps its last 512 exchanges of repair in which something differed, and the last 64 in
+which nothing did (--calm). An exchange has both ends, and each counts what it sent and received.
+
+How it ended:
+  solved      what differed was found and moved
+  equal       both ends held the same
+  quiet       nothing came back: the other end holds the same, or the message was lost
+  too-many    too much differed for sketches, and checksums went on
+  fell-back   sketches did not lead to an answer, and checksums went on
+  bulk        one end held next to nothing and was filled from the other
+  gave-up     it broke off before anything had moved; the next one goes on
+
+Examples:
+  rumormill explain repair                    the latest that found something
+  rumormill explain repair --with db-3        only those with one member
+  rumormill explain repair --calm --limit 20  also those that found nothing
+  rumormill explain repair --format json | jq '.totals.sketch'")]
+pub struct ExplainRepairArgs {
+    /// Only exchanges with this member: its name, or its id.
+    #[arg(long = "with", value_name = "NODE")]
+    pub peer: Option<String>,
+    /// Also those in which nothing differed.
+    #[arg(long)]
+    pub calm: bool,
+    /// At most this many, the latest.
+    #[arg(long, value_name = "N", default_value_t = 50,
+          value_parser = clap::value_parser!(u64).range(1..=576))]
+    pub limit: u64,
+    #[command(flatten)]
+    pub client: ClientArgs,
 }
 
 #[derive(Debug, Args)]

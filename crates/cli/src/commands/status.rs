@@ -17,6 +17,24 @@ pub fn run(args: &StatusArgs, format: Format) -> anyhow::Result<()> {
     out.flush()
 }
 
+/// How far the replica has been filled, while that goes on.
+fn joining(status: &Value) -> Option<String> {
+    let joining = status.get("joining").filter(|joining| !joining.is_null())?;
+    let percent = joining.get("percent").and_then(Value::as_f64).unwrap_or(0.0);
+    let entries = joining.get("entries").and_then(Value::as_u64).unwrap_or(0);
+    let from = joining.get("from").and_then(Value::as_str).unwrap_or_default();
+    Some(format!("{percent:.0} % of {} entries, from {from}", short(entries)))
+}
+
+/// A count of entries in few digits.
+fn short(entries: u64) -> String {
+    match entries {
+        0..10_000 => count(entries),
+        10_000..1_000_000 => format!("{} k", entries / 1000),
+        _ => format!("{:.1} M", entries as f64 / 1e6),
+    }
+}
+
 /// What is done with the keys, and what that kept out.
 fn encryption(status: &Value) -> String {
     let number = |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
@@ -83,6 +101,9 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         let [membership, updates, repair] = across.map(bytes);
         let words = format!("updates {updates}, repair {repair}, membership {membership}");
         rows.push(("to other zones", words));
+    }
+    if let Some(joining) = joining(status) {
+        rows.push(("joining", joining));
     }
     rows.extend(warnings);
     rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect()

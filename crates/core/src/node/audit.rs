@@ -28,7 +28,7 @@ impl Node {
         }
         let Some(peer) = peer.filter(|_| !self.entropy.in_bulk(Space::Data)) else { return };
         let young = millis(YOUNG).max(millis(self.config.repair.settle));
-        let cut = Cut::around(now.wall_ms, young);
+        let cut = Cut::from(now.wall_ms, young);
         let (cut, sums) = match self.data.audit_at(cut) {
             Some(sums) => (cut, Some(sums)),
             None => (Cut::NONE, self.data.audit_at(Cut::NONE)),
@@ -79,7 +79,10 @@ impl Node {
             full::pull(&mut desk, true, false, first, Via::Stream);
         }
         // What repair can see between just these two, it is to mend before the next check.
-        if let Some(peer) = self.table.peer(sender).filter(|_| !differences.is_empty()) {
+        if let Some(peer) = self.table.peer(sender)
+            && !differences.is_empty()
+            && !self.comparisons.is_open(sender)
+        {
             self.compare_with(peer, Flow { mine: true, yours: true }, now);
         }
     }

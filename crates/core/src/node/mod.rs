@@ -28,9 +28,10 @@ use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
 use crate::spread::Method;
 use crate::spread::audit::{Auditor, Divergence};
-use crate::spread::entropy::{Compare, Entropy};
+use crate::spread::entropy::{Compare, Entropy, Filling};
 use crate::spread::mail::DirectMail;
 use crate::spread::rumor::Mongering;
+use crate::spread::sessions::Sessions;
 use crate::spread::tree::Tree;
 use crate::stats::Stats;
 use std::borrow::Cow;
@@ -91,6 +92,7 @@ pub struct Node {
     entropy: Entropy,
     comparisons: sketch::Comparisons,
     auditor: Auditor,
+    sessions: Sessions,
     outbox: Outbox,
     stats: Stats,
     pool: Option<Arc<Pool>>,
@@ -159,6 +161,7 @@ impl Node {
             ),
             comparisons: sketch::Comparisons::default(),
             auditor: Auditor::new(&config.repair, seed, now.mono),
+            sessions: Sessions::default(),
             outbox: Outbox::default(),
             stats: Stats::default(),
             pool: None,
@@ -257,6 +260,10 @@ impl Node {
         self.tree.poll(self.identity.id, &mut env!(self, now));
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
+        for (to, (messages, bytes)) in self.outbox.exchanged() {
+            self.sessions.sent(to, messages, bytes, now.mono);
+        }
+        self.sessions.poll(now.mono);
         let table = &self.table;
         let known = |ip| table.peers().any(|peer| peer.gossip.ip() == ip);
         let far = |to| table.is_far(to);
@@ -370,6 +377,18 @@ impl Node {
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// How far this node's replica has been filled from another's, while that goes on.
+    #[must_use]
+    pub fn filling(&self) -> Option<Filling> {
+        self.entropy.filling()
+    }
+
+    /// What the latest exchanges of anti-entropy cost.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
     }
 
     /// Where other members stay different although repair goes on, as far as this node has found

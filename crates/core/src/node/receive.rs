@@ -7,7 +7,7 @@ use crate::base::time::Now;
 use crate::data::{Entry, Space, block};
 use crate::message::{Message, kind};
 use crate::output::{Class, Output, Via};
-use crate::packet::{Header, next_message};
+use crate::packet::{Header, message_len, next_message};
 use crate::spread::{Method, tree};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Node {
         if header.sender == self.identity.id {
             return self.stats.dropped_own += 1;
         }
-        let (mut asked, mut wonders) = (via == Via::Stream, false);
+        let (mut asked, mut wonders, mut exchange) = (via == Via::Stream, false, None);
         while !reader.is_empty() {
             let decoded = next_message(&mut reader)
                 .and_then(|(kind, body)| {
@@ -45,11 +45,25 @@ impl Node {
                         self.outbox.asked(from, bytes.len());
                         asked = true;
                     }
+                    let message_bytes = message_len(body.remaining()) as u64;
+                    exchange = kind::is_exchange(kind).then_some(message_bytes);
                     wonders |= matches!(kind, kind::PING | kind::DIGEST | kind::SKETCH);
                     Message::decode(kind, body)
                 })
                 .and_then(|message| match message {
-                    Some(message) => self.on_message(header.sender, from, via, message, now, out),
+                    Some(message) => {
+                        let before = (self.stats.repair_entries_sent, self.stats.entries_new);
+                        self.note_opening(header.sender, from, &message, now);
+                        if let Some(bytes) = exchange {
+                            self.sessions.received(from, bytes, now.mono);
+                        }
+                        let done = self.on_message(header.sender, from, via, message, now, out);
+                        if exchange.is_some() {
+                            let sent = self.stats.repair_entries_sent - before.0;
+                            self.sessions.moved(from, sent, self.stats.entries_new - before.1);
+                        }
+                        done
+                    }
                     None => {
                         self.stats.unknown_messages += 1;
                         Ok(())

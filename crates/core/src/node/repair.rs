@@ -6,13 +6,14 @@ use crate::base::time::{Now, millis};
 use crate::config::Config;
 use crate::data::{Cut, Digest, Space};
 use crate::member::table::Peer;
-use crate::message::kind;
+use crate::message::{Message, kind};
 use crate::output::{Class, Output, Via};
 use crate::reconcile::checksum::{self, Items, Opening, Split, Want};
 use crate::reconcile::full::{self, Piece, Pull};
 use crate::reconcile::{Desk, Flow};
 use crate::spread::Method;
 use crate::spread::entropy::{Compare, Entropy};
+use crate::spread::sessions::Outcome;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -47,7 +48,16 @@ impl Node {
     pub(super) fn begin_repair(&mut self, now: Now) {
         let (peer, stalled) = self.entropy.poll(now.mono, &self.table, &mut self.rng);
         self.stats.bulk_stalled += u64::from(stalled);
+        if let Some(bulk) = self.entropy.due_piece(now.mono) {
+            let mut desk = self.desk(bulk.space, bulk.addr, now);
+            full::pull(&mut desk, false, false, bulk.from, Via::Stream);
+        }
         if let Some(peer) = peer {
+            if let Some(at) = self.entropy.resume_bulk(&peer, now.mono) {
+                self.stats.bulk_resumed += 1;
+                let mut desk = self.desk(Space::Data, peer.gossip, now);
+                return full::pull(&mut desk, false, false, at, Via::Stream);
+            }
             let flow = self.entropy.config().direction.flow();
             self.compare_with(peer, flow, now);
         }
@@ -56,6 +66,8 @@ impl Node {
     /// Begins an exchange with a member.
     pub(super) fn compare_with(&mut self, peer: Peer, flow: Flow, now: Now) {
         self.stats.repair_sessions += 1;
+        let method = self.entropy.config().compare;
+        self.sessions.begin((peer.id, peer.gossip), true, method, flow, now);
         match self.entropy.config().compare {
             Compare::Full => {}
             Compare::Checksum => return self.open(peer.gossip, flow, false, now),
@@ -69,6 +81,31 @@ impl Node {
                 full::send(&mut desk, false, true, 0);
             }
         }
+    }
+
+    /// Keeps an account of the exchange that a message begins, if it begins one.
+    pub(super) fn note_opening(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        message: &Message<'_>,
+        now: Now,
+    ) {
+        let whole = |back: bool| Flow { mine: back, yours: true };
+        let (method, flow) = match message {
+            Message::Digest(opening) if !opening.answer => (Compare::Checksum, opening.flow),
+            Message::Sketch(greeting) => (Compare::Sketch, greeting.head.flow),
+            Message::Pull(Pull { from: 0, back, pushed: false, space: Space::Data })
+                if !self.sessions.is_bulk(from) =>
+            {
+                (Compare::Full, whole(*back))
+            }
+            Message::Piece(Piece { from: 0, pushed: true, space: Space::Data, .. }) => {
+                (Compare::Full, Flow { mine: true, yours: false })
+            }
+            _ => return,
+        };
+        self.sessions.begin((sender, from), false, method, flow, now);
     }
 
     /// Sends the digests of both maps.
@@ -130,7 +167,15 @@ impl Node {
                 self.on_difference(&peer, space, mine, theirs, now);
             }
         }
-        self.stats.repair_equal += u64::from(equal);
+        self.count_equal(from, equal);
+    }
+
+    /// Counts an exchange that this node answers, if both ends hold the same.
+    pub(super) fn count_equal(&mut self, from: SocketAddr, equal: bool) {
+        if equal {
+            self.stats.repair_equal += 1;
+            self.sessions.known(from, Outcome::Equal, 0);
+        }
     }
 
     /// Goes on by checksums where a map differs.
@@ -174,15 +219,18 @@ impl Node {
         }
         let (flow, from) = (peer.flow.flip(), peer.addr);
         if Entropy::wants_bulk(mine.count, theirs.count) {
+            self.sessions.known(from, Outcome::Bulk, 0);
             if flow.yours
                 && !(space == Space::Data && self.waits_for_near(peer.id, now))
-                && let Some(at) = self.entropy.begin_bulk(peer.id, from, space, now.mono)
+                && let Some(at) =
+                    self.entropy.begin_bulk(peer.id, from, space, theirs.count, now.mono)
             {
                 full::pull(&mut self.desk(space, from, now), false, false, at, Via::Stream);
             }
             return true;
         }
         if Entropy::wants_bulk(theirs.count, mine.count) && flow.mine {
+            self.sessions.known(from, Outcome::Bulk, 0);
             if !peer.answer {
                 self.open(from, flow, true, now);
             }
@@ -247,6 +295,7 @@ impl Node {
         out: &mut Vec<Output>,
     ) {
         let entries = std::mem::take(&mut piece.entries);
+        let bytes = entries.iter().map(|entry| entry.size() + 24).sum();
         let shown = if piece.back { entries.clone() } else { Vec::new() };
         self.take_in(piece.space, entries, sender, now, out);
         if piece.back {
@@ -259,7 +308,8 @@ impl Node {
         if bulk == Some(place) && !piece.pushed {
             self.stats.bulk_pieces += 1;
             self.entropy.progress(now.mono);
-            if let Some(at) = self.entropy.advance_bulk(sender, piece.space, piece.next, now.mono) {
+            let (space, next) = (piece.space, piece.next);
+            if let Some(at) = self.entropy.advance_bulk(sender, space, next, bytes, now.mono) {
                 full::pull(&mut self.desk(piece.space, from, now), false, false, at, Via::Stream);
             }
         } else if self.auditor.expects(place) {
@@ -285,7 +335,6 @@ mod tests {
     use crate::config::Config;
     use crate::data::{Entry, Stamp};
     use crate::input::Input;
-    use crate::message::Message;
     use crate::node::Identity;
     use crate::packet::{HEADER, Header, frame_message, next_message};
     use crate::reconcile::sketch::{self, Greeting, Head};

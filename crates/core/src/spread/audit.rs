@@ -20,6 +20,8 @@ const CHECKS: u32 = 3;
 /// And for how many idle intervals of repair: each of them compares with somebody, so a difference
 /// that repair can see is gone long before.
 const INTERVALS: u32 = 10;
+/// And for at least so long (guess: what is stuck behind a lossy network for a moment gets through).
+const LEAST: Duration = Duration::from_secs(10);
 /// With more parts different than this, a part that did not change while others did waits for its
 /// turn: repair is at work.
 const MANY: usize = 8;
@@ -111,7 +113,7 @@ impl Auditor {
         let next = on.then(|| Instant(now.0 + rng.below(micros(interval).max(1))));
         Self {
             interval,
-            patience: INTERVALS * config.idle_interval.max(config.interval),
+            patience: (INTERVALS * config.idle_interval.max(config.interval)).max(LEAST),
             next,
             rng,
             part: 0,

@@ -9,6 +9,7 @@ pub mod entropy;
 pub mod mail;
 pub mod rtt;
 pub mod rumor;
+pub mod sessions;
 pub mod tree;
 
 use serde::{Deserialize, Serialize};
