@@ -9,6 +9,7 @@ mod merkle;
 mod negentropy;
 mod sets;
 mod sketch;
+mod upkeep;
 
 use clap::{Parser, ValueEnum};
 use serde::Serialize;
@@ -39,6 +40,9 @@ struct Args {
         default_value = "sketch,negentropy,merkle-search-tree"
     )]
     methods: Vec<Name>,
+    /// Measure what an overwrite costs a replica instead, and what of that is kept for repair.
+    #[arg(long)]
+    upkeep: bool,
     /// Trials of each row; by default 20, and fewer where many items differ.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     trials: Option<u32>,
@@ -104,6 +108,9 @@ fn number(text: &str) -> Result<u64, String> {
 
 fn main() {
     let args = Args::parse();
+    if args.upkeep {
+        return upkeep(&args);
+    }
     let mut rows = Vec::new();
     for entries in &args.entries {
         for name in &args.methods {
@@ -121,6 +128,29 @@ fn main() {
             Err(error) => eprintln!("cannot write the result: {error}"),
         },
         Format::Human => print(&rows),
+    }
+}
+
+fn upkeep(args: &Args) {
+    let sizes = [20, 100, 1000];
+    let rows: Vec<upkeep::Upkeep> = args
+        .entries
+        .iter()
+        .flat_map(|entries| sizes.map(|value| upkeep::measure(*entries, value)))
+        .collect();
+    if args.format == Format::Json {
+        return match serde_json::to_string(&rows) {
+            Ok(text) => println!("{text}"),
+            Err(error) => eprintln!("cannot write the result: {error}"),
+        };
+    }
+    println!("| entries | bytes of a value | map with digests | sketches | second account |");
+    println!("|---:|---:|---:|---:|---:|");
+    for row in rows {
+        println!(
+            "| {} | {} | {:.0} ns | + {:.0} ns | + {:.0} ns |",
+            row.entries, row.value, row.map_ns, row.sketches_ns, row.audit_ns
+        );
     }
 }
 

@@ -58,6 +58,11 @@ impl Node {
                 let mut desk = self.desk(Space::Data, peer.gossip, now);
                 return full::pull(&mut desk, false, false, at, Via::Stream);
             }
+            // What is on its way in bulk is not to be found missing as well. The others go on
+            // comparing with this node.
+            if self.entropy.in_bulk(Space::Data) {
+                return;
+            }
             let flow = self.entropy.config().direction.flow();
             self.compare_with(peer, flow, now);
         }
@@ -95,9 +100,7 @@ impl Node {
         let (method, flow) = match message {
             Message::Digest(opening) if !opening.answer => (Compare::Checksum, opening.flow),
             Message::Sketch(greeting) => (Compare::Sketch, greeting.head.flow),
-            Message::Pull(Pull { from: 0, back, pushed: false, space: Space::Data })
-                if !self.sessions.is_bulk(from) =>
-            {
+            Message::Pull(Pull { from: 0, back, pushed: false, space: Space::Data }) => {
                 (Compare::Full, whole(*back))
             }
             Message::Piece(Piece { from: 0, pushed: true, space: Space::Data, .. }) => {

@@ -153,7 +153,8 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// An exchange begins, here or at the other end. An earlier one with the same member is over.
+    /// An exchange begins, here or at the other end. An earlier one with the same member is over,
+    /// but for a bulk transfer: what is said beside it is next to nothing.
     pub fn begin(
         &mut self,
         (peer, to): (NodeId, SocketAddr),
@@ -162,7 +163,10 @@ impl Sessions {
         flow: Flow,
         now: Now,
     ) {
-        while let Some(at) = self.place(to) {
+        if self.is_bulk(to) {
+            return;
+        }
+        if let Some(at) = self.place(to) {
             self.close_at(at);
         }
         if self.open.len() >= MAX_OPEN {
@@ -372,6 +376,12 @@ mod tests {
             it.moved(address(1), 0, 1);
         };
         assert_eq!(ended(both), Outcome::TooMany);
+        let bulk = |it: &mut Sessions| {
+            it.known(address(1), Outcome::Bulk, 0);
+            begin(it, 1, false, 1);
+            it.known(address(1), Outcome::Equal, 0);
+        };
+        assert_eq!(ended(bulk), Outcome::Bulk, "others begin beside it");
     }
 
     #[test]
