@@ -10,9 +10,12 @@ use crate::reconcile::audit::{Check, Checked, Stand};
 use crate::reconcile::{Flow, full};
 use crate::spread::audit::YOUNG;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 /// Entries of the own replica that are read at once, about.
 const ENTRIES: u64 = 4096;
+/// No cut begins longer ago than this: it is still to be had when the question arrives.
+const OLDEST: Duration = Duration::from_secs(5);
 
 impl Node {
     /// Verifies a part of the own replica and asks a member whether it holds the same, if it is
@@ -27,13 +30,10 @@ impl Node {
             self.data.rebuild();
         }
         let Some(peer) = peer.filter(|_| !self.entropy.in_bulk(Space::Data)) else { return };
-        let young = millis(YOUNG).max(millis(self.config.repair.settle));
+        let young = millis(YOUNG).max(millis(self.config.repair.settle)).min(millis(OLDEST));
         let cut = Cut::from(now.wall_ms, young);
-        let (cut, sums) = match self.data.audit_at(cut) {
-            Some(sums) => (cut, Some(sums)),
-            None => (Cut::NONE, self.data.audit_at(Cut::NONE)),
-        };
-        let Some(total) = sums.map(|sums| sums.total()) else { return };
+        // After a wall clock was set back, nothing is known of its time until it has caught up.
+        let Some(total) = self.data.audit_at(cut).map(|sums| sums.total()) else { return };
         self.auditor.ask(peer.id, cut);
         let body = Check { cut, total }.encode();
         self.desk(Space::Data, peer.gossip, now).push_via(Via::Datagram, kind::CHECK, &[&body]);
@@ -100,7 +100,6 @@ mod tests {
     use crate::spread::entropy::Compare;
     use std::collections::VecDeque;
     use std::sync::Arc;
-    use std::time::Duration;
 
     /// Nodes that hear each other at once, and a clock.
     struct Cluster {
