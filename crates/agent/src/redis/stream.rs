@@ -92,7 +92,9 @@ impl Stream {
     /// Waits until a read, or a write if that is of interest, may get on.
     pub(super) async fn ready(&self, interest: Interest) -> io::Result<()> {
         match self {
-            Self::Tls(sealed) if sealed.fresh || sealed.closed => Ok(()),
+            Self::Tls(sealed) if interest.is_readable() && (sealed.fresh || sealed.closed) => {
+                Ok(())
+            }
             _ => self.tcp().ready(interest).await.map(drop),
         }
     }

@@ -25,6 +25,7 @@ use tokio_rustls::client::TlsStream;
 struct Ports {
     redis: SocketAddr,
     http: SocketAddr,
+    stats: Arc<redis::RedisStats>,
     redis_tls: Arc<Tls>,
     http_tls: Arc<Tls>,
     authority: Authority,
@@ -39,6 +40,12 @@ impl Ports {
     }
 
     async fn with(bounds: Bounds, certificates_wanted: bool) -> Self {
+        let patience = Duration::from_secs(60);
+        Self::with_patience(bounds, certificates_wanted, patience).await
+    }
+
+    /// Ports that wait this long for clients that take no replies.
+    async fn with_patience(bounds: Bounds, certificates_wanted: bool, patience: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new(folder.path(), "ours");
         let own = authority.sign("server", &["localhost"]);
@@ -53,17 +60,23 @@ impl Ports {
         let (stop, stopped) = watch::channel(false);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let redis = listener.local_addr().unwrap();
-        let options = redis::Options { tls: Some(Arc::clone(&redis_tls)), ..Default::default() };
+        let options = redis::Options {
+            tls: Some(Arc::clone(&redis_tls)),
+            slow_timeout: patience,
+            ..Default::default()
+        };
+        let stats = Arc::clone(&options.stats);
         tokio::spawn(redis::serve(listener, node.clone(), options, stopped.clone()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let http = listener.local_addr().unwrap();
         let options = http::Options {
             tls: Some(Arc::clone(&http_tls)),
             redis_tls: Some(Arc::clone(&redis_tls)),
+            write_timeout: patience,
             ..Default::default()
         };
         tokio::spawn(http::serve(listener, node, options, stopped));
-        Self { redis, http, redis_tls, http_tls, authority, own, folder, _stop: stop }
+        Self { redis, http, stats, redis_tls, http_tls, authority, own, folder, _stop: stop }
     }
 
     async fn client(&self, to: SocketAddr) -> io::Result<TlsStream<TcpStream>> {
@@ -165,6 +178,31 @@ async fn a_client_that_closes_in_order_is_answered_to_the_end() {
     client.shutdown().await.unwrap();
     let said = rest(&mut client).await.unwrap();
     assert_eq!(said, "+PONG\r\n".repeat(1000));
+}
+
+#[tokio::test]
+async fn clients_that_take_no_replies_are_let_go() {
+    let patience = Duration::from_millis(100);
+    let ports = Ports::with_patience(Bounds::default(), false, patience).await;
+    let mut client = ports.client(ports.redis).await.unwrap();
+    ask(&mut client, &set("large", &vec![b'x'; 1_000_000]), b"+OK\r\n").await;
+    let closed =
+        |n| move |stats: &redis::RedisStats| stats.closed_slow.load(Ordering::Relaxed) == n;
+    // One that goes on, and one that has said goodbye.
+    client.write_all(&b"GET large\r\n".repeat(40)).await.unwrap();
+    until("it is closed", || closed(1)(&ports.stats)).await;
+    let mut client = ports.client(ports.redis).await.unwrap();
+    client.write_all(&b"GET large\r\n".repeat(40)).await.unwrap();
+    client.shutdown().await.unwrap();
+    until("it is closed", || closed(2)(&ports.stats)).await;
+
+    let mut client = ports.client(ports.http).await.unwrap();
+    let get = b"GET /v1/kv/large HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let flood = async {
+        // Ends with an error once the other side has lost its patience.
+        while client.write_all(get).await.is_ok() {}
+    };
+    in_time(flood).await;
 }
 
 #[tokio::test]
