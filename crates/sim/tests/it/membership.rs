@@ -57,7 +57,7 @@ fn watching_costs_the_same_in_small_and_in_large_clusters() {
     let (messages, bytes) = cost(16);
     // What sealing adds to a datagram.
     assert!(bytes + 48.0 * messages <= 250.0, "{bytes:.0} B/s, {messages:.1} packets/s");
-    for nodes in [128, 512] {
+    for nodes in [128, 1024] {
         let (more_messages, more_bytes) = cost(nodes);
         assert!((0.9..1.1).contains(&(more_messages / messages)), "{more_messages} {messages}");
         assert!((0.9..1.1).contains(&(more_bytes / bytes)), "{more_bytes} {bytes}");
@@ -66,7 +66,7 @@ fn watching_costs_the_same_in_small_and_in_large_clusters() {
 
 #[test]
 fn a_third_of_all_datagrams_lost_kills_nobody_for_long() {
-    let nodes = 64;
+    let nodes = 128;
     let mut world = World::new(Options { nodes, ..options(4) });
     world.run_for(secs(2)).unwrap();
     world.set_loss(0.3);
@@ -90,7 +90,7 @@ fn a_third_of_all_datagrams_lost_kills_nobody_for_long() {
 
 #[test]
 fn a_long_partition_heals_by_itself_even_where_all_seeds_were_on_one_side() {
-    let nodes = 32;
+    let nodes = 128;
     let mut world =
         World::new(Options { nodes, start: rumormill_sim::Start::Join { seeds: 2 }, ..options(5) });
     world.settle(secs(30)).unwrap();
@@ -106,7 +106,7 @@ fn a_long_partition_heals_by_itself_even_where_all_seeds_were_on_one_side() {
 
 #[test]
 fn everyone_cut_off_from_everyone_finds_back() {
-    let nodes = 24;
+    let nodes = 128;
     let mut world = World::new(Options { nodes, ..options(6) });
     world.run_for(secs(2)).unwrap();
     for node in 0..nodes {
@@ -167,11 +167,33 @@ fn who_stood_still_blames_nobody_and_comes_back() {
     }
 }
 
+/// What the seed has to send and to take in for it is a small multiple of the roster, and what is
+/// on its way at once does not pile up; also if its line is a slow one.
 #[test]
 fn a_thousand_that_join_at_once_through_one_seed_find_each_other() {
-    let start = rumormill_sim::Start::Join { seeds: 1 };
-    let mut world = World::new(Options { nodes: 200, start, ..options(9) });
-    world.settle(secs(60)).unwrap();
+    let nodes = 1000;
+    for bandwidth in [None, Some(1_250_000)] {
+        let start = rumormill_sim::Start::Join { seeds: 1 };
+        let mut world = World::new(Options { nodes, start, bandwidth, ..options(9) });
+        let (mut peak, mut busiest, mut before) = (0, 0, 0);
+        while !world.settled() {
+            assert!(world.now() < secs(60), "{} know each other", world.alive_at(0));
+            world.run_for(Duration::from_millis(50)).unwrap();
+            peak = peak.max(world.in_flight());
+            let sent = world.traffic(0).all_sent().bytes;
+            busiest = busiest.max(sent - before);
+            before = sent;
+        }
+        world.settle(secs(1)).unwrap();
+        let seed = world.traffic(0);
+        let (sent, received) = (seed.all_sent().bytes, seed.all_received().bytes);
+        println!(
+            "{bandwidth:?}: {:?}, {peak} in flight, seed sent {sent}, {busiest} in 50 ms, received \
+             {received}, dropped {:?}",
+            world.now(),
+            world.dropped_full()
+        );
+    }
 }
 
 #[test]
