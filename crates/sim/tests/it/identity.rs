@@ -160,7 +160,7 @@ fn a_node_from_an_old_backup_gets_through_and_catches_up() {
 }
 
 /// Two that run with one id overrule each other more and more seldom. The others are not hurt, and
-/// what it costs all of them together is bounded: it comes from the two, whose rosters are never
+/// what it costs each of them is bounded whatever their number: the rosters of the two are never
 /// quite those of the others. Once one is stopped the other is found.
 #[test]
 fn twins_are_noticed_and_quarrel_more_and_more_seldom() {
@@ -184,14 +184,15 @@ fn twins_are_noticed_and_quarrel_more_and_more_seldom() {
         for most in [20, 10] {
             let (messages, refuted) = minute(&mut world);
             assert!(refuted <= most, "{refuted} refutations in a minute");
-            let more = messages.saturating_sub(quiet) / 60;
-            assert!(more <= 80, "{more} messages a second more among {nodes}");
+            let more = messages.saturating_sub(quiet) as f64 / 60.0 / nodes as f64;
+            assert!(more <= 3.0, "{more:.1} messages a second and node more among {nodes}");
         }
         for node in [3, 13] {
             assert!(world.node(node).unwrap().stats().twins > 0, "n{node} knows of no twin");
         }
-        let others = (0..nodes).map(|node| world.id(node)).filter(|other| *other != id);
-        nobody_dies(&mut world, &others.collect::<Vec<_>>(), secs(30));
+        let mut others: Vec<NodeId> = (0..nodes).map(|node| world.id(node)).collect();
+        others.retain(|other| *other != id);
+        nobody_dies(&mut world, &others, secs(30));
         world.crash(13);
         let found = |world: &World| {
             (0..nodes).filter(|at| *at != 13).all(|at| {
