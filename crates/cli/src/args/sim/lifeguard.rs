@@ -72,7 +72,7 @@ As in the paper the times are member.suspicion_mult=5 and member.probe_timeout=5
 --set say nothing else.
 
 --awake decides much. A refutation needs two hops, each 0.5 to 1.5 ms here: at 1ms hardly any gets
-back before the next pause, at 4ms just about, at 16ms all do.
+back before the next pause, at 4ms just about, at 16ms nearly all do.
 
 JSON: {\"swim\":{\"false_positives\",\"first_detection_s\",\"at_healthy\",\"detection\":{\"median_s\",
 \"p99_s\",\"max_s\",\"crashes\",\"missed\"}},\"probe\":{...},...,\"nodes\",\"seeds\",...}; with --rows the
