@@ -208,10 +208,12 @@ impl Builder {
                 let loaded = opened.load(|space, entry| {
                     let entry = Arc::new(entry);
                     if space == Space::Data {
-                        shown.apply(&entry, now.wall_ms);
+                        shown.apply(&entry, now.wall_ms, |_| false);
                     }
                     node.restore(space, entry, now);
                 })?;
+                // Whose owners are there is known only now.
+                shown.look_at_owners(|id| node.is_present(id), now.wall_ms);
                 let (entries, skipped) = (loaded.entries, loaded.skipped);
                 tracing::info!(entries, skipped, folder = ?opened.origin(), "data loaded");
                 Ok((Some(opened), node))

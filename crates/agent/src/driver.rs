@@ -244,7 +244,7 @@ impl Driver {
                 return ControlFlow::Break(());
             }
             (steps, last) = (steps + 1, Some(place));
-            if entry.live_at(now) {
+            if self.node.shows(entry, now) {
                 page.push(Arc::clone(entry));
             }
             ControlFlow::Continue(())
@@ -355,7 +355,10 @@ impl Driver {
                 Output::Send(packet) => packets.push(packet),
                 Output::Applied(Applied { space, entry, .. }) => {
                     match space {
-                        Space::Data => self.view.apply(&entry, now.wall_ms),
+                        Space::Data => {
+                            let present = |id| self.node.is_present(id);
+                            self.view.apply(&entry, now.wall_ms, present);
+                        }
                         Space::Roster => self.turn.roster_changed = true,
                     }
                     if self.durable.is_some() {
@@ -389,7 +392,11 @@ impl Driver {
 
     /// Lets readers see what the turn has changed.
     fn publish(&mut self) {
-        let members = std::mem::take(&mut self.turn.roster_changed).then(|| self.list_members());
+        let changed = std::mem::take(&mut self.turn.roster_changed);
+        if changed {
+            self.view.look_at_owners(|id| self.node.is_present(id), wall_ms());
+        }
+        let members = changed.then(|| self.list_members());
         let lock = &self.snapshot.numbers;
         let mut numbers = lock.lock().unwrap_or_else(PoisonError::into_inner);
         *numbers = Numbers {

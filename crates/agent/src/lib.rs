@@ -33,7 +33,7 @@ pub use agent::{Addresses, Agent, Ended};
 pub use alarm::{Alarms, SharedName};
 pub use builder::{Builder, Fsync};
 pub use error::{StartError, WriteError};
-pub use handle::{Rumormill, Watch, WatchError};
+pub use handle::{Rumormill, SetOptions, Watch, WatchError};
 pub use history::{MAX_EVENTS, MemberEvents};
 pub use rumormill_core as core;
 #[doc(hidden)]

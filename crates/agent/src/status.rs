@@ -101,6 +101,8 @@ pub struct Status {
     pub uptime_ms: u64,
     /// Live entries.
     pub entries: u64,
+    /// Owned entries that are hidden because their owner is no live member.
+    pub hidden: u64,
     /// Tombstones kept.
     pub tombstones: u64,
     /// Checksum over every entry, 32 hexadecimal digits: equal on nodes that hold the same.

@@ -140,6 +140,7 @@ impl Collector for Reading {
         let status = self.node.status();
         for (name, help, value) in [
             ("entries", "Live entries", status.entries),
+            ("hidden", "Owned entries that nobody sees: owner away", status.hidden),
             ("tombstones", "Tombstones kept", status.tombstones),
             ("uptime_seconds", "Seconds since the start", status.uptime_ms / 1000),
             (

@@ -56,6 +56,10 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
     let warnings = status.get("warnings").and_then(Value::as_array).into_iter().flatten();
     let warnings = warnings.filter_map(Value::as_str);
     let warnings = warnings.map(|text| ("warning", crate::encoding::printable(text.as_bytes())));
+    let entries = match (count(number("/entries")), number("/hidden")) {
+        (entries, 0) => entries,
+        (entries, hidden) => format!("{entries}, and {} hidden: owners away", count(hidden)),
+    };
     let mut rows = vec![
         ("name", text("/name")),
         ("id", text("/id")),
@@ -66,7 +70,7 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         ("http", text("/http")),
         ("encryption", encryption(status)),
         ("uptime", humantime::format_duration(uptime).to_string()),
-        ("entries", count(number("/entries"))),
+        ("entries", entries),
         ("tombstones", count(number("/tombstones"))),
         ("digest", text("/digest")),
         ("store", text("/store")),

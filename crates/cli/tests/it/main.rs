@@ -14,6 +14,7 @@ mod fleet;
 mod help;
 mod keys;
 mod liveness;
+mod owned;
 mod partition;
 mod process;
 mod sim_cluster;
