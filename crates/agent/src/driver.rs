@@ -45,13 +45,39 @@ pub(crate) type WriteReply = oneshot::Sender<Result<Vec<Result<Outcome, Refused>
 
 /// What handles ask of the loop.
 pub(crate) enum Command {
-    Write { ops: Vec<Op>, reply: WriteReply },
-    Scan { cursor: u64, count: usize, reply: oneshot::Sender<(u64, Vec<Arc<Entry>>)> },
-    Join { seeds: Vec<SocketAddr> },
-    Keyring { action: Action, reply: oneshot::Sender<Result<Keyring, KeyringError>> },
-    Tags { change: TagChange, reply: oneshot::Sender<Result<Tags, TagsError>> },
-    MemberEvents { about: Option<Vec<NodeId>>, limit: usize, reply: oneshot::Sender<MemberEvents> },
-    Stop { leave: bool, done: oneshot::Sender<()> },
+    Write {
+        ops: Vec<Op>,
+        reply: WriteReply,
+    },
+    Scan {
+        cursor: u64,
+        count: usize,
+        reply: oneshot::Sender<(u64, Vec<Arc<Entry>>)>,
+    },
+    Join {
+        seeds: Vec<SocketAddr>,
+    },
+    /// Where the names to join by are found now.
+    Seeds {
+        seeds: Vec<SocketAddr>,
+    },
+    Keyring {
+        action: Action,
+        reply: oneshot::Sender<Result<Keyring, KeyringError>>,
+    },
+    Tags {
+        change: TagChange,
+        reply: oneshot::Sender<Result<Tags, TagsError>>,
+    },
+    MemberEvents {
+        about: Option<Vec<NodeId>>,
+        limit: usize,
+        reply: oneshot::Sender<MemberEvents>,
+    },
+    Stop {
+        leave: bool,
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// The durable store, if there is one.
@@ -87,6 +113,9 @@ pub(crate) struct Turn {
     store_failure: Option<String>,
     roster_changed: bool,
     watchman: Watchman,
+    /// Addresses to join by that were given, and those of names.
+    seeds_given: Vec<SocketAddr>,
+    seeds_found: Vec<SocketAddr>,
     stop: Option<Stop>,
 }
 
@@ -198,6 +227,12 @@ impl Driver {
             Command::Join { seeds } => {
                 let now = self.now();
                 self.node.handle(Input::Join { seeds: &seeds }, now, &mut self.turn.out);
+                self.turn.seeds_given = seeds;
+                self.set_seeds();
+            }
+            Command::Seeds { seeds } => {
+                self.turn.seeds_found = seeds;
+                self.set_seeds();
             }
             Command::Keyring { action, reply } => {
                 // An error means that nobody waits for the answer any more.
@@ -215,6 +250,11 @@ impl Driver {
             }
             Command::Stop { leave, done } => self.stop(leave, Some(done)),
         }
+    }
+
+    fn set_seeds(&mut self) {
+        let Turn { seeds_given, seeds_found, .. } = &self.turn;
+        self.node.set_seeds(&[seeds_given.as_slice(), seeds_found].concat());
     }
 
     fn change_tags(&mut self, change: &TagChange) -> Result<Tags, TagsError> {

@@ -6,6 +6,7 @@ use crate::driver::Command;
 use crate::error::WriteError;
 use crate::history::{MAX_EVENTS, MemberEvents, named};
 use crate::seal::{Action, EncryptionStatus, Key, KeyId, Keyring, KeyringError, Lock};
+use crate::seeds::SeedStatus;
 use crate::status::{MemberCounts, MemberInfo, Status, Traffic};
 use crate::tags::{TagChange, TagsError};
 use crate::view::{Event, View};
@@ -44,8 +45,18 @@ pub(crate) struct Snapshot {
     pub(crate) members: RwLock<Arc<[MemberInfo]>>,
     pub(crate) store: Mutex<String>,
     pub(crate) alarms: Mutex<Alarms>,
+    /// The names to join by.
+    pub(crate) seeds: Mutex<Vec<SeedStatus>>,
     /// What is wrong with the key file.
     pub(crate) key_file_error: Arc<Mutex<Option<String>>>,
+}
+
+impl Snapshot {
+    /// True if the node sees nobody but itself.
+    pub(crate) fn is_alone(&self) -> bool {
+        let members = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).members;
+        members.alive + members.suspect < 2
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -285,6 +296,9 @@ impl Rumormill {
         let numbers = *shared.snapshot.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let store = shared.snapshot.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let alarms = shared.snapshot.alarms.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seeds = shared.snapshot.seeds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lost = seeds.iter().filter_map(SeedStatus::warning);
+        let warnings = alarms.warnings().into_iter().chain(lost).collect();
         Status {
             name: shared.identity.name.clone(),
             id: shared.identity.id.to_string(),
@@ -301,8 +315,9 @@ impl Rumormill {
             tags: self.tags(),
             members: numbers.members,
             doubt: numbers.doubt,
-            warnings: alarms.warnings(),
+            warnings,
             alarms,
+            seeds,
             traffic: numbers.traffic,
             store,
             encryption: self.encryption(),

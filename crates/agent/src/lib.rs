@@ -23,6 +23,7 @@ mod net;
 #[doc(hidden)]
 pub mod redis;
 mod seal;
+mod seeds;
 pub mod settings;
 mod status;
 mod store;
@@ -42,6 +43,7 @@ pub use seal::{
     Encryption, EncryptionStatus, Key, KeyError, KeyId, KeyRing, Keyring, KeyringError,
     KeyringMember, Refusals, file as key_file,
 };
+pub use seeds::{Lookup, Resolver, SeedStatus, SystemResolver};
 pub use settings::Settings;
 pub use status::{MemberCounts, MemberInfo, Status, Traffic};
 pub use tags::{TagChange, TagsError, parse_tag};

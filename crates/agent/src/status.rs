@@ -2,6 +2,7 @@
 
 use crate::alarm::Alarms;
 use crate::seal::EncryptionStatus;
+use crate::seeds::SeedStatus;
 use rumormill_core::Stats;
 use rumormill_core::member::{State, Tags};
 use serde::{Deserialize, Serialize};
@@ -116,7 +117,10 @@ pub struct Status {
     /// What is wrong with the membership.
     #[serde(flatten)]
     pub alarms: Alarms,
-    /// The same in words.
+    /// The names to join by, and where they were found. Addresses need not be looked up and are not
+    /// here.
+    pub seeds: Vec<SeedStatus>,
+    /// What an operator should look at, in words.
     pub warnings: Vec<String>,
     /// What went through the gossip port.
     pub traffic: Traffic,

@@ -6,6 +6,7 @@ use super::{App, node};
 use crate::Rumormill;
 use crate::redis::RedisStats;
 use crate::seal::EncryptionStatus;
+use crate::seeds::SeedStatus;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -155,6 +156,11 @@ impl Collector for Reading {
                 u64::from(status.alarms.partition_suspected),
             ),
             (
+                "seeds_lost",
+                "Names to join by that could not be found at the last try",
+                status.seeds.iter().filter(|seed| seed.error.is_some()).count() as u64,
+            ),
+            (
                 "twin",
                 "1 if another node was seen lately that runs with this node's id",
                 u64::from(status.alarms.twin),
@@ -167,6 +173,14 @@ impl Collector for Reading {
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(to.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        let sum = |count: fn(&SeedStatus) -> u64| status.seeds.iter().map(count).sum::<u64>();
+        for (name, help, count) in [
+            ("seed_lookups", "Look-ups of names to join by", sum(|seed| seed.lookups)),
+            ("seed_lookups_failed", "Those that found nothing", sum(|seed| seed.failures)),
+        ] {
+            let counter = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(count).encode(counter)?;
         }
         let members = &status.members;
         let help = "Members that the node knows, by state";

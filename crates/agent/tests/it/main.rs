@@ -9,4 +9,5 @@ mod http;
 mod keys;
 mod members;
 mod redis;
+mod seeds;
 mod support;
