@@ -88,6 +88,18 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         let words = format!("updates {updates}, repair {repair}, membership {membership}");
         rows.push(("to other zones", words));
     }
+    let held = ["membership", "updates", "repair"].map(|class| {
+        let packets = |what: &str| number(&format!("/counters/budget_{class}_{what}"));
+        (class, packets("delayed"), packets("shed"))
+    });
+    let held = held.into_iter().filter(|(_, delayed, shed)| delayed + shed > 0);
+    let held = held.map(|(class, delayed, shed)| {
+        format!("{class} {} packets late, {} dropped", count(delayed), count(shed))
+    });
+    let held: Vec<String> = held.collect();
+    if !held.is_empty() {
+        rows.push(("over budget", held.join("; ")));
+    }
     rows.extend(warnings);
     rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect()
 }

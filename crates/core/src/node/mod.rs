@@ -154,7 +154,7 @@ impl Node {
                 &mut rng,
             ),
             comparisons: sketch::Comparisons::default(),
-            outbox: Outbox::default(),
+            outbox: Outbox::within(&config.limits, now.mono),
             stats: Stats::default(),
             pool: None,
             rng,
@@ -247,6 +247,7 @@ impl Node {
 
     /// Closes a turn: does what is due and packs everything that is to be sent.
     pub fn flush(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.outbox.advance(now.mono, &mut self.stats, out);
         self.data.advance(now.wall_ms);
         if !self.left {
             self.watch_members(now, out);
@@ -274,6 +275,7 @@ impl Node {
             self.tree.deadline(),
             self.mongering.deadline(),
             self.mail.deadline(),
+            self.outbox.budgets().deadline(),
         ];
         machines.into_iter().flatten().min()
     }
