@@ -76,9 +76,11 @@ fn a_fresh_node_is_filled_at_the_pace_of_the_budget() {
         world.lose_disk(2);
         world.restart(2);
         let begun = world.now();
-        world.settle(secs(120)).unwrap();
+        let filled =
+            |world: &World| world.node(2).is_some_and(|node| node.data().digest().count == 1000);
+        let took = world.run_until(filled, secs(120)).unwrap();
         assert_eq!(world.false_positives(begun), 0);
-        world.now() - begun
+        took
     };
     let (free, held) = (fill(0), fill(100_000));
     // A megabyte at up to twice 100 kB/s, for two may send.
