@@ -50,8 +50,8 @@ impl Alarms {
         });
         let shared = self.shared_names.iter().map(|shared| {
             format!(
-                "several members go by the name {:?} ({}): give each a name of its own, with --name or in \
-                 its settings, and restart it",
+                "several members go by the name {:?} ({}): give each a name of its own, with --name \
+                 or in its settings, and restart it",
                 shared.name,
                 shared.ids.join(", ")
             )
@@ -159,7 +159,8 @@ mod tests {
         assert_eq!(
             alarms.warnings(),
             [
-                "several members go by the name \"a\" (1, 3): give each a name of its own, with --name or in its settings, and restart it"
+                "several members go by the name \"a\" (1, 3): give each a name of its own, with --name \
+                 or in its settings, and restart it"
             ]
         );
         assert!(Alarms::default().warnings().is_empty());
