@@ -15,6 +15,8 @@ mod help;
 mod keys;
 mod liveness;
 mod owned;
+#[path = "../../../agent/tests/it/papers.rs"]
+mod papers;
 mod partition;
 mod process;
 mod sim_cluster;
@@ -23,5 +25,7 @@ mod sim_exchange;
 mod sim_graph;
 mod sim_lifeguard;
 mod sim_replay;
+#[cfg(unix)]
+mod tls;
 mod wire;
 mod world;
