@@ -49,7 +49,8 @@ impl Alarms {
     pub fn warnings(&self) -> Vec<String> {
         let partition = self.partition_suspected.then(|| {
             "partition suspected: this node sees less than half of the members that it knows; \
-             what is written here may not reach the others until the network is back"
+             what is written here may not reach the others until the network is back. Check that \
+             the gossip ports reach each other, by UDP and TCP"
                 .to_owned()
         });
         let twin = self.twin.then(|| {
@@ -59,7 +60,8 @@ impl Alarms {
         });
         let shared = self.shared_names.iter().map(|shared| {
             format!(
-                "several members go by the name {:?} ({}): give each a name of its own",
+                "several members go by the name {:?} ({}): give each a name of its own, with --name \
+                 or in its settings, and restart it",
                 shared.name,
                 shared.ids.join(", ")
             )
@@ -189,7 +191,10 @@ mod tests {
         let alarms = Alarms { shared_names: vec![shared], ..Alarms::default() };
         assert_eq!(
             alarms.warnings(),
-            ["several members go by the name \"a\" (1, 3): give each a name of its own"]
+            [
+                "several members go by the name \"a\" (1, 3): give each a name of its own, with --name \
+                 or in its settings, and restart it"
+            ]
         );
         assert!(Alarms::default().warnings().is_empty());
     }

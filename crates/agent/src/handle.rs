@@ -7,6 +7,7 @@ use crate::error::WriteError;
 use crate::history::{MAX_EVENTS, MemberEvents, named};
 use crate::repair::{MAX_SESSIONS, RepairStory};
 use crate::seal::{Action, EncryptionStatus, Key, KeyId, Keyring, KeyringError, Lock};
+use crate::seeds::SeedStatus;
 use crate::status::{Joining, MemberCounts, MemberInfo, Status, Traffic};
 use crate::tags::{TagChange, TagsError};
 use crate::view::{Event, View};
@@ -46,8 +47,18 @@ pub(crate) struct Snapshot {
     pub(crate) members: RwLock<Arc<[MemberInfo]>>,
     pub(crate) store: Mutex<String>,
     pub(crate) alarms: Mutex<Alarms>,
+    /// The names to join by.
+    pub(crate) seeds: Mutex<Vec<SeedStatus>>,
     /// What is wrong with the key file.
     pub(crate) key_file_error: Arc<Mutex<Option<String>>>,
+}
+
+impl Snapshot {
+    /// True if the node sees nobody but itself.
+    pub(crate) fn is_alone(&self) -> bool {
+        let members = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).members;
+        members.alive + members.suspect < 2
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -85,7 +96,7 @@ impl Rumormill {
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
     ) -> Result<Stamp, WriteError> {
-        self.set_until(key, value, Expiry::Never).await
+        self.set_with(key, value, SetOptions::default()).await
     }
 
     /// Like [`Rumormill::set`], for a value that hides itself after `ttl`.
@@ -98,18 +109,39 @@ impl Rumormill {
         value: impl AsRef<[u8]>,
         ttl: Duration,
     ) -> Result<Stamp, WriteError> {
-        let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        self.set_until(key, value, Expiry::At(wall_ms().saturating_add(ttl))).await
+        self.set_with(key, value, SetOptions::default().ttl(ttl)).await
     }
 
-    async fn set_until(
+    /// Like [`Rumormill::set`], for a value that readers see only while this node is a live member:
+    /// it is hidden everywhere, and nothing is written, when this node leaves or is held dead, and
+    /// back when this node is, with the id of its data folder.
+    ///
+    /// # Errors
+    /// As for [`Rumormill::set`].
+    pub async fn set_owned(
         &self,
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
-        expiry: Expiry,
+    ) -> Result<Stamp, WriteError> {
+        self.set_with(key, value, SetOptions::default().owned()).await
+    }
+
+    /// Like [`Rumormill::set`], with options.
+    ///
+    /// # Errors
+    /// As for [`Rumormill::set`].
+    pub async fn set_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        options: SetOptions,
     ) -> Result<Stamp, WriteError> {
         let (key, value) = (key.as_ref().into(), value.as_ref().into());
-        let outcome = self.write_one(Op::Put { key, value, expiry }).await?;
+        let expiry = options.ttl.map_or(Expiry::Never, |ttl| {
+            let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+            Expiry::At(wall_ms().saturating_add(ttl))
+        });
+        let outcome = self.write_one(Op::put(key, value, expiry, options.owned)).await?;
         Ok(outcome.written.map(|entry| entry.stamp()).unwrap_or_default())
     }
 
@@ -166,7 +198,7 @@ impl Rumormill {
         page.await.map_err(|_| WriteError::Closed)
     }
 
-    /// Live entries.
+    /// Live entries that readers see.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.shared.view.len()
@@ -301,6 +333,9 @@ impl Rumormill {
         let numbers = *shared.snapshot.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let store = shared.snapshot.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let alarms = shared.snapshot.alarms.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seeds = shared.snapshot.seeds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lost = seeds.iter().filter_map(SeedStatus::warning);
+        let warnings = alarms.warnings().into_iter().chain(lost).collect();
         Status {
             name: shared.identity.name.clone(),
             id: shared.identity.id.to_string(),
@@ -311,14 +346,16 @@ impl Rumormill {
             http: shared.identity.http,
             uptime_ms: u64::try_from(shared.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             entries: self.len(),
+            hidden: self.shared.view.hidden(),
             tombstones: numbers.tombstones,
             digest: numbers.digest.to_string(),
             tags: self.tags(),
             members: numbers.members,
             doubt: numbers.doubt,
             joining: numbers.filling.map(Joining::from),
-            warnings: alarms.warnings(),
+            warnings,
             alarms,
+            seeds,
             traffic: numbers.traffic,
             store,
             encryption: self.encryption(),
@@ -400,6 +437,29 @@ impl Rumormill {
             // An error means that the loop has ended, which is what was asked for.
             let _ = stopped.await;
         }
+    }
+}
+
+/// What more to say of a value that is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetOptions {
+    ttl: Option<Duration>,
+    owned: bool,
+}
+
+impl SetOptions {
+    /// The value hides itself after this time.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// The value is seen only while the node that writes it is a live member.
+    #[must_use]
+    pub fn owned(mut self) -> Self {
+        self.owned = true;
+        self
     }
 }
 

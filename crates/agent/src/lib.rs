@@ -24,6 +24,7 @@ mod net;
 pub mod redis;
 mod repair;
 mod seal;
+mod seeds;
 pub mod settings;
 mod status;
 mod store;
@@ -36,7 +37,7 @@ pub use agent::{Addresses, Agent, Ended};
 pub use alarm::{Alarms, SharedName};
 pub use builder::{Builder, Fsync};
 pub use error::{StartError, WriteError};
-pub use handle::{Rumormill, Watch, WatchError};
+pub use handle::{Rumormill, SetOptions, Watch, WatchError};
 pub use history::{MAX_EVENTS, MemberEvents};
 pub use repair::{Diverged, MAX_SESSIONS, RepairStory};
 pub use rumormill_core as core;
@@ -46,6 +47,7 @@ pub use seal::{
     Encryption, EncryptionStatus, Key, KeyError, KeyId, KeyRing, Keyring, KeyringError,
     KeyringMember, Refusals, file as key_file,
 };
+pub use seeds::{Lookup, Resolver, SeedStatus, SystemResolver};
 pub use settings::Settings;
 pub use status::{MemberCounts, MemberInfo, Status, Traffic};
 pub use tags::{TagChange, TagsError, parse_tag};

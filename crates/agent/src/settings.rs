@@ -17,6 +17,7 @@ pub use secret::Secret;
 
 use crate::builder::{Builder, Fsync};
 use crate::seal::{Encryption, KeyRing, file as key_file};
+use crate::seeds::Seed;
 use crate::tls::TlsFiles;
 use names::{from_text, read};
 use rumormill_core::Config;
@@ -59,7 +60,7 @@ pub struct Settings {
     pub http_hosts: Vec<String>,
     /// The folder in which entries and the node's id are kept; without one they live in memory.
     pub data: Option<PathBuf>,
-    /// Members to join by, `host:port` of their gossip.
+    /// Members to join by: `host:port` of their gossip, or `srv+NAME` for SRV records.
     pub join: Vec<String>,
     /// What is said of the node in the member list, such as its zone and role.
     pub tags: Tags,
@@ -462,11 +463,7 @@ fn check_name(name: String) -> Result<String, String> {
 
 fn check_seeds(seeds: Vec<String>) -> Result<Vec<String>, String> {
     for seed in &seeds {
-        let port = seed.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        let port = port.and_then(|(_, port)| port.parse::<u16>().ok());
-        if port.is_none_or(|port| port == 0) {
-            return Err(format!("{seed:?} is no address to join by; write \"host:port\""));
-        }
+        seed.parse::<Seed>()?;
     }
     Ok(seeds)
 }

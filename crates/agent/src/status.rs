@@ -2,6 +2,7 @@
 
 use crate::alarm::Alarms;
 use crate::seal::EncryptionStatus;
+use crate::seeds::SeedStatus;
 use rumormill_core::Stats;
 use rumormill_core::member::{State, Tags};
 use rumormill_core::spread::entropy::Filling;
@@ -124,6 +125,8 @@ pub struct Status {
     pub uptime_ms: u64,
     /// Live entries.
     pub entries: u64,
+    /// Owned entries that are hidden because their owner is no live member.
+    pub hidden: u64,
     /// Tombstones kept.
     pub tombstones: u64,
     /// Checksum over every entry, 32 hexadecimal digits: equal on nodes that hold the same.
@@ -139,7 +142,10 @@ pub struct Status {
     /// What is wrong with the membership or the replica.
     #[serde(flatten)]
     pub alarms: Alarms,
-    /// The same in words.
+    /// The names to join by, and where they were found. Addresses need not be looked up and are not
+    /// here.
+    pub seeds: Vec<SeedStatus>,
+    /// What an operator should look at, in words.
     pub warnings: Vec<String>,
     /// What went through the gossip port.
     pub traffic: Traffic,

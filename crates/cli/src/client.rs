@@ -113,6 +113,7 @@ pub struct Found {
     pub stamp: String,
     pub origin: String,
     pub expires_at_ms: Option<u64>,
+    pub owned: bool,
 }
 
 #[derive(Deserialize)]
@@ -255,13 +256,22 @@ impl Client {
         };
         let (stamp, origin) = (header("x-rumormill-stamp"), header("x-rumormill-origin"));
         let expires_at_ms = header("x-rumormill-expires-at").parse().ok();
-        Ok(Some(Found { value: self.read(response)?, stamp, origin, expires_at_ms }))
+        let owned = header("x-rumormill-owned") == "true";
+        Ok(Some(Found { value: self.read(response)?, stamp, origin, expires_at_ms, owned }))
     }
 
     /// Writes a value; returns its stamp.
-    pub fn put(&self, key: &[u8], value: &[u8], ttl: Option<TtlText>) -> anyhow::Result<String> {
-        let ttl = ttl.map(|ttl| format!("?ttl={}", ttl_query(ttl.0))).unwrap_or_default();
-        let request = self.agent.put(format!("{}/v1/kv/{}{ttl}", self.base, percent(key)));
+    pub fn put(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        ttl: Option<TtlText>,
+        owned: bool,
+    ) -> anyhow::Result<String> {
+        let ttl = ttl.map(|ttl| format!("ttl={}", ttl_query(ttl.0)));
+        let query: Vec<_> = ttl.into_iter().chain(owned.then(|| "owned=1".into())).collect();
+        let (key, query) = (percent(key), query.join("&"));
+        let request = self.agent.put(format!("{}/v1/kv/{key}?{query}", self.base));
         let request = self.authorize(request).content_type("application/octet-stream");
         let response = self.check(request.send(value).map_err(|error| self.lost(error))?)?;
         let stamp = response.headers().get("x-rumormill-stamp");

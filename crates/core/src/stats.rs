@@ -153,6 +153,18 @@ stats! {
     stalls,
     /// Records of another node that runs with this node's id.
     twins,
+    /// Packets of membership that waited for their budget.
+    budget_membership_delayed,
+    /// Packets of membership dropped because too much waited for the budget.
+    budget_membership_shed,
+    /// Packets of updates that waited for their budget.
+    budget_updates_delayed,
+    /// Packets of updates dropped because too much waited for the budget; repair makes up for them.
+    budget_updates_shed,
+    /// Packets of repair that waited for their budget.
+    budget_repair_delayed,
+    /// Packets of repair dropped because too much waited for the budget.
+    budget_repair_shed,
     /// Streams that could not be opened or broke.
     streams_lost,
 }

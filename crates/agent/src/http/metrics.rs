@@ -6,6 +6,7 @@ use super::{App, Options, node};
 use crate::Rumormill;
 use crate::redis::RedisStats;
 use crate::seal::EncryptionStatus;
+use crate::seeds::SeedStatus;
 use crate::tls::Tls;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, Uri, header};
@@ -222,6 +223,7 @@ impl Collector for Reading {
         let status = self.node.status();
         for (name, help, value) in [
             ("entries", "Live entries", status.entries),
+            ("hidden", "Owned entries that nobody sees: owner away", status.hidden),
             ("tombstones", "Tombstones kept", status.tombstones),
             ("uptime_seconds", "Seconds since the start", status.uptime_ms / 1000),
             (
@@ -234,6 +236,11 @@ impl Collector for Reading {
                 "partition_suspected",
                 "1 if the node sees less than half of the members that it knows",
                 u64::from(status.alarms.partition_suspected),
+            ),
+            (
+                "seeds_lost",
+                "Names to join by that could not be found at the last try",
+                status.seeds.iter().filter(|seed| seed.error.is_some()).count() as u64,
             ),
             (
                 "twin",
@@ -258,6 +265,14 @@ impl Collector for Reading {
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(to.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
+        }
+        let sum = |count: fn(&SeedStatus) -> u64| status.seeds.iter().map(count).sum::<u64>();
+        for (name, help, count) in [
+            ("seed_lookups", "Look-ups of names to join by", sum(|seed| seed.lookups)),
+            ("seed_lookups_failed", "Those that found nothing", sum(|seed| seed.failures)),
+        ] {
+            let counter = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(count).encode(counter)?;
         }
         let members = &status.members;
         let help = "Members that the node knows, by state";

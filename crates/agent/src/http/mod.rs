@@ -162,10 +162,15 @@ const ROUTES: [(&str, &str, &str); 20] = [
         "/v1/kv",
         "GET, HEAD, POST",
         "GET ?prefix= &limit= &after= &keys=1 lists entries; POST writes lines of JSON: key, \
-         value (or key_base64, value_base64), ttl",
+         value (or key_base64, value_base64), ttl, \
+         owned",
     ),
     ("/v1/kv/", "GET, HEAD, PUT, DELETE", "the empty key"),
-    ("/v1/kv/{*key}", "GET, HEAD, PUT, DELETE", "one value, raw bytes; PUT ?ttl=30 or ?ttl=10m"),
+    (
+        "/v1/kv/{*key}",
+        "GET, HEAD, PUT, DELETE",
+        "one value, raw bytes; PUT ?ttl=30 or ?ttl=10m, ?owned=1",
+    ),
     ("/v1/export", "GET, HEAD", "all entries as lines of JSON; ?prefix= &keys=1"),
     ("/v1/watch", "GET, HEAD", "changes as server-sent events; ?prefix= &keys=1"),
     ("/v1/status", "GET, HEAD", "the state of the node"),

@@ -10,5 +10,6 @@ mod keys;
 mod members;
 mod papers;
 mod redis;
+mod seeds;
 mod support;
 mod tls;

@@ -51,7 +51,8 @@ pub struct AgentArgs {
     /// Keep entries and the node's id in this folder; otherwise they live in memory.
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Join by these members, host:port of their gossip; may be repeated.
+    /// Join by these members, host:port of their gossip, or srv+_gossip._udp.example for SRV records;
+    /// may be repeated.
     #[arg(long, value_name = "ADDR,...", value_delimiter = ',')]
     join: Vec<String>,
     /// Say this of the node in the member list, such as zone=a or role=db; may be repeated.

@@ -198,6 +198,7 @@ pub struct GetArgs {
 Examples:
   rumormill set greeting hello
   rumormill set session/17 alice --ttl 30m
+  rumormill set service/web/db-3 10.0.0.7:80 --owned     as in a service catalogue
   date | rumormill set today -
   rumormill set logo.png --file logo.png")]
 pub struct SetArgs {
@@ -216,6 +217,10 @@ pub struct SetArgs {
     /// Hide the value after this long: 30s, 5m, 1h, or seconds.
     #[arg(long, value_name = "TIME")]
     pub ttl: Option<TtlText>,
+    /// Show the value only while the agent that takes it is a live member: everyone hides it when
+    /// the agent leaves or dies, and shows it again when the agent is back.
+    #[arg(long)]
+    pub owned: bool,
     #[command(flatten)]
     pub client: ClientArgs,
 }
@@ -280,8 +285,9 @@ pub struct WatchArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-JSON lines: {\"key\":\"a\",\"value\":\"1\"} with an optional \"ttl\" (\"30s\" or seconds); key_base64 and
-value_base64 for bytes that are no text. CSV: key,value[,ttl]; a first line with just these words
+JSON lines: {\"key\":\"a\",\"value\":\"1\"} with an optional \"ttl\" (\"30s\" or seconds) and
+\"owned\" (true: the agent that takes the import will own it); key_base64 and value_base64 for bytes
+that are no text. CSV: key,value[,ttl]; a first line with just these words
 is a heading. Lines are written in order, in batches; any node will do, and all will have them.
 
 Examples:

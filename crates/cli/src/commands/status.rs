@@ -74,6 +74,10 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
     let warnings = status.get("warnings").and_then(Value::as_array).into_iter().flatten();
     let warnings = warnings.filter_map(Value::as_str);
     let warnings = warnings.map(|text| ("warning", crate::encoding::printable(text.as_bytes())));
+    let entries = match (count(number("/entries")), number("/hidden")) {
+        (entries, 0) => entries,
+        (entries, hidden) => format!("{entries}, and {} hidden: owners away", count(hidden)),
+    };
     let mut rows = vec![
         ("name", text("/name")),
         ("id", text("/id")),
@@ -84,7 +88,7 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         ("http", text("/http")),
         ("encryption", encryption(status)),
         ("uptime", humantime::format_duration(uptime).to_string()),
-        ("entries", count(number("/entries"))),
+        ("entries", entries),
         ("tombstones", count(number("/tombstones"))),
         ("digest", text("/digest")),
         ("store", text("/store")),
@@ -104,6 +108,18 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
     }
     if let Some(joining) = joining(status) {
         rows.push(("joining", joining));
+    }
+    let held = ["membership", "updates", "repair"].map(|class| {
+        let packets = |what: &str| number(&format!("/counters/budget_{class}_{what}"));
+        (class, packets("delayed"), packets("shed"))
+    });
+    let held = held.into_iter().filter(|(_, delayed, shed)| delayed + shed > 0);
+    let held = held.map(|(class, delayed, shed)| {
+        format!("{class} {} packets late, {} dropped", count(delayed), count(shed))
+    });
+    let held: Vec<String> = held.collect();
+    if !held.is_empty() {
+        rows.push(("over budget", held.join("; ")));
     }
     rows.extend(warnings);
     rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect()

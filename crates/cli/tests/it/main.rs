@@ -14,6 +14,7 @@ mod fleet;
 mod help;
 mod keys;
 mod liveness;
+mod owned;
 #[path = "../../../agent/tests/it/papers.rs"]
 mod papers;
 mod partition;

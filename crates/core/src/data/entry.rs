@@ -2,6 +2,7 @@
 
 use super::stamp::Stamp;
 use crate::base::hash::Keyed;
+use crate::base::id::NodeId;
 use std::fmt;
 
 /// Longest key on the wire and on disk, bytes.
@@ -16,6 +17,7 @@ pub struct Entry {
     stamp: Stamp,
     expires_at: Option<std::num::NonZeroU64>,
     tombstone: bool,
+    owned: bool,
     key_len: u16,
     bytes: Box<[u8]>,
 }
@@ -33,13 +35,22 @@ impl Entry {
         let expires_at = expires_at.map(|at| {
             std::num::NonZeroU64::MIN.max(at.try_into().unwrap_or(std::num::NonZeroU64::MIN))
         });
-        Self { stamp, expires_at, tombstone: false, key_len: key_len(key), bytes: bytes.into() }
+        let key_len = key_len(key);
+        Self { stamp, expires_at, tombstone: false, owned: false, key_len, bytes: bytes.into() }
+    }
+
+    /// The same, seen only while the node that wrote it is a live member. A tombstone has no owner.
+    #[must_use]
+    pub fn owned(mut self) -> Self {
+        self.owned = !self.tombstone;
+        self
     }
 
     /// A deleted key.
     #[must_use]
     pub fn tombstone(key: &[u8], stamp: Stamp) -> Self {
-        Self { stamp, expires_at: None, tombstone: true, key_len: key_len(key), bytes: key.into() }
+        let (key_len, bytes) = (key_len(key), key.into());
+        Self { stamp, expires_at: None, tombstone: true, owned: false, key_len, bytes }
     }
 
     /// The key.
@@ -69,13 +80,21 @@ impl Entry {
         self.tombstone
     }
 
+    /// The node that must be a live member for the entry to be seen, if it is an owned one: its
+    /// writer.
+    #[must_use]
+    pub fn owner(&self) -> Option<NodeId> {
+        self.owned.then_some(self.stamp.node)
+    }
+
     /// When the entry hides itself, wall milliseconds since 1970.
     #[must_use]
     pub fn expires_at(&self) -> Option<u64> {
         self.expires_at.map(std::num::NonZeroU64::get)
     }
 
-    /// True if a reader at this wall time sees the value: no tombstone and not expired.
+    /// True if there is a value at this wall time: no tombstone and not expired. Whether an owned
+    /// one is seen is for [`crate::Node::shows`] to say.
     #[must_use]
     pub fn live_at(&self, wall_ms: u64) -> bool {
         !self.tombstone && self.expires_at().is_none_or(|at| at > wall_ms)

@@ -29,6 +29,12 @@ impl Rejoin {
         self.seeds = seeds.to_vec();
     }
 
+    /// The addresses that are tried.
+    #[must_use]
+    pub fn seeds(&self) -> &[SocketAddr] {
+        &self.seeds
+    }
+
     /// A member is held dead.
     pub fn lost(&mut self, id: NodeId) {
         self.dead.insert(id);

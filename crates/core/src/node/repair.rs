@@ -142,7 +142,7 @@ impl Node {
             to,
             young_from: now.wall_ms.saturating_sub(settle),
             young_until: now.wall_ms.saturating_add(settle),
-            piece_bytes: self.config.repair.piece_bytes,
+            piece_bytes: self.outbox.budgets().piece(self.config.repair.piece_bytes),
             limits: &self.config.limits,
             outbox: &mut self.outbox,
             stats: &mut self.stats,
@@ -242,15 +242,17 @@ impl Node {
         false
     }
 
-    /// The desk for a request; `None` if the peer has been sent enough for this turn.
+    /// The desk for a request; `None` if the peer has been sent enough for this turn, or all peers
+    /// for the moment.
     pub(super) fn open_desk(
         &mut self,
         space: Space,
         from: SocketAddr,
         now: Now,
     ) -> Option<Desk<'_>> {
+        let behind = self.outbox.budgets().repair_is_behind();
         let desk = self.desk(space, from, now);
-        if desk.budget() == 0 {
+        if behind || desk.budget() == 0 {
             desk.stats.repair_shed += 1;
             return None;
         }

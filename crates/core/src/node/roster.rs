@@ -135,6 +135,19 @@ impl Node {
         }
     }
 
+    /// The addresses to join by are these now: names can move. Those that are new are tried at once.
+    pub fn set_seeds(&mut self, seeds: &[SocketAddr]) {
+        let new = |seed: &&SocketAddr| {
+            let known = self.table.peers().any(|peer| peer.gossip == **seed);
+            !known && !self.rejoin.seeds().contains(seed)
+        };
+        let new: Vec<SocketAddr> = seeds.iter().filter(new).copied().collect();
+        self.rejoin.set_seeds(seeds);
+        if !self.left {
+            new.into_iter().for_each(|seed| self.knock(seed));
+        }
+    }
+
     /// Asks to be let in by whoever is at an address.
     pub(super) fn knock(&mut self, to: SocketAddr) {
         let Some(own) = self.table.get(self.identity.id) else { return };

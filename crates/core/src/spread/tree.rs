@@ -491,7 +491,7 @@ impl Tree {
                     token = self.expect(space, scope, block, entries, &delegate, env);
                 }
                 let (head, to) = (head(space, token, scope), delegate.gossip);
-                env.outbox.push(to, Class::Updates, via, scope.kind(), &[&head, block]);
+                env.outbox.push(to, Class::of_news(space), via, scope.kind(), &[&head, block]);
             }
             // Answers that wait for this peer ride along.
             let riding: Vec<_> =
@@ -562,7 +562,8 @@ impl Tree {
         env.stats.tree_redelegated += 1;
         let head = head(branch.space, token | tries as u64, branch.scope);
         let (kind, body): (u8, [&[u8]; 2]) = (branch.scope.kind(), [&head, &branch.block]);
-        env.outbox.push(branch.addr, Class::Updates, Via::Datagram, kind, &body);
+        let class = Class::of_news(branch.space);
+        env.outbox.push(branch.addr, class, Via::Datagram, kind, &body);
         let due = env.now.after(timeout);
         self.wait_until(due, token, branch);
     }

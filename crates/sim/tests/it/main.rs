@@ -1,5 +1,6 @@
 //! Tests of the protocol in the deterministic world.
 
+mod budgets;
 mod clocks;
 mod crash;
 mod determinism;
