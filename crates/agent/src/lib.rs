@@ -27,6 +27,8 @@ pub mod settings;
 mod status;
 mod store;
 mod tags;
+#[doc(hidden)]
+pub mod tls;
 pub mod view;
 
 pub use agent::{Addresses, Agent, Ended};

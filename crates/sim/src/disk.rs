@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// A log of every record that a node asked to persist, in that order. Entries are shared with the
 /// replica, so a log costs eight bytes an entry; what was overwritten is dropped as the log grows.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Disk {
     /// What stood on the disk from the start, shared by all disks of a prefilled world.
     base: Option<Arc<[Arc<Entry>]>>,

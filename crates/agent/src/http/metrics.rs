@@ -2,10 +2,11 @@
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, node};
+use super::{App, Options, node};
 use crate::Rumormill;
 use crate::redis::RedisStats;
 use crate::seal::EncryptionStatus;
+use crate::tls::Tls;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -20,6 +21,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -43,7 +45,7 @@ struct Labels {
 }
 
 impl Metrics {
-    pub(super) fn new(node: Rumormill, redis: Option<Arc<RedisStats>>) -> Self {
+    pub(super) fn new(node: Rumormill, options: &Options) -> Self {
         let status = node.status();
         let mut registry = Registry::with_prefix("rumormill");
         let requests = Family::default();
@@ -71,7 +73,11 @@ impl Metrics {
             "HTTP connections refused because too many were open",
             Counter::clone(&refused),
         );
-        registry.register_collector(Box::new(Reading { node, redis }));
+        registry.register_collector(Box::new(Reading {
+            node,
+            redis: options.redis.clone(),
+            tls: [("redis", options.redis_tls.clone()), ("http", options.tls.clone())],
+        }));
         Self { registry, requests, connections, watches, refused }
     }
 }
@@ -102,6 +108,43 @@ pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: N
     response
 }
 
+/// TLS of the ports that speak it.
+fn encode_tls(ports: &Ports, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+    let ports = || ports.iter().filter_map(|(port, tls)| Some((*port, tls.as_ref()?)));
+    let help = "TLS handshakes that succeeded";
+    let mut family = to.encode_descriptor("tls_handshakes", help, None, MetricType::Counter)?;
+    for (port, tls) in ports() {
+        let count = tls.counters().handshakes.load(Ordering::Relaxed);
+        ConstCounter::new(count).encode(family.encode_family(&[("port", port)])?)?;
+    }
+    let help = "TLS handshakes that failed, by reason";
+    let mut family = to.encode_descriptor("tls_failed", help, None, MetricType::Counter)?;
+    for (port, tls) in ports() {
+        for (reason, count) in tls.counters().failed() {
+            let labels = [("port", port), ("reason", reason)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    let help = "Changed certificate files, by whether they are used now";
+    let mut family = to.encode_descriptor("tls_reloads", help, None, MetricType::Counter)?;
+    for (port, tls) in ports() {
+        let counters = tls.counters();
+        for (result, count) in [("ok", &counters.reloads), ("failed", &counters.reload_failures)] {
+            let labels = [("port", port), ("result", result)];
+            let count = ConstCounter::new(count.load(Ordering::Relaxed));
+            count.encode(family.encode_family(&labels)?)?;
+        }
+    }
+    let help = "When the certificate expires, seconds since 1970";
+    let name = "tls_certificate_expires_seconds";
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (port, tls) in ports() {
+        let gauge = ConstGauge::new(tls.validity().not_after);
+        gauge.encode(family.encode_family(&[("port", port)])?)?;
+    }
+    Ok(())
+}
+
 /// How gossip is encrypted.
 fn encode_lock(lock: &EncryptionStatus, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
     let help = "1 for what is done with the keys: off, accept, send or require";
@@ -123,11 +166,15 @@ fn encode_lock(lock: &EncryptionStatus, to: &mut DescriptorEncoder) -> Result<()
     Ok(())
 }
 
-/// Reads the numbers of the node and of the Redis port when they are asked for.
+/// Reads the numbers of the node and of the ports when they are asked for.
 struct Reading {
     node: Rumormill,
     redis: Option<Arc<RedisStats>>,
+    tls: Ports,
 }
+
+/// The TLS side of each port, by the port's name.
+type Ports = [(&'static str, Option<Arc<Tls>>); 2];
 
 impl fmt::Debug for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -203,6 +250,7 @@ impl Collector for Reading {
         let shed = ConstCounter::new(traffic.shed_messages);
         shed.encode(to.encode_descriptor("gossip_shed", help, None, MetricType::Counter)?)?;
         encode_lock(&status.encryption, &mut to)?;
+        encode_tls(&self.tls, &mut to)?;
         for (name, help, value) in status.counters.all() {
             let help = help.trim().trim_end_matches('.');
             let counter = ConstCounter::new(value);

@@ -24,6 +24,7 @@ pub use bulk::fuzz as fuzz_bulk;
 pub use query::fuzz as fuzz_query;
 
 use crate::Rumormill;
+use crate::tls::Tls;
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::http::{Method, StatusCode, Uri};
@@ -60,8 +61,12 @@ pub struct Options {
     pub heartbeat: Duration,
     /// How long requests in flight may go on after the shutdown was asked for.
     pub grace: Duration,
+    /// With it clients must speak TLS; without it they must not.
+    pub tls: Option<Arc<Tls>>,
     /// What the Redis port counts, to be shown with the rest.
     pub redis: Option<Arc<crate::redis::RedisStats>>,
+    /// The TLS side of the Redis port, to be shown with the rest.
+    pub redis_tls: Option<Arc<Tls>>,
     /// Told once the node has left at a client's request: the process may end.
     pub left: Arc<Notify>,
 }
@@ -79,7 +84,9 @@ impl Default for Options {
             write_timeout: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
             grace: Duration::from_secs(5),
+            tls: None,
             redis: None,
+            redis_tls: None,
             left: Arc::default(),
         }
     }
@@ -128,13 +135,18 @@ async fn stopped(shutdown: &mut Shutdown) {
 /// Serves a node on a bound port until `shutdown` turns true, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shutdown: Shutdown) {
     let app = Arc::new(App {
-        metrics: Metrics::new(node.clone(), options.redis.clone()),
+        metrics: Metrics::new(node.clone(), &options),
         watchers: Arc::new(Semaphore::new(options.max_watchers)),
         left: AtomicBool::new(false),
         node,
         options,
         shutdown,
     });
+    // Ends with this function.
+    let mut chores = tokio::task::JoinSet::new();
+    if let Some(tls) = app.options.tls.clone() {
+        chores.spawn(async move { tls.keep_fresh().await });
+    }
     conn::accept(listener, router(&app), app).await;
 }
 

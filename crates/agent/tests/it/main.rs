@@ -8,5 +8,7 @@ mod http;
 #[cfg(target_os = "linux")]
 mod keys;
 mod members;
+mod papers;
 mod redis;
 mod support;
+mod tls;

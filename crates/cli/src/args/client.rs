@@ -9,12 +9,28 @@ use std::time::Duration;
 /// Which agent to speak to.
 #[derive(Clone, Debug, Args)]
 pub struct ClientArgs {
-    /// The HTTP address of an agent.
-    #[arg(long, value_name = "ADDR", env = "RUMORMILL_HTTP", default_value = "127.0.0.1:7480")]
+    /// The HTTP address of an agent; https://host:port where it serves TLS.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        visible_alias = "url",
+        env = "RUMORMILL_HTTP",
+        default_value = "127.0.0.1:7480"
+    )]
     pub http: String,
     /// A file that holds the agent's bearer token; RUMORMILL_HTTP_TOKEN holds the token itself.
     #[arg(long, value_name = "FILE", env = "RUMORMILL_HTTP_TOKEN_FILE", hide_env_values = true)]
     pub token_file: Option<PathBuf>,
+    /// With https: trust agents whose certificate is of this authority (a PEM file), instead of
+    /// those that the system trusts.
+    #[arg(long, value_name = "FILE", env = "RUMORMILL_CA", hide_env_values = true)]
+    pub ca: Option<PathBuf>,
+    /// With https: show this certificate (a PEM file), for agents that want one.
+    #[arg(long, value_name = "FILE", env = "RUMORMILL_CLIENT_CERT", hide_env_values = true)]
+    pub client_cert: Option<PathBuf>,
+    /// The private key to --client-cert; a PEM file that only its owner may read.
+    #[arg(long, value_name = "FILE", env = "RUMORMILL_CLIENT_KEY", hide_env_values = true)]
+    pub client_key: Option<PathBuf>,
 }
 
 /// How long a value lives, as the user wrote it.
@@ -43,6 +59,7 @@ impl std::str::FromStr for TtlText {
 Examples:
   rumormill status
   rumormill status --http 10.0.0.7:7480
+  rumormill status --http https://node7.example:7480 --ca ca.pem
   rumormill status --format json | jq .digest")]
 pub struct StatusArgs {
     #[command(flatten)]

@@ -14,6 +14,8 @@ mod fleet;
 mod help;
 mod keys;
 mod liveness;
+#[path = "../../../agent/tests/it/papers.rs"]
+mod papers;
 mod partition;
 mod process;
 mod sim_cluster;
@@ -22,5 +24,7 @@ mod sim_exchange;
 mod sim_graph;
 mod sim_lifeguard;
 mod sim_replay;
+#[cfg(unix)]
+mod tls;
 mod wire;
 mod world;

@@ -22,6 +22,7 @@ use crate::member::flight::Recorder;
 use crate::member::probe::Prober;
 use crate::member::rejoin::Rejoin;
 use crate::member::suspicion::Suspicions;
+use crate::member::twin::Twin;
 use crate::member::{Member, Table, Tags};
 use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
@@ -77,8 +78,7 @@ pub struct Node {
     suspicions: Suspicions,
     rejoin: Rejoin,
     recorder: Recorder,
-    /// When this node may refute another one that runs with its id.
-    twin_from: Instant,
+    twin: Twin,
     /// True while an input is handled that came sealed.
     sealed: bool,
     /// Entries of the roster that are no members.
@@ -141,7 +141,7 @@ impl Node {
             suspicions: Suspicions::new(config.member.clone()),
             rejoin: Rejoin::new(config.member.rejoin_interval, now.mono),
             recorder: Recorder::default(),
-            twin_from: now.mono,
+            twin: Twin::new(now.mono),
             sealed: false,
             notes: 0,
             tree: Tree::new(config.spread.tree.clone()),

@@ -14,10 +14,6 @@ use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Another node that runs with this node's id is refuted this often at most.
-const TWIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// All that a node knows of the members. A clone costs nothing.
 #[derive(Clone, Debug)]
@@ -248,10 +244,9 @@ impl Node {
         if record.state == State::Alive && record.gossip != self.identity.gossip {
             // Each of two with one id would overrule the other without end.
             self.stats.twins += 1;
-            if now.mono < self.twin_from {
+            if !self.twin.may_overrule(now.mono) {
                 return;
             }
-            self.twin_from = now.mono.after(TWIN_PAUSE);
             self.recorder.record(now.wall_ms, id, What::Twin);
         }
         self.stats.refutations += 1;

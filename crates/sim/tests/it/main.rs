@@ -6,6 +6,7 @@ mod determinism;
 mod epidemic_figures;
 mod epidemic_laws;
 mod epidemic_rules;
+mod identity;
 mod join;
 mod load;
 mod membership;
