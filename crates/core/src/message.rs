@@ -86,7 +86,7 @@ pub enum Message<'a> {
     /// A tree rumor.
     Tree(tree::Rumor<'a>),
     /// A delegate answers.
-    TreeAnswer(Vec<u64>),
+    TreeAnswer(tree::Answer<'a>),
     /// Hot rumors.
     Rumors(rumor::Rumors),
     /// What was known of hot rumors.
@@ -140,7 +140,7 @@ impl<'a> Message<'a> {
             kind::TREE | kind::TREE_INSIDE | kind::TREE_ACROSS => {
                 Self::Tree(tree::Rumor::decode(kind, body)?)
             }
-            kind::TREE_ANSWER => Self::TreeAnswer(tree::read_answer(body)?),
+            kind::TREE_ANSWER => Self::TreeAnswer(tree::Answer::decode(body)?),
             kind::RUMORS => Self::Rumors(rumor::Rumors::decode(body)?),
             kind::RUMORS_ANSWER => Self::RumorsAnswer(rumor::Answer::decode(body)?),
             kind::MAIL => Self::Mail(mail::Mail::decode(body)?),

@@ -112,7 +112,8 @@ pub fn chunks<'a>(entries: impl IntoIterator<Item = &'a Entry>, room: usize) -> 
 /// # Errors
 /// If it is none that [`chunks`] writes; the entries before the fault are not given out either.
 pub fn read(from: &mut Reader<'_>) -> Result<Vec<Entry>, DecodeError> {
-    let mut entries = Vec::new();
+    // Most blocks hold one entry.
+    let mut entries = Vec::with_capacity(1);
     let mut context = Context::default();
     while !from.is_empty() {
         if entries.len() >= MAX_ENTRIES {

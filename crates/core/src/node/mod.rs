@@ -279,19 +279,15 @@ impl Node {
     /// When the next turn is due even without input: [`Input::Tick`], then [`Node::flush`].
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let membership = [Some(self.prober.deadline()), self.suspicions.deadline()];
-        let machines = [
-            membership.into_iter().flatten().min().filter(|_| !self.left),
-            Some(self.rejoin.deadline()).filter(|_| !self.left),
-            self.entropy.deadline().filter(|_| !self.left),
-            self.comparisons.deadline().filter(|_| !self.left),
-            self.auditor.deadline().filter(|_| !self.left),
-            self.tree.deadline(),
-            self.mongering.deadline(),
-            self.mail.deadline(),
-            self.outbox.budgets().deadline(),
-        ];
-        machines.into_iter().flatten().min()
+        let spread = earlier(self.tree.deadline(), self.mongering.deadline());
+        let spread = earlier(spread, self.mail.deadline());
+        let spread = earlier(spread, self.outbox.budgets().deadline());
+        if self.left {
+            return spread;
+        }
+        let repair = earlier(self.entropy.deadline(), self.comparisons.deadline());
+        let repair = earlier(repair, self.auditor.deadline());
+        earlier(earlier(spread, repair), Some(self.members_due()))
     }
 
     /// Gives a new entry to the configured method of spreading.
@@ -446,6 +442,14 @@ impl Node {
     #[must_use]
     pub fn has_left(&self) -> bool {
         self.left
+    }
+}
+
+/// The earlier of two deadlines.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

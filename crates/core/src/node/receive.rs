@@ -110,8 +110,8 @@ impl Node {
             Message::Probed(report) => self.prober.reported(sender, report),
             Message::Join(entry) => self.on_join(sender, from, entry, now, out),
             Message::Tree(rumor) => self.on_tree(sender, from, &rumor, now, out)?,
-            Message::TreeAnswer(tokens) => {
-                tokens.iter().for_each(|token| self.tree.answered(sender, *token, now.mono));
+            Message::TreeAnswer(answer) => {
+                answer.tokens().for_each(|token| self.tree.answered(sender, token, now.mono));
             }
             Message::Rumors(rumors) => {
                 let mut knew = Vec::with_capacity(rumors.entries.len());

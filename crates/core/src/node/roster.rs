@@ -2,7 +2,7 @@
 
 use super::{Fate, Node, applied, env};
 use crate::base::id::NodeId;
-use crate::base::time::{Now, millis};
+use crate::base::time::{Instant, Now, millis};
 use crate::data::{self, Entry, Map, Space, block};
 use crate::member::flight::What;
 use crate::member::probe::Silence;
@@ -295,8 +295,17 @@ impl Node {
         self.recorder.record(now.wall_ms, record.id, what);
     }
 
+    /// When the watch over the members has something to do.
+    pub(super) fn members_due(&self) -> Instant {
+        let due = self.prober.deadline().min(self.rejoin.deadline());
+        self.suspicions.deadline().map_or(due, |suspicion| due.min(suspicion))
+    }
+
     /// Does what is due in the watch over the members.
     pub(super) fn watch_members(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.members_due() > now.mono && !self.prober.is_asked() {
+            return;
+        }
         self.forgive_stall(now);
         let (mut silent, mut pinged) = (Vec::new(), Vec::new());
         self.prober.poll(&mut env!(self, now), &mut silent, &mut pinged);
