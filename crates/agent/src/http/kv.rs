@@ -19,6 +19,8 @@ pub(super) const STAMP: HeaderName = HeaderName::from_static("x-rumormill-stamp"
 pub(super) const ORIGIN: HeaderName = HeaderName::from_static("x-rumormill-origin");
 /// When the value hides itself, milliseconds since 1970, as `expires_at_ms` in JSON.
 pub(super) const EXPIRES: HeaderName = HeaderName::from_static("x-rumormill-expires-at");
+/// The value is seen only while the node that wrote it is a live member: `true`.
+pub(super) const OWNED: HeaderName = HeaderName::from_static("x-rumormill-owned");
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 10_000;
@@ -64,7 +66,8 @@ pub(super) async fn put(
     request: Request,
 ) -> Result<Response, Problem> {
     let key = key(&uri)?;
-    let ttl = Query::parse(uri.query(), &["ttl"])?.ttl()?;
+    let query = Query::parse(uri.query(), &["ttl", "owned"])?;
+    let (ttl, owned) = (query.ttl()?, query.flag("owned")?);
     unconditional(request.headers())?;
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -80,7 +83,7 @@ pub(super) async fn put(
         None => Expiry::Never,
         Some(ttl) => Expiry::At(wall_ms().saturating_add(millis(ttl))),
     };
-    let op = Op::Put { key: key.as_slice().into(), value: value.into(), expiry };
+    let op = Op::put(key.as_slice().into(), value.into(), expiry, owned);
     let outcome = app.node.write_one(op).await?;
     Ok(written(outcome.written.as_deref()))
 }
@@ -189,6 +192,7 @@ fn describe(entry: &Entry, headers: &mut HeaderMap) {
         (ORIGIN, Some(stamp.node.to_string())),
         (header::ETAG, Some(etag(entry))),
         (EXPIRES, expires),
+        (OWNED, entry.owner().map(|_| "true".into())),
     ] {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             headers.insert(name, value);

@@ -16,6 +16,7 @@ mod node;
 mod page;
 mod problem;
 mod query;
+mod repair;
 mod ring;
 mod watch;
 
@@ -25,6 +26,7 @@ pub use bulk::fuzz as fuzz_bulk;
 pub use query::fuzz as fuzz_query;
 
 use crate::Rumormill;
+use crate::tls::Tls;
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::http::{Method, StatusCode, Uri};
@@ -61,8 +63,12 @@ pub struct Options {
     pub heartbeat: Duration,
     /// How long requests in flight may go on after the shutdown was asked for.
     pub grace: Duration,
+    /// With it clients must speak TLS; without it they must not.
+    pub tls: Option<Arc<Tls>>,
     /// What the Redis port counts, to be shown with the rest.
     pub redis: Option<Arc<crate::redis::RedisStats>>,
+    /// The TLS side of the Redis port, to be shown with the rest.
+    pub redis_tls: Option<Arc<Tls>>,
     /// Told once the node has left at a client's request: the process may end.
     pub left: Arc<Notify>,
 }
@@ -80,7 +86,9 @@ impl Default for Options {
             write_timeout: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
             grace: Duration::from_secs(5),
+            tls: None,
             redis: None,
+            redis_tls: None,
             left: Arc::default(),
         }
     }
@@ -129,18 +137,23 @@ async fn stopped(shutdown: &mut Shutdown) {
 /// Serves a node on a bound port until `shutdown` turns true, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shutdown: Shutdown) {
     let app = Arc::new(App {
-        metrics: Metrics::new(node.clone(), options.redis.clone()),
+        metrics: Metrics::new(node.clone(), &options),
         watchers: Arc::new(Semaphore::new(options.max_watchers)),
         left: AtomicBool::new(false),
         node,
         options,
         shutdown,
     });
+    // Ends with this function.
+    let mut chores = tokio::task::JoinSet::new();
+    if let Some(tls) = app.options.tls.clone() {
+        chores.spawn(async move { tls.keep_fresh().await });
+    }
     conn::accept(listener, router(&app), app).await;
 }
 
 /// Every route: its path, its methods, and what it is for.
-const ROUTES: [(&str, &str, &str); 21] = [
+const ROUTES: [(&str, &str, &str); 22] = [
     ("/", "GET, HEAD", "the status page"),
     ("/healthz", "GET, HEAD", "200 while the process answers"),
     ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
@@ -150,10 +163,15 @@ const ROUTES: [(&str, &str, &str); 21] = [
         "/v1/kv",
         "GET, HEAD, POST",
         "GET ?prefix= &limit= &after= &keys=1 lists entries; POST writes lines of JSON: key, \
-         value (or key_base64, value_base64), ttl",
+         value (or key_base64, value_base64), ttl, \
+         owned",
     ),
     ("/v1/kv/", "GET, HEAD, PUT, DELETE", "the empty key"),
-    ("/v1/kv/{*key}", "GET, HEAD, PUT, DELETE", "one value, raw bytes; PUT ?ttl=30 or ?ttl=10m"),
+    (
+        "/v1/kv/{*key}",
+        "GET, HEAD, PUT, DELETE",
+        "one value, raw bytes; PUT ?ttl=30 or ?ttl=10m, ?owned=1",
+    ),
     ("/v1/export", "GET, HEAD", "all entries as lines of JSON; ?prefix= &keys=1"),
     ("/v1/watch", "GET, HEAD", "changes as server-sent events; ?prefix= &keys=1"),
     ("/v1/status", "GET, HEAD", "the state of the node"),
@@ -168,6 +186,11 @@ const ROUTES: [(&str, &str, &str); 21] = [
         "/v1/events/members",
         "GET, HEAD",
         "what happened to members lately, as the node saw it; ?about=NAME &limit=",
+    ),
+    (
+        "/v1/events/repair",
+        "GET, HEAD",
+        "what repair did lately and what it cost; ?about=NAME &calm=1 &limit=",
     ),
     (
         "/v1/tags",
@@ -201,6 +224,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/members/{member}/forget", post(ring::forget))
         .route("/v1/repair/ring", get(ring::status).post(ring::begin))
         .route("/v1/events/members", get(members::events))
+        .route("/v1/events/repair", get(repair::events))
         .route("/v1/tags", get(members::tags).put(members::put_tags).patch(members::patch_tags))
         .route("/v1/leave", post(node::leave))
         .route("/v1/keyring", get(keyring::list))

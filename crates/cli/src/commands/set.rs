@@ -12,7 +12,7 @@ use std::io::{self, Read};
 pub fn run(args: &SetArgs, format: Format) -> anyhow::Result<()> {
     let key = args.key.as_encoded_bytes();
     let value = value(args)?;
-    let stamp = Client::new(&args.client)?.put(key, &value, args.ttl)?;
+    let stamp = Client::new(&args.client)?.put(key, &value, args.ttl, args.owned)?;
     let mut out = Output::new(format);
     match out.is_json() {
         true => out.json(&serde_json::json!({ "written": true, "stamp": stamp }))?,

@@ -1,11 +1,13 @@
 //! Tests of the protocol in the deterministic world.
 
+mod budgets;
 mod clocks;
 mod crash;
 mod determinism;
 mod epidemic_figures;
 mod epidemic_laws;
 mod epidemic_rules;
+mod identity;
 mod join;
 mod load;
 mod membership;
