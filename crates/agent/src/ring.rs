@@ -75,12 +75,13 @@ pub enum RepairError {
 }
 
 impl RepairError {
-    /// In one word: `away`, `alone`, `behind`, `under_way`, `left` or `closed`.
+    /// In one word: `away`, `behind`, `alone`, `under_way`, `left` or `closed`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Refused { reason: NoPass::Away(_), .. } => "away",
             Self::Refused { reason: NoPass::Behind, .. } => "behind",
+            Self::Refused { reason: NoPass::Alone, .. } => "alone",
             Self::Refused { reason: NoPass::UnderWay, .. } => "under_way",
             Self::Refused { reason: NoPass::Left, .. } => "left",
             Self::Refused { reason: NoPass::Alone, .. } => "alone",
