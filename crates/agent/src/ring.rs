@@ -81,7 +81,6 @@ impl RepairError {
         match self {
             Self::Refused { reason: NoPass::Away(_), .. } => "away",
             Self::Refused { reason: NoPass::Behind, .. } => "behind",
-            Self::Refused { reason: NoPass::Alone, .. } => "alone",
             Self::Refused { reason: NoPass::UnderWay, .. } => "under_way",
             Self::Refused { reason: NoPass::Left, .. } => "left",
             Self::Refused { reason: NoPass::Alone, .. } => "alone",
