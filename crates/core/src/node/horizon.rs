@@ -277,7 +277,7 @@ impl Node {
     /// A pass is complete.
     pub(super) fn learn_horizon(&mut self, horizon: Horizon, now: Now) {
         self.coverage.horizon = Some(horizon);
-        self.rounds.since = now.mono;
+        self.rounds.completed(horizon.pass, now);
         self.raise_clock(horizon.time);
         let pending = &mut self.coverage.pending;
         let own = pending.iter().position(|p| p.pass.id == horizon.pass && p.done);
