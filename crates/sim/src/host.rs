@@ -4,7 +4,7 @@ use crate::disk::Disk;
 use crate::traffic::Traffic;
 use crate::world::Event;
 use rumormill_core::member::Tags;
-use rumormill_core::output::Send;
+use rumormill_core::output::{Covered, Send};
 use rumormill_core::{Identity, Instant, Node, NodeId};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -19,6 +19,8 @@ pub(crate) struct Host {
     pub(crate) disk: Disk,
     /// What the node asked to keep beside its entries.
     pub(crate) kept: Vec<u8>,
+    /// What came of questions about coverage.
+    pub(crate) covered: Vec<Covered>,
     /// How often a process was started here.
     pub(crate) boots: u64,
     /// When the process was started: its monotonic clock counts from there.
@@ -51,6 +53,7 @@ impl Host {
             node: None,
             disk,
             kept: Vec::new(),
+            covered: Vec::new(),
             boots: 0,
             started: Instant(0),
             paused: false,

@@ -3,6 +3,7 @@
 //! A turn is any number of [`Node::write`] and [`Node::handle`], closed by one [`Node::flush`],
 //! which packs all that the turn has to say into as few packets as it can.
 
+mod coverage;
 pub mod horizon;
 pub mod notes;
 mod receive;
@@ -28,6 +29,7 @@ use crate::member::{Member, Table, Tags};
 use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
 use crate::spread::Method;
+use crate::spread::coverage::Questions;
 use crate::spread::entropy::{Compare, Entropy};
 use crate::spread::mail::DirectMail;
 use crate::spread::rumor::Mongering;
@@ -92,6 +94,8 @@ pub struct Node {
     comparisons: sketch::Comparisons,
     coverage: horizon::Coverage,
     rounds: ring::Rounds,
+    questions: Questions,
+    freshness: coverage::Freshness,
     outbox: Outbox,
     stats: Stats,
     pool: Option<Arc<Pool>>,
@@ -160,6 +164,8 @@ impl Node {
             comparisons: sketch::Comparisons::default(),
             coverage: horizon::Coverage::default(),
             rounds: ring::Rounds::new(now.mono),
+            questions: Questions::default(),
+            freshness: coverage::Freshness::default(),
             outbox: Outbox::default(),
             stats: Stats::default(),
             pool: None,
@@ -263,6 +269,7 @@ impl Node {
         self.tree.poll(self.identity.id, &mut env!(self, now));
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
+        self.watch_questions(now, out);
         self.keep_coverage(out);
         let table = &self.table;
         let known = |ip| table.peers().any(|peer| peer.gossip.ip() == ip);
@@ -283,6 +290,7 @@ impl Node {
             self.tree.deadline(),
             self.mongering.deadline(),
             self.mail.deadline(),
+            self.questions.deadline(),
         ];
         machines.into_iter().flatten().min()
     }

@@ -4,6 +4,7 @@
 //! Each is a machine of its own file with its own settings and messages. They do not know each
 //! other; the node joins them.
 
+pub mod coverage;
 pub mod entropy;
 pub mod mail;
 pub mod ring;

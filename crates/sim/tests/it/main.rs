@@ -1,6 +1,7 @@
 //! Tests of the protocol in the deterministic world.
 
 mod clocks;
+mod coverage;
 mod crash;
 mod determinism;
 mod epidemic_figures;
