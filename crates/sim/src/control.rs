@@ -14,7 +14,7 @@ use rumormill_core::data::Space;
 use rumormill_core::member::Tags;
 use rumormill_core::node::ring::{NoPass, NotForgotten};
 use rumormill_core::output::Covered;
-use rumormill_core::spread::coverage::Want;
+use rumormill_core::spread::coverage::{About, Want};
 use rumormill_core::{Input, Instant, Node, NodeId, Now, Output};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -135,10 +135,21 @@ impl World {
         limit: Duration,
     ) -> Option<u64> {
         let entry = Arc::clone(&self.ledger().get(write).entry);
-        let named = [(entry.key().into(), entry.stamp())];
+        let about = About { writes: vec![(entry.key().into(), entry.stamp())], upto: None };
+        self.ask_about(node, &about, want, limit)
+    }
+
+    /// The same about many writes.
+    pub fn ask_about(
+        &mut self,
+        node: usize,
+        about: &About,
+        want: Want,
+        limit: Duration,
+    ) -> Option<u64> {
         let mut token = None;
         self.at(node, |machine, now, _| {
-            token = machine.ask_coverage(&named, want, now.mono.after(limit), now).ok();
+            token = machine.ask_coverage(about, want, now.mono.after(limit), now).ok();
         });
         token
     }

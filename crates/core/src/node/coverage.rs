@@ -1,15 +1,16 @@
 //! How many members hold a write, and how fresh this node is: the questions of users that only
 //! other members can answer.
 
-use super::{Node, env};
+use super::{Node, env, repair};
 use crate::base::id::NodeId;
-use crate::base::time::{Instant, Now};
+use crate::base::time::{Instant, Now, micros, millis};
 use crate::data::{Cut, Stamp};
 use crate::member::State;
 use crate::message::kind;
 use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
-use crate::spread::coverage::{Answer, Ask, Named, Questions, Unasked, Want};
+use crate::spread::coverage::{About, Answer, Ask, Known, Questions, Unasked, Want, freshen};
+use crate::spread::ring::Pass;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -29,7 +30,7 @@ impl Node {
     /// If too many questions are under way, or it names nothing or too much.
     pub fn ask_coverage(
         &mut self,
-        writes: &[Named],
+        about: &About,
         want: Want,
         until: Instant,
         now: Now,
@@ -37,12 +38,21 @@ impl Node {
         if self.left {
             return Err(Unasked::Left);
         }
-        let proven = writes.iter().all(|(key, stamp)| self.is_proven(key, *stamp));
-        let pass = self.coverage.covered.as_ref().filter(|_| proven);
-        let known: Vec<NodeId> = pass.map(|pass| pass.order.to_vec()).unwrap_or_default();
-        let own = proven || writes.iter().all(|(key, stamp)| self.holds(key, *stamp));
-        let young = writes.iter().any(|(_, stamp)| Questions::is_young(*stamp, now.wall_ms));
-        self.questions.ask(writes, want, until, (own, &known, young), &mut env!(self, now))
+        let (writes, own_pass) = (&about.writes, self.own_pass());
+        let upto = own_pass.is_some_and(|pass| about.upto.is_none_or(|upto| upto <= pass.horizon));
+        let proven = upto && writes.iter().all(|(key, stamp)| self.is_proven(key, *stamp));
+        let pass = own_pass.filter(|_| proven);
+        let members: Vec<NodeId> = pass.map(|pass| pass.order.to_vec()).unwrap_or_default();
+        // A stamp may be ahead of the clock. One more millisecond: it lies before the cut then.
+        let settled = |upto: u64| (upto >> 16).saturating_add(self.least_staleness_ms() + 1);
+        let cut_in = about.upto.map_or(0, |upto| settled(upto).saturating_sub(now.wall_ms));
+        let known = Known {
+            own: proven || writes.iter().all(|(key, stamp)| self.holds(key, *stamp)),
+            members: &members,
+            young: writes.iter().any(|(_, stamp)| Questions::is_young(*stamp, now.wall_ms)),
+            cut_from: Instant(now.mono.0.saturating_add(cut_in.saturating_mul(1000))),
+        };
+        self.questions.ask(about, want, until, known, &mut env!(self, now))
     }
 
     /// Takes a question back.
@@ -62,14 +72,16 @@ impl Node {
     /// True if every member of the latest pass that this node was part of holds this write, or what
     /// took its place. Under a key that is gone there was a tombstone, which all have dropped.
     fn is_proven(&self, key: &[u8], stamp: Stamp) -> bool {
-        let Some(pass) = self.coverage.covered.as_ref().filter(|_| self.is_covered()) else {
-            return false;
-        };
+        let Some(pass) = self.own_pass() else { return false };
         let held = self.data.get(key).map(|held| held.stamp());
         let below = |stamp: Stamp| stamp.time <= pass.horizon;
-        self.config.ring.fence
-            && below(stamp)
-            && held.is_none_or(|held| held >= stamp && below(held))
+        below(stamp) && held.is_none_or(|held| held >= stamp && below(held))
+    }
+
+    /// The latest pass, if this node was part of it.
+    fn own_pass(&self) -> Option<&Pass> {
+        let covered = self.coverage.covered.as_ref();
+        covered.filter(|_| self.is_covered() && self.config.ring.fence)
     }
 
     pub(super) fn on_coverage_ask(&mut self, sender: NodeId, from: SocketAddr, ask: &Ask<'_>) {
@@ -105,8 +117,18 @@ impl Node {
             return;
         }
         if let Some(peer) = self.table.random(&mut self.rng) {
-            self.outbox.push(peer.gossip, Class::Repair, Via::Datagram, kind::FRESHEN, &[]);
+            freshen(peer.gossip, &mut self.outbox);
         }
+    }
+
+    /// No node is ever known to be fresher than this: what is younger is not compared.
+    #[must_use]
+    pub fn least_staleness(&self) -> Duration {
+        Duration::from_millis(self.least_staleness_ms())
+    }
+
+    fn least_staleness_ms(&self) -> u64 {
+        millis(repair::hidden(&self.config))
     }
 
     pub(super) fn on_freshen(&mut self, from: SocketAddr, now: Now) {
@@ -114,14 +136,19 @@ impl Node {
     }
 
     /// Another member was found to hold the same at a cut.
-    pub(super) fn agrees(&mut self, cut: Cut, now: Now) {
+    pub(super) fn agrees(&mut self, peer: NodeId, cut: Cut, now: Now) {
+        let time = match cut.is_none() {
+            true => self.clock.last(),
+            false => (cut.first_ms() << 16).saturating_sub(1),
+        };
+        self.questions.agreed(peer, time, now.mono);
         // The cut is by the other's clock: it is not taken for later than this node's own would be.
         let first = match cut.is_none() {
             true => now.wall_ms,
             false => cut.first_ms().min(self.cut(now).first_ms()),
         };
         let ago = Duration::from_millis(now.wall_ms.saturating_sub(first));
-        let at = Instant(now.mono.0.saturating_sub(crate::base::time::micros(ago)));
+        let at = Instant(now.mono.0.saturating_sub(micros(ago)));
         self.freshness.agreed = self.freshness.agreed.max(Some(at));
     }
 }

@@ -112,7 +112,7 @@ impl Node {
             }
         } else if head.space == Space::Data {
             self.confirm(sender, head.cut);
-            self.agrees(head.cut, now);
+            self.agrees(sender, head.cut, now);
             self.stats.sketch_equal += 1;
         }
         self.stats.repair_equal += u64::from(equal);

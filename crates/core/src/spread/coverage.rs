@@ -3,6 +3,7 @@
 //! Whoever wants to know asks members by datagram whether they hold what it names, or something
 //! newer under the same key, and asks those again that said no or nothing, less and less often. The
 //! number of a question is random, so that no answer to an earlier run is taken for one to this.
+//! Where writes are too many to be named, a member that is found equal at a later cut has them all.
 
 use crate::base::codec::{DecodeError, Reader, Write as _};
 use crate::base::id::NodeId;
@@ -13,7 +14,9 @@ use crate::env::Env;
 use crate::member::Table;
 use crate::message::kind;
 use crate::output::{Class, Covered, Via};
+use crate::packet::Outbox;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::ops::Bound;
 use std::str::FromStr;
 use std::time::Duration;
@@ -28,7 +31,9 @@ const MAX_QUESTIONS: usize = 1024;
 /// Members that all questions under way are put to, together: about 64 bytes each.
 const MAX_ASKED: usize = 1 << 20;
 /// A question is put in so many messages at most: a bit each says what a member holds.
-const MAX_PARTS: usize = 64;
+const MAX_PARTS: usize = 63;
+/// The bit that says whether a member holds everything up to a time.
+const UPTO: u64 = 1 << 63;
 /// Bytes of a message up to which another write is added: with its envelope it fits a datagram.
 const PART: usize = 1000;
 /// Members that are asked in one turn, and the rest until the next: a large cluster is not asked in
@@ -114,6 +119,29 @@ pub enum Unasked {
 /// A write: its key and stamp.
 pub type Named = (Box<[u8]>, Stamp);
 
+/// What a question is about.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// These writes.
+    pub writes: Vec<Named>,
+    /// And all that the node which asks has written up to this time (of a stamp). Members are known
+    /// to hold that once they are found equal at a cut behind it, which takes longer.
+    pub upto: Option<u64>,
+}
+
+/// What is known already when a question is put.
+#[derive(Clone, Copy, Debug)]
+pub struct Known<'a> {
+    /// True if the node that asks holds everything itself.
+    pub own: bool,
+    /// Members that do.
+    pub members: &'a [NodeId],
+    /// True if what it is about may still be on its way to most.
+    pub young: bool,
+    /// From when on a cut lies behind [`About::upto`].
+    pub cut_from: Instant,
+}
+
 /// Do you hold these, or newer ones under their keys?
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask<'a> {
@@ -192,6 +220,9 @@ struct Question {
     next: Instant,
     /// The bodies of the messages that put it.
     parts: Vec<(u64, Vec<u8>)>,
+    /// All own writes up to this time belong to it, for which nobody is asked before `cut_from`.
+    upto: Option<u64>,
+    cut_from: Instant,
     /// True if this node holds everything itself.
     own: bool,
     asked: BTreeMap<NodeId, Asked>,
@@ -216,22 +247,23 @@ struct Asked {
 }
 
 impl Questions {
-    /// Puts a question. `own` says whether this node holds everything itself, and `known` are
-    /// members that are known to.
+    /// Puts a question.
     ///
     /// # Errors
     /// If too many are under way, or it names nothing or too much.
     pub fn ask(
         &mut self,
-        writes: &[Named],
+        about: &About,
         want: Want,
         until: Instant,
-        (own, known, young): (bool, &[NodeId], bool),
+        known: Known<'_>,
         env: &mut Env<'_>,
     ) -> Result<u64, Unasked> {
-        if writes.is_empty() || writes.len() > MAX_WRITES {
+        let writes = &about.writes;
+        if (writes.is_empty() && about.upto.is_none()) || writes.len() > MAX_WRITES {
             return Err(Unasked::Writes);
         }
+        let Known { own, young, cut_from, .. } = known;
         let asked: usize = self.open.values().map(|question| question.asked.len()).sum();
         if self.open.len() >= MAX_QUESTIONS || asked > MAX_ASKED {
             return Err(Unasked::Busy);
@@ -243,6 +275,7 @@ impl Questions {
         }
         let sure = Asked { lacks: 0, tries: 0, due: env.now, answered: true };
         let asked: BTreeMap<_, _> = known
+            .members
             .iter()
             .filter(|id| env.table.peer(**id).is_some())
             .map(|id| (*id, sure))
@@ -258,6 +291,8 @@ impl Questions {
             until,
             next,
             parts,
+            upto: about.upto,
+            cut_from,
             own,
             asked,
             holders,
@@ -287,23 +322,14 @@ impl Questions {
     pub fn answered(&mut self, sender: NodeId, answer: Answer, now: Instant) {
         let Some((token, part)) = self.numbers.get(&answer.number) else { return };
         let Some(question) = self.open.get_mut(token) else { return };
-        let Some(asked) = question.asked.get_mut(&sender) else { return };
-        if asked.lacks == 0 {
-            return;
+        question.heard(sender, 1 << part, answer.held, now);
+    }
+
+    /// A member was found to hold all that this node had written up to a time.
+    pub fn agreed(&mut self, peer: NodeId, time: u64, now: Instant) {
+        for question in self.open.values_mut().filter(|q| q.upto.is_some_and(|upto| upto <= time)) {
+            question.heard(peer, UPTO, true, now);
         }
-        if answer.held {
-            asked.lacks &= !(1 << part);
-            question.holders += usize::from(asked.lacks == 0);
-        } else {
-            asked.due = now.after(pause(AFTER_NO, asked.tries));
-        }
-        let due = asked.due;
-        question.silent -= usize::from(!std::mem::replace(&mut asked.answered, true));
-        // The turn ends with a look at it, if it may be done or is due earlier now.
-        question.next = match question.may_be_done(question.asked.len() + 1) {
-            true => now,
-            false => question.next.min(due),
-        };
     }
 
     /// Asks who is due, and ends what is done.
@@ -338,6 +364,27 @@ impl Questions {
 impl Question {
     fn due(&self) -> Instant {
         self.next.min(self.until)
+    }
+
+    /// A member says whether it holds a part.
+    fn heard(&mut self, sender: NodeId, part: u64, held: bool, now: Instant) {
+        let Some(asked) = self.asked.get_mut(&sender) else { return };
+        if asked.lacks == 0 {
+            return;
+        }
+        if held {
+            asked.lacks &= !part;
+            self.holders += usize::from(asked.lacks == 0);
+        } else {
+            asked.due = now.after(pause(AFTER_NO, asked.tries));
+        }
+        let due = asked.due;
+        self.silent -= usize::from(!std::mem::replace(&mut asked.answered, true));
+        // The turn ends with a look at it, if it may be done or is due earlier now.
+        self.next = match self.may_be_done(self.asked.len() + 1) {
+            true => now,
+            false => self.next.min(due),
+        };
     }
 
     fn held(&self) -> usize {
@@ -381,8 +428,8 @@ impl Question {
             Want::All | Want::Share(_) | Want::Survey => true,
             Want::Members(_) => self.reach > peers / 2,
         };
-        let every = u64::from(u32::MAX) << 32 | u64::from(u32::MAX);
-        let lacks = every >> (MAX_PARTS - self.parts.len().clamp(1, MAX_PARTS));
+        let parts = (1_u64 << self.parts.len().min(MAX_PARTS)) - 1;
+        let lacks = parts | self.upto.map_or(0, |_| UPTO);
         let new = Asked { lacks, tries: 0, due: env.now, answered: false };
         if all {
             for peer in env.table.peers() {
@@ -431,10 +478,21 @@ impl Question {
             }
             asked.tries += 1;
             asked.due = env.now.after(pause(AFTER_SILENCE, asked.tries));
+            if asked.lacks & UPTO != 0 {
+                match self.cut_from <= env.now {
+                    true => freshen(peer.gossip, env.outbox),
+                    false => asked.due = asked.due.min(self.cut_from),
+                }
+            }
         }
         // Those before the place where this began may be due again.
         from != Bound::Unbounded
     }
+}
+
+/// Asks a member to compare itself with this node now.
+pub fn freshen(to: SocketAddr, outbox: &mut Outbox) {
+    outbox.push(to, Class::Repair, Via::Datagram, kind::FRESHEN, &[]);
 }
 
 fn pause(first: Duration, tries: u32) -> Duration {
@@ -472,11 +530,13 @@ mod tests {
         (key.as_bytes().into(), Stamp { time: 5, node: NodeId(0) })
     }
 
+    const KNOWN: Known<'_> =
+        Known { own: true, members: &[], young: false, cut_from: Instant(50_000) };
+
     fn ask(questions: &mut Questions, want: Want, stand: &mut Stand) -> u64 {
         let until = stand.now.after(Duration::from_secs(5));
-        let token = questions
-            .ask(&[write("k")], want, until, (true, &[], false), &mut stand.env())
-            .unwrap();
+        let about = About { writes: vec![write("k")], upto: None };
+        let token = questions.ask(&about, want, until, KNOWN, &mut stand.env()).unwrap();
         questions.poll(&mut stand.env());
         token
     }
@@ -577,20 +637,43 @@ mod tests {
     #[test]
     fn questions_are_bounded() {
         let (mut questions, mut stand) = (Questions::default(), Stand::new(2, 1));
-        let known = (true, &[][..], false);
-        let mut ask = |writes: &[Named]| {
-            questions.ask(writes, Want::All, Instant(9), known, &mut stand.env())
+        let mut ask = |questions: &mut Questions, writes: usize| {
+            let about = About { writes: vec![write("k"); writes], upto: None };
+            questions.ask(&about, Want::All, Instant(9), KNOWN, &mut stand.env())
         };
-        assert_eq!(ask(&[]), Err(Unasked::Writes));
-        assert_eq!(ask(&vec![write("k"); MAX_WRITES + 1]), Err(Unasked::Writes));
+        assert_eq!(ask(&mut questions, 0), Err(Unasked::Writes));
+        assert_eq!(ask(&mut questions, MAX_WRITES + 1), Err(Unasked::Writes));
         for _ in 0..MAX_QUESTIONS {
-            assert!(ask(&[write("k")]).is_ok());
+            assert!(ask(&mut questions, 1).is_ok());
         }
-        assert_eq!(ask(&[write("k")]), Err(Unasked::Busy));
+        assert_eq!(ask(&mut questions, 1), Err(Unasked::Busy));
         questions.forget(1);
-        let known = (true, &[][..], false);
-        let again = questions.ask(&[write("k")], Want::All, Instant(9), known, &mut stand.env());
-        assert!(again.is_ok());
+        assert!(ask(&mut questions, 1).is_ok());
+    }
+
+    #[test]
+    fn what_is_not_named_is_held_by_who_agrees_at_a_later_cut() {
+        let (mut questions, mut stand) = (Questions::default(), Stand::new(2, 1));
+        let about = About { writes: vec![write("k")], upto: Some(70) };
+        let until = stand.now.after(Duration::from_secs(5));
+        questions.ask(&about, Want::All, until, KNOWN, &mut stand.env()).unwrap();
+        questions.poll(&mut stand.env());
+        let sent = stand.sent();
+        assert!(sent.iter().all(|sent| sent.kind == kind::COVERAGE_ASK) && sent.len() == 2);
+        let number = Ask::decode(Reader::new(&sent[0].body)).unwrap().number;
+        for sender in [1, 2] {
+            questions.answered(NodeId(sender), Answer { number, held: true }, stand.now);
+            questions.agreed(NodeId(sender), 69, stand.now);
+        }
+        assert_eq!(done(&mut questions, &mut stand), []);
+        stand.pass(Duration::from_millis(50));
+        assert_eq!(questions.deadline(), Some(stand.now));
+        assert_eq!(done(&mut questions, &mut stand), []);
+        assert_eq!(stand.sent().iter().map(|s| s.kind).collect::<Vec<_>>(), [kind::FRESHEN; 2]);
+        questions.agreed(NodeId(1), 70, stand.now);
+        assert_eq!(done(&mut questions, &mut stand), []);
+        questions.agreed(NodeId(2), 71, stand.now);
+        assert_eq!(done(&mut questions, &mut stand), [(3, 3, true)]);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::{ms, secs};
 use rumormill_core::config::Config;
 use rumormill_core::output::Covered;
-use rumormill_core::spread::coverage::Want;
+use rumormill_core::spread::coverage::{About, Want};
 use rumormill_core::spread::ring::Stage;
 use rumormill_sim::{Options, World, WriteId};
 use std::time::Duration;
@@ -102,6 +102,32 @@ fn who_stands_still_is_counted_until_it_is_held_dead_and_asked_again_when_it_goe
     let write = world.write(0, "k", "w").unwrap();
     let covered = ask(&mut world, 0, write, Want::All, secs(120));
     assert_eq!(said(&covered), (4, 4, true), "it ends when the crashed one is held dead");
+}
+
+#[test]
+fn all_that_a_node_has_written_is_held_by_who_agrees_with_it() {
+    for seed in 0..5 {
+        let options = Options { nodes: 7, seed, loss: 0.2, ..Options::default() };
+        let mut world = World::new(options);
+        world.run_for(ms(300)).unwrap();
+        let mut writes = Vec::new();
+        for key in 0..2000 {
+            writes.push(world.write(3, format!("k{key}"), "v").unwrap());
+            let _ = world.write(key % 7, format!("others{key}"), "v");
+            world.run_for(Duration::from_micros(300)).unwrap();
+        }
+        let last = world.ledger().get(*writes.last().unwrap()).entry.stamp().time;
+        let about = About { writes: Vec::new(), upto: Some(last) };
+        world.ask_about(3, &about, Want::All, secs(60)).unwrap();
+        let covered = loop {
+            world.run_for(ms(1)).unwrap();
+            if let Some(covered) = world.take_covered(3).pop() {
+                break covered;
+            }
+        };
+        assert_eq!(said(&covered), (7, 7, true));
+        assert!(writes.iter().all(|write| holders(&world, *write) == 7));
+    }
 }
 
 #[test]
