@@ -1,10 +1,12 @@
-//! What about the membership an operator should look at: told in the status, and logged once when
-//! it begins and once when it ends.
+//! What about the membership and ring repair an operator should look at: told in the status, and
+//! logged once when it begins and once when it ends.
 
+use crate::ring::RingStatus;
 use crate::status::MemberInfo;
 use rumormill_core::Node;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// A twin that was not heard of for this long is taken to be gone, milliseconds.
 const TWIN_GONE: u64 = 60_000;
@@ -22,7 +24,7 @@ pub struct SharedName {
     pub ids: Vec<String>,
 }
 
-/// What is wrong with the membership, as this node sees it.
+/// What is wrong with the membership and ring repair, as this node sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarms {
     /// This node sees less than half of the members that it knows and that did not say goodbye.
@@ -31,6 +33,15 @@ pub struct Alarms {
     pub twin: bool,
     /// Names that several present members go by.
     pub shared_names: Vec<SharedName>,
+    /// No pass of ring repair was complete for three times as long as one is due after.
+    #[serde(default)]
+    pub horizon_late: bool,
+    /// This node was not part of the latest pass, and is being brought back to what it covered.
+    #[serde(default)]
+    pub brought_back: bool,
+    /// Whom passes wait for, if they are late.
+    #[serde(skip)]
+    pub(crate) held_by: Vec<String>,
 }
 
 impl Alarms {
@@ -54,8 +65,38 @@ impl Alarms {
                 shared.ids.join(", ")
             )
         });
-        partition.into_iter().chain(twin).chain(shared).collect()
+        partition.into_iter().chain(twin).chain(shared).chain(self.ring_warnings()).collect()
     }
+
+    fn ring_warnings(&self) -> impl Iterator<Item = String> {
+        let late = self.horizon_late.then(|| match self.held_by.as_slice() {
+            [] => {
+                "no pass of ring repair was complete for three intervals, so tombstones are kept; \
+                   `rumormill repair ring` says what it waits for"
+                    .to_owned()
+            }
+            names => format!(
+                "no pass of ring repair was complete for three intervals, so tombstones are kept: \
+                 passes wait for {}; start them again, or `rumormill forget NAME`",
+                names.join(", ")
+            ),
+        });
+        let back = self.brought_back.then(|| {
+            "this node was away while the others completed a pass of ring repair, and is being \
+             brought back to what it covered; until then it may still show what was deleted"
+                .to_owned()
+        });
+        late.into_iter().chain(back)
+    }
+}
+
+/// When the watchman looks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Time {
+    /// Wall milliseconds since 1970.
+    pub(crate) wall_ms: u64,
+    /// For how long the node has been running.
+    pub(crate) uptime: Duration,
 }
 
 /// Watches for them.
@@ -67,28 +108,43 @@ pub(crate) struct Watchman {
 }
 
 impl Watchman {
-    /// Looks at the node, and at its members if they have changed; true if an alarm has.
+    /// Looks at the node, at what is shown of its passes, and at its members if they have changed;
+    /// true if an alarm has.
     pub(crate) fn look(
         &mut self,
         node: &Node,
+        ring: &RingStatus,
         members: Option<&[MemberInfo]>,
-        wall_ms: u64,
+        time: Time,
     ) -> bool {
         let twins = node.stats().twins;
         if twins != self.twins {
-            (self.twins, self.twin_at) = (twins, wall_ms);
+            (self.twins, self.twin_at) = (twins, time.wall_ms);
         }
-        let twin = twins > 0 && wall_ms.saturating_sub(self.twin_at) < TWIN_GONE;
+        let twin = twins > 0 && time.wall_ms.saturating_sub(self.twin_at) < TWIN_GONE;
         let partition_suspected = node.partition_suspected() && !node.has_left();
-        let shared_names = members.map(shared_names);
-        let changed = (twin, partition_suspected) != (self.now.twin, self.now.partition_suspected)
-            || shared_names.as_ref().is_some_and(|names| *names != self.now.shared_names);
-        if changed {
-            let shared_names =
-                shared_names.unwrap_or_else(|| std::mem::take(&mut self.now.shared_names));
-            self.turn(Alarms { partition_suspected, twin, shared_names });
+        let horizon_late = is_late(ring, node.config().ring.interval, time);
+        let same = twin == self.now.twin
+            && partition_suspected == self.now.partition_suspected
+            && horizon_late == self.now.horizon_late
+            && ring.covered != self.now.brought_back
+            && (!horizon_late || ring.tombstones_held_by == self.now.held_by);
+        let names = members.map(shared_names).filter(|names| *names != self.now.shared_names);
+        if same && names.is_none() {
+            return false;
         }
-        changed
+        let held_by = if horizon_late { ring.tombstones_held_by.clone() } else { Vec::new() };
+        let shared_names = names.unwrap_or_else(|| std::mem::take(&mut self.now.shared_names));
+        let brought_back = !ring.covered;
+        self.turn(Alarms {
+            partition_suspected,
+            twin,
+            shared_names,
+            horizon_late,
+            brought_back,
+            held_by,
+        });
+        true
     }
 
     /// The alarms that are on.
@@ -106,6 +162,13 @@ impl Watchman {
         }
         self.now = next;
     }
+}
+
+/// True if no pass was complete for three intervals, in which this node ran.
+fn is_late(ring: &RingStatus, interval: Duration, time: Time) -> bool {
+    let since = ring.horizon.as_ref().map_or(0, |horizon| horizon.time_ms);
+    let age = Duration::from_millis(time.wall_ms.saturating_sub(since)).min(time.uptime);
+    !interval.is_zero() && age > interval.saturating_mul(3)
 }
 
 fn shared_names(members: &[MemberInfo]) -> Vec<SharedName> {
@@ -159,5 +222,23 @@ mod tests {
             ["several members go by the name \"a\" (1, 3): give each a name of its own"]
         );
         assert!(Alarms::default().warnings().is_empty());
+    }
+
+    #[test]
+    fn a_horizon_is_late_after_three_intervals_of_running() {
+        let horizon = |time_ms| crate::HorizonInfo { time_ms, pass: String::new() };
+        let late = |horizon_ms: Option<u64>, interval, uptime| {
+            let ring = RingStatus { horizon: horizon_ms.map(horizon), ..RingStatus::default() };
+            let uptime = Duration::from_secs(uptime);
+            is_late(&ring, Duration::from_secs(interval), Time { wall_ms: 1_000_000, uptime })
+        };
+        assert!(late(Some(969_000), 10, 1000) && late(None, 10, 31));
+        assert!(!late(Some(971_000), 10, 1000), "young enough");
+        assert!(!late(Some(0), 10, 29) && !late(None, 10, 29), "it has just been started");
+        assert!(!late(None, 0, 1000), "no passes are due");
+        let held_by = vec!["c".to_owned()];
+        let alarms = Alarms { horizon_late: true, held_by, ..Alarms::default() };
+        let warnings = alarms.warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains("passes wait for c;"), "{warnings:?}");
     }
 }

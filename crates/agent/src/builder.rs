@@ -6,6 +6,7 @@ use crate::error::StartError;
 use crate::handle::{Rumormill, Shared, Snapshot, wall_ms};
 use crate::net::stream::Streams;
 use crate::net::{self, Counters};
+use crate::ring::RingStatus;
 use crate::seal::{ClusterRing, Door, Encryption, Keeper, KeyRing, Lock, OVERHEAD};
 use crate::store::{Store, StoreError, Writer};
 use crate::view::View;
@@ -202,9 +203,10 @@ impl Builder {
         }
         let mut node = Node::new(config, identity.clone(), random_u64(), now);
         let view = Arc::new(View::new());
+        let mut turn = Turn::default();
         if let Some(mut opened) = store.take() {
             let shown = Arc::clone(&view);
-            (store, node) = blocking(move || {
+            (store, node, turn.kept) = blocking(move || {
                 let loaded = opened.load(|space, entry| {
                     let entry = Arc::new(entry);
                     if space == Space::Data {
@@ -212,9 +214,11 @@ impl Builder {
                     }
                     node.restore(space, entry, now);
                 })?;
+                let kept: Option<Arc<[u8]>> = opened.kept()?.map(Into::into);
+                kept.iter().for_each(|bytes| node.restore_kept(bytes));
                 let (entries, skipped) = (loaded.entries, loaded.skipped);
                 tracing::info!(entries, skipped, folder = ?opened.origin(), "data loaded");
-                Ok((Some(opened), node))
+                Ok((Some(opened), node, kept))
             })
             .await?;
         }
@@ -227,6 +231,8 @@ impl Builder {
         };
         let (commands, inbox) = mpsc::channel(4096);
         let snapshot = Arc::new(Snapshot::default());
+        let ring = RingStatus { covered: node.is_covered(), ..RingStatus::default() };
+        *snapshot.ring.lock().unwrap_or_else(PoisonError::into_inner) = ring;
         let kept = if durable.is_some() { "ok" } else { "memory" };
         *snapshot.store.lock().unwrap_or_else(PoisonError::into_inner) = kept.into();
         let keeper = lock.as_ref().map(|lock| {
@@ -249,7 +255,7 @@ impl Builder {
             snapshot: Arc::clone(&snapshot),
             counters,
             started,
-            turn: Turn::default(),
+            turn,
         };
         tokio::spawn(driver.run());
         let (cluster, limits) = (self.config.cluster, self.config.limits);

@@ -4,8 +4,9 @@
 //! flush of the node, and carries out what it asks for: show to readers, make durable, send.
 
 mod keys;
+mod ring;
 
-use crate::alarm::Watchman;
+use crate::alarm::{self, Watchman};
 use crate::error::WriteError;
 use crate::handle::{Numbers, Snapshot, wall_ms};
 use crate::history::{self, MemberEvents};
@@ -13,14 +14,15 @@ use crate::ledger::Ledger;
 use crate::net::Counters;
 use crate::net::stream::{StreamEvent, Streams};
 use crate::net::udp::Udp;
+use crate::ring::{ForgetError, RepairError, RingStatus};
 use crate::seal::{Action, Door, Keeper, Keyring, KeyringError};
 use crate::status::{MemberCounts, MemberInfo};
-use crate::store::{StoreEvent, Writer};
+use crate::store::{Change, Keys, StoreEvent, Writer};
 use crate::tags::{TagChange, TagsError};
 use crate::view::View;
 use rumormill_core::data::{Entry, Op, Outcome, Refused, Space};
 use rumormill_core::member::{Record, State, Tags};
-use rumormill_core::output::{Applied, Class, Send, Via};
+use rumormill_core::output::{Applied, Class, Removed, Send, Via};
 use rumormill_core::{Input, Instant, Node, NodeId, Now, Output};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
@@ -50,6 +52,8 @@ pub(crate) enum Command {
     Join { seeds: Vec<SocketAddr> },
     Keyring { action: Action, reply: oneshot::Sender<Result<Keyring, KeyringError>> },
     Tags { change: TagChange, reply: oneshot::Sender<Result<Tags, TagsError>> },
+    RepairRing { reply: oneshot::Sender<Result<RingStatus, RepairError>> },
+    Forget { who: String, force: bool, reply: oneshot::Sender<Result<Vec<NodeId>, ForgetError>> },
     MemberEvents { about: Option<Vec<NodeId>>, limit: usize, reply: oneshot::Sender<MemberEvents> },
     Stop { leave: bool, done: oneshot::Sender<()> },
 }
@@ -85,7 +89,10 @@ pub(crate) struct Turn {
     /// Writes of this turn that wait for its entries to be handed to the store.
     replies: Vec<(WriteReply, Vec<Result<Outcome, Refused>>)>,
     store_failure: Option<String>,
+    /// What the node last wanted kept.
+    pub(crate) kept: Option<Arc<[u8]>>,
     roster_changed: bool,
+    shown: ring::Shown,
     watchman: Watchman,
     stop: Option<Stop>,
 }
@@ -206,6 +213,14 @@ impl Driver {
             Command::Tags { change, reply } => {
                 // An error means that nobody waits for the answer any more.
                 let _ = reply.send(self.change_tags(&change));
+            }
+            Command::RepairRing { reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(self.repair_ring());
+            }
+            Command::Forget { who, force, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(self.forget(&who, force));
             }
             Command::MemberEvents { about, limit, reply } => {
                 let recorder = self.node.recorder();
@@ -336,11 +351,14 @@ impl Driver {
         turn.ledger.settle(upto, failure, |packet| send(packet, udp, streams, door, counters));
     }
 
-    /// Hands everything in memory to the store again.
+    /// Hands everything in memory to the store again, and has it remove what is not there.
     fn rewrite(&mut self) {
         let Self { node, turn, durable, .. } = self;
         let Some(durable) = durable else { return };
         everything(node, |batch| durable.writer.submit(turn.ledger.submit(), batch));
+        // Last: it speaks of entries that have to be there by then.
+        let kept = turn.kept.iter().map(|bytes| Change::Keep(Arc::clone(bytes))).collect();
+        durable.writer.submit(turn.ledger.submit(), kept);
     }
 
     /// Closes a turn of the node and carries out what it asks for.
@@ -359,7 +377,20 @@ impl Driver {
                         Space::Roster => self.turn.roster_changed = true,
                     }
                     if self.durable.is_some() {
-                        batch.push((space, entry));
+                        batch.push(Change::Put(space, entry));
+                    }
+                }
+                Output::Removed(Removed { entry, .. }) => {
+                    self.view.remove(&entry, now.wall_ms);
+                    if self.durable.is_some() {
+                        batch.push(Change::Remove(entry));
+                    }
+                }
+                Output::Keep(bytes) => {
+                    if self.durable.is_some() {
+                        let bytes: Arc<[u8]> = bytes.into();
+                        self.turn.kept = Some(Arc::clone(&bytes));
+                        batch.push(Change::Keep(bytes));
                     }
                 }
             }
@@ -401,8 +432,13 @@ impl Driver {
             doubt: self.node.doubt(),
         };
         drop(numbers);
+        self.publish_ring(members.is_some());
         let list = members.as_ref().map(|(_, list)| list.as_ref());
-        if self.turn.watchman.look(&self.node, list, wall_ms()) {
+        let ring = self.snapshot.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        let time = alarm::Time { wall_ms: wall_ms(), uptime: self.started.elapsed() };
+        let changed = self.turn.watchman.look(&self.node, &ring, list, time);
+        drop(ring);
+        if changed {
             let lock = &self.snapshot.alarms;
             let mut alarms = lock.lock().unwrap_or_else(PoisonError::into_inner);
             alarms.clone_from(self.turn.watchman.alarms());
@@ -480,14 +516,22 @@ fn send(packet: Send, udp: &Udp, streams: &mut Streams, door: &mut Door, counter
     }
 }
 
-/// All that a node holds, in batches for the store.
-fn everything(node: &Node, mut each: impl FnMut(Vec<(Space, Arc<Entry>)>)) {
-    each(node.members().map(|member| (Space::Roster, Arc::clone(member.entry))).collect());
-    each(node.notes().into_iter().map(|note| (Space::Roster, note)).collect());
+/// All that a node holds, in batches for the store, of which the first removes what it does not.
+fn everything(node: &Node, mut each: impl FnMut(Vec<Change>)) {
+    let mut keys = Vec::new();
+    node.data().walk_from(0, &mut |_, entry| {
+        keys.push(Arc::clone(entry));
+        ControlFlow::Continue(())
+    });
+    each(vec![Change::Retain(Arc::new(Keys::of(keys.iter().map(|entry| entry.key()))))]);
+    drop(keys);
+    let members = node.members().map(|member| Arc::clone(member.entry));
+    let roster = members.chain(node.notes()).chain(node.horizon_entry());
+    each(roster.map(|entry| Change::Put(Space::Roster, entry)).collect());
     let mut cursor = Some(0);
     while let Some(from) = cursor {
         let (page, next) = node.data().page(from, 4 << 20, 10_000);
-        each(page.into_iter().map(|entry| (Space::Data, entry)).collect());
+        each(page.into_iter().map(|entry| Change::Put(Space::Data, entry)).collect());
         cursor = next;
     }
 }
@@ -498,6 +542,7 @@ fn name_of(state: State) -> &'static str {
         State::Suspect => "suspect",
         State::Dead => "dead",
         State::Left => "left",
+        State::Forgotten => "forgotten",
     }
 }
 
@@ -520,11 +565,17 @@ mod tests {
             node.write(op, now, &mut Vec::new()).unwrap();
         }
         let (mut data, mut roster) = (0, 0);
+        let (mut retained, mut first) = (0, true);
         everything(&node, |batch| {
-            let members = batch.iter().filter(|(space, _)| *space == Space::Roster).count();
-            roster += members;
-            data += batch.len() - members;
+            for change in &batch {
+                match change {
+                    Change::Put(Space::Data, _) => data += 1,
+                    Change::Put(Space::Roster, _) => roster += 1,
+                    _ => retained += u32::from(first),
+                }
+            }
+            first = false;
         });
-        assert_eq!((data, roster), (25_000, 1));
+        assert_eq!((data, roster, retained), (25_000, 1, 1));
     }
 }

@@ -5,6 +5,7 @@ use crate::builder::Builder;
 use crate::driver::Command;
 use crate::error::WriteError;
 use crate::history::{MAX_EVENTS, MemberEvents, named};
+use crate::ring::{ForgetError, RepairError, RingStatus};
 use crate::seal::{Action, EncryptionStatus, Key, KeyId, Keyring, KeyringError, Lock};
 use crate::status::{MemberCounts, MemberInfo, Status, Traffic};
 use crate::tags::{TagChange, TagsError};
@@ -43,6 +44,7 @@ pub(crate) struct Snapshot {
     pub(crate) numbers: Mutex<Numbers>,
     pub(crate) members: RwLock<Arc<[MemberInfo]>>,
     pub(crate) store: Mutex<String>,
+    pub(crate) ring: Mutex<RingStatus>,
     pub(crate) alarms: Mutex<Alarms>,
     /// What is wrong with the key file.
     pub(crate) key_file_error: Arc<Mutex<Option<String>>>,
@@ -263,6 +265,7 @@ impl Rumormill {
         let shared = &self.shared;
         let numbers = *shared.snapshot.numbers.lock().unwrap_or_else(PoisonError::into_inner);
         let store = shared.snapshot.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let ring = self.ring_status();
         let alarms = shared.snapshot.alarms.lock().unwrap_or_else(PoisonError::into_inner).clone();
         Status {
             name: shared.identity.name.clone(),
@@ -275,6 +278,9 @@ impl Rumormill {
             uptime_ms: u64::try_from(shared.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             entries: self.len(),
             tombstones: numbers.tombstones,
+            tombstones_held_by: ring.tombstones_held_by,
+            horizon_ms: ring.horizon.map(|horizon| horizon.time_ms),
+            covered: ring.covered,
             digest: numbers.digest.to_string(),
             tags: self.tags(),
             members: numbers.members,
@@ -286,6 +292,66 @@ impl Rumormill {
             encryption: self.encryption(),
             counters: numbers.stats,
         }
+    }
+
+    /// Begins a pass of ring repair: a token goes round all members twice, and each gives the next
+    /// what it lacks. Afterwards everyone holds everything that was written before, and the
+    /// tombstones of that time go. [`Rumormill::ring_status`] tells how it goes on.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use rumormill::{RepairError, Rumormill};
+    ///
+    /// let node = Rumormill::builder().start().await?;
+    /// node.set("key", "value").await?;
+    /// node.delete("key").await?;
+    /// match node.repair_ring().await {
+    ///     Ok(ring) => assert!(ring.run.is_some_and(|run| run.members == 1)),
+    ///     // Who is gone for good is forgotten: node.forget("db-3", false).
+    ///     Err(error @ RepairError::Refused { .. }) => println!("{error}"),
+    ///     Err(error) => return Err(error.into()),
+    /// }
+    /// # node.shutdown().await;
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// If members are away (it names them), this node is being brought back, a pass that it began is
+    /// under way, or it has left or shut down.
+    pub async fn repair_ring(&self) -> Result<RingStatus, RepairError> {
+        let (reply, begun) = oneshot::channel();
+        let command = Command::RepairRing { reply };
+        self.shared.commands.send(command).await.map_err(|_| RepairError::Closed)?;
+        begun.await.map_err(|_| RepairError::Closed)?
+    }
+
+    /// Where ring repair stands: what is known to be everywhere, the last pass that this node began,
+    /// and whom passes wait for.
+    #[must_use]
+    pub fn ring_status(&self) -> RingStatus {
+        let snapshot = &self.shared.snapshot;
+        let ring = snapshot.ring.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let numbers = snapshot.numbers.lock().unwrap_or_else(PoisonError::into_inner);
+        RingStatus { tombstones: numbers.tombstones, ..ring }
+    }
+
+    /// Waits no longer for a member that is dead or has left, by its name or id, so that passes go on
+    /// without it; returns the ids of those that are meant. Should it come back, it is brought back
+    /// to what they covered. `force` does so even where the members that are here may be the smaller
+    /// side of a partition: then what those away have written may be lost.
+    ///
+    /// # Errors
+    /// If the member is not known or is there, the members here are no majority, or this node has
+    /// shut down.
+    pub async fn forget(
+        &self,
+        member: impl Into<String>,
+        force: bool,
+    ) -> Result<Vec<NodeId>, ForgetError> {
+        let (reply, done) = oneshot::channel();
+        let command = Command::Forget { who: member.into(), force, reply };
+        self.shared.commands.send(command).await.map_err(|_| ForgetError::Closed)?;
+        done.await.map_err(|_| ForgetError::Closed)?
     }
 
     fn encryption(&self) -> EncryptionStatus {

@@ -50,6 +50,7 @@ pub(crate) fn named(event: &Event) -> impl Iterator<Item = NodeId> + '_ {
         What::Suspected { by } | What::Died { by } | What::Refuted { by, .. } => by,
         What::Joined
         | What::Left
+        | What::Forgotten
         | What::Returned { .. }
         | What::Changed
         | What::Stalled { .. }

@@ -22,6 +22,7 @@ mod ledger;
 mod net;
 #[doc(hidden)]
 pub mod redis;
+mod ring;
 mod seal;
 pub mod settings;
 mod status;
@@ -35,6 +36,7 @@ pub use builder::{Builder, Fsync};
 pub use error::{StartError, WriteError};
 pub use handle::{Rumormill, Watch, WatchError};
 pub use history::{MAX_EVENTS, MemberEvents};
+pub use ring::{ForgetError, HorizonInfo, RepairError, RingRun, RingStatus};
 pub use rumormill_core as core;
 #[doc(hidden)]
 pub use seal::cost as seal_cost;

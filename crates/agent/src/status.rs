@@ -14,7 +14,7 @@ pub struct MemberInfo {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// `alive`, `suspect`, `dead` or `left`.
+    /// `alive`, `suspect`, `dead`, `left` or `forgotten`.
     pub state: String,
     /// Raised by the member to refute or after a restart.
     pub incarnation: u64,
@@ -51,6 +51,9 @@ pub struct MemberCounts {
     /// Left.
     #[serde(default)]
     pub left: u64,
+    /// Forgotten: away for so long that nobody waits for them any more.
+    #[serde(default)]
+    pub forgotten: u64,
 }
 
 impl MemberCounts {
@@ -60,6 +63,7 @@ impl MemberCounts {
             State::Suspect => self.suspect += 1,
             State::Dead => self.dead += 1,
             State::Left => self.left += 1,
+            State::Forgotten => self.forgotten += 1,
         }
     }
 }
@@ -103,6 +107,13 @@ pub struct Status {
     pub entries: u64,
     /// Tombstones kept.
     pub tombstones: u64,
+    /// The names of the members that passes of ring repair wait for, so that tombstones stay.
+    pub tombstones_held_by: Vec<String>,
+    /// What was written up to then is held by every member of the latest complete pass, wall
+    /// milliseconds since 1970; `None` before the first.
+    pub horizon_ms: Option<u64>,
+    /// True if this node holds all of that too; if not, it is being brought back to it.
+    pub covered: bool,
     /// Checksum over every entry, 32 hexadecimal digits: equal on nodes that hold the same.
     pub digest: String,
     /// What its operator says of it.
@@ -111,7 +122,7 @@ pub struct Status {
     pub members: MemberCounts,
     /// How much the node doubts itself: 0 if it is well. Its probes wait so many times longer.
     pub doubt: u32,
-    /// What is wrong with the membership.
+    /// What an operator should look at.
     #[serde(flatten)]
     pub alarms: Alarms,
     /// The same in words.

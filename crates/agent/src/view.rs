@@ -25,7 +25,8 @@ type Shard = BTreeMap<Key, Arc<Entry>>;
 pub struct Event {
     /// What happened.
     pub kind: EventKind,
-    /// The entry: the new one, or for [`EventKind::Expired`] the one that is gone.
+    /// The entry: the new one; for [`EventKind::Expired`], or where a deletion was heard of without
+    /// its tombstone, the one that is gone.
     pub entry: Arc<Entry>,
 }
 
@@ -159,6 +160,28 @@ impl View {
                 (false, false) => EventKind::Expired,
             };
             self.tell(kind, Arc::clone(entry));
+        }
+    }
+
+    /// Hides an entry that has left the replica. Watchers hear of it if they could see it.
+    pub(crate) fn remove(&self, gone: &Arc<Entry>, wall_ms: u64) {
+        {
+            let mut shard = self.shard(gone.key()).write().unwrap_or_else(PoisonError::into_inner);
+            if shard.get(gone.key()).is_none_or(|held| held.stamp() != gone.stamp()) {
+                return;
+            }
+            shard.remove(gone.key());
+        }
+        self.len.fetch_sub(1, Relaxed);
+        if let Some(at) = gone.expires_at() {
+            let mut expiries = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
+            expiries.remove(&(at, Key::from_slice(gone.key())));
+        }
+        if self.is_watched() {
+            // One whose time is over and that was not taken out yet has not been told of either.
+            let live = gone.live_at(wall_ms);
+            let kind = if live { EventKind::Delete } else { EventKind::Expired };
+            self.tell(kind, Arc::clone(gone));
         }
     }
 
@@ -297,5 +320,26 @@ mod tests {
         let kinds: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|e| e.kind).collect();
         use EventKind::{Expired, Put};
         assert_eq!(kinds, [Put, Put, Expired, Expired]);
+    }
+
+    #[test]
+    fn what_is_removed_is_hidden_and_told_if_it_was_seen() {
+        use EventKind::{Delete, Expired, Put};
+        let view = View::new();
+        let mut events = view.watch();
+        let (stays, soon) = (entry(b"k", 2, None), entry(b"soon", 2, Some(50)));
+        view.apply(&stays, 10);
+        view.apply(&soon, 10);
+        // Another stamp, a key that is not there, a tombstone: nobody saw them.
+        view.remove(&entry(b"k", 1, None), 10);
+        view.remove(&entry(b"other", 1, None), 10);
+        view.remove(&Arc::new(Entry::tombstone(b"t", stays.stamp())), 10);
+        assert_eq!((view.len(), view.expiring()), (2, 1));
+        view.remove(&stays, 10);
+        view.remove(&soon, 60);
+        assert_eq!((view.len(), view.expiring(), view.next_expiry()), (0, 0, None));
+        assert!(view.get(b"k", 10).is_none());
+        let kinds: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|e| e.kind).collect();
+        assert_eq!(kinds, [Put, Put, Delete, Expired]);
     }
 }

@@ -4,6 +4,7 @@ mod agent;
 mod bench;
 mod client;
 mod keys;
+mod ring;
 mod sim;
 
 pub use agent::AgentArgs;
@@ -15,6 +16,7 @@ pub use client::{
 };
 
 pub use keys::{KeygenArgs, KeyringCommand};
+pub use ring::{ForgetArgs, RepairCommand, RepairRingArgs};
 pub use sim::{
     Begin, ClusterArgs, ConfigArgs, DrawArgs, EpidemicArgs, ExchangeArgs, FuzzArgs, GraphArgs, Hop,
     Kinds, LifeguardArgs, LoadArgs, MethodArg, Name, NetworkArgs, PlanArgs, PointArgs, ReplayArgs,
@@ -87,6 +89,11 @@ pub enum Command {
     Export(ExportArgs),
     /// Make an agent say goodbye to its cluster and stop.
     Leave(LeaveArgs),
+    /// Wait no longer for a member that is gone for good.
+    Forget(ForgetArgs),
+    /// Make all members hold the same, and show how it goes on.
+    #[command(subcommand)]
+    Repair(RepairCommand),
     /// Make a key by which a cluster encrypts its gossip.
     Keygen(KeygenArgs),
     /// Show or change the keys of a running cluster.

@@ -3,8 +3,8 @@
 use crate::args::{ClientArgs, TtlText};
 use crate::encoding::{from_base64, percent};
 use crate::failure::{Code, Failure};
-use rumormill::Keyring;
 use rumormill::settings::Secret;
+use rumormill::{Keyring, RingStatus};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::error::Error as _;
@@ -117,6 +117,15 @@ pub struct Found {
 struct BadLine {
     error: String,
     line: u64,
+}
+
+/// What became of the wish for a pass of ring repair.
+#[derive(Debug)]
+pub enum Begun {
+    /// One has begun.
+    Now(RingStatus),
+    /// One is under way.
+    Before,
 }
 
 /// Why lines were not all written.
@@ -326,6 +335,35 @@ impl Client {
         let request = self.agent.post(format!("{}/v1/keyring/{what}", self.base));
         let response = self.authorize(request).send(body).map_err(|error| self.lost(error))?;
         self.read_json(self.check(response)?)
+    }
+
+    /// Where ring repair stands.
+    pub fn ring(&self) -> anyhow::Result<RingStatus> {
+        self.read_json(self.get("/v1/repair/ring")?)
+    }
+
+    /// Begins a pass of ring repair.
+    pub fn repair_ring(&self) -> anyhow::Result<Begun> {
+        let request = self.authorize(self.agent.post(format!("{}/v1/repair/ring", self.base)));
+        let response = request.send_empty().map_err(|error| self.lost(error))?;
+        let status = response.status();
+        if status != StatusCode::CONFLICT {
+            return Ok(Begun::Now(self.read_json(self.check(response)?)?));
+        }
+        let body = self.read(response)?;
+        let json = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();
+        match json.get("reason").and_then(serde_json::Value::as_str) {
+            Some("under_way") => Ok(Begun::Before),
+            _ => Err(self.refusal(status, &body)),
+        }
+    }
+
+    /// Waits no longer for a member.
+    pub fn forget(&self, member: &str, force: bool) -> anyhow::Result<serde_json::Value> {
+        let (member, force) = (percent(member.as_bytes()), u8::from(force));
+        let url = format!("{}/v1/members/{member}/forget?force={force}", self.base);
+        let request = self.authorize(self.agent.post(url));
+        self.read_json(self.check(request.send_empty().map_err(|error| self.lost(error))?)?)
     }
 
     pub fn leave(&self) -> anyhow::Result<()> {

@@ -7,6 +7,7 @@ mod del;
 mod demo;
 mod explain;
 mod export;
+mod forget;
 mod get;
 mod import;
 mod keygen;
@@ -14,6 +15,7 @@ mod keyring;
 mod leave;
 mod members;
 mod progress;
+mod repair;
 mod scan;
 mod set;
 mod sim;
@@ -41,6 +43,8 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(args) => import::run(&args, format),
         Command::Export(args) => export::run(&args, format),
         Command::Leave(args) => leave::run(&args, format),
+        Command::Forget(args) => forget::run(&args, format),
+        Command::Repair(command) => repair::run(&command, format),
         Command::Keygen(args) => keygen::run(&args, format),
         Command::Keyring(command) => keyring::run(&command, format),
         Command::Sim(command) => sim::run(&command, format),

@@ -20,7 +20,7 @@ const MAX_BODY: usize = 64 * 1024;
 const DEFAULT_EVENTS: usize = 1000;
 /// Tags to filter by at most.
 const MAX_FILTERS: usize = 32;
-const STATES: [&str; 4] = ["alive", "suspect", "dead", "left"];
+const STATES: [&str; 5] = ["alive", "suspect", "dead", "left", "forgotten"];
 
 /// `GET` of everyone that the node knows, or of those with some tags or in some state.
 pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
@@ -47,7 +47,8 @@ impl Filter {
         let state = query.bytes("state").map(|state| String::from_utf8_lossy(state).into_owned());
         if let Some(wrong) = state.as_ref().filter(|state| !STATES.contains(&state.as_str())) {
             return Err(Problem::bad(format!(
-                "there is no state {wrong:?}; there are alive, suspect, dead and left"
+                "there is no state {wrong:?}; there are alive, suspect, dead, left and \
+                 forgotten"
             )));
         }
         Ok(Self { tags, state })

@@ -4,6 +4,7 @@ use super::problem::Problem;
 use super::query::Query;
 use super::{App, node};
 use crate::Rumormill;
+use crate::handle::wall_ms;
 use crate::redis::RedisStats;
 use crate::seal::EncryptionStatus;
 use axum::extract::{MatchedPath, Request, State};
@@ -123,6 +124,30 @@ fn encode_lock(lock: &EncryptionStatus, to: &mut DescriptorEncoder) -> Result<()
     Ok(())
 }
 
+/// How far ring repair has come.
+fn encode_ring(node: &Rumormill, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+    let ring = node.ring_status();
+    let run = ring.run.as_ref().filter(|run| run.is_under_way());
+    let progress = run.map_or(0.0, |run| f64::from(run.hop) / f64::from(run.hops.max(1)));
+    let age = ring.horizon.as_ref().map(|horizon| wall_ms().saturating_sub(horizon.time_ms) / 1000);
+    let help = "Share of the hops done of the pass that this node began; 0 if none is under way";
+    let gauge = to.encode_descriptor("ring_progress", help, None, MetricType::Gauge)?;
+    ConstGauge::new(progress).encode(gauge)?;
+    let help = "Members that passes of ring repair wait for";
+    let gauge = to.encode_descriptor("tombstones_held_by", help, None, MetricType::Gauge)?;
+    ConstGauge::new(ring.tombstones_held_by.len() as u64).encode(gauge)?;
+    let help = "1 if the node holds everything up to the horizon, 0 while it is brought back to it";
+    let gauge = to.encode_descriptor("covered", help, None, MetricType::Gauge)?;
+    ConstGauge::new(u64::from(ring.covered)).encode(gauge)?;
+    // Before the first pass there is none.
+    if let Some(age) = age {
+        let help = "Seconds since the time up to which everyone is known to hold everything";
+        let gauge = to.encode_descriptor("horizon_age_seconds", help, None, MetricType::Gauge)?;
+        ConstGauge::new(age).encode(gauge)?;
+    }
+    Ok(())
+}
+
 /// Reads the numbers of the node and of the Redis port when they are asked for.
 struct Reading {
     node: Rumormill,
@@ -167,6 +192,7 @@ impl Collector for Reading {
             let gauge = ConstGauge::new(value);
             gauge.encode(to.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
+        encode_ring(&self.node, &mut to)?;
         let members = &status.members;
         let help = "Members that the node knows, by state";
         let mut family = to.encode_descriptor("members", help, None, MetricType::Gauge)?;
@@ -175,6 +201,7 @@ impl Collector for Reading {
             ("suspect", members.suspect),
             ("dead", members.dead),
             ("left", members.left),
+            ("forgotten", members.forgotten),
         ] {
             ConstGauge::new(count).encode(family.encode_family(&[("state", state)])?)?;
         }

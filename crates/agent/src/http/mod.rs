@@ -16,6 +16,7 @@ mod node;
 mod page;
 mod problem;
 mod query;
+mod ring;
 mod watch;
 
 #[doc(hidden)]
@@ -139,7 +140,7 @@ pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shu
 }
 
 /// Every route: its path, its methods, and what it is for.
-const ROUTES: [(&str, &str, &str); 19] = [
+const ROUTES: [(&str, &str, &str); 21] = [
     ("/", "GET, HEAD", "the status page"),
     ("/healthz", "GET, HEAD", "200 while the process answers"),
     ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
@@ -157,6 +158,12 @@ const ROUTES: [(&str, &str, &str); 19] = [
     ("/v1/watch", "GET, HEAD", "changes as server-sent events; ?prefix= &keys=1"),
     ("/v1/status", "GET, HEAD", "the state of the node"),
     ("/v1/members", "GET, HEAD", "everyone that the node knows; ?tag=zone=a &state=alive"),
+    (
+        "/v1/members/{member}/forget",
+        "POST",
+        "waits no longer for a dead member, by its name or id; ?force=1 without a majority",
+    ),
+    ("/v1/repair/ring", "GET, HEAD, POST", "where ring repair stands; POST begins a pass"),
     (
         "/v1/events/members",
         "GET, HEAD",
@@ -191,6 +198,8 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/watch", get(watch::watch))
         .route("/v1/status", get(node::status))
         .route("/v1/members", get(members::list))
+        .route("/v1/members/{member}/forget", post(ring::forget))
+        .route("/v1/repair/ring", get(ring::status).post(ring::begin))
         .route("/v1/events/members", get(members::events))
         .route("/v1/tags", get(members::tags).put(members::put_tags).patch(members::patch_tags))
         .route("/v1/leave", post(node::leave))

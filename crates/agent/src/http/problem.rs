@@ -24,8 +24,8 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
-    /// Adds a number for programs.
-    pub(super) fn with(mut self, name: &str, value: u64) -> Self {
+    /// Adds a field for programs.
+    pub(super) fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.fields.insert(name.to_owned(), value.into());
         self
     }

@@ -1,5 +1,6 @@
-//! Entries that could not be written, kept until the store can write again.
+//! Changes that could not be written, kept until the store can write again.
 
+use super::change::Change;
 use rumormill_core::data::{Entry, Space};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,36 +8,50 @@ use std::sync::Arc;
 /// What an entry costs beside its key and value, roughly.
 const OVERHEAD: usize = 160;
 
-/// The latest entry of every key that waits, up to a bound. Past it nothing is kept, and
-/// everything in memory has to be written again instead.
+/// The last change of every key that waits, and what is to be kept, up to a bound. Past it nothing
+/// is held, and everything in memory has to be written again instead.
 #[derive(Default)]
 pub(super) struct Backlog {
-    entries: HashMap<(Space, Box<[u8]>), Arc<Entry>>,
+    changes: HashMap<(Space, Box<[u8]>), Change>,
+    kept: Option<Arc<[u8]>>,
     bytes: usize,
     overflown: bool,
 }
 
 impl Backlog {
-    /// Keeps an entry if it is the latest of its key.
-    pub(super) fn keep(&mut self, space: Space, entry: &Arc<Entry>, most_bytes: usize) {
+    /// Holds a change, in place of an earlier one of its key.
+    pub(super) fn hold(&mut self, change: &Change, most_bytes: usize) {
         if self.overflown {
             return;
         }
-        let held = self.entries.get(&(space, entry.key().into()));
-        let freed = match held {
-            Some(held) if held.stamp() >= entry.stamp() => return,
-            Some(held) => cost(held),
-            None => 0,
-        };
-        self.bytes = self.bytes + cost(entry) - freed;
+        match change {
+            Change::Put(space, entry) => self.hold_entry(*space, entry, change),
+            Change::Remove(entry) => self.hold_entry(Space::Data, entry, change),
+            Change::Keep(bytes) => {
+                let freed = self.kept.as_ref().map_or(0, |kept| kept.len());
+                self.bytes = self.bytes + bytes.len() - freed;
+                self.kept = Some(Arc::clone(bytes));
+            }
+            // What it is about is on disk; it comes again with everything.
+            Change::Retain(_) => return self.give_up(),
+        }
         if self.bytes > most_bytes {
             self.give_up();
-        } else {
-            self.entries.insert((space, entry.key().into()), Arc::clone(entry));
         }
     }
 
-    /// Forgets the entries: everything has to be written again.
+    fn hold_entry(&mut self, space: Space, entry: &Entry, change: &Change) {
+        let key = (space, entry.key().into());
+        let freed = match self.changes.get(&key) {
+            Some(held) if !change.succeeds(held) => return,
+            Some(held) => held.entry().map_or(0, |(_, entry)| cost(entry)),
+            None => 0,
+        };
+        self.bytes = self.bytes + cost(entry) - freed;
+        self.changes.insert(key, change.clone());
+    }
+
+    /// Forgets the changes: everything has to be written again.
     pub(super) fn give_up(&mut self) {
         *self = Self { overflown: true, ..Self::default() };
     }
@@ -46,19 +61,24 @@ impl Backlog {
         self.overflown
     }
 
-    /// The entries, in pieces of about `piece` bytes.
-    pub(super) fn pieces(&self, piece: usize) -> Vec<Vec<(Space, Arc<Entry>)>> {
+    /// The changes, in pieces of about `piece` bytes. What is kept comes last: it speaks of entries
+    /// that have to be there by then.
+    pub(super) fn pieces(&self, piece: usize) -> Vec<Vec<Change>> {
         let mut pieces = vec![Vec::new()];
         let mut left = piece;
-        for ((space, _), entry) in &self.entries {
-            if cost(entry) > left {
+        for change in self.changes.values() {
+            let cost = change.entry().map_or(0, |(_, entry)| cost(entry));
+            if cost > left {
                 pieces.push(Vec::new());
                 left = piece;
             }
-            left = left.saturating_sub(cost(entry));
+            left = left.saturating_sub(cost);
             if let Some(last) = pieces.last_mut() {
-                last.push((*space, Arc::clone(entry)));
+                last.push(change.clone());
             }
+        }
+        if let Some(last) = pieces.last_mut() {
+            last.extend(self.kept.iter().map(|bytes| Change::Keep(Arc::clone(bytes))));
         }
         pieces
     }
@@ -89,13 +109,16 @@ mod tests {
             (Space::Roster, "a", 1),
             (Space::Data, "b", 1),
         ] {
-            backlog.keep(space, &entry(key, time), 10_000);
+            backlog.hold(&Change::Put(space, entry(key, time)), 10_000);
         }
         let mut kept: Vec<_> = backlog
             .pieces(1)
             .into_iter()
             .flatten()
-            .map(|(space, entry)| (space, entry.key().to_vec(), entry.stamp().time))
+            .map(|change| {
+                let (space, entry) = change.entry().unwrap();
+                (space, entry.key().to_vec(), entry.stamp().time)
+            })
             .collect();
         kept.sort();
         let key = |key: &str| key.as_bytes().to_vec();
@@ -111,13 +134,45 @@ mod tests {
         let mut backlog = Backlog::default();
         let most = 3 * cost(&entry("00", 1));
         for time in 1..100 {
-            backlog.keep(Space::Data, &entry("00", time), most);
+            backlog.hold(&Change::Put(Space::Data, entry("00", time)), most);
         }
         assert!(!backlog.overflown());
         for key in 10..14 {
-            backlog.keep(Space::Data, &entry(&key.to_string(), 1), most);
+            backlog.hold(&Change::Put(Space::Data, entry(&key.to_string(), 1)), most);
         }
         assert!(backlog.overflown());
         assert!(backlog.pieces(1).concat().is_empty());
+    }
+
+    #[test]
+    fn removals_are_held_and_what_is_kept_comes_last() {
+        let mut backlog = Backlog::default();
+        let put = |key, time| Change::Put(Space::Data, entry(key, time));
+        for change in [
+            Change::Keep(b"one"[..].into()),
+            put("a", 1),
+            Change::Remove(entry("a", 1)),
+            put("b", 5),
+            Change::Remove(entry("b", 4)),
+            Change::Remove(entry("c", 5)),
+            put("c", 3),
+            Change::Keep(b"two"[..].into()),
+        ] {
+            backlog.hold(&change, 10_000);
+        }
+        let mut pieces = backlog.pieces(1).concat();
+        assert!(matches!(pieces.pop(), Some(Change::Keep(bytes)) if *bytes == *b"two"));
+        let mut held: Vec<_> = pieces
+            .iter()
+            .map(|change| {
+                let (_, entry) = change.entry().unwrap();
+                let put = matches!(change, Change::Put(..));
+                (entry.key().to_vec(), entry.stamp().time, put)
+            })
+            .collect();
+        held.sort();
+        let wanted = [("a", 1, false), ("b", 5, true), ("c", 3, true)];
+        assert_eq!(held, wanted.map(|(key, time, put)| (key.as_bytes().to_vec(), time, put)));
+        assert!(backlog.pieces(10_000).len() == 1 && !backlog.overflown());
     }
 }

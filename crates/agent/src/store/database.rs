@@ -4,6 +4,7 @@
 //! start, so its caches are small and it builds no filters. After an input or output error it takes
 //! no more writes until it is opened anew.
 
+use super::change::{Change, Folded, Keys};
 use super::error::StoreError;
 use super::folder::rename;
 use super::{journal, record};
@@ -12,7 +13,6 @@ use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy, PinningPolicy};
 use fjall::{AbstractTree as _, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
 use rumormill_core::data::{Entry, Space};
-use std::collections::HashMap;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -112,6 +112,9 @@ impl Database {
         guarded("read", &self.folder, || {
             for record in open.entries.iter() {
                 let (name, body) = record.into_inner()?;
+                if *name == *record::KEPT {
+                    continue;
+                }
                 match record::decode(&name, &body) {
                     Ok((space, entry)) => {
                         loaded.entries += 1;
@@ -136,19 +139,37 @@ impl Database {
         Ok(loaded)
     }
 
-    /// Writes entries as one atomic batch; of several with one key the one with the biggest stamp.
-    pub(super) fn append(&self, batch: &[(Space, Arc<Entry>)]) -> Result<(), StoreError> {
+    /// The bytes that were last kept.
+    pub(super) fn kept(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        let open = self.opened()?;
+        let body = guarded("read", &self.folder, || open.entries.get(record::KEPT))?;
+        let kept = body.as_ref().map(|body| record::kept(body).map(<[u8]>::to_vec));
+        if kept == Some(None) {
+            tracing::warn!("what the node had kept beside its entries is of another version");
+        }
+        Ok(kept.flatten())
+    }
+
+    /// Makes changes as one atomic batch.
+    pub(super) fn append(&self, batch: &[Change]) -> Result<(), StoreError> {
         let open = self.opened()?;
         open.wait_for_room(&self.folder)?;
         guarded("write to", &self.folder, || {
             let mut writes = OwnedWriteBatch::with_capacity(open.database.clone(), batch.len())
                 .durability(Some(self.mode));
-            let latest = Latest::of(batch);
-            for (index, (space, entry)) in batch.iter().enumerate() {
-                if latest.is(index, *space, entry) {
-                    let name = record::name(*space, entry.key());
-                    writes.insert(&open.entries, name, record::body(entry));
-                }
+            let folded = Folded::of(batch);
+            if let Some(keys) = folded.retain {
+                open.remove_others(keys, &mut writes)?;
+            }
+            for key in folded.gone {
+                writes.remove(&open.entries, record::name(Space::Data, key));
+            }
+            for (space, entry) in folded.puts {
+                let name = record::name(space, entry.key());
+                writes.insert(&open.entries, name, record::body(entry));
+            }
+            if let Some(bytes) = folded.kept {
+                writes.insert(&open.entries, record::KEPT, record::kept_body(bytes));
             }
             writes.commit()
         })
@@ -200,6 +221,17 @@ impl Open {
         Ok(Self { entries, database })
     }
 
+    /// Removes entries of the users' data that have other keys.
+    fn remove_others(&self, keys: &Keys, writes: &mut OwnedWriteBatch) -> fjall::Result<()> {
+        for record in self.entries.iter() {
+            let name = record.key()?;
+            if record::data_key(&name).is_some_and(|key| !keys.has(key)) {
+                writes.remove(&self.entries, name);
+            }
+        }
+        Ok(())
+    }
+
     fn backlog(&self) -> (usize, usize, bool) {
         let tree = &self.entries.tree;
         let active = tree.active_memtable().size() > MOST_ACTIVE;
@@ -226,29 +258,6 @@ impl Open {
             }
         }
         Ok(())
-    }
-}
-
-/// The indices of a batch whose entries are the latest of their keys.
-struct Latest<'a>(Option<HashMap<(Space, &'a [u8]), usize>>);
-
-impl<'a> Latest<'a> {
-    fn of(batch: &'a [(Space, Arc<Entry>)]) -> Self {
-        if batch.len() < 2 {
-            return Self(None);
-        }
-        let mut latest = HashMap::with_capacity(batch.len());
-        for (index, (space, entry)) in batch.iter().enumerate() {
-            let held = latest.entry((*space, entry.key())).or_insert(index);
-            if batch.get(*held).is_some_and(|(_, held)| held.stamp() < entry.stamp()) {
-                *held = index;
-            }
-        }
-        Self(Some(latest))
-    }
-
-    fn is(&self, index: usize, space: Space, entry: &Entry) -> bool {
-        self.0.as_ref().is_none_or(|latest| latest.get(&(space, entry.key())) == Some(&index))
     }
 }
 
@@ -306,7 +315,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let database = Database::open(dir.path(), Fsync::Everysec).unwrap();
         let good = Entry::new(b"good", b"v", Stamp { time: 1, node: NodeId(1) }, None);
-        database.append(&[(Space::Data, Arc::new(good.clone()))]).unwrap();
+        database.append(&[Change::Put(Space::Data, Arc::new(good.clone()))]).unwrap();
         let entries = &database.opened().unwrap().entries;
         for (name, body) in [(&[0, 1][..], &b""[..]), (&[0, 2], &[1, 2, 3]), (&[9], &[9; 100])] {
             entries.insert(name, body).unwrap();
@@ -324,7 +333,7 @@ mod tests {
         for n in 0..2000_u64 {
             let stamp = Stamp { time: 1, node: NodeId(1) };
             let entry = Arc::new(Entry::new(&n.to_be_bytes(), &[1; 100], stamp, None));
-            database.append(&[(Space::Data, entry)]).unwrap();
+            database.append(&[Change::Put(Space::Data, entry)]).unwrap();
         }
         database.opened().unwrap().entries.rotate_memtable_and_wait().unwrap();
         drop(database);

@@ -1,8 +1,9 @@
-//! The durable store: entries, and who the node is, in one folder.
+//! The durable store: entries, what the node keeps beside them, and who it is, in one folder.
 //!
 //! Memory serves all reads. The store only makes entries durable, and gives them back at the start.
 
 mod backlog;
+mod change;
 mod database;
 mod error;
 mod folder;
@@ -13,6 +14,7 @@ mod writer;
 #[cfg(test)]
 mod trials;
 
+pub(crate) use change::{Change, Keys};
 pub(crate) use database::Loaded;
 pub(crate) use error::StoreError;
 pub(crate) use folder::FolderOrigin;
@@ -25,7 +27,6 @@ use folder::Folder;
 use rumormill_core::NodeId;
 use rumormill_core::data::{Entry, Space};
 use std::path::Path;
-use std::sync::Arc;
 
 /// An open data folder. Its calls block; one thread owns it.
 pub(crate) struct Store {
@@ -92,13 +93,21 @@ impl Store {
         self.database.load(each)
     }
 
-    /// Writes entries, all or none; of several with one key the one with the biggest stamp. Each
-    /// must be newer than what is stored under its key. When this returns they have reached the
-    /// operating system, or with [`Fsync::Always`] the disk.
+    /// The bytes of the last [`Change::Keep`], if a build that this one understands wrote them.
     ///
     /// # Errors
-    /// If they could not be written; then nothing can be until [`Store::reopen`] has succeeded.
-    pub(crate) fn append(&mut self, batch: &[(Space, Arc<Entry>)]) -> Result<(), StoreError> {
+    /// If the database is damaged.
+    pub(crate) fn kept(&self) -> Result<Option<Vec<u8>>, StoreError> {
+        self.database.kept()
+    }
+
+    /// Makes changes, all or none; of several about one key the last. An entry that is put must be
+    /// newer than what is stored under its key. When this returns they have reached the operating
+    /// system, or with [`Fsync::Always`] the disk.
+    ///
+    /// # Errors
+    /// If they could not be made; then nothing can be until [`Store::reopen`] has succeeded.
+    pub(crate) fn append(&mut self, batch: &[Change]) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
         }
@@ -142,6 +151,7 @@ mod tests {
     use std::fs;
     use std::path::PathBuf;
     use std::process::Command;
+    use std::sync::Arc;
 
     type Held = BTreeMap<(Space, Vec<u8>), Entry>;
 
@@ -152,6 +162,18 @@ mod tests {
     fn put(key: &str, value: &str, time: u64) -> (Space, Arc<Entry>) {
         let entry = Entry::new(key.as_bytes(), value.as_bytes(), stamp(time), None);
         (Space::Data, Arc::new(entry))
+    }
+
+    fn puts(batch: &[(Space, Arc<Entry>)]) -> Vec<Change> {
+        batch.iter().map(|(space, entry)| Change::Put(*space, Arc::clone(entry))).collect()
+    }
+
+    fn remove((_, entry): (Space, Arc<Entry>)) -> Change {
+        Change::Remove(entry)
+    }
+
+    fn keep(text: &str) -> Change {
+        Change::Keep(text.as_bytes().into())
     }
 
     fn open(dir: &Path) -> Store {
@@ -192,7 +214,7 @@ mod tests {
         for fsync in [Fsync::Everysec, Fsync::Always] {
             let mut store = Store::open(dir.path(), "blue", fsync).unwrap();
             store.append(&[]).unwrap();
-            store.append(&batch).unwrap();
+            store.append(&puts(&batch)).unwrap();
             assert_eq!(held(&mut store), wanted(&batch));
             store.sync().unwrap();
         }
@@ -207,11 +229,96 @@ mod tests {
     fn the_latest_write_of_a_key_stays() {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
-        store.append(&[put("k", "old", 1)]).unwrap();
+        store.append(&puts(&[put("k", "old", 1)])).unwrap();
         // In one batch too, whatever its order.
-        store.append(&[put("k", "a", 2), put("k", "c", 4), put("k", "b", 3)]).unwrap();
+        store.append(&puts(&[put("k", "a", 2), put("k", "c", 4), put("k", "b", 3)])).unwrap();
         drop(store);
         assert_eq!(held(&mut open(dir.path())), wanted(&[put("k", "c", 4)]));
+    }
+
+    #[test]
+    fn what_is_removed_is_gone_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        store.append(&puts(&[put("a", "1", 1), put("b", "1", 1), put("c", "1", 1)])).unwrap();
+        store.append(&[remove(put("a", "1", 1))]).unwrap();
+        // A removal in the batch of a write: before it, after it, and after one of another stamp.
+        let [b, c, d, e] =
+            [put("b", "2", 9), put("c", "2", 9), put("d", "", 9), put("e", "older", 3)];
+        let mut batch = puts(&[b.clone(), c.clone(), d.clone(), put("e", "own", 5)]);
+        batch.insert(0, remove(put("b", "1", 1)));
+        batch.extend([remove(c), remove(put("d", "", 8)), remove(put("e", "own", 5))]);
+        // What comes in place of what was dropped may be older than it.
+        batch.extend(puts(std::slice::from_ref(&e)));
+        store.append(&batch).unwrap();
+        let all = wanted(&[b, d, e]);
+        assert_eq!(held(&mut store), all);
+        drop(store);
+        assert_eq!(held(&mut open(dir.path())), all);
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_and_is_no_entry() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        assert_eq!(store.kept().unwrap(), None);
+        let mut batch = puts(&[put("a", "1", 1)]);
+        batch.extend([keep("one"), keep("two")]);
+        store.append(&batch).unwrap();
+        store.append(&[keep("three")]).unwrap();
+        drop(store);
+        let mut store = open(dir.path());
+        assert_eq!(store.kept().unwrap().as_deref(), Some(&b"three"[..]));
+        assert_eq!(held(&mut store), wanted(&[put("a", "1", 1)]));
+    }
+
+    #[test]
+    fn what_is_not_retained_goes_unless_it_comes_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        let roster = (Space::Roster, Arc::new(Entry::new(b"r", b"", stamp(1), None)));
+        let old = [put("a", "1", 1), put("b", "1", 1), put("c", "1", 1), roster.clone()];
+        store.append(&puts(&old)).unwrap();
+        let keys = Keys::of([&b"a"[..], b"e"].into_iter());
+        let mut batch = puts(&[put("a", "2", 2), put("d", "1", 2)]);
+        batch.push(Change::Retain(Arc::new(keys)));
+        batch.extend(puts(&[put("c", "2", 2), put("e", "1", 2)]));
+        batch.push(keep("it"));
+        store.append(&batch).unwrap();
+        drop(store);
+        let all = [put("a", "2", 2), put("c", "2", 2), put("e", "1", 2), roster];
+        let mut store = open(dir.path());
+        assert_eq!(held(&mut store), wanted(&all));
+        assert_eq!(store.kept().unwrap().as_deref(), Some(&b"it"[..]));
+    }
+
+    /// Wherever the journal is torn: what is there is what some first batches come to.
+    #[test]
+    fn removals_and_what_is_kept_are_torn_off_in_order() {
+        for torn in (0..600).step_by(23) {
+            let dir = tempfile::tempdir().unwrap();
+            let mut store = open(dir.path());
+            let mut states = vec![(Held::new(), None)];
+            for number in 0..20_u64 {
+                let mut batch = puts(&[put(&format!("{number}"), "v", number + 1)]);
+                let mut all = states.last().unwrap().0.clone();
+                all.extend(wanted(&[put(&format!("{number}"), "v", number + 1)]));
+                if number % 2 == 1 {
+                    batch.push(remove(put(&format!("{}", number - 1), "v", number)));
+                    all.remove(&(Space::Data, format!("{}", number - 1).into_bytes()));
+                }
+                batch.push(keep(&number.to_string()));
+                store.append(&batch).unwrap();
+                states.push((all, Some(number.to_string().into_bytes())));
+            }
+            drop(store);
+            let journal = newest_journal(dir.path());
+            let bytes = fs::read(&journal).unwrap();
+            fs::write(&journal, &bytes[..bytes.len().saturating_sub(torn)]).unwrap();
+            let mut store = open(dir.path());
+            let found = (held(&mut store), store.kept().unwrap());
+            assert!(states.contains(&found), "{torn} bytes torn off: {found:?}");
+        }
     }
 
     #[test]
@@ -243,7 +350,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (first, copy) = (dir.path().join("first"), dir.path().join("copy"));
         let mut store = open(&first);
-        store.append(&[put("k", "v", 1)]).unwrap();
+        store.append(&puts(&[put("k", "v", 1)])).unwrap();
         let old = store.node_id();
         drop(store);
         let copied = Command::new("cp").arg("-a").args([&first, &copy]).status().unwrap();
@@ -272,7 +379,7 @@ mod tests {
     #[test]
     fn a_folder_without_its_identity_keeps_its_data() {
         let dir = tempfile::tempdir().unwrap();
-        open(dir.path()).append(&[put("k", "v", 1)]).unwrap();
+        open(dir.path()).append(&puts(&[put("k", "v", 1)])).unwrap();
         fs::remove_file(dir.path().join("identity.toml")).unwrap();
         let mut store = open(dir.path());
         assert_eq!(store.origin(), FolderOrigin::New);
@@ -296,7 +403,7 @@ mod tests {
         fs::create_dir_all(dir.path().join("store.new/keyspaces")).unwrap();
         fs::write(dir.path().join("store.new/0.jnl"), [0; 100]).unwrap();
         let mut store = open(dir.path());
-        store.append(&[put("k", "v", 1)]).unwrap();
+        store.append(&puts(&[put("k", "v", 1)])).unwrap();
         assert!(!dir.path().join("store.new").exists());
     }
 
@@ -322,7 +429,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         for number in 0..BATCHES {
-            store.append(&batch_of(number)).unwrap();
+            store.append(&puts(&batch_of(number))).unwrap();
         }
         drop(store);
         let journal = newest_journal(dir.path());
@@ -334,7 +441,7 @@ mod tests {
         let count = found.len() as u64 / 3;
         let mut all: Vec<_> = (0..count).flat_map(batch_of).collect();
         assert_eq!(found, wanted(&all));
-        store.append(&batch_of(900)).unwrap();
+        store.append(&puts(&batch_of(900))).unwrap();
         drop(store);
         all.extend(batch_of(900));
         assert_eq!(held(&mut open(dir.path())), wanted(&all));

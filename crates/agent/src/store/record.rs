@@ -1,6 +1,7 @@
-//! Entries as the database holds them: one record per key and space.
+//! Entries as the database holds them: one record per key and space, and one beside them for what
+//! the node itself wants kept.
 //!
-//! The record's name is the space's number and the key; its body is a version byte and the entry
+//! The name of an entry's record is the space's number and the key; its body is a version byte and the entry
 //! as it stands in messages. The key is in both, which tells a mixed-up record from a good one.
 
 use fjall::Slice;
@@ -10,6 +11,27 @@ use rumormill_core::data::{Entry, Space};
 
 /// The format of a body. An older build that meets a newer one skips the record.
 const VERSION: u8 = 1;
+
+/// The name of the record of what is kept: no space has this number, so that builds which do not
+/// know it skip it.
+pub(super) const KEPT: &[u8] = &[2];
+/// The format of its body.
+const KEPT_VERSION: u8 = 1;
+
+/// The body of the record of what is kept.
+pub(super) fn kept_body(bytes: &[u8]) -> Slice {
+    [&[KEPT_VERSION], bytes].concat().into()
+}
+
+/// What is kept, by the body of its record; nothing if another build wrote it.
+pub(super) fn kept(body: &[u8]) -> Option<&[u8]> {
+    body.split_first().filter(|(version, _)| **version == KEPT_VERSION).map(|(_, bytes)| bytes)
+}
+
+/// The key of the users' data that a record is about, by its name.
+pub(super) fn data_key(name: &[u8]) -> Option<&[u8]> {
+    name.split_first().filter(|(code, _)| **code == Space::Data.code()).map(|(_, key)| key)
+}
 
 /// The name of an entry's record. Never empty, even where the key is.
 pub(super) fn name(space: Space, key: &[u8]) -> Slice {
@@ -82,6 +104,18 @@ mod tests {
         assert_eq!(&*name(Space::Roster, b"gone"), [1, b'g', b'o', b'n', b'e']);
         let golden = [1, 1, 2, 1, 2, 3, 4, 5, 6, 7, 8, 4, b'g', b'o', b'n', b'e'];
         assert_eq!(&*body(&gone), golden);
+    }
+
+    #[test]
+    fn what_is_kept_has_a_name_of_its_own() {
+        assert!(Space::ALL.iter().all(|space| space.code() != KEPT[0]));
+        assert_eq!(&*kept_body(b"ab"), [1, b'a', b'b']);
+        assert_eq!(kept(&kept_body(b"ab")), Some(&b"ab"[..]));
+        assert_eq!((kept(b""), kept(&[2, 1])), (None, None));
+        assert_eq!(
+            (data_key(b"\0k"), data_key(b"\x01k"), data_key(b"")),
+            (Some(&b"k"[..]), None, None)
+        );
     }
 
     #[test]

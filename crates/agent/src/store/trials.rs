@@ -3,7 +3,7 @@
 //! A trial starts the test binary again, with the name of a child test and an environment variable
 //! without which that test does nothing.
 
-use super::{FolderOrigin, Store, StoreEvent, Writer};
+use super::{Change, FolderOrigin, Keys, Store, StoreEvent, Writer};
 use crate::builder::Fsync;
 use rumormill_core::NodeId;
 use rumormill_core::data::{Entry, Space, Stamp};
@@ -44,6 +44,10 @@ fn put(key: String, size: usize, time: u64) -> (Space, Arc<Entry>) {
     (Space::Data, Arc::new(Entry::new(key.as_bytes(), &value, stamp, None)))
 }
 
+fn puts(batch: Vec<(Space, Arc<Entry>)>) -> Vec<Change> {
+    batch.into_iter().map(|(space, entry)| Change::Put(space, entry)).collect()
+}
+
 fn times(store: &mut Store) -> HashMap<Vec<u8>, u64> {
     let mut held = HashMap::new();
     let loaded = store
@@ -75,7 +79,7 @@ fn kill_child() {
     loop {
         while writer.pending().batches < 20 {
             seq += 1;
-            writer.submit(seq, batch_of(seq));
+            writer.submit(seq, puts(batch_of(seq)));
         }
         match events.blocking_recv() {
             Some(StoreEvent::Done { upto }) => println!("acked {upto}"),
@@ -199,7 +203,7 @@ fn write_until_full(
     let mut acked = seq;
     loop {
         seq += 1;
-        writer.submit(seq, big_batch(seq));
+        writer.submit(seq, puts(big_batch(seq)));
         match next(events) {
             StoreEvent::Done { upto } => acked = upto,
             StoreEvent::Failed { upto, error } => {
@@ -214,9 +218,9 @@ fn write_until_full(
     }
 }
 
-fn assert_all(dir: &Path, last: u64) {
+fn assert_all(dir: &Path, first: u64, last: u64) {
     let held = times(&mut open(dir));
-    for seq in 1..=last {
+    for seq in first..=last {
         for (_, entry) in big_batch(seq) {
             assert_eq!(held.get(entry.key()), Some(&seq), "batch {seq} of {last}");
         }
@@ -234,7 +238,7 @@ fn full_disk_child() {
         assert!(acked > 0);
         for _ in 0..50 {
             seq += 1;
-            writer.submit(seq, big_batch(seq));
+            writer.submit(seq, puts(big_batch(seq)));
         }
         let (mut reported, mut failing) = (0, true);
         while failing || reported < seq {
@@ -252,10 +256,10 @@ fn full_disk_child() {
             }
         }
         seq += 1;
-        writer.submit(seq, big_batch(seq));
+        writer.submit(seq, puts(big_batch(seq)));
         assert_eq!(next(&mut events), StoreEvent::Done { upto: seq });
         writer.close().unwrap();
-        assert_all(&disk.dir, seq);
+        assert_all(&disk.dir, 1, seq);
         std::fs::remove_dir_all(&disk.dir).unwrap();
         let _ = std::fs::remove_file(&disk.filler);
     }
@@ -265,7 +269,7 @@ fn full_disk_child() {
     let (acked, last) = write_until_full(&writer, &mut events, 0);
     let closed = writer.close();
     disk.free();
-    assert_all(&disk.dir, if closed.is_ok() { last } else { acked });
+    assert_all(&disk.dir, 1, if closed.is_ok() { last } else { acked });
 }
 
 #[test]
@@ -282,18 +286,22 @@ fn full_disk_rewrite_child() {
     let (_, last) = write_until_full(&writer, &mut events, 0);
     disk.free();
     assert_eq!(next(&mut events), StoreEvent::Recovered { needs_rewrite: true });
-    for seq in 1..=last {
-        writer.submit(last + seq, big_batch(seq));
+    // The first batch has been removed meanwhile.
+    let stays: Vec<_> = (2..=last).flat_map(big_batch).collect();
+    let keys = Keys::of(stays.iter().map(|(_, entry)| entry.key()));
+    writer.submit(last + 1, vec![Change::Retain(Arc::new(keys))]);
+    for seq in 2..=last {
+        writer.submit(last + seq, puts(big_batch(seq)));
     }
     writer.close().unwrap();
-    assert_all(&disk.dir, last);
+    assert_all(&disk.dir, 2, last);
     // A disk that is full when the agent starts: it starts and reads, or says what is wrong.
     disk.fill();
     let mut starts = Store::open(&disk.dir, "trial", Fsync::Everysec);
     match &mut starts {
         Ok(store) => {
-            assert_eq!(times(store).len() as u64, 8 * last);
-            let more: Vec<_> = (1..=100).flat_map(big_batch).collect();
+            assert_eq!(times(store).len() as u64, 8 * (last - 1));
+            let more = puts((1..=100).flat_map(big_batch).collect());
             assert!(store.append(&more).is_err());
             assert!(store.reopen().is_err());
         }
@@ -301,7 +309,7 @@ fn full_disk_rewrite_child() {
     }
     drop(starts);
     disk.free();
-    assert_all(&disk.dir, last);
+    assert_all(&disk.dir, 2, last);
     let other = disk.dir.with_file_name("other");
     disk.fill();
     let error = Store::open(&other, "trial", Fsync::Everysec).err().unwrap().to_string();
@@ -345,7 +353,7 @@ fn million_child() {
     for (round, name) in [(1, "write"), (2, "overwrite")] {
         let began = Instant::now();
         for from in (0..1_000_000).step_by(1000) {
-            store.append(&small(from, 1000, round)).unwrap();
+            store.append(&puts(small(from, 1000, round))).unwrap();
         }
         println!("{name} 1,000,000 by 1,000: {:.2?}; {}", began.elapsed(), resident());
     }
@@ -380,7 +388,7 @@ fn figures() {
             let dir = tempfile::tempdir_in(".").unwrap();
             let mut store = Store::open(dir.path(), "trial", fsync).unwrap();
             let batches: Vec<_> =
-                (0..(200_000 / size).min(4000)).map(|n| small(n * size, size, 1)).collect();
+                (0..(200_000 / size).min(4000)).map(|n| puts(small(n * size, size, 1))).collect();
             let began = Instant::now();
             for batch in &batches {
                 store.append(batch).unwrap();
@@ -396,7 +404,7 @@ fn figures() {
     run("load_child", dir.path());
     run("load_child", dir.path());
     let dir = tempfile::tempdir_in(".").unwrap();
-    open(dir.path()).append(&small(0, 5, 1)).unwrap();
+    open(dir.path()).append(&puts(small(0, 5, 1))).unwrap();
     println!("five entries:");
     run("load_child", dir.path());
 }

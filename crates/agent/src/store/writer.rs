@@ -4,9 +4,8 @@
 //! second, while new batches are kept too and reported as failed.
 
 use super::backlog::Backlog;
-use super::{Store, StoreError};
+use super::{Change, Store, StoreError};
 use crate::builder::Fsync;
-use rumormill_core::data::{Entry, Space};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
@@ -39,7 +38,8 @@ pub(crate) enum StoreEvent {
     },
     /// The store takes writes again, and everything that was kept is durable.
     Recovered {
-        /// More had failed than could be kept: every entry in memory must be submitted again.
+        /// More had failed than could be kept: everything in memory must be submitted again, and
+        /// what is not there any more removed.
         needs_rewrite: bool,
     },
 }
@@ -62,7 +62,7 @@ pub(crate) struct Writer {
 struct Job {
     seq: u64,
     bytes: u64,
-    batch: Vec<(Space, Arc<Entry>)>,
+    batch: Vec<Change>,
 }
 
 #[derive(Default)]
@@ -107,8 +107,8 @@ impl Writer {
     }
 
     /// Hands over a batch; `seq` grows from call to call. Never blocks.
-    pub(crate) fn submit(&self, seq: u64, batch: Vec<(Space, Arc<Entry>)>) {
-        let bytes = batch.iter().map(|(_, entry)| entry.size() as u64).sum();
+    pub(crate) fn submit(&self, seq: u64, batch: Vec<Change>) {
+        let bytes = batch.iter().map(Change::size).sum();
         self.load.batches.fetch_add(1, Ordering::Relaxed);
         self.load.bytes.fetch_add(bytes, Ordering::Relaxed);
         // The thread ends only after this sender is gone.
@@ -231,7 +231,7 @@ impl Thread {
         }
     }
 
-    fn fail(&mut self, mut error: String, group: &[(Space, Arc<Entry>)]) {
+    fn fail(&mut self, mut error: String, group: &[Change]) {
         if self.failed.is_none() {
             if let Err(cause) = self.store.probe() {
                 error = cause.to_string();
@@ -243,8 +243,8 @@ impl Thread {
             backlog: Backlog::default(),
             retry_at: Instant::now() + RETRY_EVERY,
         });
-        for (space, entry) in group {
-            failed.backlog.keep(*space, entry, self.backlog_bytes);
+        for change in group {
+            failed.backlog.hold(change, self.backlog_bytes);
         }
         self.report(StoreEvent::Failed { upto: self.last_seq, error });
     }
@@ -284,12 +284,12 @@ impl Thread {
 mod tests {
     use super::*;
     use rumormill_core::NodeId;
-    use rumormill_core::data::Stamp;
+    use rumormill_core::data::{Entry, Space, Stamp};
     use std::path::Path;
 
-    fn entry(key: u64, time: u64) -> (Space, Arc<Entry>) {
+    fn entry(key: u64, time: u64) -> Change {
         let stamp = Stamp { time, node: NodeId(7) };
-        (Space::Data, Arc::new(Entry::new(&key.to_be_bytes(), b"value", stamp, None)))
+        Change::Put(Space::Data, Arc::new(Entry::new(&key.to_be_bytes(), b"value", stamp, None)))
     }
 
     fn open(dir: &Path, fsync: Fsync) -> Store {

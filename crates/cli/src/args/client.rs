@@ -54,14 +54,18 @@ pub struct StatusArgs {
 Examples:
   rumormill members
   rumormill members --state alive --tag zone=a --tag role=db
+  rumormill members --all                   those too that were forgotten
   rumormill members --format json | jq -r '.members[] | select(.state == \"alive\") | .name'")]
 pub struct MembersArgs {
     /// Only those with this tag; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = rumormill::parse_tag)]
     pub tag: Vec<(String, String)>,
     /// Only those in this state.
-    #[arg(long, value_name = "STATE", value_parser = ["alive", "suspect", "dead", "left"])]
+    #[arg(long, value_name = "STATE", value_parser = ["alive", "suspect", "dead", "left", "forgotten"])]
     pub state: Option<String>,
+    /// Those too that were forgotten.
+    #[arg(long)]
+    pub all: bool,
     #[command(flatten)]
     pub client: ClientArgs,
 }

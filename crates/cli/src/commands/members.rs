@@ -8,7 +8,13 @@ use serde_json::{Map, Value};
 
 pub fn run(args: &MembersArgs, format: Format) -> anyhow::Result<()> {
     let client = Client::new(&args.client)?;
-    let members = client.members_with(&args.tag, args.state.as_deref())?;
+    let mut members = client.members_with(&args.tag, args.state.as_deref())?;
+    if !args.all
+        && args.state.is_none()
+        && let Some(list) = members.get_mut("members").and_then(Value::as_array_mut)
+    {
+        list.retain(|member| member.get("state").and_then(Value::as_str) != Some("forgotten"));
+    }
     let mut out = Output::new(format);
     if out.is_json() {
         out.json(&members)?;

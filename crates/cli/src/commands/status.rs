@@ -3,9 +3,10 @@
 use super::members::words;
 use crate::args::{Format, StatusArgs};
 use crate::client::Client;
+use crate::encoding::printable;
 use crate::output::{Output, bytes, count};
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub fn run(args: &StatusArgs, format: Format) -> anyhow::Result<()> {
     let status = Client::new(&args.client)?.status_json()?;
@@ -33,6 +34,33 @@ fn encryption(status: &Value) -> String {
     format!("{mode}; {plain} came in plain, {dropped} dropped unread{file}")
 }
 
+/// Deleted keys that are kept, and because of whom.
+fn tombstones(status: &Value) -> String {
+    let kept = count(status.get("tombstones").and_then(Value::as_u64).unwrap_or(0));
+    let names = status.get("tombstones_held_by").and_then(Value::as_array).into_iter().flatten();
+    let names: Vec<String> =
+        names.filter_map(Value::as_str).map(|name| printable(name.as_bytes())).collect();
+    match names.is_empty() {
+        true => kept,
+        false => format!("{kept}; held by {}", names.join(", ")),
+    }
+}
+
+/// Up to when everyone is known to hold everything.
+fn horizon(status: &Value) -> String {
+    let Some(at) = status.get("horizon_ms").and_then(Value::as_u64) else {
+        return "none: no pass of ring repair was complete yet".into();
+    };
+    let age = SystemTime::now()
+        .duration_since(UNIX_EPOCH + Duration::from_millis(at))
+        .map(|age| humantime::format_duration(Duration::from_secs(age.as_secs())).to_string());
+    let age = age.unwrap_or_else(|_| "0s".into());
+    match status.get("covered").and_then(Value::as_bool) {
+        Some(false) => format!("{age} ago; this node is being brought back to it"),
+        _ => format!("{age} ago"),
+    }
+}
+
 fn rows(status: &Value) -> Vec<Vec<String>> {
     let text = |pointer: &str| match status.pointer(pointer) {
         None | Some(Value::Null) => "off".into(),
@@ -53,6 +81,10 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
     let tags = status.get("tags").and_then(Value::as_object).map_or("-".into(), words);
     let members = ["alive", "suspect", "dead", "left"]
         .map(|state| format!("{} {state}", number(&format!("/members/{state}"))));
+    let members = match number("/members/forgotten") {
+        0 => members.join(", "),
+        forgotten => format!("{}, {forgotten} forgotten", members.join(", ")),
+    };
     let warnings = status.get("warnings").and_then(Value::as_array).into_iter().flatten();
     let warnings = warnings.filter_map(Value::as_str);
     let warnings = warnings.map(|text| ("warning", crate::encoding::printable(text.as_bytes())));
@@ -67,11 +99,12 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         ("encryption", encryption(status)),
         ("uptime", humantime::format_duration(uptime).to_string()),
         ("entries", count(number("/entries"))),
-        ("tombstones", count(number("/tombstones"))),
+        ("tombstones", tombstones(status)),
+        ("horizon", horizon(status)),
         ("digest", text("/digest")),
         ("store", text("/store")),
         ("tags", tags),
-        ("members", members.join(", ")),
+        ("members", members),
         ("doubt in itself", doubt),
         ("sent", traffic("sent")),
         ("received", traffic("received")),

@@ -180,6 +180,12 @@ impl Node {
         self.coverage.horizon
     }
 
+    /// The entry of the roster that says so.
+    #[must_use]
+    pub fn horizon_entry(&self) -> Option<Arc<Entry>> {
+        self.roster.get(KEY).cloned()
+    }
+
     /// True if everything stamped up to [`Node::horizon`] is held here. If not, this node is being
     /// brought back.
     #[must_use]

@@ -159,6 +159,7 @@ fn words(happened: &Happened, names: &Names) -> String {
             ),
         },
         "left" => format!("{who} said goodbye"),
+        "forgotten" => format!("{who} was forgotten: nobody waits for it any more"),
         "returned" => format!("{who} is alive after all (incarnation {})", number("incarnation")),
         "changed" => format!("{who} changed its address, ports, name or tags"),
         "refuted" => {

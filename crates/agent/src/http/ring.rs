@@ -1,0 +1,60 @@
+//! Ring repair: how far it has come, a pass on demand, and members that nobody waits for any more.
+
+use super::App;
+use super::node::fresh;
+use super::problem::Problem;
+use super::query::{Query, decode};
+use crate::ring::{ForgetError, RepairError};
+use axum::extract::State;
+use axum::http::{StatusCode, Uri};
+use axum::response::Response;
+use std::sync::Arc;
+
+/// `GET` of where passes stand.
+pub(super) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    Ok(fresh(&app.node.ring_status()))
+}
+
+/// `POST` that begins a pass.
+pub(super) async fn begin(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    match app.node.repair_ring().await {
+        Ok(ring) => {
+            let mut answer = fresh(&ring);
+            *answer.status_mut() = StatusCode::ACCEPTED;
+            Ok(answer)
+        }
+        Err(error) => {
+            let status = match error {
+                RepairError::Closed => StatusCode::SERVICE_UNAVAILABLE,
+                RepairError::Refused { .. } => StatusCode::CONFLICT,
+            };
+            let names = error.names().to_vec();
+            let problem = Problem::new(status, error.to_string());
+            Err(problem.with("reason", error.reason()).with("names", names))
+        }
+    }
+}
+
+/// `POST` that forgets a member.
+pub(super) async fn forget(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["force"])?;
+    let path = uri.path().strip_prefix("/v1/members/").unwrap_or_default();
+    let who = decode(path.strip_suffix("/forget").unwrap_or_default(), false)?;
+    let who = String::from_utf8_lossy(&who);
+    match app.node.forget(who, query.flag("force")?).await {
+        Ok(ids) => Ok(fresh(&serde_json::json!({
+            "forgotten": ids.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }))),
+        Err(error) => {
+            let (status, reason) = match &error {
+                ForgetError::Unknown(_) => (StatusCode::NOT_FOUND, "unknown"),
+                ForgetError::Closed => (StatusCode::SERVICE_UNAVAILABLE, "closed"),
+                error if error.is_present() => (StatusCode::CONFLICT, "present"),
+                ForgetError::Refused { .. } => (StatusCode::CONFLICT, "minority"),
+            };
+            Err(Problem::new(status, error.to_string()).with("reason", reason))
+        }
+    }
+}
