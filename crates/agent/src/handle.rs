@@ -58,6 +58,7 @@ pub(crate) struct Numbers {
     pub(crate) digest: rumormill_core::data::Digest,
     pub(crate) members: MemberCounts,
     pub(crate) doubt: u32,
+    pub(crate) freshness: crate::coverage::Freshness,
 }
 
 impl Rumormill {

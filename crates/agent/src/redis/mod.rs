@@ -24,6 +24,7 @@ mod session;
 mod stats;
 mod strings;
 mod table;
+mod wait;
 mod walk;
 
 pub use fuzz::{fuzz_glob, fuzz_resp};

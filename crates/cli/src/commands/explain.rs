@@ -1,5 +1,6 @@
-//! `rumormill explain`: why a member is held alive, suspect or dead.
+//! `rumormill explain`: why a member is held alive, suspect or dead, and who holds a key.
 
+mod key;
 mod story;
 
 use crate::args::{ExplainCommand, ExplainNodeArgs, Format};
@@ -20,6 +21,7 @@ const AT_ONCE: usize = 16;
 pub fn run(command: &ExplainCommand, format: Format) -> anyhow::Result<()> {
     match command {
         ExplainCommand::Node(args) => node(args, format),
+        ExplainCommand::Key(args) => key::run(args, format),
     }
 }
 
