@@ -527,13 +527,12 @@ fn send(packet: Send, udp: &Udp, streams: &mut Streams, door: &mut Door, counter
 
 /// All that a node holds, in batches for the store, of which the first removes what it does not.
 fn everything(node: &Node, mut each: impl FnMut(Vec<Change>)) {
-    let mut keys = Vec::new();
+    let mut keys = Keys::default();
     node.data().walk_from(0, &mut |_, entry| {
-        keys.push(Arc::clone(entry));
+        keys.add(entry.key());
         ControlFlow::Continue(())
     });
-    each(vec![Change::Retain(Arc::new(Keys::of(keys.iter().map(|entry| entry.key()))))]);
-    drop(keys);
+    each(vec![Change::Retain(Arc::new(keys))]);
     let members = node.members().map(|member| Arc::clone(member.entry));
     let roster = members.chain(node.notes()).chain(node.horizon_entry());
     each(roster.map(|entry| Change::Put(Space::Roster, entry)).collect());

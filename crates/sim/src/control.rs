@@ -395,6 +395,15 @@ impl World {
             Fault::Crash(node) => self.crash(*node),
             Fault::CrashMidway { node, outputs } => self.crash_midway(*node, *outputs),
             Fault::LoseDisk(node) => self.lose_disk(*node),
+            Fault::CopyDisk(node) => {
+                let copy = self.copy_disk(*node);
+                self.hosts[*node].copy = Some(copy);
+            }
+            Fault::PutBack(node) => {
+                if let Some(copy) = self.hosts[*node].copy.clone() {
+                    self.put_back(*node, &copy);
+                }
+            }
             Fault::Leave(node) => self.leave(*node),
             Fault::Boot(node) => self.boot(*node),
             Fault::Pause(node) => self.pause(*node),

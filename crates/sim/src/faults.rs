@@ -21,6 +21,11 @@ pub enum Fault {
     },
     /// The process dies and its disk is lost: when it boots, it is a new node.
     LoseDisk(usize),
+    /// The node's disk is copied.
+    CopyDisk(usize),
+    /// The process dies and the last copy of its disk takes the place of it, if there is one: when
+    /// it boots, it is the same node and has forgotten what came after.
+    PutBack(usize),
     /// The node says goodbye and stops.
     Leave(usize),
     /// A node that is down boots from its disk and joins again.
@@ -78,6 +83,8 @@ impl fmt::Display for Fault {
                 write!(f, "n{node} crashes after {outputs} more outputs")
             }
             Self::LoseDisk(node) => write!(f, "n{node} crashes and loses its disk"),
+            Self::CopyDisk(node) => write!(f, "the disk of n{node} is copied"),
+            Self::PutBack(node) => write!(f, "n{node} crashes and gets the copy of its disk back"),
             Self::Leave(node) => write!(f, "n{node} leaves"),
             Self::Boot(node) => write!(f, "n{node} boots"),
             Self::Pause(node) => write!(f, "n{node} stands still"),

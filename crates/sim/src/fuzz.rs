@@ -65,11 +65,15 @@ impl Draw {
         let mut scenario = Scenario::new(draw_network(seed, options), self.duration, self.settle);
         scenario.load = Some(fitting(draw_load(seed), &scenario.world.config));
         scenario.faults = draw_faults(seed, nodes, self.duration);
+        draw_backup(seed, &mut scenario);
         scenario
     }
 
     fn draw_settings(&self, seed: u64) -> Config {
-        let mut config = self.config.clone().unwrap_or_else(|| draw_config(seed));
+        let mut config = match &self.config {
+            Some(config) => config.clone(),
+            None => draw_ring(seed, draw_config(seed)),
+        };
         if let Some((from, names)) = &self.fixed {
             for name in names {
                 config = copied(&config, from, name).unwrap_or(config);
@@ -147,6 +151,18 @@ fn draw_config(seed: u64) -> Config {
     config
 }
 
+/// Passes of ring repair in most clusters, so often that some come to an end, and some members are
+/// forgotten before they are back.
+fn draw_ring(seed: u64, mut config: Config) -> Config {
+    let mut rng = rng(seed, b"\0\0\0\0ring");
+    if rng.chance(0.25) {
+        return config;
+    }
+    config.ring.interval = ms([300, 1000, 3000][rng.index(3)]);
+    config.ring.reap_after = ms([500, 2000, 5000, 0][rng.index(4)]);
+    config
+}
+
 /// The network that the faults come on top of: half are good ones.
 fn draw_network(seed: u64, options: Options) -> Options {
     let mut rng = rng(seed, b"\0network");
@@ -215,6 +231,25 @@ fn draw_faults(seed: u64, nodes: usize, duration: Duration) -> Vec<Trouble> {
         faults.sort_by_key(|trouble| trouble.at);
     }
     faults
+}
+
+/// Puts an old copy of a disk in place of it in some clusters. Not where clocks are far off or jump:
+/// a node that has forgotten which stamps it gave could give one twice there.
+fn draw_backup(seed: u64, scenario: &mut Scenario) {
+    let mut rng = rng(seed, b"\0backups");
+    let jumps = |trouble: &Trouble| matches!(trouble.fault, Fault::ClockJump { .. });
+    if !rng.chance(0.3) || scenario.world.clock_skew > ms(100) || scenario.faults.iter().any(jumps)
+    {
+        return;
+    }
+    let (node, duration) = (rng.index(scenario.world.nodes), scenario.duration);
+    let [copied, put_back, boots] = [0.3, 0.4, 0.2].map(|most| duration.mul_f64(most * rng.unit()));
+    let at = [copied, copied + put_back, copied + put_back + ms(500) + boots];
+    let what = [Fault::CopyDisk(node), Fault::PutBack(node), Fault::Boot(node)];
+    let micros = |at: Duration| Duration::from_micros(at.as_micros() as u64);
+    let faults = at.into_iter().zip(what).map(|(at, fault)| Trouble { at: micros(at), fault });
+    scenario.faults.extend(faults);
+    scenario.faults.sort_by_key(|trouble| trouble.at);
 }
 
 #[cfg(test)]

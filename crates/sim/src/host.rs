@@ -1,5 +1,6 @@
 //! A machine: its address, its disk, and the process on it, if one runs.
 
+use crate::control::Copied;
 use crate::disk::Disk;
 use crate::traffic::Traffic;
 use crate::world::Event;
@@ -21,6 +22,8 @@ pub(crate) struct Host {
     pub(crate) kept: Vec<u8>,
     /// What came of questions about coverage.
     pub(crate) covered: Vec<Covered>,
+    /// A copy of its disk, if one was made.
+    pub(crate) copy: Option<Copied>,
     /// How often a process was started here.
     pub(crate) boots: u64,
     /// When the process was started: its monotonic clock counts from there.
@@ -54,6 +57,7 @@ impl Host {
             disk,
             kept: Vec::new(),
             covered: Vec::new(),
+            copy: None,
             boots: 0,
             started: Instant(0),
             paused: false,

@@ -55,8 +55,9 @@ pub struct Ledger {
     held: Vec<Vec<u32>>,
     /// By key and node: the biggest write that the node has let go because all have it.
     graves: Map<(u32, u32), Stamp>,
-    /// Required writes that were let go somewhere because all have them.
+    /// Writes that were let go somewhere because all have them; by key, the biggest.
     collected: Set<WriteId>,
+    latest_collected: Map<u32, WriteId>,
 }
 
 /// What stands on a node's disk.
@@ -74,6 +75,7 @@ impl Ledger {
             held: Vec::new(),
             graves: Map::default(),
             collected: Set::default(),
+            latest_collected: Map::default(),
         }
     }
 
@@ -160,6 +162,11 @@ impl Ledger {
         self.held[key as usize][node] = NOTHING;
         if collected {
             self.collected.insert(write);
+            let latest =
+                self.latest_collected.get(&key).map(|latest| self.get(*latest).entry.stamp());
+            if latest < Some(stamp) {
+                self.latest_collected.insert(key, write);
+            }
             let grave = self.graves.entry((key, node as u32)).or_insert(stamp);
             *grave = stamp.max(*grave);
         }
@@ -211,7 +218,9 @@ impl Ledger {
             return;
         }
         let elsewhere = self.held[key].iter().filter(|&&number| number != NOTHING);
-        let best = elsewhere.map(|&number| WriteId(number));
+        // What all had is not lost with a disk.
+        let collected = self.latest_collected.get(&(key as u32)).copied();
+        let best = elsewhere.map(|&number| WriteId(number)).chain(collected);
         let stamp = |write| self.get(write).entry.stamp();
         let best = best.max_by_key(|&write| stamp(write));
         if best.is_none_or(|best| stamp(best) < stamp(required)) {

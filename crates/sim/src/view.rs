@@ -98,7 +98,7 @@ impl World {
     /// True if the live nodes have converged and hold exactly each other for alive.
     #[must_use]
     pub fn settled(&self) -> bool {
-        if !self.converged() {
+        if !self.converged() || !self.live().all(|(_, node)| node.is_covered()) {
             return false;
         }
         let live = self.live_ids();

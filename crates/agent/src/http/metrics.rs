@@ -125,11 +125,14 @@ fn encode_lock(lock: &EncryptionStatus, to: &mut DescriptorEncoder) -> Result<()
 }
 
 /// How far ring repair has come.
-fn encode_ring(node: &Rumormill, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+fn encode_ring(
+    node: &Rumormill,
+    uptime_ms: u64,
+    to: &mut DescriptorEncoder,
+) -> Result<(), fmt::Error> {
     let ring = node.ring_status();
     let run = ring.run.as_ref().filter(|run| run.is_under_way());
     let progress = run.map_or(0.0, |run| f64::from(run.hop) / f64::from(run.hops.max(1)));
-    let age = ring.horizon.as_ref().map(|horizon| wall_ms().saturating_sub(horizon.time_ms) / 1000);
     let help = "Share of the hops done of the pass that this node began; 0 if none is under way";
     let gauge = to.encode_descriptor("ring_progress", help, None, MetricType::Gauge)?;
     ConstGauge::new(progress).encode(gauge)?;
@@ -139,13 +142,11 @@ fn encode_ring(node: &Rumormill, to: &mut DescriptorEncoder) -> Result<(), fmt::
     let help = "1 if the node holds everything up to the horizon, 0 while it is brought back to it";
     let gauge = to.encode_descriptor("covered", help, None, MetricType::Gauge)?;
     ConstGauge::new(u64::from(ring.covered)).encode(gauge)?;
-    // Before the first pass there is none.
-    if let Some(age) = age {
-        let help = "Seconds since the time up to which everyone is known to hold everything";
-        let gauge = to.encode_descriptor("horizon_age_seconds", help, None, MetricType::Gauge)?;
-        ConstGauge::new(age).encode(gauge)?;
-    }
-    Ok(())
+    let age = ring.horizon.map_or(uptime_ms, |horizon| wall_ms().saturating_sub(horizon.time_ms));
+    let help = "Seconds since the time up to which everyone is known to hold everything; before the \
+                first pass, since the start";
+    let gauge = to.encode_descriptor("horizon_age_seconds", help, None, MetricType::Gauge)?;
+    ConstGauge::new(age / 1000).encode(gauge)
 }
 
 /// Reads the numbers of the node and of the Redis port when they are asked for.
@@ -192,7 +193,7 @@ impl Collector for Reading {
             let gauge = ConstGauge::new(value);
             gauge.encode(to.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
-        encode_ring(&self.node, &mut to)?;
+        encode_ring(&self.node, status.uptime_ms, &mut to)?;
         let members = &status.members;
         let help = "Members that the node knows, by state";
         let mut family = to.encode_descriptor("members", help, None, MetricType::Gauge)?;

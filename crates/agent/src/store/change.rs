@@ -51,18 +51,15 @@ impl Change {
 
 /// A set of keys, in nine bytes or so for each. Two that are taken for one keep a record that could
 /// go, and never lose one.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Keys {
     hasher: RandomState,
     hashes: HashSet<u64>,
 }
 
 impl Keys {
-    /// The set with these.
-    pub(crate) fn of<'a>(keys: impl Iterator<Item = &'a [u8]>) -> Self {
-        let hasher = RandomState::new();
-        let hashes = keys.map(|key| hasher.hash_one(key)).collect();
-        Self { hasher, hashes }
+    pub(crate) fn add(&mut self, key: &[u8]) {
+        self.hashes.insert(self.hasher.hash_one(key));
     }
 
     pub(super) fn has(&self, key: &[u8]) -> bool {

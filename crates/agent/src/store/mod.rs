@@ -279,7 +279,8 @@ mod tests {
         let roster = (Space::Roster, Arc::new(Entry::new(b"r", b"", stamp(1), None)));
         let old = [put("a", "1", 1), put("b", "1", 1), put("c", "1", 1), roster.clone()];
         store.append(&puts(&old)).unwrap();
-        let keys = Keys::of([&b"a"[..], b"e"].into_iter());
+        let mut keys = Keys::default();
+        [b"a", b"e"].iter().for_each(|key| keys.add(*key));
         let mut batch = puts(&[put("a", "2", 2), put("d", "1", 2)]);
         batch.push(Change::Retain(Arc::new(keys)));
         batch.extend(puts(&[put("c", "2", 2), put("e", "1", 2)]));

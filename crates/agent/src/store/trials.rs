@@ -287,8 +287,8 @@ fn full_disk_rewrite_child() {
     disk.free();
     assert_eq!(next(&mut events), StoreEvent::Recovered { needs_rewrite: true });
     // The first batch has been removed meanwhile.
-    let stays: Vec<_> = (2..=last).flat_map(big_batch).collect();
-    let keys = Keys::of(stays.iter().map(|(_, entry)| entry.key()));
+    let mut keys = Keys::default();
+    (2..=last).flat_map(big_batch).for_each(|(_, entry)| keys.add(entry.key()));
     writer.submit(last + 1, vec![Change::Retain(Arc::new(keys))]);
     for seq in 2..=last {
         writer.submit(last + seq, puts(big_batch(seq)));

@@ -18,6 +18,8 @@ mod keys;
 mod liveness;
 mod partition;
 mod process;
+#[cfg(unix)]
+mod ring;
 mod sim_cluster;
 mod sim_epidemic;
 mod sim_exchange;

@@ -29,6 +29,12 @@ impl Rejoin {
         self.seeds = seeds.to_vec();
     }
 
+    /// True if there are addresses to try.
+    #[must_use]
+    pub fn has_seeds(&self) -> bool {
+        !self.seeds.is_empty()
+    }
+
     /// A member is held dead.
     pub fn lost(&mut self, id: NodeId) {
         self.dead.insert(id);

@@ -12,8 +12,9 @@ use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::data::{Cut, Entry, Space, Stamp, is_mortal};
+use crate::member::State;
 use crate::output::{Output, Removed};
-use crate::spread::ring::{MAX_ORDER, Pass, Tombstones};
+use crate::spread::ring::{Guest, MAX_ORDER, Pass, Tombstones};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -67,7 +68,7 @@ pub(super) struct Coverage {
     pub(super) covered: Option<Pass>,
     pub(super) pending: Vec<Pending>,
     /// Members that were covered once and not by the latest pass, and up to where.
-    former: Vec<(NodeId, u64)>,
+    pub(super) former: Vec<(NodeId, u64)>,
     /// The largest horizon of any pass that came by, be it complete or not.
     floor: u64,
     /// Own writes up to this time are known to be held by a majority.
@@ -99,13 +100,6 @@ impl Coverage {
     /// The pending pass with this number.
     pub(super) fn pending(&mut self, pass: u64) -> Option<&mut Pending> {
         self.pending.iter_mut().find(|pending| pending.pass.id == pass)
-    }
-
-    /// Everything that a member had written up to this time was covered.
-    pub(super) fn known(&self, id: NodeId) -> u64 {
-        let listed = self.covered.as_ref().filter(|pass| pass.lists(id)).map(|pass| pass.horizon);
-        let former = self.former.iter().find(|(former, _)| *former == id);
-        listed.or(former.map(|(_, time)| *time)).unwrap_or(0)
     }
 
     /// A pass takes the place of the one before.
@@ -226,6 +220,12 @@ impl Node {
         self.coverage.changed = true;
     }
 
+    /// True for a stamp that the latest pass that covered this node has covered.
+    pub(super) fn is_below_horizon(&self, stamp: Stamp) -> bool {
+        let covered = self.coverage.covered.as_ref();
+        self.config.ring.fence && covered.is_some_and(|pass| stamp.time <= pass.horizon)
+    }
+
     /// True if an entry from a peer is from below a horizon and cannot be news.
     pub(super) fn is_fenced(&self, stamp: Stamp, from: NodeId) -> bool {
         if !self.config.ring.fence {
@@ -284,7 +284,8 @@ impl Node {
             // As other systems do: what is dropped elsewhere is dropped here.
             let order = [self.identity.id].into();
             let (id, by) = (horizon.pass, self.identity.id);
-            let pass = Pass { id, horizon: horizon.time, started_ms: now.wall_ms, by, order };
+            let (horizon, after, started_ms) = (horizon.time, None, now.wall_ms);
+            let pass = Pass { id, horizon, after, started_ms, by, order };
             self.cover(pass);
         }
     }
@@ -323,6 +324,10 @@ impl Node {
 
     /// Lets some of it go.
     pub(super) fn collect_some(&mut self, out: &mut Vec<Output>) {
+        if self.coverage.is_collecting() {
+            // Whoever has let something go must know for ever that it has.
+            self.keep_coverage(out);
+        }
         for _ in 0..COLLECTED {
             let Some(entry) = self.coverage.collecting.pop_front() else { return };
             debug_assert!(is_mortal(&entry));
@@ -344,16 +349,17 @@ impl Node {
     pub(super) fn drop_surplus(
         &mut self,
         entry: &Arc<Entry>,
-        known: u64,
+        guest: &Guest,
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let own = entry.stamp().node == self.identity.id;
+        let Stamp { time, node: writer } = entry.stamp();
         if !self.drop_entry(entry, false, out) {
             return;
         }
         self.stats.fence_dropped += 1;
-        if own && entry.stamp().time > self.coverage.confirmed.max(known) {
+        // Its writer may never come back: this may be the last copy.
+        if time > guest.known(writer) && time > self.confirmed_for(guest) {
             self.stats.fence_reissued += 1;
             let stamp = self.clock.tick(now.wall_ms);
             let anew = self.keep(match entry.value() {
@@ -365,6 +371,21 @@ impl Node {
                 self.spread(Space::Data, anew, None, now);
             }
         }
+    }
+
+    /// Up to where it is certain that a covered member held what this node holds: a majority did,
+    /// and a pass has covered a majority of the same members.
+    fn confirmed_for(&self, guest: &Guest) -> u64 {
+        let confirmed = self.coverage.confirmed;
+        let covered = |id: &NodeId| guest.known(*id) >= confirmed;
+        let (count, of) = match &self.coverage.covered {
+            Some(pass) => (pass.order.iter().filter(|id| covered(id)).count(), pass.order.len()),
+            None => {
+                let base = || self.table.members().filter(|member| member.state != State::Left);
+                (base().filter(|member| covered(&member.id)).count(), base().count())
+            }
+        };
+        if 2 * count > of { confirmed } else { 0 }
     }
 
     /// A peer was found to hold all that this node had written before a cut.

@@ -28,6 +28,9 @@ const RETRY: Duration = Duration::from_secs(1);
 const GUEST: Duration = Duration::from_secs(60);
 /// No hop begins later than this after the pass did.
 const LIMIT_MS: u64 = 45 * 60 * 1000;
+/// Members that all were not covered by a pass begin anew after this long, at least (guess: many
+/// times what it takes to be brought back).
+const ORPHANED: Duration = Duration::from_secs(30);
 /// Members brought back at once.
 const SIEVES: usize = 4;
 /// How often a node looks whether a pass is due, at most.
@@ -96,6 +99,9 @@ pub enum NoPass {
     /// Members are away.
     #[error("members are away: a pass visits every member, so it waits for them")]
     Away(Vec<NodeId>),
+    /// This node has seeds and has not found anybody.
+    #[error("this node has seeds and has found nobody yet")]
+    Alone,
     /// This node was not part of the last pass and is being brought back.
     #[error("this node is being brought back to what the last pass covered; try again soon")]
     Behind,
@@ -160,11 +166,15 @@ impl Node {
         if self.left {
             return Err(NoPass::Left);
         }
-        if self.coverage.is_behind() {
+        if self.coverage.is_behind() && !self.is_orphaned(now) {
             return Err(NoPass::Behind);
         }
         if self.rounds.run.as_ref().is_some_and(Run::is_under_way) {
             return Err(NoPass::UnderWay);
+        }
+        // Who has seeds and has found nobody does not know what there is.
+        if self.table.peer_count() == 0 && self.rejoin.has_seeds() {
+            return Err(NoPass::Alone);
         }
         let away = self.members_away();
         if !away.is_empty() {
@@ -178,9 +188,12 @@ impl Node {
         let before = now.wall_ms.saturating_sub(millis(repair::hidden(&self.config)));
         let low = self.rng.below(1 << 16);
         let last = self.coverage.horizon.map_or(0, |horizon| horizon.time);
+        let covered = self.coverage.covered.as_ref().filter(|_| !self.coverage.is_behind());
+        let after = covered.map(|pass| (pass.horizon, pass.id));
         let pass = Pass {
             id: self.rng.bits(),
             horizon: (before << 16 | low).max(last + 1),
+            after,
             started_ms: now.wall_ms,
             by: self.identity.id,
             order: order.into(),
@@ -246,23 +259,25 @@ impl Node {
         Ok(())
     }
 
+    /// True if this node has waited to be brought back for so long, with all members there, that
+    /// nobody can be left who could.
+    fn is_orphaned(&self, now: Now) -> bool {
+        let after = self.config.ring.reap_after;
+        !after.is_zero() && now.mono.since(self.rounds.since) >= after.max(ORPHANED)
+    }
+
     /// How many of the members that count are here, and how many count: those of the last pass, or
-    /// all that have not gone for good.
+    /// all that are known. Only who has said goodbye does not; the forgotten do until a pass has
+    /// been made without them, or those away could be forgotten one by one.
     fn majority(&self) -> (usize, usize) {
-        let present = |id: &NodeId| self.table.get(*id).is_some_and(|m| m.state.is_present());
-        match &self.coverage.covered {
-            Some(pass) => {
-                let gone = |id: &&NodeId| {
-                    self.table.get(**id).is_none_or(|member| member.state == State::Left)
-                };
-                let count = pass.order.len() - pass.order.iter().filter(gone).count();
-                (pass.order.iter().filter(|id| present(id)).count(), count)
-            }
-            None => {
-                let here = self.table.peer_count() + 1;
-                (here, here + self.members_away().len())
-            }
-        }
+        let state = |id: NodeId| self.table.get(id).map_or(State::Left, |member| member.state);
+        let ids: Vec<NodeId> = match &self.coverage.covered {
+            Some(pass) => pass.order.to_vec(),
+            None => self.table.members().map(|member| member.id).collect(),
+        };
+        let alive = ids.iter().filter(|id| state(**id) == State::Alive).count();
+        let left = ids.iter().filter(|id| state(**id) == State::Left).count();
+        (alive, ids.len() - left)
     }
 
     /// When something of this is due.
@@ -344,7 +359,7 @@ impl Node {
     /// Hands the token on: hop `hop` is to be made by this node.
     fn hand_on(&mut self, pass: Pass, hop: u32, now: Now) {
         let Some(peer) = pass.receiver(hop) else { return };
-        let token = Token { pass, hop, digest: self.data.digest(), known: 0 };
+        let token = Token { pass, hop, digest: self.data.digest(), former: Arc::new([]) };
         self.carry(Carry { token, peer, walk: None, until: now.mono, tries: 0 }, now);
     }
 
@@ -389,7 +404,8 @@ impl Node {
         let coverage = &mut self.coverage;
         if coverage.pending(pass.id).is_none() {
             // Who begins a new pass has given the one before up.
-            let other = |p: &Pending| p.pass.by != pass.by || p.pass.horizon > pass.horizon;
+            let other =
+                |p: &Pending| p.done || p.pass.by != pass.by || p.pass.horizon > pass.horizon;
             coverage.pending.retain(other);
             if coverage.pending.len() >= MAX_PENDING {
                 let oldest = coverage.pending.iter().map(|p| p.pass.horizon).min();
@@ -506,13 +522,23 @@ impl Node {
                 false => Verdict::Different,
             };
         }
-        if self.coverage.is_behind() {
+        if let Some((time, pass)) = pass.after {
+            let after = Horizon { time, pass };
+            if self.coverage.horizon < Some(after) {
+                self.learn_horizon(after, now);
+            }
+        }
+        let behind = self.coverage.is_behind();
+        if behind && pass.after.is_some() {
             return Verdict::Later;
         }
+        // Of members that nobody can bring back one may begin anew.
+        let covered = self.coverage.covered.as_ref().filter(|_| !behind);
+        let covered = covered.map(|pass| (pass.horizon, pass.id));
         let newer = self.coverage.pending.iter().any(|p| p.pass.horizon > pass.horizon);
         let over = self.coverage.horizon.is_some_and(|held| held.time >= pass.horizon);
         // Who does not know any more what it was given on the first lap cannot go on.
-        if newer || over || hop as usize >= pass.order.len() {
+        if newer || over || covered != pass.after || hop as usize >= pass.order.len() {
             return Verdict::Over;
         }
         Verdict::Different
@@ -647,9 +673,10 @@ impl Node {
         let Some((guest, _)) = self.rounds.guests.get_mut(place).filter(|(g, _)| g.sieves()) else {
             return;
         };
-        let known = guest.known;
-        for entry in guest.surplus(&self.data) {
-            self.drop_surplus(&entry, known, now, out);
+        let surplus = guest.surplus(&self.data);
+        let guest = guest.clone();
+        for entry in surplus {
+            self.drop_surplus(&entry, &guest, now, out);
         }
     }
 
@@ -672,9 +699,11 @@ impl Node {
                 && guest.sieves()
                 && guest.is_surplus(&self.data, &held)
             {
-                self.drop_surplus(&held, guest.known, now, out);
+                self.drop_surplus(&held, &guest, now, out);
             }
-            self.accept_data(&entry, sender, now, out);
+            if guest.sieves() || !self.is_below_horizon(entry.stamp()) {
+                self.accept_data(&entry, sender, now, out);
+            }
         }
         if last {
             self.drop_surplus_of(session, sender, now, out);
@@ -725,8 +754,8 @@ impl Node {
             return;
         }
         if self.rounds.carry(session(&pass), sender).is_none() {
-            let known = self.coverage.known(sender);
-            let token = Token { pass, hop: SIEVE, digest: self.data.digest(), known };
+            let former = self.coverage.former.iter().copied().collect();
+            let token = Token { pass, hop: SIEVE, digest: self.data.digest(), former };
             let carry = Carry { token, peer: sender, walk: None, until: now.mono, tries: 0 };
             self.carry(carry, now);
         }

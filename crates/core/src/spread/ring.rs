@@ -51,7 +51,6 @@ pub struct Config {
     pub tombstones: Tombstones,
     /// False lets in whatever is below the horizon, which brings back what was deleted: only for
     /// showing that in the simulator.
-    #[serde(skip)]
     pub fence: bool,
 }
 
@@ -84,6 +83,8 @@ pub struct Pass {
     pub id: u64,
     /// Stamps up to this time are covered.
     pub horizon: u64,
+    /// The pass before, and its horizon: whoever that has not covered is brought back first.
+    pub after: Option<(u64, u64)>,
     /// When it began, by the wall clock of who began it.
     pub started_ms: u64,
     /// Who began it, and is told how it goes on.
@@ -123,6 +124,9 @@ impl Pass {
     pub fn encode(&self, to: &mut Vec<u8>) {
         to.put(&self.id.to_le_bytes());
         to.put(&self.horizon.to_le_bytes());
+        let (horizon, pass) = self.after.unwrap_or_default();
+        to.put(&horizon.to_le_bytes());
+        to.put(&pass.to_le_bytes());
         to.put_varint(self.started_ms);
         to.put(&self.by.0.to_le_bytes());
         to.put_varint(self.order.len() as u64);
@@ -135,13 +139,14 @@ impl Pass {
     /// If the input is truncated, or lists nobody or more than [`MAX_ORDER`].
     pub fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (id, horizon) = (from.u64()?, from.u64()?);
+        let after = Some((from.u64()?, from.u64()?)).filter(|(horizon, _)| *horizon > 0);
         let (started_ms, by) = (from.varint()?, NodeId(from.u64()?));
         let count = from.bounded("members of a pass", MAX_ORDER)?;
         let order = (0..count).map(|_| from.u64().map(NodeId)).collect::<Result<Arc<[_]>, _>>()?;
         if order.is_empty() {
             return Err(DecodeError::Invalid("pass of nobody"));
         }
-        Ok(Self { id, horizon, started_ms, by, order })
+        Ok(Self { id, horizon, after, started_ms, by, order })
     }
 }
 
@@ -176,9 +181,9 @@ pub struct Token {
     pub hop: u32,
     /// What the sender holds.
     pub digest: Digest,
-    /// Of a walk that sieves: everything that the receiver had written up to this time was covered
-    /// by some pass.
-    pub known: u64,
+    /// Of a walk that sieves: members that are not of the pass and were of an earlier one, and up to
+    /// where that covered what they had written.
+    pub former: Arc<[(NodeId, u64)]>,
 }
 
 impl Token {
@@ -195,7 +200,11 @@ impl Token {
         self.pass.encode(&mut body);
         body.put_varint(u64::from(self.hop));
         self.digest.encode(&mut body);
-        body.put(&self.known.to_le_bytes());
+        body.put_varint(self.former.len() as u64);
+        for (id, time) in self.former.iter() {
+            body.put(&id.0.to_le_bytes());
+            body.put(&time.to_le_bytes());
+        }
         body
     }
 
@@ -209,7 +218,12 @@ impl Token {
         if hop != SIEVE && hop > pass.hops() {
             return Err(DecodeError::Invalid("hop"));
         }
-        Ok(Self { pass, hop, digest: Digest::decode(&mut body)?, known: body.u64()? })
+        let digest = Digest::decode(&mut body)?;
+        let count = body.bounded("former members", MAX_ORDER)?;
+        let former = (0..count)
+            .map(|_| Ok((NodeId(body.u64()?), body.u64()?)))
+            .collect::<Result<Arc<[_]>, DecodeError>>()?;
+        Ok(Self { pass, hop, digest, former })
     }
 }
 
@@ -629,8 +643,8 @@ pub struct Guest {
     pub peer: NodeId,
     /// The pass that it belongs to.
     pub pass: Pass,
-    /// See [`Token::known`].
-    pub known: u64,
+    /// See [`Token::former`].
+    former: Arc<[(NodeId, u64)]>,
     page: Page,
 }
 
@@ -639,13 +653,24 @@ impl Guest {
     #[must_use]
     pub fn new(token: &Token, peer: NodeId) -> Self {
         let (session, pass) = (token.session(), token.pass.clone());
-        Self { session, peer, pass, known: token.known, page: Page::new() }
+        let former = Arc::clone(&token.former);
+        Self { session, peer, pass, former, page: Page::new() }
     }
 
     /// True if what the giving end does not hold is to go.
     #[must_use]
     pub fn sieves(&self) -> bool {
         self.session.hop == SIEVE
+    }
+
+    /// Up to where everything that a member had written is covered. Looks through all.
+    #[must_use]
+    pub fn known(&self, id: NodeId) -> u64 {
+        if self.pass.lists(id) {
+            return self.pass.horizon;
+        }
+        let former = self.former.iter().find(|(former, _)| *former == id);
+        former.map_or(0, |(_, time)| *time)
     }
 
     /// Compares ranges; `None` at the end of the walk.
@@ -710,11 +735,11 @@ mod tests {
 
     fn pass(horizon: u64) -> Pass {
         let order = [NodeId(1), NodeId(2), NodeId(3)].into();
-        Pass { id: 77, horizon, started_ms: 5, by: NodeId(2), order }
+        Pass { id: 77, horizon, after: Some((3, 4)), started_ms: 5, by: NodeId(2), order }
     }
 
     fn token(hop: u32, horizon: u64) -> Token {
-        Token { pass: pass(horizon), hop, digest: Digest::default(), known: 0 }
+        Token { pass: pass(horizon), hop, digest: Digest::default(), former: Arc::new([]) }
     }
 
     /// Walks until the end; returns how many messages it took.
@@ -774,7 +799,7 @@ mod tests {
         (writes.clone(), writes.clone(), writes).prop_map(|(common, mut one, mut other)| {
             for model in [&mut one, &mut other] {
                 let own: Vec<_> = model.keys().copied().collect();
-                own.iter().skip(own.len() / 8).for_each(|key| drop(model.remove(key)));
+                model.retain(|key, _| own.iter().take(own.len() / 8).any(|kept| kept == key));
                 for (key, time) in &common {
                     model.entry(*key).or_insert(*time);
                 }

@@ -126,6 +126,8 @@ pub fn within(fault: &Fault, nodes: usize) -> Option<Fault> {
     let there = match fault {
         Fault::Crash(node)
         | Fault::LoseDisk(node)
+        | Fault::CopyDisk(node)
+        | Fault::PutBack(node)
         | Fault::Leave(node)
         | Fault::Boot(node)
         | Fault::Pause(node)

@@ -157,7 +157,7 @@ function showStatus(status) {
   setText("tombstones", whole.format(status.tombstones) + " tombstones");
   const members = status.members;
   setText("alive", whole.format(members.alive) + " alive");
-  const others = ["suspect", "dead", "left"].filter((state) => members[state] > 0);
+  const others = ["suspect", "dead", "left", "forgotten"].filter((state) => members[state] > 0);
   setText("not-alive", others.map((state) => whole.format(members[state]) + " " + state).join(", "));
   setText("warnings", status.warnings.join(" · "));
   digest = status.digest;
@@ -233,7 +233,7 @@ function showMembers(members) {
     const name = element("td", "", member.name);
     if (member.is_self) name.append(element("span", "self", " this node"));
     const state = element("td");
-    const known = ["alive", "suspect", "dead", "left"].includes(member.state);
+    const known = ["alive", "suspect", "dead", "left", "forgotten"].includes(member.state);
     state.append(element("span", "state " + (known ? member.state : ""), member.state));
     const http = element("td");
     if (member.http && !member.is_self && member.state === "alive") {
