@@ -32,7 +32,7 @@ def checks():
     return collect(sys.modules[__name__])
 
 
-def page(url):
+def page(url, *more):
     """The document as it is after its script has run for a while; with what the console said."""
     program = next((name for name in NAMES if shutil.which(name)), None)
     assert program, f"there is no browser: none of {', '.join(NAMES)} is installed"
@@ -41,6 +41,7 @@ def page(url):
             [
                 program,
                 *FLAGS,
+                *more,
                 f"--user-data-dir={profile}",
                 "--enable-logging=stderr",
                 "--dump-dom",

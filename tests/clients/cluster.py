@@ -24,7 +24,7 @@ def until(what, ask):
 
 
 class Agent:
-    def __init__(self, binary, name, folder, seed):
+    def __init__(self, binary, name, folder, seed, more=()):
         self.name = name
         self.log = open(os.path.join(folder, f"{name}.log"), "w+", encoding="utf-8")
         command = [binary, "--format", "json", "agent", "--exit-with-stdin", "--name", name]
@@ -33,6 +33,7 @@ class Agent:
             command += [f"--{port}", "127.0.0.1:0"]
         if seed:
             command += ["--join", seed]
+        command += more
         env = {key: value for key, value in os.environ.items() if not key.startswith("RUMORMILL_")}
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, env=env
@@ -41,7 +42,7 @@ class Agent:
         if not line:
             raise AssertionError(f"{name} did not start: {self.said()}")
         self.hello = json.loads(line)
-        self.url = "http://" + self.hello["http"]
+        self.url = ("https://" if self.hello["http_tls"] else "http://") + self.hello["http"]
         host, port = self.hello["redis"].rsplit(":", 1)
         self.redis = (host, int(port))
 

@@ -4,6 +4,7 @@ use crate::error::StartError;
 use crate::handle::Rumormill;
 use crate::seal::Encryption;
 use crate::settings::Settings;
+use crate::tls::{Tls, TlsFiles};
 use crate::{http, net, redis};
 use serde::Serialize;
 use std::future::Future;
@@ -58,6 +59,8 @@ impl Agent {
     /// strangers; nothing is left running.
     pub async fn start(settings: Settings) -> Result<Self, StartError> {
         refuse_strangers(&settings)?;
+        let redis_tls = open_tls(&settings.redis_tls, None)?;
+        let http_tls = open_tls(&settings.http_tls, Some("http/1.1"))?;
         let redis = bind("Redis", settings.redis)?;
         let http = bind("HTTP", settings.http)?;
         let (redis_addr, http_addr) = (bound("Redis", &redis)?, bound("HTTP", &http)?);
@@ -69,7 +72,8 @@ impl Agent {
         let mut services = JoinSet::new();
         let mut redis_stats = None;
         if let Some(listener) = redis {
-            let options = redis_options(&settings);
+            let mut options = redis_options(&settings);
+            options.tls = redis_tls.clone();
             redis_stats = Some(Arc::clone(&options.stats));
             let serving = redis::serve(listener, node.clone(), options, stop.clone());
             services.spawn(named("Redis", serving));
@@ -77,6 +81,7 @@ impl Agent {
         if let Some(listener) = http {
             let mut options = http_options(&settings, Arc::clone(&left));
             options.redis = redis_stats;
+            (options.tls, options.redis_tls) = (http_tls, redis_tls);
             services.spawn(named("HTTP", http::serve(listener, node.clone(), options, stop)));
         }
         Ok(Self { node, addresses, stopping, services, left })
@@ -154,8 +159,16 @@ fn refuse_strangers(settings: &Settings) -> Result<(), StartError> {
     let locked = settings.keys.is_some() && settings.encryption == Encryption::Require;
     let guarded = [
         ("gossip", Some(settings.gossip), locked),
-        ("Redis", settings.redis, settings.redis_password.is_some()),
-        ("HTTP", settings.http, settings.http_token.is_some()),
+        (
+            "Redis",
+            settings.redis,
+            settings.redis_password.is_some() || wants_certificates(&settings.redis_tls),
+        ),
+        (
+            "HTTP",
+            settings.http,
+            settings.http_token.is_some() || wants_certificates(&settings.http_tls),
+        ),
     ];
     for (what, addr, has_key) in guarded {
         if let Some(addr) = addr
@@ -166,6 +179,20 @@ fn refuse_strangers(settings: &Settings) -> Result<(), StartError> {
         }
     }
     Ok(())
+}
+
+/// True if only clients with a certificate get in.
+fn wants_certificates(files: &Option<TlsFiles>) -> bool {
+    files.as_ref().is_some_and(|files| files.client_ca.is_some())
+}
+
+fn open_tls(
+    files: &Option<TlsFiles>,
+    protocol: Option<&'static str>,
+) -> Result<Option<Arc<Tls>>, StartError> {
+    let Some(files) = files.clone() else { return Ok(None) };
+    let opened = Tls::open(files, protocol);
+    opened.map(|tls| Some(Arc::new(tls))).map_err(|error| StartError::Other(error.to_string()))
 }
 
 fn bind(what: &'static str, addr: Option<SocketAddr>) -> Result<Option<TcpListener>, StartError> {

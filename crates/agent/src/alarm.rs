@@ -1,17 +1,20 @@
-//! What about the membership and ring repair an operator should look at: told in the status, and
-//! logged once when it begins and once when it ends.
+//! What about the membership, ring repair and the replica an operator should look at: told in the
+//! status, and logged once when it begins and once when it ends.
 
+use crate::repair::Diverged;
 use crate::ring::RingStatus;
 use crate::status::MemberInfo;
 use rumormill_core::Node;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 /// A twin that was not heard of for this long is taken to be gone, milliseconds.
 const TWIN_GONE: u64 = 60_000;
 /// Names taken twice that are told at most.
 const MAX_NAMES: usize = 16;
+/// Divergences told in words at most.
+const MAX_TOLD: usize = 16;
 /// Ids told of one such name at most.
 const MAX_IDS: usize = 8;
 
@@ -24,7 +27,7 @@ pub struct SharedName {
     pub ids: Vec<String>,
 }
 
-/// What is wrong with the membership and ring repair, as this node sees it.
+/// What is wrong with the membership, ring repair or the replica, as this node sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alarms {
     /// This node sees less than half of the members that it knows and that did not say goodbye.
@@ -42,6 +45,12 @@ pub struct Alarms {
     /// Whom passes wait for, if they are late.
     #[serde(skip)]
     pub(crate) held_by: Vec<String>,
+    /// Members whose replicas stay different from this node's although repair goes on.
+    #[serde(default)]
+    pub diverged: Vec<Diverged>,
+    /// Times that this node's own replica was found not to hold what had been written to it.
+    #[serde(default)]
+    pub replica_faults: u64,
 }
 
 impl Alarms {
@@ -50,7 +59,8 @@ impl Alarms {
     pub fn warnings(&self) -> Vec<String> {
         let partition = self.partition_suspected.then(|| {
             "partition suspected: this node sees less than half of the members that it knows; \
-             what is written here may not reach the others until the network is back"
+             what is written here may not reach the others until the network is back. Check that \
+             the gossip ports reach each other, by UDP and TCP"
                 .to_owned()
         });
         let twin = self.twin.then(|| {
@@ -60,12 +70,32 @@ impl Alarms {
         });
         let shared = self.shared_names.iter().map(|shared| {
             format!(
-                "several members go by the name {:?} ({}): give each a name of its own",
+                "several members go by the name {:?} ({}): give each a name of its own, with --name \
+                 or in its settings, and restart it",
                 shared.name,
                 shared.ids.join(", ")
             )
         });
-        partition.into_iter().chain(twin).chain(shared).chain(self.ring_warnings()).collect()
+        let diverged = self.diverged.iter().take(MAX_TOLD).map(|told| {
+            let since = UNIX_EPOCH + Duration::from_millis(told.since_ms);
+            format!(
+                "the replica of {} has been different since {}, in key hashes {} to {}, and repair \
+                 does not see it; these are being exchanged in full: see `rumormill explain repair`",
+                told.peer,
+                humantime::format_rfc3339_seconds(since),
+                told.first_hash,
+                told.last_hash
+            )
+        });
+        let faults = (self.replica_faults > 0).then(|| {
+            format!(
+                "this node's replica did not hold what had been written to it, {} times since the \
+                 start; it has been put right from the others: check the memory of this machine",
+                self.replica_faults
+            )
+        });
+        let warnings = partition.into_iter().chain(twin).chain(shared).chain(diverged);
+        warnings.chain(faults).chain(self.ring_warnings()).collect()
     }
 
     fn ring_warnings(&self) -> impl Iterator<Item = String> {
@@ -124,27 +154,23 @@ impl Watchman {
         let twin = twins > 0 && time.wall_ms.saturating_sub(self.twin_at) < TWIN_GONE;
         let partition_suspected = node.partition_suspected() && !node.has_left();
         let horizon_late = is_late(ring, node.config().ring.interval, time);
-        let same = twin == self.now.twin
-            && partition_suspected == self.now.partition_suspected
-            && horizon_late == self.now.horizon_late
-            && ring.covered != self.now.brought_back
-            && (!horizon_late || ring.tombstones_held_by == self.now.held_by);
-        let names = members.map(shared_names).filter(|names| *names != self.now.shared_names);
-        if same && names.is_none() {
-            return false;
-        }
         let held_by = if horizon_late { ring.tombstones_held_by.clone() } else { Vec::new() };
-        let shared_names = names.unwrap_or_else(|| std::mem::take(&mut self.now.shared_names));
-        let brought_back = !ring.covered;
-        self.turn(Alarms {
+        let stats = node.stats();
+        let next = Alarms {
             partition_suspected,
             twin,
-            shared_names,
+            shared_names: members.map_or_else(|| self.now.shared_names.clone(), shared_names),
             horizon_late,
-            brought_back,
+            brought_back: !ring.covered,
             held_by,
-        });
-        true
+            diverged: node.divergences().map(Diverged::from).collect(),
+            replica_faults: stats.audit_content_faults + stats.audit_digest_faults,
+        };
+        let changed = next != self.now;
+        if changed {
+            self.turn(next);
+        }
+        changed
     }
 
     /// The alarms that are on.
@@ -219,7 +245,10 @@ mod tests {
         let alarms = Alarms { shared_names: vec![shared], ..Alarms::default() };
         assert_eq!(
             alarms.warnings(),
-            ["several members go by the name \"a\" (1, 3): give each a name of its own"]
+            [
+                "several members go by the name \"a\" (1, 3): give each a name of its own, with --name \
+                 or in its settings, and restart it"
+            ]
         );
         assert!(Alarms::default().warnings().is_empty());
     }

@@ -8,6 +8,7 @@ use crate::net::stream::Streams;
 use crate::net::{self, Counters};
 use crate::ring::RingStatus;
 use crate::seal::{ClusterRing, Door, Encryption, Keeper, KeyRing, Lock, OVERHEAD};
+use crate::seeds::{Name, Resolver, Seed, Seeker, SystemResolver};
 use crate::store::{Store, StoreError, Writer};
 use crate::view::View;
 use rumormill_core::base::hash::Keyed;
@@ -30,6 +31,7 @@ pub struct Builder {
     pub(crate) tags: Tags,
     pub(crate) data: Option<PathBuf>,
     pub(crate) join: Vec<String>,
+    pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) insecure: bool,
     pub(crate) fsync: Fsync,
     pub(crate) keys: Option<KeyRing>,
@@ -60,6 +62,7 @@ impl Default for Builder {
             tags: Tags::default(),
             data: None,
             join: Vec::new(),
+            resolver: Arc::new(SystemResolver::default()),
             insecure: false,
             fsync: Fsync::default(),
             keys: None,
@@ -99,10 +102,18 @@ impl Builder {
         self
     }
 
-    /// Addresses (`host:port`) of members to join by.
+    /// Members to join by: `host:port`, or `srv+NAME` for the hosts and ports in SRV records. Names
+    /// are looked up for as long as the node runs; one that cannot be found is told in the status.
     #[must_use]
     pub fn join(mut self, seeds: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.join.extend(seeds.into_iter().map(Into::into));
+        self
+    }
+
+    /// What looks up the names of members to join by; the system, if none is given.
+    #[must_use]
+    pub fn resolver(mut self, resolver: impl Resolver) -> Self {
+        self.resolver = Arc::new(resolver);
         self
     }
 
@@ -172,14 +183,22 @@ impl Builder {
         if !self.gossip.ip().to_canonical().is_loopback() && !self.insecure && !locked {
             return Err(StartError::Insecure { what: "gossip", addr: self.gossip });
         }
-        let seeds = resolve(&self.join).await?;
+        let (seeds, names) = seeds(&self.join)?;
+        let (resolver, interval) = (Arc::clone(&self.resolver), self.config.member.rejoin_interval);
+        let mut seeker = Seeker::new(names, resolver, interval);
         let (udp, listener) = net::bind(self.gossip).await?;
         let bound = listener.local_addr().map_err(|source| StartError::Bind {
             what: "gossip",
             addr: self.gossip,
             source,
         })?;
-        let gossip = advertised(bound, self.advertise, &seeds)?;
+        let mut routes = seeds.clone();
+        if bound.ip().is_unspecified() && self.advertise.is_none() && routes.is_empty() {
+            seeker.look_up().await;
+            routes = seeker.addresses();
+            routes.extend(seeker.has_names().then(|| anywhere(bound)));
+        }
+        let gossip = advertised(bound, self.advertise, &routes)?;
         let started = std::time::Instant::now();
         let mut store = self.open_store().await?;
         let id = store.as_ref().map_or_else(|| NodeId(random_u64()), Store::node_id);
@@ -210,12 +229,14 @@ impl Builder {
                 let loaded = opened.load(|space, entry| {
                     let entry = Arc::new(entry);
                     if space == Space::Data {
-                        shown.apply(&entry, now.wall_ms);
+                        shown.apply(&entry, now.wall_ms, |_| false);
                     }
                     node.restore(space, entry, now);
                 })?;
                 let kept: Option<Arc<[u8]>> = opened.kept()?.map(Into::into);
                 kept.iter().for_each(|bytes| node.restore_kept(bytes));
+                // Whose owners are there is known only now.
+                shown.look_at_owners(|id| node.is_present(id), now.wall_ms);
                 let (entries, skipped) = (loaded.entries, loaded.skipped);
                 tracing::info!(entries, skipped, folder = ?opened.origin(), "data loaded");
                 Ok((Some(opened), node, kept))
@@ -262,6 +283,10 @@ impl Builder {
         let shared = Shared { identity, cluster, limits, started, view, commands, snapshot, lock };
         let node = Rumormill { shared: Arc::new(shared) };
         node.join(seeds).await;
+        if seeker.has_names() {
+            let (commands, snapshot) = (&node.shared.commands, &node.shared.snapshot);
+            tokio::spawn(seeker.run(commands.downgrade(), Arc::clone(snapshot)));
+        }
         Ok(node)
     }
 
@@ -304,21 +329,24 @@ async fn blocking<T: Send + 'static>(
     }
 }
 
-/// Addresses of the members to join by. A name that cannot be resolved now is an error: it is
-/// more likely misspelt than late.
-async fn resolve(join: &[String]) -> Result<Vec<SocketAddr>, StartError> {
-    let mut seeds = Vec::new();
-    for name in join {
-        match tokio::net::lookup_host(name.as_str()).await {
-            Ok(found) => seeds.extend(found),
-            Err(error) => {
-                return Err(StartError::Other(format!(
-                    "cannot find the member to join by {name:?} ({error}); write host:port"
-                )));
-            }
+/// The members to join by: addresses, and names to look up.
+fn seeds(join: &[String]) -> Result<(Vec<SocketAddr>, Vec<Name>), StartError> {
+    let (mut addresses, mut names) = (Vec::new(), Vec::new());
+    for text in join {
+        match text.parse().map_err(StartError::Other)? {
+            Seed::Address(addr) => addresses.push(addr),
+            Seed::Name(name) => names.push(name),
         }
     }
-    Ok(seeds)
+    Ok((addresses, names))
+}
+
+/// An address that is nobody's, behind whatever leads to the rest of the world.
+fn anywhere(bound: SocketAddr) -> SocketAddr {
+    match bound {
+        SocketAddr::V4(_) => SocketAddr::from(([192, 0, 2, 1], 9)),
+        SocketAddr::V6(_) => SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1], 9)),
+    }
 }
 
 /// The address that others are told. One that is bound to every interface names none, so the one

@@ -16,6 +16,7 @@ use crate::ledger::Ledger;
 use crate::net::Counters;
 use crate::net::stream::{StreamEvent, Streams};
 use crate::net::udp::Udp;
+use crate::repair::{self, RepairStory};
 use crate::ring::{ForgetError, RepairError, RingStatus};
 use crate::seal::{Action, Door, Keeper, Keyring, KeyringError};
 use crate::status::{MemberCounts, MemberInfo};
@@ -47,18 +48,58 @@ const GOODBYE: Duration = Duration::from_millis(300);
 
 pub(crate) type WriteReply = oneshot::Sender<Result<Vec<Result<Outcome, Refused>>, WriteError>>;
 
+pub(crate) type RepairReply = oneshot::Sender<RepairStory>;
+
 /// What handles ask of the loop.
 pub(crate) enum Command {
-    Write { ops: Vec<Op>, reply: WriteReply },
-    Scan { cursor: u64, count: usize, reply: oneshot::Sender<(u64, Vec<Arc<Entry>>)> },
-    Join { seeds: Vec<SocketAddr> },
-    Keyring { action: Action, reply: oneshot::Sender<Result<Keyring, KeyringError>> },
-    Tags { change: TagChange, reply: oneshot::Sender<Result<Tags, TagsError>> },
-    RepairRing { reply: oneshot::Sender<Result<RingStatus, RepairError>> },
-    Forget { who: String, force: bool, reply: oneshot::Sender<Result<Vec<NodeId>, ForgetError>> },
-    MemberEvents { about: Option<Vec<NodeId>>, limit: usize, reply: oneshot::Sender<MemberEvents> },
+    Write {
+        ops: Vec<Op>,
+        reply: WriteReply,
+    },
+    Scan {
+        cursor: u64,
+        count: usize,
+        reply: oneshot::Sender<(u64, Vec<Arc<Entry>>)>,
+    },
+    Join {
+        seeds: Vec<SocketAddr>,
+    },
+    /// Where the names to join by are found now.
+    Seeds {
+        seeds: Vec<SocketAddr>,
+    },
+    Keyring {
+        action: Action,
+        reply: oneshot::Sender<Result<Keyring, KeyringError>>,
+    },
+    Tags {
+        change: TagChange,
+        reply: oneshot::Sender<Result<Tags, TagsError>>,
+    },
+    Repair {
+        about: Option<Vec<NodeId>>,
+        calm: bool,
+        limit: usize,
+        reply: RepairReply,
+    },
+    RepairRing {
+        reply: oneshot::Sender<Result<RingStatus, RepairError>>,
+    },
+    Forget {
+        who: String,
+        force: bool,
+        reply: oneshot::Sender<Result<Vec<NodeId>, ForgetError>>,
+    },
+    MemberEvents {
+        about: Option<Vec<NodeId>>,
+        limit: usize,
+        reply: oneshot::Sender<MemberEvents>,
+    },
     Coverage(Ask),
-    Stop { leave: bool, done: oneshot::Sender<()> },
+    Stop {
+        leave: bool,
+        done: oneshot::Sender<()>,
+    },
 }
 
 /// The durable store, if there is one.
@@ -98,6 +139,9 @@ pub(crate) struct Turn {
     shown: ring::Shown,
     watchman: Watchman,
     waits: waits::Waits,
+    /// Addresses to join by that were given, and those of names.
+    seeds_given: Vec<SocketAddr>,
+    seeds_found: Vec<SocketAddr>,
     stop: Option<Stop>,
 }
 
@@ -210,6 +254,12 @@ impl Driver {
             Command::Join { seeds } => {
                 let now = self.now();
                 self.node.handle(Input::Join { seeds: &seeds }, now, &mut self.turn.out);
+                self.turn.seeds_given = seeds;
+                self.set_seeds();
+            }
+            Command::Seeds { seeds } => {
+                self.turn.seeds_found = seeds;
+                self.set_seeds();
             }
             Command::Keyring { action, reply } => {
                 // An error means that nobody waits for the answer any more.
@@ -227,6 +277,10 @@ impl Driver {
                 // An error means that nobody waits for the answer any more.
                 let _ = reply.send(self.forget(&who, force));
             }
+            Command::Repair { about, calm, limit, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(repair::story(&self.node, about.as_deref(), calm, limit));
+            }
             Command::MemberEvents { about, limit, reply } => {
                 let recorder = self.node.recorder();
                 let (events, more) = history::pick(recorder, about.as_deref(), limit);
@@ -236,6 +290,11 @@ impl Driver {
             Command::Coverage(ask) => self.wait_for_others(ask),
             Command::Stop { leave, done } => self.stop(leave, Some(done)),
         }
+    }
+
+    fn set_seeds(&mut self) {
+        let Turn { seeds_given, seeds_found, .. } = &self.turn;
+        self.node.set_seeds(&[seeds_given.as_slice(), seeds_found].concat());
     }
 
     fn change_tags(&mut self, change: &TagChange) -> Result<Tags, TagsError> {
@@ -265,7 +324,7 @@ impl Driver {
                 return ControlFlow::Break(());
             }
             (steps, last) = (steps + 1, Some(place));
-            if entry.live_at(now) {
+            if self.node.shows(entry, now) {
                 page.push(Arc::clone(entry));
             }
             ControlFlow::Continue(())
@@ -381,7 +440,10 @@ impl Driver {
                 Output::Covered(covered) => self.turn.waits.covered(covered),
                 Output::Applied(Applied { space, entry, .. }) => {
                     match space {
-                        Space::Data => self.view.apply(&entry, now.wall_ms),
+                        Space::Data => {
+                            let present = |id| self.node.is_present(id);
+                            self.view.apply(&entry, now.wall_ms, present);
+                        }
                         Space::Roster => self.turn.roster_changed = true,
                     }
                     if self.durable.is_some() {
@@ -428,7 +490,11 @@ impl Driver {
 
     /// Lets readers see what the turn has changed.
     fn publish(&mut self) {
-        let members = std::mem::take(&mut self.turn.roster_changed).then(|| self.list_members());
+        let changed = std::mem::take(&mut self.turn.roster_changed);
+        if changed {
+            self.view.look_at_owners(|id| self.node.is_present(id), wall_ms());
+        }
+        let members = changed.then(|| self.list_members());
         let lock = &self.snapshot.numbers;
         let mut numbers = lock.lock().unwrap_or_else(PoisonError::into_inner);
         *numbers = Numbers {
@@ -439,6 +505,8 @@ impl Driver {
             members: members.as_ref().map_or(numbers.members, |(counts, _)| *counts),
             doubt: self.node.doubt(),
             freshness: self.freshness(),
+            repair: *self.node.sessions().totals(),
+            filling: self.node.filling(),
         };
         drop(numbers);
         self.publish_ring(members.is_some());

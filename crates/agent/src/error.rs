@@ -45,8 +45,14 @@ pub enum StartError {
 /// What keeps strangers from a port, and how it is given.
 fn key_of(what: &str) -> &'static str {
     match what {
-        "Redis" => "password (redis_password_file, or RUMORMILL_REDIS_PASSWORD)",
-        "HTTP" => "token (http_token_file, or RUMORMILL_HTTP_TOKEN)",
+        "Redis" => {
+            "password (redis_password_file, or RUMORMILL_REDIS_PASSWORD), nor are clients made to \
+             show certificates (tls.client_ca)"
+        }
+        "HTTP" => {
+            "token (http_token_file, or RUMORMILL_HTTP_TOKEN), nor are clients made to show \
+             certificates (tls.client_ca)"
+        }
         _ => {
             "key that is required of others (`rumormill keygen FILE` makes one; then key_file = FILE \
              or --key-file FILE, the same on all nodes, and no other encryption than \"require\")"

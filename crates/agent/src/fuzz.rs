@@ -3,6 +3,7 @@
 
 pub use crate::http::{fuzz_bulk as bulk, fuzz_query as query};
 pub use crate::redis::{fuzz_glob as glob, fuzz_resp as resp};
+pub use crate::tls::fuzz_validity as certificate;
 
 use crate::net::frame;
 use crate::seal;

@@ -5,13 +5,16 @@ use crate::builder::Builder;
 use crate::driver::Command;
 use crate::error::WriteError;
 use crate::history::{MAX_EVENTS, MemberEvents, named};
+use crate::repair::{MAX_SESSIONS, RepairStory};
 use crate::ring::{ForgetError, RepairError, RingStatus};
 use crate::seal::{Action, EncryptionStatus, Key, KeyId, Keyring, KeyringError, Lock};
-use crate::status::{MemberCounts, MemberInfo, Status, Traffic};
+use crate::seeds::SeedStatus;
+use crate::status::{Joining, MemberCounts, MemberInfo, Status, Traffic};
 use crate::tags::{TagChange, TagsError};
 use crate::view::{Event, View};
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Stamp};
 use rumormill_core::member::Tags;
+use rumormill_core::spread::entropy::Filling;
 use rumormill_core::{Identity, NodeId, Stats};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -46,8 +49,18 @@ pub(crate) struct Snapshot {
     pub(crate) store: Mutex<String>,
     pub(crate) ring: Mutex<RingStatus>,
     pub(crate) alarms: Mutex<Alarms>,
+    /// The names to join by.
+    pub(crate) seeds: Mutex<Vec<SeedStatus>>,
     /// What is wrong with the key file.
     pub(crate) key_file_error: Arc<Mutex<Option<String>>>,
+}
+
+impl Snapshot {
+    /// True if the node sees nobody but itself.
+    pub(crate) fn is_alone(&self) -> bool {
+        let members = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).members;
+        members.alive + members.suspect < 2
+    }
 }
 
 #[derive(Clone, Copy, Default)]
@@ -59,6 +72,8 @@ pub(crate) struct Numbers {
     pub(crate) members: MemberCounts,
     pub(crate) doubt: u32,
     pub(crate) freshness: crate::coverage::Freshness,
+    pub(crate) repair: rumormill_core::spread::sessions::Totals,
+    pub(crate) filling: Option<Filling>,
 }
 
 impl Rumormill {
@@ -84,7 +99,7 @@ impl Rumormill {
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
     ) -> Result<Stamp, WriteError> {
-        self.set_until(key, value, Expiry::Never).await
+        self.set_with(key, value, SetOptions::default()).await
     }
 
     /// Like [`Rumormill::set`], for a value that hides itself after `ttl`.
@@ -97,18 +112,39 @@ impl Rumormill {
         value: impl AsRef<[u8]>,
         ttl: Duration,
     ) -> Result<Stamp, WriteError> {
-        let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
-        self.set_until(key, value, Expiry::At(wall_ms().saturating_add(ttl))).await
+        self.set_with(key, value, SetOptions::default().ttl(ttl)).await
     }
 
-    async fn set_until(
+    /// Like [`Rumormill::set`], for a value that readers see only while this node is a live member:
+    /// it is hidden everywhere, and nothing is written, when this node leaves or is held dead, and
+    /// back when this node is, with the id of its data folder.
+    ///
+    /// # Errors
+    /// As for [`Rumormill::set`].
+    pub async fn set_owned(
         &self,
         key: impl AsRef<[u8]>,
         value: impl AsRef<[u8]>,
-        expiry: Expiry,
+    ) -> Result<Stamp, WriteError> {
+        self.set_with(key, value, SetOptions::default().owned()).await
+    }
+
+    /// Like [`Rumormill::set`], with options.
+    ///
+    /// # Errors
+    /// As for [`Rumormill::set`].
+    pub async fn set_with(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl AsRef<[u8]>,
+        options: SetOptions,
     ) -> Result<Stamp, WriteError> {
         let (key, value) = (key.as_ref().into(), value.as_ref().into());
-        let outcome = self.write_one(Op::Put { key, value, expiry }).await?;
+        let expiry = options.ttl.map_or(Expiry::Never, |ttl| {
+            let ttl = u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX);
+            Expiry::At(wall_ms().saturating_add(ttl))
+        });
+        let outcome = self.write_one(Op::put(key, value, expiry, options.owned)).await?;
         Ok(outcome.written.map(|entry| entry.stamp()).unwrap_or_default())
     }
 
@@ -165,7 +201,7 @@ impl Rumormill {
         page.await.map_err(|_| WriteError::Closed)
     }
 
-    /// Live entries.
+    /// Live entries that readers see.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.shared.view.len()
@@ -248,6 +284,39 @@ impl Rumormill {
         Ok(found)
     }
 
+    /// What repair did lately, at most `limit` exchanges and those the latest; only with the members
+    /// with these ids, if some are given, and those that found nothing only if `calm`. What is kept
+    /// is bounded.
+    ///
+    /// # Errors
+    /// If the node has shut down.
+    pub async fn repair_story(
+        &self,
+        about: Option<Vec<NodeId>>,
+        calm: bool,
+        limit: usize,
+    ) -> Result<RepairStory, WriteError> {
+        let (reply, story) = oneshot::channel();
+        let limit = limit.min(MAX_SESSIONS);
+        let command = Command::Repair { about, calm, limit, reply };
+        self.shared.commands.send(command).await.map_err(|_| WriteError::Closed)?;
+        let mut found = story.await.map_err(|_| WriteError::Closed)?;
+        found.seen_by = self.shared.identity.id.to_string();
+        found.seen_by_name.clone_from(&self.shared.identity.name);
+        let peers = found.sessions.iter().map(|session| session.peer.to_string());
+        let wanted: std::collections::BTreeSet<_> =
+            peers.chain(found.diverged.iter().map(|told| told.peer.clone())).collect();
+        let members = self.members();
+        let known = members.iter().filter(|member| wanted.contains(&member.id));
+        found.names = known.map(|member| (member.id.clone(), member.name.clone())).collect();
+        Ok(found)
+    }
+
+    /// Sums over all exchanges of repair.
+    pub(crate) fn repair_totals(&self) -> rumormill_core::spread::sessions::Totals {
+        self.shared.snapshot.numbers.lock().unwrap_or_else(PoisonError::into_inner).repair
+    }
+
     /// Who this node is, with the tags that it began with and the addresses that are really bound.
     #[must_use]
     pub fn identity(&self) -> &Identity {
@@ -268,6 +337,9 @@ impl Rumormill {
         let store = shared.snapshot.store.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ring = self.ring_status();
         let alarms = shared.snapshot.alarms.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let seeds = shared.snapshot.seeds.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let lost = seeds.iter().filter_map(SeedStatus::warning);
+        let warnings = alarms.warnings().into_iter().chain(lost).collect();
         Status {
             name: shared.identity.name.clone(),
             id: shared.identity.id.to_string(),
@@ -278,6 +350,7 @@ impl Rumormill {
             http: shared.identity.http,
             uptime_ms: u64::try_from(shared.started.elapsed().as_millis()).unwrap_or(u64::MAX),
             entries: self.len(),
+            hidden: self.shared.view.hidden(),
             tombstones: numbers.tombstones,
             tombstones_held_by: ring.tombstones_held_by,
             horizon_ms: ring.horizon.map(|horizon| horizon.time_ms),
@@ -286,8 +359,10 @@ impl Rumormill {
             tags: self.tags(),
             members: numbers.members,
             doubt: numbers.doubt,
-            warnings: alarms.warnings(),
+            joining: numbers.filling.map(Joining::from),
+            warnings,
             alarms,
+            seeds,
             traffic: numbers.traffic,
             store,
             encryption: self.encryption(),
@@ -429,6 +504,29 @@ impl Rumormill {
             // An error means that the loop has ended, which is what was asked for.
             let _ = stopped.await;
         }
+    }
+}
+
+/// What more to say of a value that is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SetOptions {
+    ttl: Option<Duration>,
+    owned: bool,
+}
+
+impl SetOptions {
+    /// The value hides itself after this time.
+    #[must_use]
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = Some(ttl);
+        self
+    }
+
+    /// The value is seen only while the node that writes it is a live member.
+    #[must_use]
+    pub fn owned(mut self) -> Self {
+        self.owned = true;
+        self
     }
 }
 

@@ -23,12 +23,16 @@ mod ledger;
 mod net;
 #[doc(hidden)]
 pub mod redis;
+mod repair;
 mod ring;
 mod seal;
+mod seeds;
 pub mod settings;
 mod status;
 mod store;
 mod tags;
+#[doc(hidden)]
+pub mod tls;
 pub mod view;
 
 pub use agent::{Addresses, Agent, Ended};
@@ -36,8 +40,9 @@ pub use alarm::{Alarms, SharedName};
 pub use builder::{Builder, Fsync};
 pub use coverage::{Coverage, CoverageError, KeyCoverage, StaleError, Want};
 pub use error::{StartError, WriteError};
-pub use handle::{Rumormill, Watch, WatchError};
+pub use handle::{Rumormill, SetOptions, Watch, WatchError};
 pub use history::{MAX_EVENTS, MemberEvents};
+pub use repair::{Diverged, MAX_SESSIONS, RepairStory};
 pub use ring::{ForgetError, HorizonInfo, RepairError, RingRun, RingStatus};
 pub use rumormill_core as core;
 #[doc(hidden)]
@@ -46,6 +51,7 @@ pub use seal::{
     Encryption, EncryptionStatus, Key, KeyError, KeyId, KeyRing, Keyring, KeyringError,
     KeyringMember, Refusals, file as key_file,
 };
+pub use seeds::{Lookup, Resolver, SeedStatus, SystemResolver};
 pub use settings::Settings;
 pub use status::{MemberCounts, MemberInfo, Status, Traffic};
 pub use tags::{TagChange, TagsError, parse_tag};

@@ -75,7 +75,7 @@ pub enum RepairError {
 }
 
 impl RepairError {
-    /// In one word: `away`, `behind`, `under_way`, `left` or `closed`.
+    /// In one word: `away`, `alone`, `behind`, `under_way`, `left` or `closed`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -83,6 +83,7 @@ impl RepairError {
             Self::Refused { reason: NoPass::Behind, .. } => "behind",
             Self::Refused { reason: NoPass::UnderWay, .. } => "under_way",
             Self::Refused { reason: NoPass::Left, .. } => "left",
+            Self::Refused { reason: NoPass::Alone, .. } => "alone",
             Self::Closed => "closed",
         }
     }

@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod names;
 mod secret;
+mod tls;
 
 pub use error::{Origin, SettingsError};
 pub use names::{env_name, names};
@@ -16,6 +17,8 @@ pub use secret::Secret;
 
 use crate::builder::{Builder, Fsync};
 use crate::seal::{Encryption, KeyRing, file as key_file};
+use crate::seeds::Seed;
+use crate::tls::TlsFiles;
 use names::{from_text, read};
 use rumormill_core::Config;
 use rumormill_core::member::Tags;
@@ -57,7 +60,7 @@ pub struct Settings {
     pub http_hosts: Vec<String>,
     /// The folder in which entries and the node's id are kept; without one they live in memory.
     pub data: Option<PathBuf>,
-    /// Members to join by, `host:port` of their gossip.
+    /// Members to join by: `host:port` of their gossip, or `srv+NAME` for SRV records.
     pub join: Vec<String>,
     /// What is said of the node in the member list, such as its zone and role.
     pub tags: Tags,
@@ -75,6 +78,10 @@ pub struct Settings {
     pub redis_password: Option<Secret>,
     /// The bearer token that HTTP clients must give.
     pub http_token: Option<Secret>,
+    /// The certificate of the Redis port; without one it is served in plain.
+    pub redis_tls: Option<TlsFiles>,
+    /// The certificate of the HTTP port; without one it is served in plain.
+    pub http_tls: Option<TlsFiles>,
     /// What is logged: a level, or a filter as `RUST_LOG` takes it.
     pub log: String,
     /// How it is logged.
@@ -102,6 +109,8 @@ impl Default for Settings {
             encryption: Encryption::default(),
             redis_password: None,
             http_token: None,
+            redis_tls: None,
+            http_tls: None,
             log: "info".into(),
             log_format: LogFormat::default(),
             config: Config::default(),
@@ -156,6 +165,7 @@ struct Draft {
     keys: Option<(Origin, KeySource)>,
     redis_password: Option<(Origin, SecretSource)>,
     http_token: Option<(Origin, SecretSource)>,
+    tls: tls::Given,
     /// Who set a field last.
     origins: BTreeMap<String, Origin>,
 }
@@ -222,6 +232,14 @@ impl Settings {
         table.extend(Value::try_from(self.log_format).map(|format| ("log_format".into(), format)));
         if !self.tags.is_empty() {
             table.extend(Value::try_from(&self.tags).map(|tags| ("tags".into(), tags)));
+        }
+        let mut tls = toml::Table::new();
+        for (port, files) in [("redis", &self.redis_tls), ("http", &self.http_tls)] {
+            let files = files.as_ref().and_then(|files| Value::try_from(files).ok());
+            tls.extend(files.map(|files| (port.into(), files)));
+        }
+        if !tls.is_empty() {
+            table.insert("tls".into(), tls.into());
         }
         table.extend(toml::Table::try_from(&self.config).unwrap_or_default());
         toml::to_string_pretty(&table).unwrap_or_default()
@@ -311,6 +329,7 @@ impl Draft {
             keys: None,
             redis_password: None,
             http_token: None,
+            tls: tls::Given::new(),
             origins: BTreeMap::new(),
         })
     }
@@ -363,6 +382,12 @@ impl Draft {
                     Some(read.map_err(|message| SettingsError::bad(&origin, field, message))?);
             }
         }
+        if settings.redis.is_some() {
+            settings.redis_tls = tls::files_of("redis", &self.tls)?;
+        }
+        if settings.http.is_some() {
+            settings.http_tls = tls::files_of("http", &self.tls)?;
+        }
         Ok(settings)
     }
 
@@ -400,6 +425,9 @@ impl Draft {
             "http_token_file" => {
                 self.http_token = Some((origin.clone(), SecretSource::File(read(value)?)));
             }
+            _ if field.starts_with("tls.") => {
+                self.tls.insert(field.into(), (origin.clone(), read(value)?));
+            }
             // Looked for at the start.
             "protocol" => {}
             _ => return self.put_protocol(field, value),
@@ -435,11 +463,7 @@ fn check_name(name: String) -> Result<String, String> {
 
 fn check_seeds(seeds: Vec<String>) -> Result<Vec<String>, String> {
     for seed in &seeds {
-        let port = seed.rsplit_once(':').filter(|(host, _)| !host.is_empty());
-        let port = port.and_then(|(_, port)| port.parse::<u16>().ok());
-        if port.is_none_or(|port| port == 0) {
-            return Err(format!("{seed:?} is no address to join by; write \"host:port\""));
-        }
+        seed.parse::<Seed>()?;
     }
     Ok(seeds)
 }

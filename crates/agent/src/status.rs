@@ -2,8 +2,10 @@
 
 use crate::alarm::Alarms;
 use crate::seal::EncryptionStatus;
+use crate::seeds::SeedStatus;
 use rumormill_core::Stats;
 use rumormill_core::member::{State, Tags};
+use rumormill_core::spread::entropy::Filling;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -84,6 +86,28 @@ pub struct Traffic {
     pub shed_messages: u64,
 }
 
+/// A replica that is being filled from another member's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Joining {
+    /// The id of the member that it is filled from.
+    pub from: String,
+    /// How much of the map has come, 0 to 100.
+    pub percent: f64,
+    /// Entries that the other member held when it began.
+    pub entries: u64,
+    /// Pieces that have come.
+    pub pieces: u64,
+}
+
+impl From<Filling> for Joining {
+    fn from(filling: Filling) -> Self {
+        // In steps of a thousandth, so that nobody reads more into it.
+        let percent = (filling.done * 1000.0).floor() / 10.0;
+        let Filling { peer, entries, pieces, .. } = filling;
+        Self { from: peer.to_string(), percent, entries, pieces }
+    }
+}
+
 /// The state of a node, as `/v1/status` serves it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Status {
@@ -105,6 +129,8 @@ pub struct Status {
     pub uptime_ms: u64,
     /// Live entries.
     pub entries: u64,
+    /// Owned entries that are hidden because their owner is no live member.
+    pub hidden: u64,
     /// Tombstones kept.
     pub tombstones: u64,
     /// The names of the members that passes of ring repair wait for, so that tombstones stay.
@@ -122,10 +148,15 @@ pub struct Status {
     pub members: MemberCounts,
     /// How much the node doubts itself: 0 if it is well. Its probes wait so many times longer.
     pub doubt: u32,
+    /// How far the replica has been filled from another member, while that goes on.
+    pub joining: Option<Joining>,
     /// What an operator should look at.
     #[serde(flatten)]
     pub alarms: Alarms,
-    /// The same in words.
+    /// The names to join by, and where they were found. Addresses need not be looked up and are not
+    /// here.
+    pub seeds: Vec<SeedStatus>,
+    /// What an operator should look at, in words.
     pub warnings: Vec<String>,
     /// What went through the gossip port.
     pub traffic: Traffic,

@@ -1,8 +1,10 @@
 //! What readers and watchers see: the live entries, in the order of their keys.
 //!
 //! The driver's loop alone writes to it; any thread reads, at memory speed and without waiting for
-//! the loop. Tombstones are not in it, and expired entries are hidden as soon as they expire.
+//! the loop. Tombstones are not in it, expired entries are hidden as soon as they expire, and owned
+//! ones while their owner is no live member.
 
+use rumormill_core::NodeId;
 use rumormill_core::data::Entry;
 use smallvec::SmallVec;
 use std::cmp::Ordering;
@@ -25,30 +27,33 @@ type Shard = BTreeMap<Key, Arc<Entry>>;
 pub struct Event {
     /// What happened.
     pub kind: EventKind,
-    /// The entry: the new one; for [`EventKind::Expired`], or where a deletion was heard of without
-    /// its tombstone, the one that is gone.
+    /// The entry: the new one; for [`EventKind::Expired`] and [`EventKind::Hidden`], or where a
+    /// deletion was heard of without its tombstone, the one that is gone.
     pub entry: Arc<Entry>,
 }
 
 /// The ways a key changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// A value was written.
+    /// A value was written, or an owned one is back with its owner.
     Put,
     /// The key was deleted.
     Delete,
     /// The value's time is over.
     Expired,
+    /// The value is an owned one, and its owner is no live member any more.
+    Hidden,
 }
 
 impl EventKind {
-    /// `put`, `delete` or `expired`.
+    /// `put`, `delete`, `expired` or `hidden`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Put => "put",
             Self::Delete => "delete",
             Self::Expired => "expired",
+            Self::Hidden => "hidden",
         }
     }
 }
@@ -56,6 +61,7 @@ impl EventKind {
 pub(crate) struct View {
     shards: [RwLock<Shard>; SHARDS],
     expiries: Mutex<BTreeSet<(u64, Key)>>,
+    owned: Mutex<Owned>,
     len: AtomicU64,
     /// Made when the first watcher comes: its backlog takes memory at once.
     events: OnceLock<broadcast::Sender<Event>>,
@@ -66,6 +72,7 @@ impl View {
         Self {
             shards: Default::default(),
             expiries: Mutex::default(),
+            owned: Mutex::default(),
             len: AtomicU64::new(0),
             events: OnceLock::new(),
         }
@@ -79,6 +86,11 @@ impl View {
     /// Live entries that will expire.
     pub(crate) fn expiring(&self) -> u64 {
         self.expiries.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
+    }
+
+    /// Entries that are hidden because their owner is no live member.
+    pub(crate) fn hidden(&self) -> u64 {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner).hidden.len() as u64
     }
 
     pub(crate) fn get(&self, key: &[u8], wall_ms: u64) -> Option<Arc<Entry>> {
@@ -124,75 +136,128 @@ impl View {
         self.events.get_or_init(|| broadcast::channel(WATCH_BACKLOG).0).subscribe()
     }
 
-    /// Shows an entry that the replica has taken in.
-    pub(crate) fn apply(&self, entry: &Arc<Entry>, wall_ms: u64) {
+    /// Shows an entry that the replica has taken in; an owned one if its owner is present.
+    pub(crate) fn apply(
+        &self,
+        entry: &Arc<Entry>,
+        wall_ms: u64,
+        present: impl FnOnce(NodeId) -> bool,
+    ) {
         let live = entry.live_at(wall_ms);
+        let owner = entry.owner().filter(|_| live);
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = live && owner.is_none_or(|owner| owned.is_present(owner, present));
+        let unseen = owned.hidden.remove(entry.key());
+        let old = self.put(entry.key(), seen.then_some(entry));
+        if let Some(before) = unseen.as_ref().or(old.as_ref()).and_then(|old| old.owner()) {
+            owned.unlink(before, entry.key());
+        }
+        if let Some(owner) = owner {
+            owned.link(owner, entry, seen);
+        }
+        drop(owned);
+        let kind = match (live, entry.is_tombstone()) {
+            (true, _) if seen => EventKind::Put,
+            // Nobody has seen anything of it.
+            (true, _) if old.is_none() => return,
+            (true, _) => EventKind::Hidden,
+            (false, true) => EventKind::Delete,
+            (false, false) => EventKind::Expired,
+        };
+        self.tell(kind, entry);
+    }
+
+    /// Hides and shows owned entries as their owners have gone or come back.
+    pub(crate) fn look_at_owners(&self, present: impl Fn(NodeId) -> bool, wall_ms: u64) {
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        let Owned { owners, hidden } = &mut *owned;
+        owners.retain(|id, owner| {
+            if owner.present == present(*id) {
+                return true;
+            }
+            owner.present = !owner.present;
+            let shows = owner.present;
+            owner.keys.retain(|key| match shows {
+                false => {
+                    let Some(entry) = self.put(key, None) else { return false };
+                    self.tell(EventKind::Hidden, &entry);
+                    hidden.insert(key.clone(), entry);
+                    true
+                }
+                true => {
+                    let entry = hidden.remove(key).filter(|entry| entry.live_at(wall_ms));
+                    let Some(entry) = entry else { return false };
+                    self.put(key, Some(&entry));
+                    self.tell(EventKind::Put, &entry);
+                    true
+                }
+            });
+            !owner.keys.is_empty()
+        });
+    }
+
+    /// Puts what readers see under a key, or takes it away; returns what they saw before.
+    fn put(&self, key: &[u8], entry: Option<&Arc<Entry>>) -> Option<Arc<Entry>> {
         let old = {
-            let mut shard = self.shard(entry.key()).write().unwrap_or_else(PoisonError::into_inner);
-            match live {
-                true => match shard.get_mut(entry.key()) {
+            let mut shard = self.shard(key).write().unwrap_or_else(PoisonError::into_inner);
+            match entry {
+                Some(entry) => match shard.get_mut(key) {
                     Some(held) => Some(std::mem::replace(held, Arc::clone(entry))),
-                    None => shard.insert(Key::from_slice(entry.key()), Arc::clone(entry)),
+                    None => shard.insert(Key::from_slice(key), Arc::clone(entry)),
                 },
-                false => shard.remove(entry.key()),
+                None => shard.remove(key),
             }
         };
-        match (old.is_some(), live) {
+        match (old.is_some(), entry.is_some()) {
             (false, true) => self.len.fetch_add(1, Relaxed),
             (true, false) => self.len.fetch_sub(1, Relaxed),
             _ => 0,
         };
         let old_expiry = old.as_ref().and_then(|old| old.expires_at());
-        let new_expiry = entry.expires_at().filter(|_| live);
+        let new_expiry = entry.and_then(|entry| entry.expires_at());
         if old_expiry.is_some() || new_expiry.is_some() {
             let mut expiries = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(at) = old_expiry {
-                expiries.remove(&(at, Key::from_slice(entry.key())));
+                expiries.remove(&(at, Key::from_slice(key)));
             }
             if let Some(at) = new_expiry {
-                expiries.insert((at, Key::from_slice(entry.key())));
+                expiries.insert((at, Key::from_slice(key)));
             }
         }
-        if self.is_watched() {
-            let kind = match (live, entry.is_tombstone()) {
-                (true, _) => EventKind::Put,
-                (false, true) => EventKind::Delete,
-                (false, false) => EventKind::Expired,
-            };
-            self.tell(kind, Arc::clone(entry));
-        }
+        old
     }
 
     /// Hides an entry that has left the replica. Watchers hear of it if they could see it.
     pub(crate) fn remove(&self, gone: &Arc<Entry>, wall_ms: u64) {
+        let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+        if owned.hidden.get(gone.key()).is_some_and(|held| held.stamp() == gone.stamp()) {
+            owned.hidden.remove(gone.key());
+        }
+        if let Some(owner) = gone.owner()
+            && !owned.hidden.contains_key(gone.key())
         {
-            let mut shard = self.shard(gone.key()).write().unwrap_or_else(PoisonError::into_inner);
+            owned.unlink(owner, gone.key());
+        }
+        {
+            let shard = self.shard(gone.key()).read().unwrap_or_else(PoisonError::into_inner);
             if shard.get(gone.key()).is_none_or(|held| held.stamp() != gone.stamp()) {
                 return;
             }
-            shard.remove(gone.key());
         }
-        self.len.fetch_sub(1, Relaxed);
-        if let Some(at) = gone.expires_at() {
-            let mut expiries = self.expiries.lock().unwrap_or_else(PoisonError::into_inner);
-            expiries.remove(&(at, Key::from_slice(gone.key())));
-        }
-        if self.is_watched() {
-            // One whose time is over and that was not taken out yet has not been told of either.
-            let live = gone.live_at(wall_ms);
-            let kind = if live { EventKind::Delete } else { EventKind::Expired };
-            self.tell(kind, Arc::clone(gone));
-        }
+        // The loop alone writes, so it is still there.
+        self.put(gone.key(), None);
+        drop(owned);
+        // One whose time is over and that was not taken out yet has not been told of either.
+        let live = gone.live_at(wall_ms);
+        self.tell(if live { EventKind::Delete } else { EventKind::Expired }, gone);
     }
 
-    fn is_watched(&self) -> bool {
-        self.events.get().is_some_and(|events| events.receiver_count() > 0)
-    }
-
-    fn tell(&self, kind: EventKind, entry: Arc<Entry>) {
-        if let Some(events) = self.events.get() {
+    fn tell(&self, kind: EventKind, entry: &Arc<Entry>) {
+        if let Some(events) = self.events.get()
+            && events.receiver_count() > 0
+        {
             // Fails only if the last watcher has just gone.
-            let _ = events.send(Event { kind, entry });
+            let _ = events.send(Event { kind, entry: Arc::clone(entry) });
         }
     }
 
@@ -216,7 +281,11 @@ impl View {
             if let Some(entry) = shard.remove(key.as_slice()) {
                 drop(shard);
                 self.len.fetch_sub(1, Relaxed);
-                self.tell(EventKind::Expired, entry);
+                if let Some(owner) = entry.owner() {
+                    let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
+                    owned.unlink(owner, &key);
+                }
+                self.tell(EventKind::Expired, &entry);
             }
         }
     }
@@ -228,6 +297,45 @@ impl View {
         });
         #[expect(clippy::indexing_slicing, reason = "a remainder is below the divisor")]
         &self.shards[(hash >> 32) as usize % SHARDS]
+    }
+}
+
+/// The owned entries, by their owners.
+#[derive(Default)]
+struct Owned {
+    owners: BTreeMap<NodeId, Owner>,
+    /// Those that are not seen because their owner is away.
+    hidden: BTreeMap<Key, Arc<Entry>>,
+}
+
+struct Owner {
+    present: bool,
+    keys: BTreeSet<Key>,
+}
+
+impl Owned {
+    /// Whether an owner is a live member, as [`View::look_at_owners`] last saw it.
+    fn is_present(&self, owner: NodeId, or: impl FnOnce(NodeId) -> bool) -> bool {
+        self.owners.get(&owner).map_or_else(|| or(owner), |owner| owner.present)
+    }
+
+    fn link(&mut self, owner: NodeId, entry: &Arc<Entry>, present: bool) {
+        let key = Key::from_slice(entry.key());
+        let keys = BTreeSet::new();
+        let owner = self.owners.entry(owner).or_insert(Owner { present, keys });
+        owner.keys.insert(key.clone());
+        if !present {
+            self.hidden.insert(key, Arc::clone(entry));
+        }
+    }
+
+    fn unlink(&mut self, owner: NodeId, key: &[u8]) {
+        if let Some(held) = self.owners.get_mut(&owner) {
+            held.keys.remove(key);
+            if held.keys.is_empty() {
+                self.owners.remove(&owner);
+            }
+        }
     }
 }
 
@@ -286,7 +394,7 @@ mod tests {
         ) {
             let view = View::new();
             for (index, key) in keys.iter().enumerate() {
-                view.apply(&entry(key, 1, (index % 3 == 0).then_some(50)), 10);
+                view.apply(&entry(key, 1, (index % 3 == 0).then_some(50)), 10, |_| true);
             }
             let live = |(index, _): &(usize, &Vec<u8>)| index % 3 != 0;
             let wanted: Vec<&[u8]> = keys
@@ -307,15 +415,15 @@ mod tests {
     fn what_expires_is_hidden_counted_and_told_once() {
         let view = View::new();
         let mut events = view.watch();
-        view.apply(&entry(b"k", 1, Some(50)), 10);
-        view.apply(&entry(b"k", 2, Some(70)), 10);
+        view.apply(&entry(b"k", 1, Some(50)), 10, |_| true);
+        view.apply(&entry(b"k", 2, Some(70)), 10, |_| true);
         assert_eq!((view.len(), view.expiring(), view.next_expiry()), (1, 1, Some(70)));
         view.expire(60);
         assert!(view.get(b"k", 60).is_some());
         view.expire(70);
         assert_eq!((view.len(), view.expiring(), view.next_expiry()), (0, 0, None));
         // One that comes late replaces nothing and stays hidden.
-        view.apply(&entry(b"k", 3, Some(65)), 80);
+        view.apply(&entry(b"k", 3, Some(65)), 80, |_| true);
         assert!(view.get(b"k", 80).is_none());
         let kinds: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|e| e.kind).collect();
         use EventKind::{Expired, Put};
@@ -328,8 +436,8 @@ mod tests {
         let view = View::new();
         let mut events = view.watch();
         let (stays, soon) = (entry(b"k", 2, None), entry(b"soon", 2, Some(50)));
-        view.apply(&stays, 10);
-        view.apply(&soon, 10);
+        view.apply(&stays, 10, |_| true);
+        view.apply(&soon, 10, |_| true);
         // Another stamp, a key that is not there, a tombstone: nobody saw them.
         view.remove(&entry(b"k", 1, None), 10);
         view.remove(&entry(b"other", 1, None), 10);
@@ -341,5 +449,55 @@ mod tests {
         assert!(view.get(b"k", 10).is_none());
         let kinds: Vec<_> = std::iter::from_fn(|| events.try_recv().ok()).map(|e| e.kind).collect();
         assert_eq!(kinds, [Put, Put, Delete, Expired]);
+    }
+
+    fn owned(key: &[u8], time: u64, node: u64, expires_at: Option<u64>) -> Arc<Entry> {
+        let stamp = Stamp { time, node: NodeId(node) };
+        Arc::new(Entry::new(key, b"v", stamp, expires_at).owned())
+    }
+
+    #[test]
+    fn owned_entries_come_and_go_with_their_owner() {
+        use EventKind::{Delete, Expired, Hidden, Put};
+        let view = View::new();
+        let mut events = view.watch();
+        let mut told = || {
+            let told = std::iter::from_fn(|| events.try_recv().ok());
+            told.map(|event| event.kind).collect::<Vec<_>>()
+        };
+        view.apply(&owned(b"a", 1, 7, None), 10, |_| false);
+        view.apply(&owned(b"b", 1, 8, Some(50)), 10, |_| true);
+        assert_eq!((view.len(), view.hidden(), view.expiring()), (1, 1, 1));
+        assert!(view.get(b"a", 10).is_none() && view.get(b"b", 10).is_some());
+        assert_eq!(told(), [Put], "what nobody has seen is not told");
+
+        view.look_at_owners(|id| id == NodeId(7), 10);
+        assert_eq!((view.len(), view.hidden(), view.expiring()), (1, 1, 0));
+        assert!(view.get(b"a", 10).is_some() && view.get(b"b", 10).is_none());
+        assert!(view.scan(b"b", None, 9, 10).is_empty());
+        assert_eq!(told(), [Put, Hidden]);
+        view.look_at_owners(|id| id == NodeId(7), 10);
+        assert!(told().is_empty());
+
+        // The owner comes back too late for what has expired meanwhile.
+        view.look_at_owners(|_| true, 60);
+        assert_eq!((view.len(), view.hidden()), (1, 0));
+        assert!(told().is_empty());
+
+        // The newer write decides, whoever owns it.
+        view.look_at_owners(|id| id == NodeId(7), 60);
+        view.apply(&owned(b"a", 2, 9, None), 60, |_| false);
+        assert_eq!((view.len(), view.hidden(), told()), (0, 1, vec![Hidden]));
+        view.look_at_owners(|_| true, 60);
+        view.apply(&owned(b"a", 3, 9, Some(90)), 60, |_| false);
+        assert_eq!((view.len(), view.hidden(), told()), (1, 0, vec![Put, Put]));
+        view.expire(90);
+        assert_eq!((view.len(), told()), (0, vec![Expired]));
+        view.look_at_owners(|_| false, 90);
+        view.apply(&owned(b"a", 4, 9, None), 90, |_| false);
+        let gone = Entry::tombstone(b"a", Stamp { time: 5, node: NodeId(1) });
+        view.apply(&Arc::new(gone), 90, |_| false);
+        assert_eq!((view.len(), view.hidden(), told()), (0, 0, vec![Delete]));
+        assert!(view.owned.lock().unwrap().owners.is_empty());
     }
 }

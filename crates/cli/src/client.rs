@@ -3,6 +3,7 @@
 use crate::args::{ClientArgs, TtlText, WaitArgs};
 use crate::encoding::{from_base64, percent};
 use crate::failure::{Code, Failure};
+use crate::trust;
 use rumormill::settings::Secret;
 use rumormill::{Keyring, RingStatus};
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,7 @@ use std::io::Read as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 use ureq::http::{Response, StatusCode};
+use ureq::tls::TlsConfig;
 use ureq::{Agent, Body};
 
 /// Longest answer that is read at once, bytes: a page of large values, and JSON around it.
@@ -111,6 +113,7 @@ pub struct Found {
     pub stamp: String,
     pub origin: String,
     pub expires_at_ms: Option<u64>,
+    pub owned: bool,
 }
 
 /// A write that was made.
@@ -179,15 +182,20 @@ impl Client {
             }
             token => token,
         };
-        Ok(Self::with(base_of(&args.http).map_err(Failure::usage)?, token))
+        // Who names certificates means HTTPS, unless the address says otherwise.
+        let files = [&args.ca, &args.client_cert, &args.client_key];
+        let scheme = if files.iter().any(|file| file.is_some()) { "https" } else { "http" };
+        let base = base_of(&args.http, scheme).map_err(Failure::usage)?;
+        let tls = base.starts_with("https://").then(|| trust::config(args)).transpose()?;
+        Ok(Self::with(base, token, tls))
     }
 
     /// An agent on this machine, without a token.
     pub fn local(addr: SocketAddr) -> Self {
-        Self::with(format!("http://{addr}"), None)
+        Self::with(format!("http://{addr}"), None, None)
     }
 
-    fn with(base: String, token: Option<Secret>) -> Self {
+    fn with(base: String, token: Option<Secret>, tls: Option<TlsConfig>) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             // An agent is a neighbour: never through a proxy.
@@ -195,8 +203,11 @@ impl Client {
             .max_redirects(0)
             .timeout_connect(Some(Duration::from_secs(5)))
             .timeout_recv_response(Some(Duration::from_secs(30)))
-            .user_agent(concat!("rumormill/", env!("CARGO_PKG_VERSION")))
-            .build();
+            .user_agent(concat!("rumormill/", env!("CARGO_PKG_VERSION")));
+        let agent = match tls {
+            Some(tls) => agent.tls_config(tls).build(),
+            None => agent.build(),
+        };
         Self { agent: agent.into(), base, token }
     }
 
@@ -251,9 +262,24 @@ impl Client {
         self.read_json(self.get(&format!("/v1/events/members?about={about}&limit={limit}"))?)
     }
 
-    /// Another agent of the same cluster, with the same token.
+    /// What repair did lately, at one agent.
+    pub fn repair_events(
+        &self,
+        about: Option<&str>,
+        calm: bool,
+        limit: u64,
+    ) -> anyhow::Result<serde_json::Value> {
+        let about = about.map(|about| format!("&about={}", percent(about.as_bytes())));
+        let (about, calm) = (about.unwrap_or_default(), u8::from(calm));
+        let path = format!("/v1/events/repair?limit={limit}&calm={calm}{about}");
+        self.read_json(self.get(&path)?)
+    }
+
+    /// Another agent of the same cluster, asked in the same way: with the same token, and over
+    /// HTTPS if this one is.
     pub fn at(&self, addr: SocketAddr) -> Self {
-        Self { base: format!("http://{addr}"), ..self.clone() }
+        let scheme = self.base.split("://").next().unwrap_or("http");
+        Self { base: format!("{scheme}://{addr}"), ..self.clone() }
     }
 
     /// The value of a key, if it exists.
@@ -270,12 +296,19 @@ impl Client {
         };
         let (stamp, origin) = (header("x-rumormill-stamp"), header("x-rumormill-origin"));
         let expires_at_ms = header("x-rumormill-expires-at").parse().ok();
-        Ok(Some(Found { value: self.read(response)?, stamp, origin, expires_at_ms }))
+        let owned = header("x-rumormill-owned") == "true";
+        Ok(Some(Found { value: self.read(response)?, stamp, origin, expires_at_ms, owned }))
     }
 
     /// Writes a value; returns its stamp.
-    pub fn put(&self, key: &[u8], value: &[u8], ttl: Option<TtlText>) -> anyhow::Result<String> {
-        self.put_waiting(key, value, ttl, None).map(|written| written.stamp)
+    pub fn put(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        ttl: Option<TtlText>,
+        owned: bool,
+    ) -> anyhow::Result<String> {
+        self.put_waiting(key, value, ttl, owned, None).map(|written| written.stamp)
     }
 
     /// Writes a value, and waits until members hold it if that is wanted.
@@ -284,10 +317,12 @@ impl Client {
         key: &[u8],
         value: &[u8],
         ttl: Option<TtlText>,
+        owned: bool,
         wait: Option<&WaitArgs>,
     ) -> anyhow::Result<Written> {
         let ttl = ttl.map(|ttl| format!("ttl={}", ttl_query(ttl.0)));
-        let query = query_of([ttl, wait.and_then(wait_query)]);
+        let owned = owned.then(|| "owned=1".to_owned());
+        let query = query_of([ttl, owned, wait.and_then(wait_query)]);
         let request = self.agent.put(format!("{}/v1/kv/{}{query}", self.base, percent(key)));
         let request = self.authorize(request).content_type("application/octet-stream");
         let request = request.config().timeout_recv_response(Some(patience(wait))).build();
@@ -501,6 +536,9 @@ impl Client {
 
     /// A request that got no answer, as an error.
     fn lost(&self, error: ureq::Error) -> anyhow::Error {
+        if let Some(error) = trust::cause(&error) {
+            return trust::failure(&self.base, error);
+        }
         let why = match &error {
             ureq::Error::Io(io) => match io.kind() {
                 std::io::ErrorKind::ConnectionRefused => "connection refused".into(),
@@ -527,17 +565,21 @@ impl Client {
 
     /// An answer that broke off, as an error.
     pub fn cut(&self, error: &std::io::Error) -> anyhow::Error {
+        if let Some(error) = trust::cause_of_io(error) {
+            return trust::failure(&self.base, error);
+        }
         let message = format!("the answer of {} broke off: {error}", self.base);
         Failure::new(Code::NoAgent, message).into()
     }
 }
 
 /// The URL before the path, from an address as people write it.
-fn base_of(text: &str) -> Result<String, String> {
-    let rest = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
-    if text.starts_with("https://") {
-        return Err(format!("{text}: agents serve plain HTTP; write http://"));
-    }
+fn base_of(text: &str, scheme: &str) -> Result<String, String> {
+    let (scheme, rest) = match text.split_once("://") {
+        Some((scheme @ ("http" | "https"), rest)) => (scheme, rest),
+        _ => (scheme, text),
+    };
+    let rest = rest.trim_end_matches('/');
     if rest == "off" || rest.is_empty() {
         return Err(format!("{text:?} is no address of an agent; name one with --http host:port"));
     }
@@ -545,13 +587,13 @@ fn base_of(text: &str) -> Result<String, String> {
         return Err(format!("{text:?} is no address of an agent; write host:port"));
     }
     if rest.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Ok(format!("http://127.0.0.1:{rest}"));
+        return Ok(format!("{scheme}://127.0.0.1:{rest}"));
     }
     let has_port = rest.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     if !has_port || (rest.matches(':').count() > 1 && !rest.starts_with('[')) {
         return Err(format!("{text:?} has no port; write host:port"));
     }
-    Ok(format!("http://{rest}"))
+    Ok(format!("{scheme}://{rest}"))
 }
 
 fn percent_tag(name: &str, value: &str) -> String {
@@ -569,12 +611,17 @@ mod tests {
 
     #[test]
     fn addresses_as_people_write_them() {
-        assert_eq!(base_of("127.0.0.1:7480").unwrap(), "http://127.0.0.1:7480");
-        assert_eq!(base_of("http://a.example:80/").unwrap(), "http://a.example:80");
-        assert_eq!(base_of("[::1]:7480").unwrap(), "http://[::1]:7480");
-        assert_eq!(base_of("7480").unwrap(), "http://127.0.0.1:7480");
-        for bad in ["https://a:1", "off", "", "a", "::1", "a:b", "a:1/x", "u@a:1", "a b:1"] {
-            assert!(base_of(bad).is_err(), "{bad}");
+        assert_eq!(base_of("127.0.0.1:7480", "http").unwrap(), "http://127.0.0.1:7480");
+        assert_eq!(base_of("http://a.example:80/", "http").unwrap(), "http://a.example:80");
+        assert_eq!(base_of("[::1]:7480", "http").unwrap(), "http://[::1]:7480");
+        assert_eq!(base_of("7480", "http").unwrap(), "http://127.0.0.1:7480");
+        assert_eq!(base_of("7480", "https").unwrap(), "https://127.0.0.1:7480");
+        assert_eq!(base_of("http://a:1", "https").unwrap(), "http://a:1");
+        assert_eq!(base_of("https://a.example:1/", "http").unwrap(), "https://a.example:1");
+        for bad in
+            ["https://a", "ftp://a:1", "off", "", "a", "::1", "a:b", "a:1/x", "u@a:1", "a b:1"]
+        {
+            assert!(base_of(bad, "http").is_err(), "{bad}");
         }
     }
 

@@ -9,6 +9,7 @@ mod output;
 mod plot;
 mod rows;
 mod sse;
+mod trust;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -40,6 +40,8 @@ pub struct Row {
     pub key: Vec<u8>,
     pub value: Vec<u8>,
     pub expiry: Expiry,
+    /// Whether the agent that takes it owns it.
+    pub owned: bool,
 }
 
 /// When an entry hides itself.
@@ -54,7 +56,7 @@ pub enum Expiry {
 
 impl Row {
     pub fn new(line: u64, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) -> Self {
-        Self { line, key: key.into(), value: value.into(), expiry: Expiry::Never }
+        Self { line, key: key.into(), value: value.into(), expiry: Expiry::Never, owned: false }
     }
 
     /// Appends the row as a line of JSON, as the API takes it.
@@ -73,6 +75,8 @@ impl Row {
             ttl: Option<String>,
             #[serde(skip_serializing_if = "Option::is_none")]
             expires_at_ms: Option<u64>,
+            #[serde(skip_serializing_if = "std::ops::Not::not")]
+            owned: bool,
         }
         let text = |bytes| std::str::from_utf8(bytes).ok();
         let (key, value) = (text(&self.key), text(&self.value));
@@ -88,6 +92,7 @@ impl Row {
             value_base64: value.is_none().then(|| base64(&self.value)),
             ttl,
             expires_at_ms,
+            owned: self.owned,
         };
         // Writing these fields to memory cannot fail.
         let _ = serde_json::to_writer(&mut *to, &line);
@@ -154,7 +159,7 @@ mod tests {
 {"key_base64":"/w==","value_base64":"AAE="}
 {"key":"d","value":"4","stamp":"1.0@0a","origin":"0a","expires_at_ms":77}
 {"key":"e","value":"5","stamp":"1.0@0a","origin":"0a","expires_at_ms":null}"#;
-        let bytes = Row { line: 5, key: vec![0xff], value: vec![0, 1], expiry: Expiry::Never };
+        let bytes = Row::new(5, [0xff], [0, 1]);
         assert_eq!(
             all(RowFormat::Jsonl, text),
             [
@@ -225,7 +230,7 @@ mod tests {
     fn rows_survive_the_trip_as_json() {
         let sent = [
             Row { expiry: after(3), ..Row::new(1, "a\"\n", "1") },
-            Row { expiry: Expiry::At(5), ..Row::new(2, *b"\xff", *b"\xfe\x00") },
+            Row { owned: true, expiry: Expiry::At(5), ..Row::new(2, *b"\xff", *b"\xfe\x00") },
         ];
         let mut lines = Vec::new();
         sent.iter().for_each(|row| row.write_json(&mut lines));

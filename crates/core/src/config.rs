@@ -1,6 +1,7 @@
 //! Everything that can be set on a node, with presets.
 
 use crate::base::time::text;
+use crate::budget::MAX_RATE;
 use crate::data::entry::{MAX_KEY, MAX_VALUE};
 use crate::member;
 use crate::member::suspicion::MAX_CONFIRMATIONS;
@@ -61,6 +62,16 @@ pub struct Limits {
     pub max_clock_skew: Duration,
     /// Members known at once; more are refused and counted.
     pub max_members: usize,
+    /// Bytes of membership sent per second, 0 for no bound: probes, joins, and news of members.
+    /// Payload of packets, without seal and headers of the network. Less than about 1,000 for each
+    /// probe makes living members look dead (guess: the join of a thousand in seconds).
+    pub membership_rate: u64,
+    /// Bytes of updates sent per second, 0 for no bound. What is over it waits up to a quarter of
+    /// a second and is dropped then, for repair to bring (guess: a link of 1 Gbit/s).
+    pub updates_rate: u64,
+    /// Bytes of repair sent per second, 0 for no bound; also how fast a fresh node is filled from
+    /// this one (guess: half a link of 1 Gbit/s).
+    pub repair_rate: u64,
 }
 
 impl Default for Limits {
@@ -72,6 +83,9 @@ impl Default for Limits {
             burst: 8 * 1400,
             max_clock_skew: Duration::from_secs(60),
             max_members: 20_000,
+            membership_rate: 4 << 20,
+            updates_rate: 128 << 20,
+            repair_rate: 64 << 20,
         }
     }
 }
@@ -150,6 +164,19 @@ impl Config {
         check("limits.burst", burst, burst >= datagram, "at least limits.datagram")?;
         let members = limits.max_members;
         check("limits.max_members", members, members >= 1, "at least 1")?;
+        for (field, rate) in [
+            ("limits.membership_rate", limits.membership_rate),
+            ("limits.updates_rate", limits.updates_rate),
+            ("limits.repair_rate", limits.repair_rate),
+        ] {
+            let good = rate == 0 || (1000..=MAX_RATE).contains(&rate);
+            check(
+                field,
+                rate,
+                good,
+                "0 for no bound, or 1,000 to 1,000,000,000,000 bytes a second",
+            )?;
+        }
         self.check_member()?;
         self.check_durations()
     }
@@ -188,6 +215,7 @@ impl Config {
             ("repair.settle", self.repair.settle, DAY, "0s to 1day"),
             ("ring.interval", self.ring.interval, YEAR, "0s to 365days"),
             ("ring.reap_after", self.ring.reap_after, YEAR, "0s to 365days"),
+            ("repair.audit_interval", self.repair.audit_interval, DAY, "0s to 1day"),
         ] {
             let got = humantime::format_duration(duration);
             check(field, got, duration <= most, expected)?;

@@ -15,6 +15,7 @@
 )]
 
 pub mod base;
+pub mod budget;
 pub mod config;
 pub mod data;
 pub mod env;

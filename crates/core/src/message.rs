@@ -3,7 +3,7 @@
 use crate::base::codec::{DecodeError, Reader};
 use crate::data::{Entry, block};
 use crate::member::probe;
-use crate::reconcile::{checksum, full, sketch};
+use crate::reconcile::{audit, checksum, full, sketch};
 use crate::spread::{coverage, mail, ring, rumor, tree};
 
 /// The numbers by which messages are told apart on the wire.
@@ -58,6 +58,10 @@ pub mod kind {
     pub const SKETCH_BATCH: u8 = 26;
     /// See [`crate::reconcile::sketch`].
     pub const WANTS: u8 = 27;
+    /// See [`crate::reconcile::audit`].
+    pub const CHECK: u8 = 28;
+    /// See [`crate::reconcile::audit`].
+    pub const CHECKED: u8 = 29;
     /// See [`crate::spread::ring`].
     pub const RING_TOKEN: u8 = 40;
     /// See [`crate::spread::ring`].
@@ -82,6 +86,12 @@ pub mod kind {
     pub const COVERAGE_ANSWER: u8 = 53;
     /// Open an exchange with me, so that I know how fresh I am. No body.
     pub const FRESHEN: u8 = 54;
+
+    /// True for the messages of exchanges of anti-entropy.
+    #[must_use]
+    pub fn is_exchange(kind: u8) -> bool {
+        (DIGEST..=WANTS).contains(&kind)
+    }
 }
 
 /// A message as it arrives.
@@ -100,7 +110,7 @@ pub enum Message<'a> {
     /// A tree rumor.
     Tree(tree::Rumor<'a>),
     /// A delegate answers.
-    TreeAnswer(Vec<u64>),
+    TreeAnswer(tree::Answer<'a>),
     /// Hot rumors.
     Rumors(rumor::Rumors),
     /// What was known of hot rumors.
@@ -133,6 +143,10 @@ pub enum Message<'a> {
     SketchBatch(sketch::Headed<sketch::Batch>),
     /// Items that are asked for by their names in sketches.
     Wants(sketch::Wants),
+    /// The second account of a replica, in short.
+    Check(audit::Check),
+    /// Where it differs.
+    Checked(audit::Checked),
     /// The token of a pass, or the offer to bring a member back.
     RingToken(ring::Token),
     /// What its receiver says.
@@ -174,7 +188,7 @@ impl<'a> Message<'a> {
             kind::TREE | kind::TREE_INSIDE | kind::TREE_ACROSS => {
                 Self::Tree(tree::Rumor::decode(kind, body)?)
             }
-            kind::TREE_ANSWER => Self::TreeAnswer(tree::read_answer(body)?),
+            kind::TREE_ANSWER => Self::TreeAnswer(tree::Answer::decode(body)?),
             kind::RUMORS => Self::Rumors(rumor::Rumors::decode(body)?),
             kind::RUMORS_ANSWER => Self::RumorsAnswer(rumor::Answer::decode(body)?),
             kind::MAIL => Self::Mail(mail::Mail::decode(body)?),
@@ -195,6 +209,8 @@ impl<'a> Message<'a> {
                 Self::SketchBatch(sketch::Headed::decode(body, sketch::Batch::decode)?)
             }
             kind::WANTS => Self::Wants(sketch::Wants::decode(body)?),
+            kind::CHECK => Self::Check(audit::Check::decode(body)?),
+            kind::CHECKED => Self::Checked(audit::Checked::decode(body)?),
             kind::RING_TOKEN => Self::RingToken(ring::Token::decode(body)?),
             kind::RING_ANSWER => Self::RingAnswer(ring::Answer::decode(body)?),
             kind::RING_CHECK => Self::RingCheck(ring::Step::<ring::Check>::read(body)?),

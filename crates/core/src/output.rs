@@ -84,9 +84,9 @@ pub enum Via {
 /// A kind of traffic. Each is counted apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
-    /// Probes, answers, joins: never held back for the disk.
+    /// Probes, answers, joins, news of members: never held back for the disk.
     Membership,
-    /// New entries on their way to everyone.
+    /// New entries of the data on their way to everyone.
     Updates,
     /// Anti-entropy.
     Repair,
@@ -95,4 +95,13 @@ pub enum Class {
 impl Class {
     /// All classes, in the order of their counters.
     pub const ALL: [Self; 3] = [Self::Membership, Self::Updates, Self::Repair];
+
+    /// What news of a map travels as: that of members neither waits behind data nor for the disk.
+    #[must_use]
+    pub fn of_news(space: Space) -> Self {
+        match space {
+            Space::Data => Self::Updates,
+            Space::Roster => Self::Membership,
+        }
+    }
 }

@@ -7,9 +7,12 @@
 use crate::base::codec::{DecodeError, Reader, Write, varint_len};
 use crate::base::hash::Map;
 use crate::base::id::NodeId;
+use crate::base::time::Instant;
+use crate::budget::{Budgets, Parcel};
 use crate::config::Limits;
 use crate::data::Space;
 use crate::data::entry::{MAX_KEY, MAX_VALUE};
+use crate::message::kind;
 use crate::output::{Class, Output, Send, Via};
 use crate::stats::Stats;
 use std::collections::BTreeMap;
@@ -118,6 +121,10 @@ pub struct Outbox {
     asked: BTreeMap<SocketAddr, usize>,
     /// Bytes of repair queued in this turn. For each map apart, so that neither starves the other.
     repair: BTreeMap<(SocketAddr, Space), usize>,
+    /// Messages and bytes of exchanges queued in this turn.
+    exchanged: BTreeMap<SocketAddr, (u64, u64)>,
+    /// What holds packets back; by default nothing does.
+    budgets: Budgets,
 }
 
 type Address = (SocketAddr, Class, Via);
@@ -135,9 +142,31 @@ struct Queue {
 }
 
 impl Outbox {
+    /// One whose packets are held to the budgets of their classes.
+    #[must_use]
+    pub fn within(limits: &Limits, now: Instant) -> Self {
+        Self { budgets: Budgets::new(limits, now), ..Self::default() }
+    }
+
+    /// What holds packets back.
+    #[must_use]
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// Lets time pass: packets that waited for their budget leave.
+    pub fn advance(&mut self, now: Instant, stats: &mut Stats, out: &mut Vec<Output>) {
+        self.budgets.advance(now, stats, out);
+    }
+
     /// Queues a message.
     pub fn push(&mut self, to: SocketAddr, class: Class, via: Via, kind: u8, body: &[&[u8]]) {
         let len: usize = body.iter().map(|part| part.len()).sum();
+        if class == Class::Repair && kind::is_exchange(kind) {
+            let (messages, bytes) = self.exchanged.entry(to).or_default();
+            *messages += 1;
+            *bytes += message_len(len) as u64;
+        }
         let place = self.place((to, class, via), message_len(len));
         let Some(queue) = self.queues.get_mut(place) else { return };
         frame_message(kind, body, &mut queue.bytes);
@@ -195,6 +224,11 @@ impl Outbox {
         most.saturating_sub(self.repair.get(&(to, space)).copied().unwrap_or(0))
     }
 
+    /// The messages and bytes of exchanges that were queued since the last call, by receiver.
+    pub fn exchanged(&mut self) -> BTreeMap<SocketAddr, (u64, u64)> {
+        std::mem::take(&mut self.exchanged)
+    }
+
     /// True if nothing is queued.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -215,6 +249,7 @@ impl Outbox {
         stats: &mut Stats,
         out: &mut Vec<Output>,
     ) {
+        let mut exit = Exit { budgets: &mut self.budgets, stats, out };
         for mut queue in self.queues.drain(..) {
             let (to, class, via) = queue.address;
             let queued = queue.bytes.len() - HEADER;
@@ -230,9 +265,9 @@ impl Outbox {
                     *start = header.to_bytes();
                 }
                 let Queue { bytes, messages, .. } = queue;
-                Packet { bytes, messages, via }.close(tally, stats, out);
+                Packet { bytes, messages, via }.close(tally, &mut exit);
             } else {
-                queue.split(header, via, limits, tally, stats, out);
+                queue.split(header, via, limits, tally, &mut exit);
             }
         }
         self.places.clear();
@@ -243,15 +278,7 @@ impl Outbox {
 
 impl Queue {
     /// Packs more messages than fit one packet.
-    fn split(
-        &self,
-        header: Header,
-        via: Via,
-        limits: &Limits,
-        tally: Tally,
-        stats: &mut Stats,
-        out: &mut Vec<Output>,
-    ) {
+    fn split(&self, header: Header, via: Via, limits: &Limits, tally: Tally, exit: &mut Exit<'_>) {
         let mut left = self.bytes.get(HEADER..).unwrap_or_default();
         let mut packet = Packet::new(header, via);
         while !left.is_empty() {
@@ -262,7 +289,7 @@ impl Queue {
             let (message, rest) = left.split_at(left.len() - reader.remaining());
             left = rest;
             if !packet.fits(message, limits) {
-                packet.close(tally, stats, out);
+                packet.close(tally, exit);
                 packet = Packet::new(header, via);
             }
             if !packet.fits(message, limits) {
@@ -271,11 +298,11 @@ impl Queue {
             }
             packet.add(message);
             if packet.via != via {
-                packet.close(tally, stats, out);
+                packet.close(tally, exit);
                 packet = Packet::new(header, via);
             }
         }
-        packet.close(tally, stats, out);
+        packet.close(tally, exit);
     }
 }
 
@@ -310,23 +337,18 @@ impl Packet {
         self.messages += 1;
     }
 
-    fn close(self, tally: Tally, stats: &mut Stats, out: &mut Vec<Output>) {
+    fn close(self, tally: Tally, exit: &mut Exit<'_>) {
         if self.messages == 0 {
             return;
         }
         let Tally { to, class, far } = tally;
-        let bytes = self.bytes.len() as u64;
-        for (message_count, byte_count) in
-            tally.counters(stats).into_iter().take(1 + usize::from(far))
-        {
-            *message_count += self.messages;
-            *byte_count += bytes;
-        }
-        out.push(Output::Send(Send { to, via: self.via, class, bytes: self.bytes }));
+        let send = Send { to, via: self.via, class, bytes: self.bytes };
+        let parcel = Parcel { send, messages: self.messages, far };
+        exit.budgets.pass(parcel, exit.stats, exit.out);
     }
 }
 
-/// Where a packet goes, and as what it is counted.
+/// Where a packet goes, and as what.
 #[derive(Clone, Copy, Debug)]
 struct Tally {
     to: SocketAddr,
@@ -334,28 +356,11 @@ struct Tally {
     far: bool,
 }
 
-impl Tally {
-    /// The counters of messages and bytes: of all, then of those to other zones.
-    fn counters(self, stats: &mut Stats) -> [(&mut u64, &mut u64); 2] {
-        let s = stats;
-        match self.class {
-            Class::Membership => [
-                (&mut s.sent_membership_messages, &mut s.sent_membership_bytes),
-                (
-                    &mut s.sent_cross_zone_membership_messages,
-                    &mut s.sent_cross_zone_membership_bytes,
-                ),
-            ],
-            Class::Updates => [
-                (&mut s.sent_update_messages, &mut s.sent_update_bytes),
-                (&mut s.sent_cross_zone_update_messages, &mut s.sent_cross_zone_update_bytes),
-            ],
-            Class::Repair => [
-                (&mut s.sent_repair_messages, &mut s.sent_repair_bytes),
-                (&mut s.sent_cross_zone_repair_messages, &mut s.sent_cross_zone_repair_bytes),
-            ],
-        }
-    }
+/// Where packets leave.
+struct Exit<'a> {
+    budgets: &'a mut Budgets,
+    stats: &'a mut Stats,
+    out: &'a mut Vec<Output>,
 }
 
 #[cfg(test)]

@@ -112,12 +112,29 @@ stats! {
     sketch_unserved,
     /// Comparisons by sketches given up because the other end fell silent.
     sketch_silent,
+    /// Checks of this replica against that of another member, by the second account, that were
+    /// answered.
+    audit_checks,
+    /// Of those, the ones that found a difference, which is usually on its way out.
+    audit_different,
+    /// Parts of the map in which another member stayed different although repair goes on.
+    divergences,
+    /// Of those, the ones that have become equal since.
+    divergences_healed,
+    /// Parts of this replica that did not hold what was written to them.
+    audit_content_faults,
+    /// Times that this replica's digest was not that of its entries and was made anew.
+    audit_digest_faults,
+    /// Entries that claimed to be the same write as another one and were not: one of them was kept.
+    stamp_conflicts,
     /// Entries sent by anti-entropy.
     repair_entries_sent,
     /// Pieces of bulk transfers received.
     bulk_pieces,
     /// Bulk transfers that stopped because the peer fell silent.
     bulk_stalled,
+    /// Bulk transfers that went on with a member where they had stopped with another.
+    bulk_resumed,
     /// Entries refused because they are from below the horizon and not held.
     refused_fenced,
     /// Passes of ring repair that this node began.
@@ -162,6 +179,18 @@ stats! {
     stalls,
     /// Records of another node that runs with this node's id.
     twins,
+    /// Packets of membership that waited for their budget.
+    budget_membership_delayed,
+    /// Packets of membership dropped because too much waited for the budget.
+    budget_membership_shed,
+    /// Packets of updates that waited for their budget.
+    budget_updates_delayed,
+    /// Packets of updates dropped because too much waited for the budget; repair makes up for them.
+    budget_updates_shed,
+    /// Packets of repair that waited for their budget.
+    budget_repair_delayed,
+    /// Packets of repair dropped because too much waited for the budget.
+    budget_repair_shed,
     /// Streams that could not be opened or broke.
     streams_lost,
 }

@@ -148,6 +148,7 @@ fn draw_config(seed: u64) -> Config {
     config.repair.piece_bytes = draw(&[1024, 256 * 1024]) as usize;
     config.limits.datagram = draw(&[576, 1400]) as usize;
     config.limits.burst = config.limits.datagram * draw(&[1, 8]) as usize;
+    config.repair.audit_interval = ms(draw(&[500, 2000, 10_000]));
     config
 }
 

@@ -2,7 +2,13 @@
 //! step, and what is counted is how often healthy members are held dead for it.
 //!
 //! A starved member can neither send nor receive, while its timers run on. What it wanted to send
-//! gets out when it is let go, before it reads what has come in.
+//! gets out when it is let go, before it reads what has come in. Or it stands still altogether, its
+//! timers as well, as a stopped process does.
+//!
+//! What is not of the paper and is on in all variants: a silent member is pinged over a stream too
+//! (as memberlist does), and whoever is held dead and talks is told so. Where suspicions shrink, a
+//! few of those who hear of one probe the suspect at once; and of members that found one silent
+//! independently, before they heard of each other, only one counts, which errs to patience.
 //!
 //! Source: Dadgar, Phillips, Currey 2017, "Lifeguard: Local Health Awareness for More Accurate
 //! Failure Detection", section 5: the interval experiment.
@@ -15,7 +21,8 @@ use rumormill_core::base::hash::Map;
 use rumormill_core::base::rng::Rng;
 use rumormill_core::member::{self, State};
 use rumormill_core::{Config, NodeId};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::ops::AddAssign;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -25,11 +32,11 @@ const PATIENCE: Duration = Duration::from_secs(300);
 /// Which of the mechanisms are on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Variant {
-    /// None: plain SWIM.
+    /// None: plain SWIM. A suspect always has the least time that it has with Lifeguard.
     Swim,
-    /// Probes slow down with the doubt of a node in itself.
+    /// Probes slow down with the doubt of a node in itself, and wait longer for an answer.
     Probe,
-    /// Suspicions shrink with confirmations.
+    /// Suspicions begin with the most time and shrink to the least with confirmations.
     Suspicion,
     /// Suspects are told first.
     Buddy,
@@ -82,6 +89,8 @@ pub struct Setup {
     pub pause: Duration,
     /// For how long they may run in between.
     pub awake: Duration,
+    /// Whether their timers stand still too.
+    pub stopped: bool,
     /// How long the experiment lasts.
     pub duration: Duration,
     /// Everything random follows from it.
@@ -93,10 +102,18 @@ pub struct Setup {
 /// What was counted in one run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Times that a healthy member came to hold another healthy member dead.
+    /// Times that any member, starved ones included, came to hold a healthy one dead: FP in the
+    /// paper.
     pub false_positives: u64,
-    /// Times that any member, starved ones included, came to hold a healthy one dead.
-    pub everywhere: u64,
+    /// Those of them at healthy members: FP- in the paper.
+    pub at_healthy: u64,
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.false_positives += other.false_positives;
+        self.at_healthy += other.at_healthy;
+    }
 }
 
 impl Setup {
@@ -107,67 +124,84 @@ impl Setup {
         World::new(options)
     }
 
+    /// Those who are starved, or crash: the same in all variants.
+    fn chosen(&self) -> Vec<usize> {
+        let mut nodes: Vec<usize> = (0..self.nodes).collect();
+        Rng::new(self.seed ^ 0x7374_6172_7665).shuffle(&mut nodes);
+        nodes.truncate(self.starved);
+        nodes
+    }
+
     /// Starves some members and counts who is held dead for it.
     ///
     /// # Errors
     /// If a promise of the protocol is broken meanwhile.
     pub fn starve(&self, variant: Variant) -> Result<Counts, Violation> {
         let mut world = self.world(variant);
-        let mut nodes: Vec<usize> = (0..self.nodes).collect();
-        Rng::new(self.seed ^ 0x7374_6172_7665).shuffle(&mut nodes);
-        nodes.truncate(self.starved);
+        let nodes = self.chosen();
         let mut healthy = vec![true; self.nodes];
         nodes.iter().for_each(|&node| healthy[node] = false);
         let counts = Rc::new(Cell::new(Counts::default()));
-        count_deaths(&mut world, healthy, Rc::clone(&counts));
+        let count = Rc::clone(&counts);
+        on_deaths(&mut world, move |at, about, _| {
+            let at_healthy = u64::from(healthy[at] && healthy[about]);
+            let mut counts = count.get();
+            counts += Counts { false_positives: u64::from(healthy[about]), at_healthy };
+            count.set(counts);
+        });
         world.run_for(Duration::from_secs(3))?;
         let end = world.now() + self.duration;
         while world.now() < end {
-            nodes.iter().for_each(|&node| world.choke(node));
+            nodes.iter().for_each(|&node| match self.stopped {
+                true => world.pause(node),
+                false => world.choke(node),
+            });
             world.run_for(self.pause.min(end - world.now()))?;
-            nodes.iter().for_each(|&node| world.unchoke(node));
+            nodes.iter().for_each(|&node| match self.stopped {
+                true => world.resume(node),
+                false => world.unchoke(node),
+            });
             world.run_for(self.awake.min(end.saturating_sub(world.now())))?;
         }
         Ok(counts.get())
     }
 
-    /// Crashes a member of a healthy cluster: the time until the first other one holds it dead.
-    /// `None` if nobody does within five minutes.
+    /// Crashes at once, in a healthy cluster, as many members as are starved otherwise: the time
+    /// until the first other one holds it dead, for each. `None` if nobody does within five minutes.
     ///
     /// # Errors
     /// If a promise of the protocol is broken meanwhile.
-    pub fn detect(&self, variant: Variant) -> Result<Option<Duration>, Violation> {
+    pub fn detect(&self, variant: Variant) -> Result<Vec<Option<Duration>>, Violation> {
         let mut world = self.world(variant);
-        let healthy = vec![true; self.nodes];
-        let counts = Rc::new(Cell::new(Counts::default()));
-        count_deaths(&mut world, healthy, Rc::clone(&counts));
+        let nodes = self.chosen();
+        let first = Rc::new(RefCell::new(vec![None; self.nodes]));
+        let found = Rc::clone(&first);
+        on_deaths(&mut world, move |_, about, now| {
+            found.borrow_mut()[about].get_or_insert(now);
+        });
         // Not always at the same point of the others' periods.
         let warm = 3000 + Rng::new(self.seed).below(1000);
         world.run_for(Duration::from_millis(warm))?;
-        world.crash(self.nodes - 1);
+        nodes.iter().for_each(|&node| world.crash(node));
         let start = world.now();
-        let limit = start + PATIENCE;
-        while counts.get().everywhere == 0 && world.now() < limit {
-            world.run_for(Duration::from_millis(10))?;
+        while nodes.iter().any(|&node| first.borrow()[node].is_none())
+            && world.now() < start + PATIENCE
+        {
+            world.run_for(Duration::from_millis(100))?;
         }
-        Ok((counts.get().everywhere > 0).then(|| world.now() - start))
+        let first = first.borrow();
+        Ok(nodes.iter().map(|&node| first[node].map(|at| at.saturating_sub(start))).collect())
     }
 }
 
-/// Counts from now on whenever a member comes to hold another one dead.
-fn count_deaths(world: &mut World, healthy: Vec<bool>, counts: Rc<Cell<Counts>>) {
+/// Calls back from now on whenever a member comes to hold another one dead: who, whom, and when.
+fn on_deaths(world: &mut World, mut died: impl FnMut(usize, usize, Duration) + 'static) {
     let of: Map<NodeId, usize> = (0..world.nodes()).map(|node| (world.id(node), node)).collect();
     world.on_entries(move |line, persisted| {
         let Some(persisted) = persisted.filter(|_| line.kind == Kind::Roster) else { return };
         let stamp = persisted.entry.stamp();
-        let Some(&about) = of.get(&stamp.node) else { return };
-        if State::of(stamp) == State::Dead && healthy[about] {
-            let Counts { false_positives, everywhere } = counts.get();
-            let here = u64::from(healthy[line.node]);
-            counts.set(Counts {
-                false_positives: false_positives + here,
-                everywhere: everywhere + 1,
-            });
+        if let (State::Dead, Some(&about)) = (State::of(stamp), of.get(&stamp.node)) {
+            died(line.node, about, Duration::from_micros(line.at.0));
         }
     });
 }
@@ -175,6 +209,7 @@ fn count_deaths(world: &mut World, healthy: Vec<bool>, counts: Rc<Cell<Counts>>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rumormill_core::member::suspicion::Suspicions;
 
     fn setup(starved: usize, pause: u64) -> Setup {
         let mut config = Config::default();
@@ -185,6 +220,7 @@ mod tests {
             starved,
             pause: Duration::from_secs(pause),
             awake: Duration::from_millis(16),
+            stopped: false,
             duration: Duration::from_secs(90),
             seed: 1,
             config,
@@ -206,25 +242,98 @@ mod tests {
         assert_eq!(limited(Variant::Rumormill), (true, true, true, true));
     }
 
+    /// The paper's baseline has the least time, and suspicions that shrink begin with beta times
+    /// it and end with it.
     #[test]
-    fn starved_members_bring_healthy_ones_down_in_plain_swim_only() {
-        let setup = setup(12, 16);
-        let swim = setup.starve(Variant::Swim).unwrap();
-        assert!(swim.false_positives > 100, "{swim:?}");
-        for variant in [Variant::Lifeguard, Variant::Rumormill] {
-            let counts = setup.starve(variant).unwrap();
-            assert!(counts.false_positives * 50 <= swim.false_positives, "{counts:?} {swim:?}");
+    fn plain_swim_has_the_least_time_that_a_shrinking_suspicion_comes_down_to() {
+        let patience = |variant: Variant, confirmations| {
+            let mut config = setup(0, 1).config.member;
+            variant.limit(&mut config);
+            Suspicions::patience(&config, 128, confirmations).as_secs_f64()
+        };
+        for fixed in [Variant::Swim, Variant::Probe, Variant::Buddy] {
+            assert_eq!(patience(fixed, 0), patience(Variant::Suspicion, 3), "{fixed:?}");
+            assert_eq!(patience(fixed, 3), patience(fixed, 0), "{fixed:?}");
         }
-        assert_eq!(setup.starve(Variant::Swim).unwrap(), swim, "one seed, one outcome");
+        for shrinking in [Variant::Suspicion, Variant::Lifeguard, Variant::Rumormill] {
+            let ratio = patience(shrinking, 0) / patience(Variant::Swim, 0);
+            assert!((ratio - 6.0).abs() < 0.01, "{shrinking:?}: {ratio}");
+        }
+    }
+
+    #[test]
+    fn each_mechanism_alone_changes_what_is_counted_and_all_together_save_nearly_everyone() {
+        let setup = Setup { awake: Duration::from_millis(4), ..setup(8, 16) };
+        let count = |variant| setup.starve(variant).unwrap();
+        let swim = count(Variant::Swim);
+        assert!(swim.false_positives > swim.at_healthy && swim.at_healthy > 100, "{swim:?}");
+        let share = |variant| {
+            let counts = count(variant);
+            assert_ne!(counts, swim, "{variant:?} does nothing");
+            counts.false_positives as f64 / swim.false_positives as f64
+        };
+        assert!(share(Variant::Probe) < 0.5);
+        assert!(share(Variant::Suspicion) < 0.05);
+        assert!((0.5..1.5).contains(&share(Variant::Buddy)));
+        assert!(share(Variant::Lifeguard) <= 0.02);
+        assert!(share(Variant::Rumormill) <= 0.02);
+        assert_eq!(count(Variant::Swim), swim, "one seed, one outcome");
+    }
+
+    /// A starved member that wakes for a moment only: who is told with the first packet refutes in
+    /// time, who has to hear of it from others does not.
+    #[test]
+    fn suspects_that_are_told_at_once_refute_in_time() {
+        let setup = Setup { awake: Duration::from_millis(4), ..setup(8, 8) };
+        let count = |variant| setup.starve(variant).unwrap().false_positives;
+        let (swim, buddy) = (count(Variant::Swim), count(Variant::Buddy));
+        assert!(swim >= 10 && buddy * 3 <= swim, "{buddy} of {swim}");
+    }
+
+    /// The zeros are earned: take from suspicions the time that they have more, or starve members
+    /// for longer than it, and healthy ones are held dead again.
+    #[test]
+    fn patience_is_what_saves_the_healthy() {
+        let count = |setup: &Setup| setup.starve(Variant::Lifeguard).unwrap().false_positives;
+        let mut hasty = setup(8, 32);
+        assert_eq!(count(&hasty), 0);
+        hasty.config.member.suspicion_max_mult = 1;
+        assert!(count(&hasty) > 50, "{}", count(&hasty));
+        let mut long = setup(8, 80);
+        // Doubt alone would slow the probes down so far that few are suspected.
+        long.config.member.doubt = 0;
+        assert!(count(&long) > 50, "{}", count(&long));
+    }
+
+    /// Stopped for longer than a suspicion lasts, and awake for less than a refutation takes: the
+    /// timer is over before what waits in the buffer is read, unless the time is given back.
+    #[test]
+    fn only_who_gives_the_time_back_spares_the_healthy_after_standing_still() {
+        let awake = Duration::from_millis(1);
+        let mut setup = Setup { stopped: true, awake, ..setup(12, 20) };
+        setup.config.member.suspicion_max_mult = 1;
+        let count = |variant| setup.starve(variant).unwrap().false_positives;
+        let (lifeguard, rumormill) = (count(Variant::Lifeguard), count(Variant::Rumormill));
+        assert!(lifeguard > 0 && rumormill == 0, "{lifeguard} {rumormill}");
     }
 
     #[test]
     fn nobody_starved_nobody_dead_and_a_crash_is_found_as_soon_by_all_variants() {
-        let setup = setup(0, 1);
-        assert_eq!(setup.starve(Variant::Swim).unwrap(), Counts::default());
-        let seconds = |variant| setup.detect(variant).unwrap().unwrap().as_secs_f64();
-        let swim = seconds(Variant::Swim);
-        assert!((8.0..13.0).contains(&swim), "{swim}");
-        assert!((seconds(Variant::Lifeguard) - swim).abs() < 3.0);
+        let quiet = setup(0, 1);
+        assert_eq!(quiet.starve(Variant::Swim).unwrap(), Counts::default());
+        let crashes = |starved, variant: Variant| -> Vec<f64> {
+            let seconds = |seed| Setup { seed, ..setup(starved, 1) }.detect(variant).unwrap();
+            (1..=5).flat_map(seconds).map(|found| found.unwrap().as_secs_f64()).collect()
+        };
+        let mean = |found: &[f64]| found.iter().sum::<f64>() / found.len() as f64;
+        let swim = crashes(1, Variant::Swim);
+        assert!((8.0..13.0).contains(&mean(&swim)), "{swim:?}");
+        assert!((mean(&crashes(1, Variant::Lifeguard)) - mean(&swim)).abs() < 3.0);
+        // Where many die at once those who are asked to help do not answer either, and who doubts
+        // itself is slower.
+        let (swim, probe) = (crashes(12, Variant::Swim), crashes(12, Variant::Probe));
+        assert_eq!(swim.len(), 60);
+        assert_ne!(swim, probe);
+        assert!(mean(&probe) < 2.0 * mean(&swim));
     }
 }

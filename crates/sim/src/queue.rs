@@ -85,8 +85,12 @@ impl<E> Queue<E> {
         self.on_wheel + self.later.len()
     }
 
-    pub(crate) fn pop(&mut self) -> Option<(Instant, E)> {
+    /// The next event, if it is due by a time.
+    pub(crate) fn pop_until(&mut self, end: Instant) -> Option<(Instant, E)> {
         let Instant(at) = self.next_at()?;
+        if at > end.0 {
+            return None;
+        }
         if at > self.now {
             self.turn(at);
         }
@@ -191,6 +195,12 @@ impl<E> Eq for Later<E> {}
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl<E> Queue<E> {
+        fn pop(&mut self) -> Option<(Instant, E)> {
+            self.pop_until(Instant(u64::MAX))
+        }
+    }
     use rumormill_core::base::rng::Rng;
 
     #[test]
@@ -239,6 +249,7 @@ mod tests {
     fn what_is_late_is_due_at_once() {
         let mut queue = Queue::new();
         queue.push(Instant(100_000), 1);
+        assert_eq!(queue.pop_until(Instant(99_999)), None);
         queue.pop();
         queue.push(Instant(7), 2);
         queue.push(Instant(100_001), 3);

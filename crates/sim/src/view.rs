@@ -1,8 +1,8 @@
 //! What a test can see of a world.
 
 use crate::checkers::{
-    Found, Violation, convergence, faithful_replica, membership, no_lost_write, no_resurrection,
-    well_formed,
+    Found, Violation, convergence, faithful_replica, membership, no_false_alarm, no_lost_write,
+    no_resurrection, well_formed,
 };
 use crate::delivery::Delivery;
 use crate::ledger::{Ledger, WriteId};
@@ -141,6 +141,7 @@ impl World {
             faithful_replica::settled(&self.ledger, index, node)
                 .map_err(|what| fail("faithful replica", at(what)))?;
             well_formed::settled(node.stats()).map_err(|what| fail("well formed", at(what)))?;
+            no_false_alarm::settled(node).map_err(|what| fail("no false alarm", at(what)))?;
             no_resurrection::settled(&self.ledger, node, &away)
                 .map_err(|what| fail("no resurrection", at(what)))?;
             no_lost_write::settled(&self.ledger, node, &away)

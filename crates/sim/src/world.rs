@@ -198,11 +198,11 @@ impl World {
     }
 
     fn run_to(&mut self, end: Instant) -> Result<(), Violation> {
-        while self.violation.is_none() && self.queue.next_at().is_some_and(|at| at <= end) {
-            if let Some((at, event)) = self.queue.pop() {
-                self.now = at;
-                self.step(event);
-            }
+        while self.violation.is_none()
+            && let Some((at, event)) = self.queue.pop_until(end)
+        {
+            self.now = at;
+            self.step(event);
         }
         if let Some(violation) = &self.violation {
             return Err(violation.clone());

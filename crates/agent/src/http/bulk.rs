@@ -158,7 +158,11 @@ impl<'a> Import<'a> {
     }
 
     fn add(&mut self, op: Op) -> usize {
-        let size = op.key().len() + if let Op::Put { value, .. } = &op { value.len() } else { 0 };
+        let value = match &op {
+            Op::Put { value, .. } | Op::PutOwned { value, .. } => value.len(),
+            _ => 0,
+        };
+        let size = op.key().len() + value;
         self.batch.push((self.lines.number, op));
         size
     }
@@ -211,6 +215,8 @@ struct Line<'a> {
     value_base64: Option<Cow<'a, str>>,
     ttl: Option<Value>,
     expires_at_ms: Option<u64>,
+    #[serde(default)]
+    owned: bool,
     #[serde(rename = "stamp")]
     _stamp: Option<IgnoredAny>,
     #[serde(rename = "origin")]
@@ -245,7 +251,7 @@ fn operation(line: &[u8], limits: &Limits, now: u64) -> Result<Op, String> {
         }
         (Some(_), Some(_)) => return Err("give ttl or expires_at_ms, not both".into()),
     };
-    Ok(Op::Put { key: key.into(), value: value.into(), expiry })
+    Ok(Op::put(key.into(), value.into(), expiry, line.owned))
 }
 
 fn bytes(
@@ -343,7 +349,7 @@ pub fn fuzz(bytes: &[u8]) {
     let whole = read(bytes.len());
     assert_eq!(read(bytes.len() / 2), whole, "cuts make no difference");
     for op in whole.0.into_iter().flatten() {
-        let Op::Put { key, value, .. } = op else { continue };
+        let (Op::Put { key, value, .. } | Op::PutOwned { key, value, .. }) = op else { continue };
         assert!(key.len() <= limits.max_key && value.len() <= limits.max_value, "bounds hold");
     }
 }
@@ -374,6 +380,8 @@ mod tests {
             op(r#"{"key":"a","value":"b","stamp":"1.0@0a","origin":"0a","expires_at_ms":7}"#),
             put(b"a", b"b", Expiry::At(7))
         );
+        let owned = Op::put(b"a"[..].into(), b"b"[..].into(), Expiry::Never, true);
+        assert_eq!(op(r#"{"key":"a","value":"b","owned":true}"#), Ok(owned));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! axum's own server bounds neither, so hyper is driven from here.
 
 use super::{App, Shutdown, stopped};
+use crate::tls::{self, Refused, Tls};
 use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
@@ -43,11 +44,18 @@ pub(super) async fn accept(listener: TcpListener, router: Router, app: Arc<App>)
         match accepted {
             Ok((stream, _)) => match Arc::clone(&room).try_acquire_owned() {
                 Ok(permit) => {
-                    open.spawn(connection(stream, router.clone(), Arc::clone(&app), permit));
+                    let (router, app) = (router.clone(), Arc::clone(&app));
+                    match app.options.tls.clone() {
+                        None => open.spawn(plain(stream, router, app, permit)),
+                        Some(tls) => open.spawn(sealed(stream, tls, router, app, permit)),
+                    };
                 }
                 Err(_) => {
                     app.metrics.refused.inc();
-                    if let Ok(permit) = Arc::clone(&refusals).try_acquire_owned() {
+                    // Under TLS the answer would cost a handshake; the end must do.
+                    if app.options.tls.is_none()
+                        && let Ok(permit) = Arc::clone(&refusals).try_acquire_owned()
+                    {
                         open.spawn(refuse(stream, app.options.max_connections, permit));
                     }
                 }
@@ -74,16 +82,49 @@ fn is_of_connection(error: &io::Error) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-async fn connection(
+/// What a client is told that does not speak TLS to a port that wants it.
+fn plain_refusal() -> String {
+    let json = "{\"error\":\"this port speaks HTTPS only: write https:// instead of http://\"}";
+    format!(
+        "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\
+         connection: close\r\n\r\n{json}",
+        json.len()
+    )
+}
+
+async fn plain(stream: TcpStream, router: Router, app: Arc<App>, _permit: OwnedSemaphorePermit) {
+    let peer = prepare(&stream);
+    connection(stream, peer, router, app).await;
+}
+
+async fn sealed(
     stream: TcpStream,
+    tls: Arc<Tls>,
     router: Router,
     app: Arc<App>,
     _permit: OwnedSemaphorePermit,
 ) {
-    app.metrics.connections.inc();
+    let peer = prepare(&stream);
+    match tls.accept(stream).await {
+        Ok(stream) => connection(stream, peer, router, app).await,
+        Err(Refused::Plain(stream)) => tls::tell(stream, plain_refusal().as_bytes()).await,
+        Err(Refused::Failed(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+    }
+}
+
+fn prepare(stream: &TcpStream) -> Option<Peer> {
     // Answers are written whole, so waiting for more to send only costs time.
     let _ = stream.set_nodelay(true);
-    let peer = stream.peer_addr().ok().map(Peer);
+    stream.peer_addr().ok().map(Peer)
+}
+
+async fn connection(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    peer: Option<Peer>,
+    router: Router,
+    app: Arc<App>,
+) {
+    app.metrics.connections.inc();
     let routes = TowerToHyperService::new(router);
     let service = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         if let Some(peer) = peer {
@@ -135,14 +176,14 @@ async fn refuse(mut stream: TcpStream, most: usize, _permit: OwnedSemaphorePermi
 }
 
 /// A stream that breaks when the peer leaves what is written to it unread for too long.
-struct Patient {
-    stream: TcpStream,
+struct Patient<S> {
+    stream: S,
     patience: Duration,
     deadline: Option<Pin<Box<Sleep>>>,
 }
 
-impl Patient {
-    fn new(stream: TcpStream, patience: Duration) -> Self {
+impl<S> Patient<S> {
+    fn new(stream: S, patience: Duration) -> Self {
         Self { stream, patience, deadline: None }
     }
 
@@ -164,7 +205,7 @@ impl Patient {
     }
 }
 
-impl AsyncRead for Patient {
+impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -174,7 +215,7 @@ impl AsyncRead for Patient {
     }
 }
 
-impl AsyncWrite for Patient {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -198,10 +239,13 @@ impl AsyncWrite for Patient {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        // Under TLS bytes that were taken may still wait for the peer.
+        let progress = Pin::new(&mut self.stream).poll_flush(context);
+        self.watch(context, progress)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let progress = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.watch(context, progress)
     }
 }

@@ -23,6 +23,8 @@ struct Shown<'a> {
     stamp: String,
     origin: String,
     expires_at_ms: Option<u64>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    owned: bool,
 }
 
 /// An entry, with its value if it has one and it is wanted.
@@ -39,6 +41,7 @@ pub(super) fn entry(entry: &Entry, with_value: bool) -> Vec<u8> {
         stamp: stamp.to_string(),
         origin: stamp.node.to_string(),
         expires_at_ms: entry.expires_at(),
+        owned: entry.owner().is_some(),
     })
 }
 
@@ -116,7 +119,10 @@ mod tests {
                 r#""origin":"000000000000000a","expires_at_ms":null}"#
             )
         );
-        assert!(!shown(&Entry::new(b"k", b"v", stamp, None), false).contains("value"));
+        let plain = shown(&Entry::new(b"k", b"v", stamp, None), false);
+        assert!(!plain.contains("value") && !plain.contains("owned"));
+        let owned = shown(&Entry::new(b"k", b"v", stamp, None).owned(), true);
+        assert!(owned.ends_with(r#","owned":true}"#), "{owned}");
     }
 
     proptest! {

@@ -63,11 +63,12 @@ pub(super) async fn remove(
 fn may_change(app: &App, extensions: &Extensions) -> Result<(), Problem> {
     // The token was looked at before this was reached.
     let peer = extensions.get::<Peer>().map(|peer| peer.0.ip().to_canonical());
-    if app.options.token.is_some() || peer.is_some_and(|ip| ip.is_loopback()) {
+    let certified = app.options.tls.as_ref().is_some_and(|tls| tls.wants_certificates());
+    if app.options.token.is_some() || certified || peer.is_some_and(|ip| ip.is_loopback()) {
         return Ok(());
     }
-    let message = "the key ring is changed from the machine itself, or with a token: give the \
-                   agent one with http_token_file";
+    let message = "the key ring is changed from the machine itself, with a token or with a client \
+                   certificate: give the agent one with http_token_file, or tls.client_ca";
     Err(Problem::new(StatusCode::FORBIDDEN, message))
 }
 

@@ -20,6 +20,8 @@ pub(super) const STAMP: HeaderName = HeaderName::from_static("x-rumormill-stamp"
 pub(super) const ORIGIN: HeaderName = HeaderName::from_static("x-rumormill-origin");
 /// When the value hides itself, milliseconds since 1970, as `expires_at_ms` in JSON.
 pub(super) const EXPIRES: HeaderName = HeaderName::from_static("x-rumormill-expires-at");
+/// The value is seen only while the node that wrote it is a live member: `true`.
+pub(super) const OWNED: HeaderName = HeaderName::from_static("x-rumormill-owned");
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 10_000;
@@ -69,8 +71,8 @@ pub(super) async fn put(
     request: Request,
 ) -> Result<Response, Problem> {
     let key = key(&uri)?;
-    let query = Query::parse(uri.query(), &["ttl", WAIT, WAIT_TIMEOUT])?;
-    let (ttl, wait) = (query.ttl()?, Wait::of(&query)?);
+    let query = Query::parse(uri.query(), &["ttl", "owned", WAIT, WAIT_TIMEOUT])?;
+    let (ttl, owned, wait) = (query.ttl()?, query.flag("owned")?, Wait::of(&query)?);
     unconditional(request.headers())?;
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -86,7 +88,7 @@ pub(super) async fn put(
         None => Expiry::Never,
         Some(ttl) => Expiry::At(wall_ms().saturating_add(millis(ttl))),
     };
-    let op = Op::Put { key: key.as_slice().into(), value: value.into(), expiry };
+    let op = Op::put(key.as_slice().into(), value.into(), expiry, owned);
     let outcome = app.node.write_one(op).await?;
     written(&app, outcome.written.as_deref(), wait).await
 }
@@ -199,6 +201,7 @@ fn describe(entry: &Entry, headers: &mut HeaderMap) {
         (ORIGIN, Some(stamp.node.to_string())),
         (header::ETAG, Some(etag(entry))),
         (EXPIRES, expires),
+        (OWNED, entry.owner().map(|_| "true".into())),
     ] {
         if let Some(value) = value.and_then(|value| HeaderValue::try_from(value).ok()) {
             headers.insert(name, value);

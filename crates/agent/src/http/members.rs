@@ -73,7 +73,7 @@ pub(super) async fn events(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
 }
 
 /// The members that go by a name or id. An id need not be known.
-fn ids_of(app: &App, about: &str) -> Result<Vec<NodeId>, Problem> {
+pub(super) fn ids_of(app: &App, about: &str) -> Result<Vec<NodeId>, Problem> {
     let members = app.node.members();
     let named = members.iter().filter(|member| member.name == about || member.id == about);
     let mut ids: Vec<NodeId> = named.filter_map(|member| member.id.parse().ok()).collect();

@@ -2,11 +2,13 @@
 
 use super::problem::Problem;
 use super::query::Query;
-use super::{App, node};
+use super::{App, Options, node};
 use crate::Rumormill;
 use crate::handle::wall_ms;
 use crate::redis::RedisStats;
 use crate::seal::EncryptionStatus;
+use crate::seeds::SeedStatus;
+use crate::tls::Tls;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -19,8 +21,10 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use rumormill_core::spread::sessions::{METHODS, Outcome, Sums, Totals};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -44,7 +48,7 @@ struct Labels {
 }
 
 impl Metrics {
-    pub(super) fn new(node: Rumormill, redis: Option<Arc<RedisStats>>) -> Self {
+    pub(super) fn new(node: Rumormill, options: &Options) -> Self {
         let status = node.status();
         let mut registry = Registry::with_prefix("rumormill");
         let requests = Family::default();
@@ -72,7 +76,11 @@ impl Metrics {
             "HTTP connections refused because too many were open",
             Counter::clone(&refused),
         );
-        registry.register_collector(Box::new(Reading { node, redis }));
+        registry.register_collector(Box::new(Reading {
+            node,
+            redis: options.redis.clone(),
+            tls: [("redis", options.redis_tls.clone()), ("http", options.tls.clone())],
+        }));
         Self { registry, requests, connections, watches, refused }
     }
 }
@@ -101,6 +109,43 @@ pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: N
     };
     app.metrics.requests.get_or_create_owned(&Labels { route, status }).inc();
     response
+}
+
+/// TLS of the ports that speak it.
+fn encode_tls(ports: &Ports, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+    let ports = || ports.iter().filter_map(|(port, tls)| Some((*port, tls.as_ref()?)));
+    let help = "TLS handshakes that succeeded";
+    let mut family = to.encode_descriptor("tls_handshakes", help, None, MetricType::Counter)?;
+    for (port, tls) in ports() {
+        let count = tls.counters().handshakes.load(Ordering::Relaxed);
+        ConstCounter::new(count).encode(family.encode_family(&[("port", port)])?)?;
+    }
+    let help = "TLS handshakes that failed, by reason";
+    let mut family = to.encode_descriptor("tls_failed", help, None, MetricType::Counter)?;
+    for (port, tls) in ports() {
+        for (reason, count) in tls.counters().failed() {
+            let labels = [("port", port), ("reason", reason)];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    let help = "Changed certificate files, by whether they are used now";
+    let mut family = to.encode_descriptor("tls_reloads", help, None, MetricType::Counter)?;
+    for (port, tls) in ports() {
+        let counters = tls.counters();
+        for (result, count) in [("ok", &counters.reloads), ("failed", &counters.reload_failures)] {
+            let labels = [("port", port), ("result", result)];
+            let count = ConstCounter::new(count.load(Ordering::Relaxed));
+            count.encode(family.encode_family(&labels)?)?;
+        }
+    }
+    let help = "When the certificate expires, seconds since 1970";
+    let name = "tls_certificate_expires_seconds";
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (port, tls) in ports() {
+        let gauge = ConstGauge::new(tls.validity().not_after);
+        gauge.encode(family.encode_family(&[("port", port)])?)?;
+    }
+    Ok(())
 }
 
 /// How gossip is encrypted.
@@ -149,11 +194,49 @@ fn encode_ring(
     ConstGauge::new(age / 1000).encode(gauge)
 }
 
-/// Reads the numbers of the node and of the Redis port when they are asked for.
+/// What exchanges of repair cost, by method.
+fn encode_repair(totals: &Totals, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+    let help = "Exchanges of repair that are over, by method and outcome";
+    let mut family = to.encode_descriptor("repair_exchanges", help, None, MetricType::Counter)?;
+    for ((_, method), sums) in METHODS.iter().zip(totals) {
+        for (outcome, count) in Outcome::ALL.iter().zip(sums.outcomes) {
+            let labels = [("method", *method), ("outcome", outcome.name())];
+            ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    let help = "Bytes of messages of those exchanges, entries included";
+    let name = "repair_exchange_bytes";
+    let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for ((_, method), sums) in METHODS.iter().zip(totals) {
+        for (direction, bytes) in [("sent", sums.sent_bytes), ("received", sums.received_bytes)] {
+            let labels = [("method", *method), ("direction", direction)];
+            ConstCounter::new(bytes).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    let sums: [(&str, &str, fn(&Sums) -> u64); 3] = [
+        ("repair_exchange_differences", "Items that differed in them", |sums| sums.differences),
+        ("repair_exchange_messages", "Messages of them, both ways", |sums| sums.messages),
+        ("repair_exchange_round_trips", "Round trips that they took", |sums| sums.round_trips),
+    ];
+    for (name, help, of) in sums {
+        let mut family = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for ((_, method), sums) in METHODS.iter().zip(totals) {
+            let labels = [("method", *method)];
+            ConstCounter::new(of(sums)).encode(family.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the numbers of the node and of the ports when they are asked for.
 struct Reading {
     node: Rumormill,
     redis: Option<Arc<RedisStats>>,
+    tls: Ports,
 }
+
+/// The TLS side of each port, by the port's name.
+type Ports = [(&'static str, Option<Arc<Tls>>); 2];
 
 impl fmt::Debug for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,6 +249,7 @@ impl Collector for Reading {
         let status = self.node.status();
         for (name, help, value) in [
             ("entries", "Live entries", status.entries),
+            ("hidden", "Owned entries that nobody sees: owner away", status.hidden),
             ("tombstones", "Tombstones kept", status.tombstones),
             ("uptime_seconds", "Seconds since the start", status.uptime_ms / 1000),
             (
@@ -180,6 +264,11 @@ impl Collector for Reading {
                 u64::from(status.alarms.partition_suspected),
             ),
             (
+                "seeds_lost",
+                "Names to join by that could not be found at the last try",
+                status.seeds.iter().filter(|seed| seed.error.is_some()).count() as u64,
+            ),
+            (
                 "twin",
                 "1 if another node was seen lately that runs with this node's id",
                 u64::from(status.alarms.twin),
@@ -189,11 +278,29 @@ impl Collector for Reading {
                 "Names that several present members go by",
                 status.alarms.shared_names.len() as u64,
             ),
+            (
+                "diverged",
+                "Parts of other members' replicas that stay different although repair goes on",
+                status.alarms.diverged.len() as u64,
+            ),
+            (
+                "joining",
+                "1 while the replica is being filled from another member's",
+                u64::from(status.joining.is_some()),
+            ),
         ] {
             let gauge = ConstGauge::new(value);
             gauge.encode(to.encode_descriptor(name, help, None, MetricType::Gauge)?)?;
         }
         encode_ring(&self.node, status.uptime_ms, &mut to)?;
+        let sum = |count: fn(&SeedStatus) -> u64| status.seeds.iter().map(count).sum::<u64>();
+        for (name, help, count) in [
+            ("seed_lookups", "Look-ups of names to join by", sum(|seed| seed.lookups)),
+            ("seed_lookups_failed", "Those that found nothing", sum(|seed| seed.failures)),
+        ] {
+            let counter = to.encode_descriptor(name, help, None, MetricType::Counter)?;
+            ConstCounter::new(count).encode(counter)?;
+        }
         let members = &status.members;
         let help = "Members that the node knows, by state";
         let mut family = to.encode_descriptor("members", help, None, MetricType::Gauge)?;
@@ -231,6 +338,8 @@ impl Collector for Reading {
         let shed = ConstCounter::new(traffic.shed_messages);
         shed.encode(to.encode_descriptor("gossip_shed", help, None, MetricType::Counter)?)?;
         encode_lock(&status.encryption, &mut to)?;
+        encode_repair(&self.node.repair_totals(), &mut to)?;
+        encode_tls(&self.tls, &mut to)?;
         for (name, help, value) in status.counters.all() {
             let help = help.trim().trim_end_matches('.');
             let counter = ConstCounter::new(value);

@@ -17,6 +17,7 @@ mod node;
 mod page;
 mod problem;
 mod query;
+mod repair;
 mod ring;
 mod watch;
 
@@ -26,6 +27,7 @@ pub use bulk::fuzz as fuzz_bulk;
 pub use query::fuzz as fuzz_query;
 
 use crate::Rumormill;
+use crate::tls::Tls;
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::http::{Method, StatusCode, Uri};
@@ -62,8 +64,12 @@ pub struct Options {
     pub heartbeat: Duration,
     /// How long requests in flight may go on after the shutdown was asked for.
     pub grace: Duration,
+    /// With it clients must speak TLS; without it they must not.
+    pub tls: Option<Arc<Tls>>,
     /// What the Redis port counts, to be shown with the rest.
     pub redis: Option<Arc<crate::redis::RedisStats>>,
+    /// The TLS side of the Redis port, to be shown with the rest.
+    pub redis_tls: Option<Arc<Tls>>,
     /// Told once the node has left at a client's request: the process may end.
     pub left: Arc<Notify>,
 }
@@ -81,7 +87,9 @@ impl Default for Options {
             write_timeout: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
             grace: Duration::from_secs(5),
+            tls: None,
             redis: None,
+            redis_tls: None,
             left: Arc::default(),
         }
     }
@@ -130,18 +138,23 @@ async fn stopped(shutdown: &mut Shutdown) {
 /// Serves a node on a bound port until `shutdown` turns true, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shutdown: Shutdown) {
     let app = Arc::new(App {
-        metrics: Metrics::new(node.clone(), options.redis.clone()),
+        metrics: Metrics::new(node.clone(), &options),
         watchers: Arc::new(Semaphore::new(options.max_watchers)),
         left: AtomicBool::new(false),
         node,
         options,
         shutdown,
     });
+    // Ends with this function.
+    let mut chores = tokio::task::JoinSet::new();
+    if let Some(tls) = app.options.tls.clone() {
+        chores.spawn(async move { tls.keep_fresh().await });
+    }
     conn::accept(listener, router(&app), app).await;
 }
 
 /// Every route: its path, its methods, and what it is for.
-const ROUTES: [(&str, &str, &str); 23] = [
+const ROUTES: [(&str, &str, &str); 24] = [
     ("/", "GET, HEAD", "the status page"),
     ("/healthz", "GET, HEAD", "200 while the process answers"),
     ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
@@ -151,14 +164,15 @@ const ROUTES: [(&str, &str, &str); 23] = [
         "/v1/kv",
         "GET, HEAD, POST",
         "GET ?prefix= &limit= &after= &keys=1 lists entries; POST writes lines of JSON: key, \
-         value (or key_base64, value_base64), ttl",
+         value (or key_base64, value_base64), ttl, \
+         owned",
     ),
     ("/v1/kv/", "GET, HEAD, PUT, DELETE", "the empty key"),
     (
         "/v1/kv/{*key}",
         "GET, HEAD, PUT, DELETE",
-        "one value, raw bytes; GET ?max_staleness=2s; PUT ?ttl=30 or ?ttl=10m; PUT and DELETE \
-         ?wait=all, 0.99 or 3, &wait_timeout=5s",
+        "one value, raw bytes; GET ?max_staleness=2s; PUT ?ttl=30 or ?ttl=10m, ?owned=1; \
+         PUT and DELETE ?wait=all, 0.99 or 3, &wait_timeout=5s",
     ),
     ("/v1/coverage/", "GET, HEAD", "the same of the empty key"),
     ("/v1/coverage/{*key}", "GET, HEAD", "who holds what this node holds under a key; ?timeout=1s"),
@@ -176,6 +190,11 @@ const ROUTES: [(&str, &str, &str); 23] = [
         "/v1/events/members",
         "GET, HEAD",
         "what happened to members lately, as the node saw it; ?about=NAME &limit=",
+    ),
+    (
+        "/v1/events/repair",
+        "GET, HEAD",
+        "what repair did lately and what it cost; ?about=NAME &calm=1 &limit=",
     ),
     (
         "/v1/tags",
@@ -211,6 +230,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/members/{member}/forget", post(ring::forget))
         .route("/v1/repair/ring", get(ring::status).post(ring::begin))
         .route("/v1/events/members", get(members::events))
+        .route("/v1/events/repair", get(repair::events))
         .route("/v1/tags", get(members::tags).put(members::put_tags).patch(members::patch_tags))
         .route("/v1/leave", post(node::leave))
         .route("/v1/keyring", get(keyring::list))

@@ -4,11 +4,11 @@ use super::input::Input;
 use super::server::Server;
 use super::session::{OUT_BOUND_TIGHT, Session};
 use super::stats;
+use super::stream::Stream;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncWriteExt as _, Interest};
-use tokio::net::TcpStream;
+use tokio::io::Interest;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -21,11 +21,13 @@ const LINGER_BYTES: usize = 1024 * 1024;
 
 /// Serves one client until it goes.
 pub(super) async fn serve(
-    stream: TcpStream,
+    stream: Stream,
     server: Arc<Server>,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let (Ok(addr), Ok(local)) = (stream.peer_addr(), stream.local_addr()) else { return };
+    let (Ok(addr), Ok(local)) = (stream.tcp().peer_addr(), stream.tcp().local_addr()) else {
+        return;
+    };
     let client = server.clients.join(addr, local);
     let guard = Guard { server: Arc::clone(&server), id: client.id, held: 0 };
     let mut connection = Connection {
@@ -36,6 +38,7 @@ pub(super) async fn serve(
     if let Err(error) = connection.run(&mut shutdown).await {
         tracing::debug!(%addr, %error, "a Redis client was cut off");
     }
+    connection.session.stream.say_goodbye();
     connection.session.settle();
 }
 
@@ -151,7 +154,7 @@ impl Connection {
             self.session.closing = true;
             return Ok(false);
         }
-        match self.input.fill(&self.session.stream) {
+        match self.input.fill(&mut self.session.stream) {
             Ok(0) => return Ok(true),
             Ok(n) => stats::add(&self.guard.server.options.stats.received_bytes, n as u64),
             Err(error)
@@ -173,9 +176,9 @@ impl Connection {
     ) -> io::Result<Woken> {
         let options = &self.guard.server.options;
         let unsent = self.session.out.unsent().len();
-        let interest = match unsent {
-            0 => Interest::READABLE,
-            _ => Interest::READABLE | Interest::WRITABLE,
+        let interest = match unsent == 0 && !self.session.stream.is_pending() {
+            true => Interest::READABLE,
+            false => Interest::READABLE | Interest::WRITABLE,
         };
         let (limit, woken) = match unsent {
             0 => (options.idle_timeout.map(|idle| Instant::now() + idle), Woken::Idle),
@@ -189,7 +192,7 @@ impl Connection {
             }
         };
         tokio::select! {
-            ready = self.session.stream.ready(interest) => ready.map(|_| Woken::Ready),
+            ready = self.session.stream.ready(interest) => ready.map(|()| Woken::Ready),
             () = super::stopped(shutdown) => Ok(Woken::Shutdown),
             () = time_is_up => Ok(woken),
         }
@@ -198,8 +201,8 @@ impl Connection {
     /// Says goodbye in a way that lets the last reply arrive.
     async fn part(&mut self) -> io::Result<()> {
         self.session.drain(0).await?;
-        let stream = &mut self.session.stream;
-        stream.shutdown().await?;
+        self.session.stream.shutdown().await?;
+        let stream = self.session.stream.tcp();
         let drain = async {
             let mut scrap = [0_u8; 1024];
             let mut left = LINGER_BYTES;

@@ -144,6 +144,7 @@ fn rumormill(_: &Server, status: &Status, text: &mut String) {
     line(text, "cluster_name", &status.cluster);
     line(text, "gossip", status.gossip);
     line(text, "entries", status.entries);
+    line(text, "hidden", status.hidden);
     line(text, "tombstones", status.tombstones);
     line(text, "digest", &status.digest);
     line(text, "members_alive", status.members.alive);

@@ -1,8 +1,8 @@
 //! What has arrived on a connection and is not yet carried out.
 
 use super::resp::{Limits, Parser, ProtocolError, Request};
+use super::stream::Stream;
 use std::io;
-use tokio::net::TcpStream;
 
 /// Bytes for which room is made before the first read.
 const FIRST_READ: usize = 1024;
@@ -56,7 +56,7 @@ impl Input {
     }
 
     /// Reads what is there; 0 at the end of the stream.
-    pub(super) fn fill(&mut self, stream: &TcpStream) -> io::Result<usize> {
+    pub(super) fn fill(&mut self, stream: &mut Stream) -> io::Result<usize> {
         if self.start > 0 {
             // A request that is cut short moves to the front once, when the one before it is done.
             self.bytes.drain(..self.start);

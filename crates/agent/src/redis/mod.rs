@@ -22,6 +22,7 @@ mod resp;
 mod server;
 mod session;
 mod stats;
+mod stream;
 mod strings;
 mod table;
 mod wait;
@@ -31,6 +32,7 @@ pub use fuzz::{fuzz_glob, fuzz_resp};
 pub use stats::RedisStats;
 
 use crate::handle::Rumormill;
+use crate::tls::{self, Refused, Tls};
 use server::Server;
 use std::fmt;
 use std::io;
@@ -48,6 +50,10 @@ const REDIS_VERSION: &str = "7.4.0";
 const KEEPALIVE: Duration = Duration::from_secs(300);
 /// How long connections may take to finish what they are at when the port closes.
 const GOODBYE: Duration = Duration::from_secs(2);
+
+/// What a client is told that does not speak TLS to a port that wants it.
+const PLAIN: &[u8] =
+    b"-ERR this port speaks TLS only: connect with TLS (redis-cli --tls, rediss://)\r\n";
 
 /// A password that does not show itself in logs.
 #[derive(Clone, PartialEq, Eq)]
@@ -90,6 +96,8 @@ pub struct Options {
     pub max_request: usize,
     /// Bytes in the large buffers of all clients together above which none may grow.
     pub max_buffered: u64,
+    /// With it clients must speak TLS; without it they must not.
+    pub tls: Option<Arc<Tls>>,
     /// Where the port counts.
     pub stats: Arc<RedisStats>,
 }
@@ -103,6 +111,7 @@ impl Default for Options {
             slow_timeout: Duration::from_secs(60),
             max_request: 64 * 1024 * 1024,
             max_buffered: 512 * 1024 * 1024,
+            tls: None,
             stats: Arc::default(),
         }
     }
@@ -119,6 +128,11 @@ pub async fn serve(
     let port = listener.local_addr().map_or(0, |addr| addr.port());
     let server = Arc::new(Server::new(node, options, port));
     let mut connections = JoinSet::new();
+    // Ends with this function.
+    let mut chores = JoinSet::new();
+    if let Some(tls) = server.options.tls.clone() {
+        chores.spawn(async move { tls.keep_fresh().await });
+    }
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -155,8 +169,10 @@ fn admit(
     while connections.try_join_next().is_some() {}
     if connections.len() >= server.options.max_clients {
         stats::add(&stats.refused, 1);
-        // A new connection takes a line at once, or is not worth waiting for.
-        let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
+        if server.options.tls.is_none() {
+            // A new connection takes a line at once, or is not worth waiting for.
+            let _ = stream.try_write(b"-ERR max number of clients reached\r\n");
+        }
         return;
     }
     if let Err(error) = prepare(&stream) {
@@ -164,8 +180,26 @@ fn admit(
         return;
     }
     stats::add(&stats.connections_total, 1);
-    connections.spawn(connection::serve(stream, Arc::clone(server), shutdown.clone()));
+    let (shared, shutdown) = (Arc::clone(server), shutdown.clone());
+    match server.options.tls.clone() {
+        None => connections.spawn(connection::serve(stream.into(), shared, shutdown)),
+        Some(tls) => connections.spawn(serve_sealed(stream, tls, shared, shutdown)),
+    };
     stats.connections.store(connections.len() as u64, Ordering::Relaxed);
+}
+
+/// Serves a client that speaks TLS; tells one that does not.
+async fn serve_sealed(
+    stream: TcpStream,
+    tls: Arc<Tls>,
+    server: Arc<Server>,
+    shutdown: watch::Receiver<bool>,
+) {
+    match tls.accept(stream).await {
+        Ok(stream) => connection::serve(stream.into(), server, shutdown).await,
+        Err(Refused::Plain(stream)) => tls::tell(stream, PLAIN).await,
+        Err(Refused::Failed(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+    }
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {

@@ -9,6 +9,7 @@ use super::reply::{Out, Proto};
 use super::resp::{Limits, Request};
 use super::server::Server;
 use super::stats;
+use super::stream::Stream;
 use super::table::{self, Command, Id, flag};
 use super::wait::{self, Written};
 use super::{command_info, config, handshake, info, keys, refused, strings, walk};
@@ -18,7 +19,7 @@ use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::io::Interest;
 
 /// A client may leave this many bytes of replies lying before its requests are left lying.
 pub(super) const OUT_BOUND: usize = 32 * 1024 * 1024;
@@ -73,7 +74,7 @@ pub(super) enum Muting {
 pub(super) struct Session {
     pub server: Arc<Server>,
     pub client: Arc<Client>,
-    pub stream: TcpStream,
+    pub stream: Stream,
     pub out: Out,
     pub batch: Batch,
     /// For `WAIT`.
@@ -89,7 +90,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) fn new(server: Arc<Server>, client: Arc<Client>, stream: TcpStream) -> Self {
+    pub(super) fn new(server: Arc<Server>, client: Arc<Client>, stream: Stream) -> Self {
         Self {
             authenticated: server.options.password.is_none(),
             server,
@@ -300,11 +301,12 @@ impl Session {
     pub(super) async fn drain(&mut self, left: usize) -> io::Result<()> {
         loop {
             self.send()?;
-            if self.out.unsent().len() <= left {
+            let unsent = self.out.unsent().len();
+            if unsent <= left && !(left == 0 && self.stream.is_pending()) {
                 return Ok(());
             }
             let patience = self.server.options.slow_timeout;
-            match tokio::time::timeout(patience, self.stream.writable()).await {
+            match tokio::time::timeout(patience, self.stream.ready(Interest::WRITABLE)).await {
                 Ok(ready) => ready?,
                 Err(_) => return Err(self.too_slow(patience)),
             }
@@ -334,7 +336,7 @@ impl Session {
             }
         }
         stats::add(&self.server.options.stats.sent_bytes, total);
-        Ok(())
+        self.stream.try_flush()
     }
 
     /// Adds what was counted since the last call to the shared counters.

@@ -39,6 +39,7 @@ struct Asked {
     keep: bool,
     persist: bool,
     get: bool,
+    owned: bool,
     conditional: Option<&'static str>,
 }
 
@@ -66,6 +67,7 @@ impl Asked {
                 b"persist" if getex && !timed => asked.persist = true,
                 b"keepttl" if !getex && !timed => asked.keep = true,
                 b"get" if !getex => asked.get = true,
+                b"owned" if !getex => asked.owned = true,
                 b"nx" if !getex && asked.conditional != Some("XX") => {
                     asked.conditional = Some("NX");
                 }
@@ -119,7 +121,7 @@ fn invalid_expire(command: &str) -> Fault {
     Fault::from(format!("ERR invalid expire time in '{command}' command"))
 }
 
-/// `SET key value [GET] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
+/// `SET key value [GET] [OWNED] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
 pub(super) fn set(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let (key, value) = (request.arg(1), request.arg(2));
     if request.len() == 3 {
@@ -130,10 +132,15 @@ pub(super) fn set(session: &mut Session, request: &Request<'_>) -> Result<(), Fa
     if let Some(option) = asked.conditional {
         return Err(refused::conditional("SET", option).into());
     }
-    let op = match asked.deadline(request, "set")? {
-        None if asked.keep => put(key, value, Expiry::Keep),
-        None => put(key, value, Expiry::Never),
-        Some(at) => put_until(key, value, at),
+    let expiry = match asked.deadline(request, "set")? {
+        None if asked.keep => Some(Expiry::Keep),
+        None => Some(Expiry::Never),
+        Some(at) => at.map(Expiry::At),
+    };
+    let op = match expiry {
+        Some(expiry) => Op::put(key.into(), value.into(), expiry, asked.owned),
+        // A value that is hidden from the start is a deletion.
+        None => Op::Delete { key: key.into() },
     };
     session.write([op], if asked.get { Answer::Previous } else { Answer::Ok });
     Ok(())

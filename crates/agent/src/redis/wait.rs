@@ -9,6 +9,7 @@ use rumormill_core::spread::coverage::About;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
+use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// Writes of a connection that are asked for by name; earlier ones are covered by comparing whole
@@ -90,7 +91,7 @@ pub(super) async fn wait(
     let want = Want::Members(replicas.saturating_add(1));
     let covered = tokio::select! {
         covered = node.wait_about(about, want, timeout) => covered,
-        gone = gone(&session.stream) => return Err(gone),
+        gone = gone(session.stream.tcp()) => return Err(gone),
     };
     Ok(match covered {
         Ok(coverage) => {
@@ -116,10 +117,9 @@ fn read(request: &Request<'_>) -> Result<(usize, Option<Duration>), Fault> {
 
 /// Returns when the client has closed its end.
 async fn gone(stream: &TcpStream) -> io::Error {
-    let mut byte = [0];
     loop {
-        match stream.peek(&mut byte).await {
-            Ok(0) => return io::ErrorKind::UnexpectedEof.into(),
+        match stream.ready(Interest::READABLE).await {
+            Ok(ready) if ready.is_read_closed() => return io::ErrorKind::UnexpectedEof.into(),
             // The next request waits.
             Ok(_) => tokio::time::sleep(LOOK).await,
             Err(error) => return error,

@@ -47,8 +47,9 @@ pub fn parse(text: &str) -> Result<KeyRing, String> {
     KeyRing::from_keys(keys).map_err(|error| format!(" {error}"))
 }
 
+/// Refuses a file with something secret that others than its owner may use.
 #[cfg(unix)]
-fn refuse_others(path: &Path, metadata: &std::fs::Metadata) -> Result<(), String> {
+pub(crate) fn refuse_others(path: &Path, metadata: &std::fs::Metadata) -> Result<(), String> {
     use std::os::unix::fs::MetadataExt as _;
     let mode = metadata.mode() & 0o7777;
     if metadata.is_file() && mode & 0o077 != 0 {
@@ -62,7 +63,7 @@ fn refuse_others(path: &Path, metadata: &std::fs::Metadata) -> Result<(), String
 }
 
 #[cfg(not(unix))]
-fn refuse_others(_: &Path, _: &std::fs::Metadata) -> Result<(), String> {
+pub(crate) fn refuse_others(_: &Path, _: &std::fs::Metadata) -> Result<(), String> {
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 
 /// Settings of the agent itself; those of the protocol are found in [`Config`].
-const OWN: [&str; 18] = [
+const OWN: [&str; 27] = [
     "name",
     "gossip",
     "advertise",
@@ -22,6 +22,15 @@ const OWN: [&str; 18] = [
     "encryption",
     "redis_password_file",
     "http_token_file",
+    "tls.cert",
+    "tls.key",
+    "tls.client_ca",
+    "tls.redis.cert",
+    "tls.redis.key",
+    "tls.redis.client_ca",
+    "tls.http.cert",
+    "tls.http.key",
+    "tls.http.client_ca",
     "log",
     "log_format",
     "protocol",

@@ -54,6 +54,39 @@ async fn a_fresh_node_gets_everything_in_bulk() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fresh_node_says_how_far_it_is_and_then_what_it_cost() {
+    let mut config = rumormill::core::Config::default();
+    config.repair.piece_bytes = 64 * 1024;
+    config.repair.bulk_rate = 1024 * 1024;
+    let mut nodes = cluster(1, |_| Rumormill::builder()).await;
+    for index in 0..5000 {
+        nodes[0].set(format!("key/{index}"), [b'x'; 200]).await.unwrap();
+    }
+    let seed = nodes[0].identity().gossip.to_string();
+    nodes.push(Rumormill::builder().config(config).join([seed]).start().await.unwrap());
+    let fresh = &nodes[1];
+    until("a part of it", || {
+        fresh.status().joining.is_some_and(|it| it.percent > 0.0 && it.pieces > 0)
+    })
+    .await;
+    until("all of it", || fresh.len() == 5000 && fresh.status().joining.is_none()).await;
+    agree(&nodes).await;
+    let mut story = fresh.repair_story(None, false, 100).await.unwrap();
+    for _ in 0..600 {
+        if !story.sessions.is_empty() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        story = fresh.repair_story(None, false, 100).await.unwrap();
+    }
+    let bulk = story.sessions.iter().find(|it| it.entries_received > 4000).expect("the transfer");
+    assert!(bulk.received_bytes > 800_000 && bulk.peer == nodes[0].identity().id);
+    assert_eq!(story.seen_by, fresh.identity().id.to_string());
+    assert!(story.names.contains_key(&nodes[0].identity().id.to_string()));
+    assert!(story.diverged.is_empty() && fresh.status().warnings.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn every_method_and_direction_converges() {
     for (method, direction, compare) in [
         (Method::Rumor, Direction::PushPull, Compare::Checksum),

@@ -9,5 +9,8 @@ mod http;
 #[cfg(target_os = "linux")]
 mod keys;
 mod members;
+mod papers;
 mod redis;
+mod seeds;
 mod support;
+mod tls;

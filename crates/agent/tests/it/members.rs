@@ -1,9 +1,10 @@
-//! What nodes say of themselves and of each other: tags, warnings, the story of a member.
+//! What nodes say of themselves and of each other: tags, warnings, the story of a member, and what
+//! they own.
 
 use crate::support::{cluster, until};
 use rumormill::core::member::flight::What;
 use rumormill::core::member::tags::Tags;
-use rumormill::{Builder, Rumormill, TagChange, TagsError};
+use rumormill::{Builder, EventKind, Rumormill, SetOptions, TagChange, TagsError};
 use std::time::Duration;
 
 /// Notices a silent member within a moment.
@@ -119,4 +120,50 @@ async fn two_nodes_with_one_id_are_told() {
     }
     until("the twin is told", || nodes[0].status().alarms.twin).await;
     assert!(nodes[0].status().warnings[0].contains("this node's id"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_node_owns_goes_with_it_and_comes_back_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let nodes = cluster(2, |_| quick()).await;
+    let seed = nodes[0].identity().gossip.to_string();
+    let start = || quick().name("owner").data(folder.path()).join([&seed]).start();
+    let owner = start().await.unwrap();
+    let mut watch = nodes[1].watch("service/");
+    owner.set_owned("service/a", "1").await.unwrap();
+    let options = SetOptions::default().owned().ttl(Duration::from_secs(3600));
+    owner.set_with("service/b", "2", options).await.unwrap();
+    owner.set("plain", "3").await.unwrap();
+    until("all is seen everywhere", || nodes.iter().all(|node| node.len() == 3)).await;
+
+    let held = nodes[1].status().digest;
+    owner.shutdown().await;
+    until("it is hidden", || nodes.iter().all(|node| node.len() == 1)).await;
+    assert_eq!(
+        (nodes[1].status().digest, nodes[1].status().hidden),
+        (held, 2),
+        "nothing is written"
+    );
+    assert!(nodes[1].get("service/a").is_none() && nodes[1].expiring() == 0);
+    assert!(nodes[1].scan(b"service/", None, 9).is_empty());
+    assert_eq!(nodes[1].scan_hashed(0, 100).await.unwrap().1.len(), 1);
+    assert!(!nodes[1].delete("service/nothing").await.unwrap());
+
+    let owner = start().await.unwrap();
+    assert!(owner.get("service/a").is_some(), "its own are there from the start");
+    until("it is back", || nodes.iter().all(|node| node.len() == 3)).await;
+    owner.leave().await;
+    until("it is hidden again", || nodes.iter().all(|node| node.len() == 1)).await;
+
+    let mut told = Vec::new();
+    while told.len() < 8 {
+        told.push(watch.next().await.unwrap());
+    }
+    let of = |key: &[u8]| {
+        let of = told.iter().filter(|event| event.entry.key() == key);
+        of.map(|event| event.kind).collect::<Vec<_>>()
+    };
+    use EventKind::{Hidden, Put};
+    assert_eq!(of(b"service/a"), [Put, Hidden, Put, Hidden]);
+    assert_eq!(of(b"service/b"), [Put, Hidden, Put, Hidden]);
 }

@@ -19,6 +19,7 @@ Examples:
   rumormill agent --data ./b --gossip 127.0.0.1:0 --redis 127.0.0.1:0 --http 127.0.0.1:0 \\
                   --join 127.0.0.1:7400
   rumormill agent --gossip 10.0.0.7:7400 --key-file /etc/rumormill.key
+  rumormill agent --tls-cert /etc/rumormill/cert.pem --tls-key /etc/rumormill/key.pem
   rumormill agent --tag zone=a --tag role=db
   rumormill agent --config /etc/rumormill.toml --set spread.tree.fanout=4
   rumormill agent --print-config > rumormill.toml")]
@@ -50,7 +51,8 @@ pub struct AgentArgs {
     /// Keep entries and the node's id in this folder; otherwise they live in memory.
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
-    /// Join by these members, host:port of their gossip; may be repeated.
+    /// Join by these members, host:port of their gossip, or srv+_gossip._udp.example for SRV records;
+    /// may be repeated.
     #[arg(long, value_name = "ADDR,...", value_delimiter = ',')]
     join: Vec<String>,
     /// Say this of the node in the member list, such as zone=a or role=db; may be repeated.
@@ -76,6 +78,16 @@ pub struct AgentArgs {
     /// A file that holds the bearer token of the HTTP port.
     #[arg(long, value_name = "FILE")]
     http_token_file: Option<String>,
+    /// Serve TLS on the Redis and HTTP ports with this certificate, a PEM file; tls.redis.cert and
+    /// tls.http.cert are for one of them.
+    #[arg(long, value_name = "FILE")]
+    tls_cert: Option<String>,
+    /// The private key to --tls-cert; a PEM file that only its owner may read.
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// Let in only clients that show a certificate of these authorities, a PEM file.
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca: Option<String>,
     /// Protocol settings for a kind of network: local, lan or wan [default: lan].
     #[arg(long, value_name = "PRESET")]
     protocol: Option<String>,
@@ -113,12 +125,15 @@ impl AgentArgs {
             ("encryption", &self.encryption),
             ("redis_password_file", &self.redis_password_file),
             ("http_token_file", &self.http_token_file),
+            ("tls.cert", &self.tls_cert),
+            ("tls.key", &self.tls_key),
+            ("tls.client_ca", &self.tls_client_ca),
             ("protocol", &self.protocol),
             ("log", &self.log),
             ("log_format", &self.log_format),
         ];
         let flag = |field: &str, value: String| Flag {
-            flag: format!("--{}", field.replace('_', "-")),
+            flag: format!("--{}", field.replace(['_', '.'], "-")),
             field: field.into(),
             value,
         };

@@ -9,12 +9,28 @@ use std::time::Duration;
 /// Which agent to speak to.
 #[derive(Clone, Debug, Args)]
 pub struct ClientArgs {
-    /// The HTTP address of an agent.
-    #[arg(long, value_name = "ADDR", env = "RUMORMILL_HTTP", default_value = "127.0.0.1:7480")]
+    /// The HTTP address of an agent; https://host:port where it serves TLS.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        visible_alias = "url",
+        env = "RUMORMILL_HTTP",
+        default_value = "127.0.0.1:7480"
+    )]
     pub http: String,
     /// A file that holds the agent's bearer token; RUMORMILL_HTTP_TOKEN holds the token itself.
     #[arg(long, value_name = "FILE", env = "RUMORMILL_HTTP_TOKEN_FILE", hide_env_values = true)]
     pub token_file: Option<PathBuf>,
+    /// With https: trust agents whose certificate is of this authority (a PEM file), instead of
+    /// those that the system trusts.
+    #[arg(long, value_name = "FILE", env = "RUMORMILL_CA", hide_env_values = true)]
+    pub ca: Option<PathBuf>,
+    /// With https: show this certificate (a PEM file), for agents that want one.
+    #[arg(long, value_name = "FILE", env = "RUMORMILL_CLIENT_CERT", hide_env_values = true)]
+    pub client_cert: Option<PathBuf>,
+    /// The private key to --client-cert; a PEM file that only its owner may read.
+    #[arg(long, value_name = "FILE", env = "RUMORMILL_CLIENT_KEY", hide_env_values = true)]
+    pub client_key: Option<PathBuf>,
 }
 
 /// How long a value lives, as the user wrote it.
@@ -43,6 +59,7 @@ impl std::str::FromStr for TtlText {
 Examples:
   rumormill status
   rumormill status --http 10.0.0.7:7480
+  rumormill status --http https://node7.example:7480 --ca ca.pem
   rumormill status --format json | jq .digest")]
 pub struct StatusArgs {
     #[command(flatten)]
@@ -96,13 +113,17 @@ pub struct TagArgs {
 Examples:
   rumormill explain node db-3               why it was suspected, or held dead
   rumormill explain node db-3 --all         as every member saw it
-  rumormill explain key flags/dark          who holds it, and who does not")]
+  rumormill explain key flags/dark          who holds it, and who does not
+  rumormill explain repair                  what repair found and what it cost")]
 pub enum ExplainCommand {
     /// Why a node is held alive, suspect or dead: who suspected it when, which probes failed, who
     /// confirmed, and what was refuted.
     Node(ExplainNodeArgs),
     /// Which members hold what an agent holds under a key, and which do not.
     Key(ExplainKeyArgs),
+    /// What repair did lately: with whom, what differed, what it cost and how it ended; and who stays
+    /// different.
+    Repair(ExplainRepairArgs),
 }
 
 #[derive(Debug, Args)]
@@ -119,6 +140,40 @@ pub struct ExplainKeyArgs {
     /// How long members may take to answer.
     #[arg(long, value_name = "TIME", default_value = "1s")]
     pub timeout: TtlText,
+    #[command(flatten)]
+    pub client: ClientArgs,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each agent keeps its last 512 exchanges of repair in which something differed, and the last 64 in
+which nothing did (--calm). An exchange has both ends, and each counts what it sent and received.
+
+How it ended:
+  solved      what differed was found and moved
+  equal       both ends held the same
+  quiet       nothing came back: the other end holds the same, or the message was lost
+  too-many    too much differed for sketches, and checksums went on
+  fell-back   sketches did not lead to an answer, and checksums went on
+  bulk        one end held next to nothing and was filled from the other
+  gave-up     it broke off before anything had moved; the next one goes on
+
+Examples:
+  rumormill explain repair                    the latest that found something
+  rumormill explain repair --with db-3        only those with one member
+  rumormill explain repair --calm --limit 20  also those that found nothing
+  rumormill explain repair --format json | jq '.totals.sketch'")]
+pub struct ExplainRepairArgs {
+    /// Only exchanges with this member: its name, or its id.
+    #[arg(long = "with", value_name = "NODE")]
+    pub peer: Option<String>,
+    /// Also those in which nothing differed.
+    #[arg(long)]
+    pub calm: bool,
+    /// At most this many, the latest.
+    #[arg(long, value_name = "N", default_value_t = 50,
+          value_parser = clap::value_parser!(u64).range(1..=576))]
+    pub limit: u64,
     #[command(flatten)]
     pub client: ClientArgs,
 }
@@ -185,6 +240,7 @@ Examples:
   rumormill set greeting hello
   rumormill set flags/dark on --wait all    until every member that is there has it
   rumormill set session/17 alice --ttl 30m
+  rumormill set service/web/db-3 10.0.0.7:80 --owned     as in a service catalogue
   date | rumormill set today -
   rumormill set logo.png --file logo.png")]
 pub struct SetArgs {
@@ -203,6 +259,10 @@ pub struct SetArgs {
     /// Hide the value after this long: 30s, 5m, 1h, or seconds.
     #[arg(long, value_name = "TIME")]
     pub ttl: Option<TtlText>,
+    /// Show the value only while the agent that takes it is a live member: everyone hides it when
+    /// the agent leaves or dies, and shows it again when the agent is back.
+    #[arg(long)]
+    pub owned: bool,
     #[command(flatten)]
     pub wait: WaitArgs,
     #[command(flatten)]
@@ -271,8 +331,9 @@ pub struct WatchArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-JSON lines: {\"key\":\"a\",\"value\":\"1\"} with an optional \"ttl\" (\"30s\" or seconds); key_base64 and
-value_base64 for bytes that are no text. CSV: key,value[,ttl]; a first line with just these words
+JSON lines: {\"key\":\"a\",\"value\":\"1\"} with an optional \"ttl\" (\"30s\" or seconds) and
+\"owned\" (true: the agent that takes the import will own it); key_base64 and value_base64 for bytes
+that are no text. CSV: key,value[,ttl]; a first line with just these words
 is a heading. Lines are written in order, in batches; any node will do, and all will have them.
 
 Examples:

@@ -22,6 +22,12 @@ pub struct Hello {
     pub gossip: SocketAddr,
     pub redis: Option<SocketAddr>,
     pub http: Option<SocketAddr>,
+    /// Whether the Redis port speaks TLS.
+    #[serde(default)]
+    pub redis_tls: bool,
+    /// Whether the HTTP port speaks TLS.
+    #[serde(default)]
+    pub http_tls: bool,
     /// The data folder; none if entries live in memory.
     pub data: Option<PathBuf>,
     pub pid: u32,
@@ -74,6 +80,7 @@ fn raise_open_files() {
 
 async fn serve(settings: Settings, exit_with_stdin: bool, format: Format) -> anyhow::Result<()> {
     let (cluster, data) = (settings.config.cluster.clone(), settings.data.clone());
+    let (redis_tls, http_tls) = (settings.redis_tls.is_some(), settings.http_tls.is_some());
     // Signals are listened to before anything is started that they should stop.
     let shutdown = shutdown(exit_with_stdin)?;
     let agent = Agent::start(settings).await?;
@@ -85,6 +92,8 @@ async fn serve(settings: Settings, exit_with_stdin: bool, format: Format) -> any
         gossip: at.gossip,
         redis: at.redis,
         http: at.http,
+        redis_tls,
+        http_tls,
         data,
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION").into(),
@@ -113,12 +122,13 @@ fn greet(hello: &Hello, format: Format) -> anyhow::Result<()> {
         None => "in memory, gone when the agent stops (--data DIR keeps it)".into(),
     };
     out.line(format!("rumormill {}: agent {} is up", hello.version, hello.name))?;
+    let scheme = if hello.http_tls { "https" } else { "http" };
     let rows = [
         ("id", hello.id.clone()),
         ("cluster", hello.cluster.clone()),
         ("gossip", hello.gossip.to_string()),
-        ("redis", addr(hello.redis)),
-        ("http", hello.http.map_or("off".into(), |addr| format!("http://{addr}/"))),
+        ("redis", addr(hello.redis) + if hello.redis_tls { " (TLS)" } else { "" }),
+        ("http", hello.http.map_or("off".into(), |addr| format!("{scheme}://{addr}/"))),
         ("data", data),
     ];
     for (name, value) in rows {

@@ -1,6 +1,8 @@
-//! `rumormill explain`: why a member is held alive, suspect or dead, and who holds a key.
+//! `rumormill explain`: why a member is held alive, suspect or dead, who holds a key, and what repair
+//! did.
 
 mod key;
+mod repair;
 mod story;
 
 use crate::args::{ExplainCommand, ExplainNodeArgs, Format};
@@ -22,6 +24,7 @@ pub fn run(command: &ExplainCommand, format: Format) -> anyhow::Result<()> {
     match command {
         ExplainCommand::Node(args) => node(args, format),
         ExplainCommand::Key(args) => key::run(args, format),
+        ExplainCommand::Repair(args) => repair::run(args, format),
     }
 }
 

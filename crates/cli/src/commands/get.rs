@@ -21,6 +21,7 @@ pub fn run(args: &GetArgs, format: Format) -> anyhow::Result<()> {
         object.insert("stamp".into(), json!(found.stamp));
         object.insert("origin".into(), json!(found.origin));
         object.insert("expires_at_ms".into(), json!(found.expires_at_ms));
+        object.insert("owned".into(), json!(found.owned));
         out.json(&object)?;
     } else {
         out.bytes(&found.value)?;

@@ -12,8 +12,8 @@ use std::io::{self, Read};
 pub fn run(args: &SetArgs, format: Format) -> anyhow::Result<()> {
     let key = args.key.as_encoded_bytes();
     let value = value(args)?;
-    let written =
-        Client::new(&args.client)?.put_waiting(key, &value, args.ttl, Some(&args.wait))?;
+    let client = Client::new(&args.client)?;
+    let written = client.put_waiting(key, &value, args.ttl, args.owned, Some(&args.wait))?;
     let stamp = written.stamp;
     let mut out = Output::new(format);
     match out.is_json() {

@@ -18,6 +18,24 @@ pub fn run(args: &StatusArgs, format: Format) -> anyhow::Result<()> {
     out.flush()
 }
 
+/// How far the replica has been filled, while that goes on.
+fn joining(status: &Value) -> Option<String> {
+    let joining = status.get("joining").filter(|joining| !joining.is_null())?;
+    let percent = joining.get("percent").and_then(Value::as_f64).unwrap_or(0.0);
+    let entries = joining.get("entries").and_then(Value::as_u64).unwrap_or(0);
+    let from = joining.get("from").and_then(Value::as_str).unwrap_or_default();
+    Some(format!("{percent:.0} % of {} entries, from {from}", short(entries)))
+}
+
+/// A count of entries in few digits.
+fn short(entries: u64) -> String {
+    match entries {
+        0..10_000 => count(entries),
+        10_000..1_000_000 => format!("{} k", entries / 1000),
+        _ => format!("{:.1} M", entries as f64 / 1e6),
+    }
+}
+
 /// What is done with the keys, and what that kept out.
 fn encryption(status: &Value) -> String {
     let number = |pointer: &str| status.pointer(pointer).and_then(Value::as_u64).unwrap_or(0);
@@ -88,6 +106,10 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
     let warnings = status.get("warnings").and_then(Value::as_array).into_iter().flatten();
     let warnings = warnings.filter_map(Value::as_str);
     let warnings = warnings.map(|text| ("warning", crate::encoding::printable(text.as_bytes())));
+    let entries = match (count(number("/entries")), number("/hidden")) {
+        (entries, 0) => entries,
+        (entries, hidden) => format!("{entries}, and {} hidden: owners away", count(hidden)),
+    };
     let mut rows = vec![
         ("name", text("/name")),
         ("id", text("/id")),
@@ -98,7 +120,7 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         ("http", text("/http")),
         ("encryption", encryption(status)),
         ("uptime", humantime::format_duration(uptime).to_string()),
-        ("entries", count(number("/entries"))),
+        ("entries", entries),
         ("tombstones", tombstones(status)),
         ("horizon", horizon(status)),
         ("digest", text("/digest")),
@@ -116,6 +138,21 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         let [membership, updates, repair] = across.map(bytes);
         let words = format!("updates {updates}, repair {repair}, membership {membership}");
         rows.push(("to other zones", words));
+    }
+    if let Some(joining) = joining(status) {
+        rows.push(("joining", joining));
+    }
+    let held = ["membership", "updates", "repair"].map(|class| {
+        let packets = |what: &str| number(&format!("/counters/budget_{class}_{what}"));
+        (class, packets("delayed"), packets("shed"))
+    });
+    let held = held.into_iter().filter(|(_, delayed, shed)| delayed + shed > 0);
+    let held = held.map(|(class, delayed, shed)| {
+        format!("{class} {} packets late, {} dropped", count(delayed), count(shed))
+    });
+    let held: Vec<String> = held.collect();
+    if !held.is_empty() {
+        rows.push(("over budget", held.join("; ")));
     }
     rows.extend(warnings);
     rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect()

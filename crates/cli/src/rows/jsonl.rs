@@ -49,6 +49,8 @@ struct Object<'a> {
     value_base64: Option<Cow<'a, str>>,
     ttl: Option<Ttl>,
     expires_at_ms: Option<u64>,
+    #[serde(default)]
+    owned: bool,
     #[serde(rename = "stamp")]
     _stamp: Option<IgnoredAny>,
     #[serde(rename = "origin")]
@@ -81,7 +83,7 @@ fn row(line: u64, text: &[u8]) -> Result<Row, String> {
             Expiry::After(text.parse::<TtlText>().map_err(|error| format!("ttl: {error}"))?)
         }
     };
-    Ok(Row { line, key, value, expiry })
+    Ok(Row { line, key, value, expiry, owned: object.owned })
 }
 
 fn bytes(

@@ -1,6 +1,7 @@
 //! The documents say what the program does: commands, flags, settings and their defaults, metrics,
 //! Redis commands, routes and links are compared with the real thing.
 
+use super::papers::Authority;
 use super::process::{Agent, run};
 use rumormill::settings::names;
 use std::collections::{BTreeMap, BTreeSet};
@@ -139,9 +140,18 @@ fn fetch(agent: &Agent, path: &str) -> String {
 
 #[test]
 fn metrics_routes_and_redis_commands_exist() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = Authority::new(folder.path(), "ours").sign("server", &["localhost"]);
+    let sealed = Agent::start(&[
+        "--set",
+        &format!("tls.redis.cert={}", own.cert()),
+        "--set",
+        &format!("tls.redis.key={}", own.key()),
+    ]);
+    let sealed = fetch(&sealed, "/metrics");
     let agent = Agent::start(&[]);
     // The first answer is itself counted in the second.
-    let metrics = fetch(&agent, "/metrics") + &fetch(&agent, "/metrics");
+    let metrics = fetch(&agent, "/metrics") + &fetch(&agent, "/metrics") + &sealed;
     let metrics: BTreeSet<&str> = metrics
         .lines()
         .filter_map(|line| line.split([' ', '{']).next())

@@ -44,7 +44,7 @@ fn wrong_arguments_end_with_2() {
         &["demo", "--nodes", "0"],
         &["status", "--format", "xml"],
         &["import", "entries.txt"],
-        &["status", "--http", "https://a:1"],
+        &["status", "--http", "https://a"],
         &["status", "--http", "off"],
         &["agent", "--set", "nonsense"],
         &["agent", "--set", "a.b=c"],

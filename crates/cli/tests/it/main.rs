@@ -16,6 +16,9 @@ mod fleet;
 mod help;
 mod keys;
 mod liveness;
+mod owned;
+#[path = "../../../agent/tests/it/papers.rs"]
+mod papers;
 mod partition;
 mod process;
 #[cfg(unix)]
@@ -26,5 +29,7 @@ mod sim_exchange;
 mod sim_graph;
 mod sim_lifeguard;
 mod sim_replay;
+#[cfg(unix)]
+mod tls;
 mod wire;
 mod world;

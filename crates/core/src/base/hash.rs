@@ -73,6 +73,12 @@ impl Keyed {
         hasher.finish128().as_u128()
     }
 
+    /// The seed of the second account that nodes keep of their replicas.
+    #[must_use]
+    pub fn audit_seed(&self) -> u64 {
+        self.hash64(b"audit")
+    }
+
     /// The tag that opens every packet of this cluster: strangers are dropped by it unparsed.
     #[must_use]
     pub fn tag(&self) -> u32 {

@@ -2,7 +2,7 @@
 //!
 //! Per entry: a flag byte; the stamp's time as a signed difference from the entry before it
 //! (stamps of one batch are close, so mostly one byte); the writer's id unless it is the same as
-//! before; expiry relative to the stamp; key and value behind their lengths. A block has no count:
+//! before; whether it is owned by that writer; expiry relative to the stamp; key and value behind their lengths. A block has no count:
 //! it ends with its message.
 
 use super::entry::{Entry, MAX_KEY, MAX_VALUE};
@@ -13,7 +13,8 @@ use crate::base::id::NodeId;
 const TOMBSTONE: u8 = 1;
 const EXPIRES: u8 = 2;
 const SAME_NODE: u8 = 4;
-const KNOWN_FLAGS: u8 = TOMBSTONE | EXPIRES | SAME_NODE;
+const OWNED: u8 = 8;
+const KNOWN_FLAGS: u8 = TOMBSTONE | EXPIRES | SAME_NODE | OWNED;
 
 /// What the next entry's encoding depends on.
 #[derive(Clone, Copy, Debug, Default)]
@@ -29,7 +30,8 @@ impl Context {
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
         to.put(&[flag(entry.is_tombstone(), TOMBSTONE)
             | flag(entry.expires_at().is_some(), EXPIRES)
-            | flag(same, SAME_NODE)]);
+            | flag(same, SAME_NODE)
+            | flag(entry.owner().is_some(), OWNED)]);
         to.put_signed(stamp.time.wrapping_sub(self.before.time) as i64);
         if !same {
             to.put(&stamp.node.0.to_le_bytes());
@@ -66,13 +68,14 @@ impl Context {
         };
         let key = from.bytes("key", MAX_KEY)?;
         if flags & TOMBSTONE != 0 {
-            if expires_at.is_some() {
+            if expires_at.is_some() || flags & OWNED != 0 {
                 return Err(DecodeError::Invalid("entry flags"));
             }
             return Ok(Entry::tombstone(key, stamp));
         }
         let value = from.bytes("value", MAX_VALUE)?;
-        Ok(Entry::new(key, value, stamp, expires_at))
+        let entry = Entry::new(key, value, stamp, expires_at);
+        Ok(if flags & OWNED != 0 { entry.owned() } else { entry })
     }
 }
 
@@ -109,7 +112,8 @@ pub fn chunks<'a>(entries: impl IntoIterator<Item = &'a Entry>, room: usize) -> 
 /// # Errors
 /// If it is none that [`chunks`] writes; the entries before the fault are not given out either.
 pub fn read(from: &mut Reader<'_>) -> Result<Vec<Entry>, DecodeError> {
-    let mut entries = Vec::new();
+    // Most blocks hold one entry.
+    let mut entries = Vec::with_capacity(1);
     let mut context = Context::default();
     while !from.is_empty() {
         if entries.len() >= MAX_ENTRIES {
@@ -137,12 +141,13 @@ pub(crate) mod tests {
         let key = prop::collection::vec(any::<u8>(), 0..40);
         let value = prop::collection::vec(any::<u8>(), 0..200);
         let expiry = prop::option::of(1_u64..1 << 48);
-        (key, value, any::<u64>(), 0_u64..3, expiry, any::<bool>()).prop_map(
-            |(key, value, time, node, expiry, tombstone)| {
+        (key, value, any::<u64>(), 0_u64..3, expiry, 0_u8..3).prop_map(
+            |(key, value, time, node, expiry, kind)| {
                 let stamp = Stamp { time, node: NodeId(node) };
-                match tombstone {
-                    true => Entry::tombstone(&key, stamp),
-                    false => Entry::new(&key, &value, stamp, expiry),
+                match kind {
+                    0 => Entry::tombstone(&key, stamp),
+                    1 => Entry::new(&key, &value, stamp, expiry).owned(),
+                    _ => Entry::new(&key, &value, stamp, expiry),
                 }
             },
         )
@@ -196,10 +201,25 @@ pub(crate) mod tests {
         let mut context = Context::default();
         context.encode(&Entry::new(b"k", b"v1", stamp(2 << 16), Some(5)), &mut bytes);
         context.encode(&Entry::tombstone(b"gone", stamp((2 << 16) + 1)), &mut bytes);
+        context.encode(&Entry::new(b"me", b"", stamp((2 << 16) + 2), None).owned(), &mut bytes);
         let golden = [
             2, 0x80, 0x80, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 6, 1, b'k', 2, b'v', b'1', // put
             5, 2, 4, b'g', b'o', b'n', b'e', // delete, same writer, one tick later
+            12, 2, 2, b'm', b'e', 0, // owned by its writer
         ];
         assert_eq!(bytes, golden);
+    }
+
+    #[test]
+    fn a_tombstone_has_no_owner() {
+        let stamp = Stamp { time: 1, node: NodeId(1) };
+        assert_eq!(Entry::tombstone(b"k", stamp).owned().owner(), None);
+        assert_eq!(Entry::new(b"k", b"v", stamp, None).owner(), None);
+        let owned = Entry::new(b"k", b"v", stamp, None).owned();
+        assert_eq!(owned.owner(), Some(NodeId(1)));
+        let mut bytes = Vec::new();
+        Context::default().encode(&Entry::tombstone(b"k", stamp), &mut bytes);
+        bytes[0] |= OWNED;
+        assert!(read(&mut Reader::new(&bytes)).is_err());
     }
 }

@@ -8,12 +8,14 @@
 //! its way, no more than what lies beside them in the last one. Sketches, where they are kept, are
 //! copied as a whole.
 
+use super::audit::{self, Audit, Sums};
 use super::digest::{Digest, Range};
 use super::entry::Entry;
 use super::recent::{Cut, Recent};
 use super::sketch::{ItemId, Sketches, Version, View};
 use super::stamp::Stamp;
 use crate::base::hash::Keyed;
+use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -29,6 +31,17 @@ pub enum Applied {
     New(Option<Arc<Entry>>),
 }
 
+/// What came of comparing what is kept with what is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verified {
+    /// The part to go on with.
+    pub next: u8,
+    /// Where an entry is not the one that was written, if anywhere.
+    pub content: Option<Range>,
+    /// Where the digest is not that of the entries, if anywhere.
+    pub digest: Option<Range>,
+}
+
 /// Last-writer-wins map with digests.
 #[derive(Clone, Debug)]
 pub struct Map {
@@ -36,6 +49,7 @@ pub struct Map {
     root: Tree,
     recent: Recent,
     sketches: Option<Arc<Sketches>>,
+    audit: Option<Arc<Audit>>,
     tombstones: u64,
     bytes: u64,
 }
@@ -81,13 +95,21 @@ impl Map {
     #[must_use]
     pub fn new(keyed: Keyed) -> Self {
         let (root, recent) = (Tree::default(), Recent::default());
-        Self { keyed, root, recent, sketches: None, tombstones: 0, bytes: 0 }
+        Self { keyed, root, recent, sketches: None, audit: None, tombstones: 0, bytes: 0 }
     }
 
     /// An empty map that keeps sketches with every write.
     #[must_use]
     pub fn with_sketches(keyed: Keyed) -> Self {
         Self { sketches: Some(Arc::default()), ..Self::new(keyed) }
+    }
+
+    /// The same map with a second account of what it holds, if it is empty. Of two entries that
+    /// claim to be the same write it then keeps the one that outweighs.
+    #[must_use]
+    pub fn audited(self) -> Self {
+        let seed = self.keyed.audit_seed();
+        Self { audit: Some(Arc::new(Audit::new(seed))), ..self }
     }
 
     /// Count and checksum over everything, tombstones and expired entries included.
@@ -102,6 +124,16 @@ impl Map {
         if let Some(sketches) = &mut self.sketches {
             Arc::make_mut(sketches).advance(wall_ms);
         }
+        if let Some(audit) = self.audit.as_mut().filter(|audit| audit.is_late(wall_ms)) {
+            Arc::make_mut(audit).advance(wall_ms);
+        }
+    }
+
+    /// The second account, of the set that [`Map::digest_at`] describes. `None` if none is kept or
+    /// the cut is too old.
+    #[must_use]
+    pub fn audit_at(&self, cut: Cut) -> Option<Sums> {
+        self.audit.as_ref()?.at(cut)
     }
 
     /// Count and checksum of what there was without the writes that are stamped inside a cut: what
@@ -209,7 +241,7 @@ impl Map {
     pub fn apply(&mut self, entry: Arc<Entry>) -> Applied {
         let hash = self.hash(entry.key());
         let held = self.get_hashed(hash, entry.key());
-        if held.is_some_and(|held| held.stamp() >= entry.stamp()) {
+        if held.is_some_and(|held| !self.yields(held, &entry)) {
             return Applied::Stale;
         }
         let change = Change {
@@ -219,13 +251,21 @@ impl Map {
             mortal: i32::from(is_mortal(&entry))
                 - i32::from(held.is_some_and(|held| is_mortal(held))),
         };
-        self.note(&change, entry.stamp().wall_ms());
+        let wall_ms = entry.stamp().wall_ms();
+        if let Some(audit) = &mut self.audit {
+            let audit = Arc::make_mut(audit);
+            audit.add(hash, &entry, wall_ms);
+        }
+        self.note(&change, wall_ms);
         self.bytes += entry.size() as u64;
         self.tombstones += u64::from(entry.is_tombstone());
         let previous = self.root.put(entry, &change, &self.keyed);
         if let Some(previous) = &previous {
-            self.bytes -= previous.size() as u64;
-            self.tombstones -= u64::from(previous.is_tombstone());
+            self.bytes = self.bytes.saturating_sub(previous.size() as u64);
+            self.tombstones = self.tombstones.saturating_sub(u64::from(previous.is_tombstone()));
+            if let Some(audit) = &mut self.audit {
+                Arc::make_mut(audit).remove(hash, previous, wall_ms);
+            }
         }
         self.make_room();
         Applied::New(previous)
@@ -245,6 +285,9 @@ impl Map {
         }
         self.bytes -= removed.size() as u64;
         self.tombstones -= u64::from(removed.is_tombstone());
+        if let Some(audit) = &mut self.audit {
+            Arc::make_mut(audit).remove(hash, &removed, wall_ms);
+        }
         Some(removed)
     }
 
@@ -254,6 +297,97 @@ impl Map {
         let mut found = Vec::with_capacity(self.root.mortal as usize);
         self.root.mortal(&mut found);
         found
+    }
+
+    /// True if an entry takes the place of another.
+    fn yields(&self, held: &Entry, entry: &Entry) -> bool {
+        match held.stamp().cmp(&entry.stamp()) {
+            Ordering::Less => true,
+            Ordering::Equal => self.audit.is_some() && entry.outweighs(held),
+            Ordering::Greater => false,
+        }
+    }
+
+    /// Compares what is kept of the next parts, from `part` on, with what is really held there, for
+    /// about `most` entries. The second account is put right at once; after
+    /// [`Verified::digest`] call [`Map::rebuild`].
+    pub fn verify(&mut self, part: u8, most: u64) -> Verified {
+        let mut verified = Verified { next: part, content: None, digest: None };
+        let (mut left, small) = (most, self.digest().count <= most);
+        if small || part == 0 {
+            let kept = self.digest();
+            let really = match small {
+                true => self.count_up(Range::ALL),
+                false => (0..=u8::MAX)
+                    .map(audit::range_of)
+                    .map(|range| self.digest_of(range))
+                    .fold(Digest::default(), |sum, part| Digest {
+                        count: sum.count.wrapping_add(part.count),
+                        sum: sum.sum.wrapping_add(part.sum),
+                    }),
+            };
+            verified.digest = (kept != really).then_some(Range::ALL);
+        }
+        for _ in 0..audit::PARTS {
+            let (part, range) = (verified.next, audit::range_of(verified.next));
+            let (mut held, mut really) = (Vec::new(), Digest::default());
+            self.walk(range, &mut |_, entry| {
+                really.add(self.item_hash(entry));
+                held.push(Arc::clone(entry));
+                ControlFlow::Continue(())
+            });
+            if self.digest_of(range) != really {
+                verified.digest.get_or_insert(range);
+            }
+            if let Some(audit) = &mut self.audit
+                && !Arc::make_mut(audit).verify(part, held.iter().map(AsRef::as_ref))
+            {
+                verified.content.get_or_insert(range);
+            }
+            verified.next = part.wrapping_add(1);
+            left = left.saturating_sub(held.len() as u64);
+            if left == 0 {
+                break;
+            }
+        }
+        verified
+    }
+
+    /// The digest of a range, made of the entries in it.
+    fn count_up(&self, range: Range) -> Digest {
+        let mut digest = Digest::default();
+        self.walk(range, &mut |_, entry| {
+            digest.add(self.item_hash(entry));
+            ControlFlow::Continue(())
+        });
+        digest
+    }
+
+    /// Makes everything that is kept beside the entries anew from the entries.
+    pub fn rebuild(&mut self) {
+        let mut fresh = Self::new(self.keyed);
+        let mut items = Vec::new();
+        self.walk(Range::ALL, &mut |hash, entry| {
+            items.push(ItemId::new(hash, self.item_hash(entry)));
+            let _ = fresh.apply(Arc::clone(entry));
+            ControlFlow::Continue(())
+        });
+        (self.root, self.tombstones, self.bytes) = (fresh.root, fresh.tombstones, fresh.bytes);
+        if let Some(sketches) = &mut self.sketches {
+            Arc::make_mut(sketches).refill(&items);
+        }
+        if let Some(audit) = self.audit.take() {
+            let mut audit = Arc::unwrap_or_clone(audit);
+            for part in 0..=u8::MAX {
+                let mut held = Vec::new();
+                self.walk(audit::range_of(part), &mut |_, entry| {
+                    held.push(Arc::clone(entry));
+                    ControlFlow::Continue(())
+                });
+                audit.verify(part, held.iter().map(AsRef::as_ref));
+            }
+            self.audit = Some(Arc::new(audit));
+        }
     }
 
     /// Keeps the account of a write by its own stamp, also of what it replaces: so whoever leaves it
@@ -362,6 +496,34 @@ impl Map {
             ControlFlow::Continue(())
         });
         (page, next)
+    }
+}
+
+#[cfg(test)]
+impl Map {
+    /// What a fault in memory or in this program may do: another value under a key, or (without
+    /// one) no entry there, and nothing else is told.
+    pub(crate) fn tamper(&mut self, key: &[u8], value: Option<&[u8]>) {
+        let hash = self.hash(key);
+        let (mut tree, mut range) = (&mut self.root, Range::ALL);
+        let slots = loop {
+            match &mut tree.kind {
+                Kind::Branch(children) => {
+                    tree = &mut Arc::make_mut(children)[range.nibble(hash)];
+                    range = Range::around(hash, range.depth() + 1);
+                }
+                Kind::Leaf(slots) => break slots,
+            }
+        };
+        let at = slots.iter().position(|slot| slot.entry.key() == key).unwrap();
+        match value {
+            Some(value) => {
+                let held = &slots[at].entry;
+                let entry = Entry::new(key, value, held.stamp(), held.expires_at());
+                slots[at].entry = Arc::new(entry);
+            }
+            None => drop(slots.remove(at)),
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 //! An [`Entry`] with the bigger [`Stamp`] wins and nothing else merges, so replicas form a
 //! join-semilattice: every way of spreading or repairing only has to move entries.
 
+pub mod audit;
 pub mod block;
 pub mod clock;
 pub mod digest;
@@ -14,10 +15,11 @@ pub mod recent;
 pub mod sketch;
 pub mod stamp;
 
+pub use audit::Sums;
 pub use clock::Clock;
 pub use digest::{Digest, Range};
 pub use entry::Entry;
-pub use map::{Applied, Map, is_mortal};
+pub use map::{Applied, Map, Verified, is_mortal};
 pub use op::{Expiry, Op, Outcome, Refused};
 pub use pool::Pool;
 pub use recent::Cut;

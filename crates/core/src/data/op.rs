@@ -29,19 +29,31 @@ pub enum Op {
         /// When it hides itself.
         expiry: Expiry,
     },
-    /// Delete a key; nothing happens if it is not there.
+    /// Write a value that is seen only while this node is a live member.
+    PutOwned {
+        /// The key.
+        key: Box<[u8]>,
+        /// The new value.
+        value: Box<[u8]>,
+        /// When it hides itself in any case.
+        expiry: Expiry,
+    },
+    /// Delete a key; nothing happens if it is not there. One that is hidden because its owner is
+    /// away is deleted too, and counts as not there.
     Delete {
         /// The key.
         key: Box<[u8]>,
     },
-    /// Add bytes to the end of a value (an absent one is empty); the expiry stays.
+    /// Add bytes to the end of a value (an absent one is empty); the expiry stays,
+    /// and an owned entry becomes this node's own.
     Append {
         /// The key.
         key: Box<[u8]>,
         /// What to add.
         tail: Box<[u8]>,
     },
-    /// Change when a key hides itself; nothing happens if it is not there.
+    /// Change when a key hides itself; nothing happens if it is not there. An owned entry becomes
+    /// this node's own.
     Expire {
         /// The key.
         key: Box<[u8]>,
@@ -51,11 +63,21 @@ pub enum Op {
 }
 
 impl Op {
+    /// [`Op::PutOwned`] or [`Op::Put`].
+    #[must_use]
+    pub fn put(key: Box<[u8]>, value: Box<[u8]>, expiry: Expiry, owned: bool) -> Self {
+        match owned {
+            true => Self::PutOwned { key, value, expiry },
+            false => Self::Put { key, value, expiry },
+        }
+    }
+
     /// The key that the operation is about.
     #[must_use]
     pub fn key(&self) -> &[u8] {
         match self {
             Self::Put { key, .. }
+            | Self::PutOwned { key, .. }
             | Self::Delete { key }
             | Self::Append { key, .. }
             | Self::Expire { key, .. } => key,
@@ -66,7 +88,7 @@ impl Op {
 /// What an operation found and left.
 #[derive(Clone, Debug, Default)]
 pub struct Outcome {
-    /// The live entry before, if there was one.
+    /// The entry that readers saw before, if there was one.
     pub previous: Option<Arc<Entry>>,
     /// The entry that was written; `None` if the operation had nothing to do.
     pub written: Option<Arc<Entry>>,

@@ -41,10 +41,33 @@ impl Cut {
         }
     }
 
+    /// The cut that leaves out what is stamped less than this long before a wall time, or a little
+    /// longer, and all that is stamped after it: writes of clocks that are ahead may be refused
+    /// until their time comes.
+    #[must_use]
+    pub fn from(wall_ms: u64, settle_ms: u64) -> Self {
+        Self {
+            first: wall_ms.saturating_sub(settle_ms) >> EPOCH_BITS,
+            behind: u64::MAX >> EPOCH_BITS,
+        }
+    }
+
     /// True if what is stamped at this wall time is left out.
     #[must_use]
     pub fn leaves_out(self, wall_ms: u64) -> bool {
         (self.first..self.behind).contains(&(wall_ms >> EPOCH_BITS))
+    }
+
+    /// The epoch that a wall time belongs to.
+    #[must_use]
+    pub(super) fn epoch(wall_ms: u64) -> u64 {
+        wall_ms >> EPOCH_BITS
+    }
+
+    /// True if what is stamped in this epoch is left out.
+    #[must_use]
+    pub(super) fn leaves_out_epoch(self, epoch: u64) -> bool {
+        (self.first..self.behind).contains(&epoch)
     }
 
     /// True if nothing is left out.

@@ -100,6 +100,18 @@ impl Sketches {
         self.tables.push(table);
     }
 
+    /// Makes the tables anew of all items that are held.
+    pub fn refill(&mut self, items: &[ItemId]) {
+        self.items = items.len() as u64;
+        self.strata = Strata::default();
+        self.tables = self.tables.iter().map(|table| Table::new(table.size())).collect();
+        for item in items {
+            let place = Place::of(*item);
+            self.tables.iter_mut().for_each(|table| table.toggle(*item, place));
+            self.strata.toggle(place);
+        }
+    }
+
     /// Lets time pass: changes that came and were stamped more than about 8 s ago are forgotten. Until
     /// the first call none are remembered.
     pub fn advance(&mut self, wall_ms: u64) {

@@ -193,6 +193,7 @@ impl Lab {
             0 => Op::Delete { key },
             1 => Op::Append { key, tail: value.into() },
             2 => Op::Expire { key, expiry },
+            3 => Op::PutOwned { key, value: value.into(), expiry },
             _ => Op::Put { key, value: value.into(), expiry },
         };
         self.turn(index, |node, now, out| {

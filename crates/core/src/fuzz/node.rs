@@ -301,6 +301,8 @@ mod tests {
         amplified(kind::SKETCH_ASK, &[&[3, 0, 0, 121, 0, 0, 0][..], &[0; 25]].concat());
         amplified(kind::SKETCH_ASK, &[3, 0, 0, 9, 9, 0, 100]);
         amplified(kind::WANTS, &[&[0][..], &[1; 80]].concat());
+        amplified(kind::CHECK, &[&[0, 0][..], &[1; 8]].concat());
+        amplified(kind::CHECKED, &[&[0, 0, 2][..], &[1; 1024]].concat());
         amplified(kind::PING, &[1]);
         amplified(kind::PONG, &[1]);
     }

@@ -2,8 +2,8 @@
 //! who is alive.
 //!
 //! [`probe`] asks members whether they are there, [`suspicion`] gives the silent time to answer,
-//! [`health`] doubts this node itself first, [`rejoin`] finds lost members again, and [`flight`]
-//! remembers why what was believed. They do not know each other; the node joins them.
+//! [`health`] doubts this node itself first, [`rejoin`] finds lost members again, [`twin`] bounds the
+//! quarrel of two with one id, and [`flight`] remembers why what was believed. They do not know each other; the node joins them.
 
 pub mod config;
 pub mod flight;
@@ -15,6 +15,7 @@ mod roll;
 pub mod suspicion;
 pub mod table;
 pub mod tags;
+pub mod twin;
 pub mod zone;
 
 pub use config::Config;

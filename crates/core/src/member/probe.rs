@@ -152,6 +152,12 @@ impl Prober {
         probes.chain(relays).fold(self.next, Instant::min)
     }
 
+    /// True if a suspect is to be probed at once.
+    #[must_use]
+    pub fn is_asked(&self) -> bool {
+        !self.verify.is_empty()
+    }
+
     /// Gives everyone who is to answer this much more time.
     pub fn postpone(&mut self, by: Duration) {
         for probe in &mut self.probes {

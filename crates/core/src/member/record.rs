@@ -163,7 +163,8 @@ impl Record {
         let key =
             <[u8; 8]>::try_from(entry.key()).map_err(|_| DecodeError::Invalid("member id"))?;
         let id = NodeId(u64::from_be_bytes(key));
-        if entry.stamp().node != id || entry.expires_at().is_some() {
+        let plain = entry.expires_at().is_none() && entry.owner().is_none();
+        if entry.stamp().node != id || !plain {
             return Err(DecodeError::Invalid("member stamp"));
         }
         if entry.stamp().time >> RANK_BITS > MAX_INCARNATION {

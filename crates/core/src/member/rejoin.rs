@@ -29,10 +29,10 @@ impl Rejoin {
         self.seeds = seeds.to_vec();
     }
 
-    /// True if there are addresses to try.
+    /// The addresses that are tried.
     #[must_use]
-    pub fn has_seeds(&self) -> bool {
-        !self.seeds.is_empty()
+    pub fn seeds(&self) -> &[SocketAddr] {
+        &self.seeds
     }
 
     /// A member is held dead.

@@ -230,8 +230,13 @@ impl Table {
     }
 
     fn span_of(&self, circle: Circle, start: NodeId, end: NodeId) -> Span {
-        // Peers with smaller ids.
+        // Peers with smaller ids. Most spans begin or end at this node.
         let place = |id: NodeId| {
+            if let Some(own) = circle.own
+                && (id == self.own || id.0.wrapping_sub(1) == self.own.0 && id.0 != 0)
+            {
+                return own;
+            }
             let rank = self.roll.rank(circle.among, id);
             rank - usize::from(circle.own.is_some_and(|own| own < rank))
         };

@@ -359,10 +359,15 @@ impl Node {
         }
         self.stats.fence_dropped += 1;
         // Its writer may never come back: this may be the last copy.
-        if time > guest.known(writer) && time > self.confirmed_for(guest) {
+        // But not of what is its writer's alone.
+        let own = writer == self.identity.id || entry.owner().is_none();
+        if own && time > guest.known(writer) && time > self.confirmed_for(guest) {
             self.stats.fence_reissued += 1;
             let stamp = self.clock.tick(now.wall_ms);
             let anew = self.keep(match entry.value() {
+                Some(value) if entry.owner().is_some() => {
+                    Entry::new(entry.key(), value, stamp, entry.expires_at()).owned()
+                }
                 Some(value) => Entry::new(entry.key(), value, stamp, entry.expires_at()),
                 None => Entry::tombstone(entry.key(), stamp),
             });

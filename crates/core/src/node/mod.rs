@@ -3,6 +3,7 @@
 //! A turn is any number of [`Node::write`] and [`Node::handle`], closed by one [`Node::flush`],
 //! which packs all that the turn has to say into as few packets as it can.
 
+mod audit;
 mod coverage;
 pub mod horizon;
 pub mod notes;
@@ -25,14 +26,17 @@ use crate::member::flight::Recorder;
 use crate::member::probe::Prober;
 use crate::member::rejoin::Rejoin;
 use crate::member::suspicion::Suspicions;
+use crate::member::twin::Twin;
 use crate::member::{Member, Table, Tags};
 use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
 use crate::spread::Method;
+use crate::spread::audit::{Auditor, Divergence};
 use crate::spread::coverage::Questions;
-use crate::spread::entropy::{Compare, Entropy};
+use crate::spread::entropy::{Compare, Entropy, Filling};
 use crate::spread::mail::DirectMail;
 use crate::spread::rumor::Mongering;
+use crate::spread::sessions::Sessions;
 use crate::spread::tree::Tree;
 use crate::stats::Stats;
 use std::borrow::Cow;
@@ -81,8 +85,7 @@ pub struct Node {
     suspicions: Suspicions,
     rejoin: Rejoin,
     recorder: Recorder,
-    /// When this node may refute another one that runs with its id.
-    twin_from: Instant,
+    twin: Twin,
     /// True while an input is handled that came sealed.
     sealed: bool,
     /// Entries of the roster that are no members.
@@ -92,6 +95,8 @@ pub struct Node {
     mail: DirectMail,
     entropy: Entropy,
     comparisons: sketch::Comparisons,
+    auditor: Auditor,
+    sessions: Sessions,
     coverage: horizon::Coverage,
     rounds: ring::Rounds,
     questions: Questions,
@@ -139,7 +144,8 @@ impl Node {
             data: match config.repair.compare {
                 Compare::Sketch => Map::with_sketches(keyed),
                 Compare::Full | Compare::Checksum => Map::new(keyed),
-            },
+            }
+            .audited(),
             roster: Map::new(keyed),
             table: Table::new(identity.id),
             // A restarted node must overrule what was said of it before.
@@ -149,7 +155,7 @@ impl Node {
             suspicions: Suspicions::new(config.member.clone()),
             rejoin: Rejoin::new(config.member.rejoin_interval, now.mono),
             recorder: Recorder::default(),
-            twin_from: now.mono,
+            twin: Twin::new(now.mono),
             sealed: false,
             notes: 0,
             tree: Tree::new(config.spread.tree.clone()),
@@ -162,11 +168,13 @@ impl Node {
                 &mut rng,
             ),
             comparisons: sketch::Comparisons::default(),
+            auditor: Auditor::new(&config.repair, seed, now.mono),
+            sessions: Sessions::default(),
             coverage: horizon::Coverage::default(),
             rounds: ring::Rounds::new(now.mono),
             questions: Questions::default(),
             freshness: coverage::Freshness::default(),
-            outbox: Outbox::default(),
+            outbox: Outbox::within(&config.limits, now.mono),
             stats: Stats::default(),
             pool: None,
             rng,
@@ -214,18 +222,23 @@ impl Node {
         if op.key().len() > limits.max_key {
             return Err(Refused::KeyTooLong { got: op.key().len(), limit: limits.max_key });
         }
-        let previous = self.data.get(op.key()).filter(|held| held.live_at(now.wall_ms)).cloned();
-        let Some((value, expires_at)) = result_of(&op, previous.as_deref()) else {
+        let held = self.data.get(op.key()).filter(|held| held.live_at(now.wall_ms));
+        let hidden = held.is_some_and(|held| !self.shows(held, now.wall_ms));
+        let previous = held.filter(|_| !hidden).cloned();
+        let Some(left) = result_of(&op, previous.as_deref(), hidden) else {
             return Ok(Outcome { previous, written: None });
         };
-        if let Some(value) = &value
+        if let Some(value) = &left.value
             && value.len() > limits.max_value
         {
             return Err(Refused::ValueTooLong { got: value.len(), limit: limits.max_value });
         }
         let stamp = self.clock.tick(now.wall_ms);
-        let entry = self.keep(match value {
-            Some(value) => Entry::new(op.key(), &value, stamp, expires_at),
+        let entry = self.keep(match left.value {
+            Some(value) if left.owned => {
+                Entry::new(op.key(), &value, stamp, left.expires_at).owned()
+            }
+            Some(value) => Entry::new(op.key(), &value, stamp, left.expires_at),
             None => Entry::tombstone(op.key(), stamp),
         });
         if let data::Applied::New(replaced) = self.data.apply(Arc::clone(&entry)) {
@@ -256,6 +269,7 @@ impl Node {
 
     /// Closes a turn: does what is due and packs everything that is to be sent.
     pub fn flush(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.outbox.advance(now.mono, &mut self.stats, out);
         self.data.advance(now.wall_ms);
         if !self.left {
             self.watch_members(now, out);
@@ -264,6 +278,7 @@ impl Node {
             // Others drop the same at this moment: the two are compared afterwards.
             if !self.coverage.is_collecting() {
                 self.begin_repair(now);
+                self.begin_audit(now);
             }
         }
         self.tree.poll(self.identity.id, &mut env!(self, now));
@@ -271,6 +286,10 @@ impl Node {
         self.mail.poll(&mut env!(self, now));
         self.watch_questions(now, out);
         self.keep_coverage(out);
+        for (to, (messages, bytes)) in self.outbox.exchanged() {
+            self.sessions.sent(to, messages, bytes, now.mono);
+        }
+        self.sessions.poll(now.mono);
         let table = &self.table;
         let known = |ip| table.peers().any(|peer| peer.gossip.ip() == ip);
         let far = |to| table.is_far(to);
@@ -280,19 +299,17 @@ impl Node {
     /// When the next turn is due even without input: [`Input::Tick`], then [`Node::flush`].
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let membership = [Some(self.prober.deadline()), self.suspicions.deadline()];
-        let machines = [
-            membership.into_iter().flatten().min().filter(|_| !self.left),
-            Some(self.rejoin.deadline()).filter(|_| !self.left),
-            self.entropy.deadline().filter(|_| !self.left),
-            self.comparisons.deadline().filter(|_| !self.left),
-            self.rounds_deadline().filter(|_| !self.left),
-            self.tree.deadline(),
-            self.mongering.deadline(),
-            self.mail.deadline(),
-            self.questions.deadline(),
-        ];
-        machines.into_iter().flatten().min()
+        let spread = earlier(self.tree.deadline(), self.mongering.deadline());
+        let spread = earlier(spread, self.mail.deadline());
+        let spread = earlier(spread, self.outbox.budgets().deadline());
+        let spread = earlier(spread, self.questions.deadline());
+        if self.left {
+            return spread;
+        }
+        let repair = earlier(self.entropy.deadline(), self.comparisons.deadline());
+        let repair = earlier(repair, self.auditor.deadline());
+        let repair = earlier(repair, self.rounds_deadline());
+        earlier(earlier(spread, repair), Some(self.members_due()))
     }
 
     /// Gives a new entry to the configured method of spreading.
@@ -328,13 +345,18 @@ impl Node {
             return self.apply_member(entry, from, now, out);
         }
         if self.is_fenced(entry.stamp(), from) {
-            let held = self.data.get(entry.key());
-            if held.is_some_and(|held| held.stamp() == entry.stamp()) {
-                self.stats.entries_stale += 1;
-                return Fate::Known;
+            match self.data.get(entry.key()).filter(|held| held.stamp() == entry.stamp()) {
+                // The same write with another value is for the audit to judge.
+                Some(held) if held != entry => {}
+                Some(_) => {
+                    self.stats.entries_stale += 1;
+                    return Fate::Known;
+                }
+                None => {
+                    self.stats.refused_fenced += 1;
+                    return Fate::Useless;
+                }
             }
-            self.stats.refused_fenced += 1;
-            return Fate::Useless;
         }
         self.accept_data(entry, from, now, out)
     }
@@ -361,6 +383,8 @@ impl Node {
         };
         self.clock.observe(entry.stamp());
         self.stats.entries_new += 1;
+        let same = |replaced: &Arc<Entry>| replaced.stamp() == entry.stamp();
+        self.stats.stamp_conflicts += u64::from(replaced.as_ref().is_some_and(same));
         self.entropy.news(now.mono, &mut self.rng);
         out.push(applied(Space::Data, entry, replaced, Some(from)));
         Fate::New
@@ -382,6 +406,19 @@ impl Node {
     #[must_use]
     pub fn data(&self) -> &Map {
         &self.data
+    }
+
+    /// True if this member takes part as far as this node knows: it is alive or suspect.
+    #[must_use]
+    pub fn is_present(&self, id: NodeId) -> bool {
+        self.table.get(id).is_some_and(|member| member.state.is_present())
+    }
+
+    /// True if a reader at this wall time sees an entry of the data: there is a value, and if it is
+    /// an owned one, its owner is a live member.
+    #[must_use]
+    pub fn shows(&self, entry: &Entry, wall_ms: u64) -> bool {
+        entry.live_at(wall_ms) && entry.owner().is_none_or(|owner| self.is_present(owner))
     }
 
     /// Digest of one of the maps.
@@ -406,6 +443,24 @@ impl Node {
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.recorder
+    }
+
+    /// How far this node's replica has been filled from another's, while that goes on.
+    #[must_use]
+    pub fn filling(&self) -> Option<Filling> {
+        self.entropy.filling()
+    }
+
+    /// What the latest exchanges of anti-entropy cost.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// Where other members stay different although repair goes on, as far as this node has found
+    /// out: nowhere, if all is well.
+    pub fn divergences(&self) -> impl Iterator<Item = Divergence> + '_ {
+        self.auditor.divergences()
     }
 
     /// How much this node doubts itself: 0 if it is well.
@@ -440,30 +495,47 @@ impl Node {
     }
 }
 
-/// The value (`None`: deleted) and expiry that an operation leaves; `None` if it has nothing to do.
-#[expect(clippy::type_complexity)]
-fn result_of<'a>(
-    op: &'a Op,
-    held: Option<&'a Entry>,
-) -> Option<(Option<Cow<'a, [u8]>>, Option<u64>)> {
+/// The earlier of two deadlines.
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// What an operation leaves.
+struct Left<'a> {
+    /// `None`: deleted.
+    value: Option<Cow<'a, [u8]>>,
+    expires_at: Option<u64>,
+    owned: bool,
+}
+
+/// What an operation leaves; `None` if it has nothing to do. `hidden` says that there is an entry
+/// that readers do not see.
+fn result_of<'a>(op: &'a Op, held: Option<&'a Entry>, hidden: bool) -> Option<Left<'a>> {
     let old_expiry = held.and_then(Entry::expires_at);
     let resolve = |expiry: Expiry| match expiry {
         Expiry::Never => None,
         Expiry::At(at) => Some(at),
         Expiry::Keep => old_expiry,
     };
-    Some(match op {
-        Op::Put { value, expiry, .. } => (Some(Cow::Borrowed(value)), resolve(*expiry)),
-        Op::Delete { .. } => {
-            held?;
-            (None, None)
+    let was_owned = held.is_some_and(|held| held.owner().is_some());
+    let (value, expires_at, owned) = match op {
+        Op::Put { value, expiry, .. } => (Some(Cow::Borrowed(&**value)), resolve(*expiry), false),
+        Op::PutOwned { value, expiry, .. } => {
+            (Some(Cow::Borrowed(&**value)), resolve(*expiry), true)
         }
+        Op::Delete { .. } => (held.is_some() || hidden).then_some((None, None, false))?,
         Op::Append { tail, .. } => {
             let head = held.and_then(Entry::value).unwrap_or_default();
-            (Some(Cow::Owned([head, tail].concat())), old_expiry)
+            (Some(Cow::Owned([head, tail].concat())), old_expiry, was_owned)
         }
-        Op::Expire { expiry, .. } => (held?.value().map(Cow::Borrowed), resolve(*expiry)),
-    })
+        Op::Expire { expiry, .. } => {
+            (held?.value().map(Cow::Borrowed), resolve(*expiry), was_owned)
+        }
+    };
+    Some(Left { value, expires_at, owned })
 }
 
 fn applied(
@@ -473,4 +545,101 @@ fn applied(
     from: Option<NodeId>,
 ) -> Output {
     Output::Applied(Applied { space, entry: Arc::clone(entry), previous, from })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::member::State;
+    use crate::member::record::tests::record;
+
+    const NOW: Now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };
+    const OTHER: NodeId = NodeId(9);
+
+    /// A node that holds `key`, owned by another one of which this is known.
+    fn node(other: Option<State>) -> Node {
+        let identity = Identity::new(NodeId(1), "n", SocketAddr::from(([10, 0, 0, 1], 1)));
+        let mut node = Node::new(Config::default(), identity, 1, NOW);
+        let stamp = data::Stamp { time: 1 << 40, node: OTHER };
+        let owned = Entry::new(b"key", b"old", stamp, Some(NOW.wall_ms + 5000)).owned();
+        node.restore(Space::Data, Arc::new(owned), NOW);
+        if let Some(state) = other {
+            let member = record(OTHER.0, 1, state).to_entry();
+            node.restore(Space::Roster, Arc::new(member), NOW);
+        }
+        node
+    }
+
+    fn write(node: &mut Node, op: Op) -> (Option<Arc<Entry>>, Option<Arc<Entry>>) {
+        let outcome = node.write(op, NOW, &mut Vec::new()).unwrap();
+        (outcome.previous, outcome.written)
+    }
+
+    fn key() -> Box<[u8]> {
+        b"key"[..].into()
+    }
+
+    #[test]
+    fn an_owned_entry_is_seen_while_its_owner_is_a_live_member() {
+        for (state, seen) in [
+            (None, false),
+            (Some(State::Alive), true),
+            (Some(State::Suspect), true),
+            (Some(State::Dead), false),
+            (Some(State::Left), false),
+        ] {
+            let node = node(state);
+            let entry = node.data().get(b"key").unwrap();
+            assert_eq!(node.shows(entry, NOW.wall_ms), seen, "{state:?}");
+            assert!(!node.shows(entry, NOW.wall_ms + 5000), "it expires all the same");
+        }
+    }
+
+    #[test]
+    fn a_writer_owns_what_it_writes_until_it_leaves() {
+        let mut node = node(None);
+        let put = Op::PutOwned { key: key(), value: b"v"[..].into(), expiry: Expiry::Never };
+        let (previous, written) = write(&mut node, put);
+        let written = written.unwrap();
+        assert_eq!((previous, written.owner()), (None, Some(NodeId(1))));
+        assert!(node.shows(&written, NOW.wall_ms));
+        let (_, plain) = write(&mut node, Op::put(key(), b"v"[..].into(), Expiry::Never, false));
+        assert_eq!(plain.unwrap().owner(), None);
+        node.handle(Input::Leave, NOW, &mut Vec::new());
+        assert!(!node.shows(&written, NOW.wall_ms));
+    }
+
+    #[test]
+    fn changing_what_another_owns_takes_it_over() {
+        let mut node = node(Some(State::Alive));
+        let (previous, written) =
+            write(&mut node, Op::Append { key: key(), tail: b"+"[..].into() });
+        assert_eq!(previous.unwrap().owner(), Some(OTHER));
+        let written = written.unwrap();
+        assert_eq!((written.value(), written.owner()), (Some(&b"old+"[..]), Some(NodeId(1))));
+        assert_eq!(written.expires_at(), Some(NOW.wall_ms + 5000));
+        let (_, written) = write(&mut node, Op::Expire { key: key(), expiry: Expiry::Never });
+        assert_eq!(
+            written.map(|entry| (entry.owner(), entry.expires_at())),
+            Some((Some(NodeId(1)), None))
+        );
+    }
+
+    #[test]
+    fn what_is_hidden_is_not_there_and_can_be_deleted_for_good() {
+        let mut node = node(Some(State::Dead));
+        let (previous, written) =
+            write(&mut node, Op::Expire { key: key(), expiry: Expiry::Never });
+        assert_eq!((previous, written), (None, None));
+        let keep =
+            Op::PutOwned { key: b"other"[..].into(), value: b"v"[..].into(), expiry: Expiry::Keep };
+        assert_eq!(write(&mut node, keep).1.unwrap().expires_at(), None);
+        let (previous, written) = write(&mut node, Op::Delete { key: key() });
+        assert_eq!(previous, None);
+        assert!(written.unwrap().is_tombstone());
+        assert_eq!(write(&mut node, Op::Delete { key: key() }).1, None);
+        let (previous, written) =
+            write(&mut node, Op::Append { key: key(), tail: b"x"[..].into() });
+        assert_eq!((previous, written.unwrap().value()), (None, Some(&b"x"[..])));
+    }
 }

@@ -32,8 +32,8 @@ pub fn is_note(entry: &Entry) -> bool {
 
 fn is_sound(entry: &Entry) -> bool {
     let value = entry.value().map(<[u8]>::len);
-    let sound = value.is_some_and(|len| len <= MAX_NOTE) && entry.expires_at().is_none();
-    sound && entry.key().len() <= MAX_NOTE_KEY
+    let plain = entry.expires_at().is_none() && entry.owner().is_none();
+    plain && value.is_some_and(|len| len <= MAX_NOTE) && entry.key().len() <= MAX_NOTE_KEY
 }
 
 impl Node {

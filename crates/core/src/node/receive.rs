@@ -7,7 +7,7 @@ use crate::base::time::Now;
 use crate::data::{Entry, Space, block};
 use crate::message::{Message, kind};
 use crate::output::{Class, Output, Via};
-use crate::packet::{Header, next_message};
+use crate::packet::{Header, message_len, next_message};
 use crate::spread::{Method, tree};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -37,7 +37,7 @@ impl Node {
         if header.sender == self.identity.id {
             return self.stats.dropped_own += 1;
         }
-        let (mut asked, mut wonders) = (via == Via::Stream, false);
+        let (mut asked, mut wonders, mut exchange) = (via == Via::Stream, false, None);
         while !reader.is_empty() {
             let decoded = next_message(&mut reader)
                 .and_then(|(kind, body)| {
@@ -45,11 +45,25 @@ impl Node {
                         self.outbox.asked(from, bytes.len());
                         asked = true;
                     }
+                    let message_bytes = message_len(body.remaining()) as u64;
+                    exchange = kind::is_exchange(kind).then_some(message_bytes);
                     wonders |= matches!(kind, kind::PING | kind::DIGEST | kind::SKETCH);
                     Message::decode(kind, body)
                 })
                 .and_then(|message| match message {
-                    Some(message) => self.on_message(header.sender, from, via, message, now, out),
+                    Some(message) => {
+                        let before = (self.stats.repair_entries_sent, self.stats.entries_new);
+                        self.note_opening(header.sender, from, &message, now);
+                        if let Some(bytes) = exchange {
+                            self.sessions.received(from, bytes, now.mono);
+                        }
+                        let done = self.on_message(header.sender, from, via, message, now, out);
+                        if exchange.is_some() {
+                            let sent = self.stats.repair_entries_sent - before.0;
+                            self.sessions.moved(from, sent, self.stats.entries_new - before.1);
+                        }
+                        done
+                    }
                     None => {
                         self.stats.unknown_messages += 1;
                         Ok(())
@@ -96,8 +110,8 @@ impl Node {
             Message::Probed(report) => self.prober.reported(sender, report),
             Message::Join(entry) => self.on_join(sender, from, entry, now, out),
             Message::Tree(rumor) => self.on_tree(sender, from, &rumor, now, out)?,
-            Message::TreeAnswer(tokens) => {
-                tokens.iter().for_each(|token| self.tree.answered(sender, *token, now.mono));
+            Message::TreeAnswer(answer) => {
+                answer.tokens().for_each(|token| self.tree.answered(sender, token, now.mono));
             }
             Message::Rumors(rumors) => {
                 let mut knew = Vec::with_capacity(rumors.entries.len());
@@ -136,7 +150,7 @@ impl Node {
             Message::Wants(wants) => self.on_wants(from, &wants, now),
             Message::RingToken(token) => self.on_token(sender, from, token, now, out),
             Message::RingAnswer(answer) => self.on_ring_answer(sender, from, answer, now),
-            Message::RingCheck(check) => self.on_check(sender, from, &check, now, out),
+            Message::RingCheck(check) => self.on_ring_check(sender, from, &check, now, out),
             Message::RingDiffer(differ) => self.on_differ(sender, from, &differ, now),
             Message::RingItems(page) => self.on_page(sender, from, page, now, out),
             Message::RingWant(want) => self.on_ring_want(sender, from, &want, now),
@@ -146,6 +160,8 @@ impl Node {
             Message::CoverageAsk(ask) => self.on_coverage_ask(sender, from, &ask),
             Message::CoverageAnswer(answer) => self.questions.answered(sender, answer, now.mono),
             Message::Freshen => self.on_freshen(from, now),
+            Message::Check(check) => self.on_check(from, check, now),
+            Message::Checked(checked) => self.on_checked(sender, from, &checked, now),
         }
         Ok(())
     }
@@ -237,6 +253,8 @@ fn is_request(kind: u8) -> bool {
             | kind::SKETCH_BATCH
             | kind::WANTS
             | kind::FRESHEN
+            | kind::CHECK
+            | kind::CHECKED
     )
 }
 

@@ -5,13 +5,15 @@ use crate::base::id::NodeId;
 use crate::base::time::{Now, millis};
 use crate::config::Config;
 use crate::data::{Cut, Digest, Space};
-use crate::message::kind;
+use crate::member::table::Peer;
+use crate::message::{Message, kind};
 use crate::output::{Class, Output, Via};
 use crate::reconcile::checksum::{self, Items, Opening, Split, Want};
 use crate::reconcile::full::{self, Piece, Pull};
 use crate::reconcile::{Desk, Flow};
 use crate::spread::Method;
 use crate::spread::entropy::{Compare, Entropy};
+use crate::spread::sessions::Outcome;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -46,9 +48,31 @@ impl Node {
     pub(super) fn begin_repair(&mut self, now: Now) {
         let (peer, stalled) = self.entropy.poll(now.mono, &self.table, &mut self.rng);
         self.stats.bulk_stalled += u64::from(stalled);
-        let Some(peer) = peer else { return };
+        if let Some(bulk) = self.entropy.due_piece(now.mono) {
+            let mut desk = self.desk(bulk.space, bulk.addr, now);
+            full::pull(&mut desk, false, false, bulk.from, Via::Stream);
+        }
+        if let Some(peer) = peer {
+            if let Some(at) = self.entropy.resume_bulk(&peer, now.mono) {
+                self.stats.bulk_resumed += 1;
+                let mut desk = self.desk(Space::Data, peer.gossip, now);
+                return full::pull(&mut desk, false, false, at, Via::Stream);
+            }
+            // What is on its way in bulk is not to be found missing as well. The others go on
+            // comparing with this node.
+            if self.entropy.in_bulk(Space::Data) {
+                return;
+            }
+            let flow = self.entropy.config().direction.flow();
+            self.compare_with(peer, flow, now);
+        }
+    }
+
+    /// Begins an exchange with a member.
+    pub(super) fn compare_with(&mut self, peer: Peer, flow: Flow, now: Now) {
         self.stats.repair_sessions += 1;
-        let flow = self.entropy.config().direction.flow();
+        let method = self.entropy.config().compare;
+        self.sessions.begin((peer.id, peer.gossip), true, method, flow, now);
         match self.entropy.config().compare {
             Compare::Full => {}
             Compare::Checksum => return self.open(peer.gossip, flow, false, now),
@@ -62,6 +86,29 @@ impl Node {
                 full::send(&mut desk, false, true, 0);
             }
         }
+    }
+
+    /// Keeps an account of the exchange that a message begins, if it begins one.
+    pub(super) fn note_opening(
+        &mut self,
+        sender: NodeId,
+        from: SocketAddr,
+        message: &Message<'_>,
+        now: Now,
+    ) {
+        let whole = |back: bool| Flow { mine: back, yours: true };
+        let (method, flow) = match message {
+            Message::Digest(opening) if !opening.answer => (Compare::Checksum, opening.flow),
+            Message::Sketch(greeting) => (Compare::Sketch, greeting.head.flow),
+            Message::Pull(Pull { from: 0, back, pushed: false, space: Space::Data }) => {
+                (Compare::Full, whole(*back))
+            }
+            Message::Piece(Piece { from: 0, pushed: true, space: Space::Data, .. }) => {
+                (Compare::Full, Flow { mine: true, yours: false })
+            }
+            _ => return,
+        };
+        self.sessions.begin((sender, from), false, method, flow, now);
     }
 
     /// Sends the digests of both maps.
@@ -95,7 +142,7 @@ impl Node {
             to,
             young_from: now.wall_ms.saturating_sub(settle),
             young_until: now.wall_ms.saturating_add(settle),
-            piece_bytes: self.config.repair.piece_bytes,
+            piece_bytes: self.outbox.budgets().piece(self.config.repair.piece_bytes),
             limits: &self.config.limits,
             outbox: &mut self.outbox,
             stats: &mut self.stats,
@@ -127,7 +174,15 @@ impl Node {
                 self.on_difference(&peer, space, mine, theirs, now);
             }
         }
-        self.stats.repair_equal += u64::from(equal);
+        self.count_equal(from, equal);
+    }
+
+    /// Counts an exchange that this node answers, if both ends hold the same.
+    pub(super) fn count_equal(&mut self, from: SocketAddr, equal: bool) {
+        if equal {
+            self.stats.repair_equal += 1;
+            self.sessions.known(from, Outcome::Equal, 0);
+        }
     }
 
     /// Goes on by checksums where a map differs.
@@ -171,15 +226,18 @@ impl Node {
         }
         let (flow, from) = (peer.flow.flip(), peer.addr);
         if Entropy::wants_bulk(mine.count, theirs.count) {
+            self.sessions.known(from, Outcome::Bulk, 0);
             if flow.yours
                 && !(space == Space::Data && self.waits_for_near(peer.id, now))
-                && let Some(at) = self.entropy.begin_bulk(peer.id, from, space, now.mono)
+                && let Some(at) =
+                    self.entropy.begin_bulk(peer.id, from, space, theirs.count, now.mono)
             {
                 full::pull(&mut self.desk(space, from, now), false, false, at, Via::Stream);
             }
             return true;
         }
         if Entropy::wants_bulk(theirs.count, mine.count) && flow.mine {
+            self.sessions.known(from, Outcome::Bulk, 0);
             if !peer.answer {
                 self.open(from, flow, true, now);
             }
@@ -188,15 +246,17 @@ impl Node {
         false
     }
 
-    /// The desk for a request; `None` if the peer has been sent enough for this turn.
+    /// The desk for a request; `None` if the peer has been sent enough for this turn, or all peers
+    /// for the moment.
     pub(super) fn open_desk(
         &mut self,
         space: Space,
         from: SocketAddr,
         now: Now,
     ) -> Option<Desk<'_>> {
+        let behind = self.outbox.budgets().repair_is_behind();
         let desk = self.desk(space, from, now);
-        if desk.budget() == 0 {
+        if behind || desk.budget() == 0 {
             desk.stats.repair_shed += 1;
             return None;
         }
@@ -244,6 +304,7 @@ impl Node {
         out: &mut Vec<Output>,
     ) {
         let entries = std::mem::take(&mut piece.entries);
+        let bytes = entries.iter().map(|entry| entry.size() + 24).sum();
         let shown = if piece.back { entries.clone() } else { Vec::new() };
         self.take_in(piece.space, entries, sender, now, out);
         if piece.back {
@@ -256,8 +317,14 @@ impl Node {
         if bulk == Some(place) && !piece.pushed {
             self.stats.bulk_pieces += 1;
             self.entropy.progress(now.mono);
-            if let Some(at) = self.entropy.advance_bulk(sender, piece.space, piece.next, now.mono) {
+            let (space, next) = (piece.space, piece.next);
+            if let Some(at) = self.entropy.advance_bulk(sender, space, next, bytes, now.mono) {
                 full::pull(&mut self.desk(piece.space, from, now), false, false, at, Via::Stream);
+            }
+        } else if self.auditor.expects(place) {
+            self.entropy.progress(now.mono);
+            if let Some(at) = self.auditor.advance(piece.next, now.mono) {
+                full::pull(&mut self.desk(Space::Data, from, now), true, false, at, Via::Stream);
             }
         } else if let Some(at) = piece.next
             && (piece.pushed || self.entropy.config().compare == Compare::Full)
@@ -277,7 +344,6 @@ mod tests {
     use crate::config::Config;
     use crate::data::{Entry, Stamp};
     use crate::input::Input;
-    use crate::message::Message;
     use crate::node::Identity;
     use crate::packet::{HEADER, Header, frame_message, next_message};
     use crate::reconcile::sketch::{self, Greeting, Head};

@@ -173,7 +173,7 @@ impl Node {
             return Err(NoPass::UnderWay);
         }
         // Who has seeds and has found nobody does not know what there is.
-        if self.table.peer_count() == 0 && self.rejoin.has_seeds() {
+        if self.table.peer_count() == 0 && !self.rejoin.seeds().is_empty() {
             return Err(NoPass::Alone);
         }
         let away = self.members_away();
@@ -614,7 +614,7 @@ impl Node {
         }
     }
 
-    pub(super) fn on_check(
+    pub(super) fn on_ring_check(
         &mut self,
         sender: NodeId,
         from: SocketAddr,

@@ -2,7 +2,7 @@
 
 use super::{Fate, Node, applied, env};
 use crate::base::id::NodeId;
-use crate::base::time::{Now, millis};
+use crate::base::time::{Instant, Now, millis};
 use crate::data::{self, Entry, Map, Space, block};
 use crate::member::flight::What;
 use crate::member::probe::Silence;
@@ -14,10 +14,6 @@ use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Another node that runs with this node's id is refuted this often at most.
-const TWIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// All that a node knows of the members. A clone costs nothing.
 #[derive(Clone, Debug)]
@@ -143,6 +139,19 @@ impl Node {
         }
     }
 
+    /// The addresses to join by are these now: names can move. Those that are new are tried at once.
+    pub fn set_seeds(&mut self, seeds: &[SocketAddr]) {
+        let new = |seed: &&SocketAddr| {
+            let known = self.table.peers().any(|peer| peer.gossip == **seed);
+            !known && !self.rejoin.seeds().contains(seed)
+        };
+        let new: Vec<SocketAddr> = seeds.iter().filter(new).copied().collect();
+        self.rejoin.set_seeds(seeds);
+        if !self.left {
+            new.into_iter().for_each(|seed| self.knock(seed));
+        }
+    }
+
     /// Asks to be let in by whoever is at an address.
     pub(super) fn knock(&mut self, to: SocketAddr) {
         let Some(own) = self.table.get(self.identity.id) else { return };
@@ -252,10 +261,9 @@ impl Node {
         if record.state == State::Alive && record.gossip != self.identity.gossip {
             // Each of two with one id would overrule the other without end.
             self.stats.twins += 1;
-            if now.mono < self.twin_from {
+            if !self.twin.may_overrule(now.mono) {
                 return;
             }
-            self.twin_from = now.mono.after(TWIN_PAUSE);
             self.recorder.record(now.wall_ms, id, What::Twin);
         }
         self.stats.refutations += 1;
@@ -292,8 +300,17 @@ impl Node {
         self.recorder.record(now.wall_ms, record.id, what);
     }
 
+    /// When the watch over the members has something to do.
+    pub(super) fn members_due(&self) -> Instant {
+        let due = self.prober.deadline().min(self.rejoin.deadline());
+        self.suspicions.deadline().map_or(due, |suspicion| due.min(suspicion))
+    }
+
     /// Does what is due in the watch over the members.
     pub(super) fn watch_members(&mut self, now: Now, out: &mut Vec<Output>) {
+        if self.members_due() > now.mono && !self.prober.is_asked() {
+            return;
+        }
         self.forgive_stall(now);
         let (mut silent, mut pinged) = (Vec::new(), Vec::new());
         self.prober.poll(&mut env!(self, now), &mut silent, &mut pinged);

@@ -9,8 +9,9 @@ use crate::reconcile::Flow;
 use crate::reconcile::sketch::exchange::{on_ask, on_opening, on_wants};
 use crate::reconcile::sketch::message::shortened;
 use crate::reconcile::sketch::{
-    Answered, Ask, Batch, Exchange, Greeting, Headed, Reply, Stand, Wants,
+    Answered, Ask, Batch, Exchange, Greeting, Headed, Reply, Stand, Unknown, Wants,
 };
+use crate::spread::sessions::Outcome;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -52,6 +53,11 @@ impl Comparisons {
         self.open.push(comparison);
     }
 
+    /// True if a comparison with a member goes on.
+    pub(super) fn is_open(&self, peer: NodeId) -> bool {
+        self.open.iter().any(|comparison| comparison.peer == peer)
+    }
+
     fn take(&mut self, peer: NodeId) -> Option<Comparison> {
         let at = self.open.iter().position(|comparison| comparison.peer == peer)?;
         Some(self.open.remove(at))
@@ -66,6 +72,7 @@ impl Node {
         let mut desk = self.desk(Space::Data, to, now);
         let Some(exchange) = Exchange::begin(&mut desk, flow, cut, roster, expected) else {
             self.stats.sketch_unserved += 1;
+            self.sessions.known(to, Outcome::FellBack, 0);
             return self.open(to, flow, false, now);
         };
         let until = now.mono.after(PATIENCE);
@@ -103,8 +110,9 @@ impl Node {
                 && let Some(mut desk) = self.open_desk(Space::Data, from, now)
             {
                 match on_opening(&mut desk, greeting) {
-                    Answered::Known(count) => self.comparisons.expected = count,
+                    Answered::Known(count) => self.solved(from, count),
                     Answered::Unserved => {
+                        self.sessions.known(from, Outcome::FellBack, 0);
                         self.on_difference(&peer, Space::Data, data, theirs, now);
                     }
                     Answered::Equal | Answered::Replied => {}
@@ -115,7 +123,7 @@ impl Node {
             self.agrees(sender, head.cut, now);
             self.stats.sketch_equal += 1;
         }
-        self.stats.repair_equal += u64::from(equal);
+        self.count_equal(from, equal);
     }
 
     pub(super) fn on_sketch_reply(
@@ -163,9 +171,19 @@ impl Node {
                 }
                 self.comparisons.add(comparison);
             }
-            Stand::Known(count) => self.comparisons.expected = count,
-            Stand::Unknown(_) => self.open(from, comparison.flow, false, now),
+            Stand::Known(count) => self.solved(from, count),
+            Stand::Unknown(why) => {
+                let too_many = why == Unknown::TooMany;
+                let outcome = if too_many { Outcome::TooMany } else { Outcome::FellBack };
+                self.sessions.known(from, outcome, 0);
+                self.open(from, comparison.flow, false, now);
+            }
         }
+    }
+
+    fn solved(&mut self, with: SocketAddr, differences: usize) {
+        self.comparisons.expected = differences;
+        self.sessions.known(with, Outcome::Solved, differences);
     }
 
     pub(super) fn on_sketch_ask(&mut self, from: SocketAddr, ask: &Headed<Ask>, now: Now) {
@@ -199,6 +217,7 @@ impl Node {
                 self.comparisons.open.push(comparison);
             } else if comparison.exchange.waits() {
                 self.stats.sketch_silent += 1;
+                self.sessions.known(comparison.addr, Outcome::GaveUp, 0);
             }
         }
     }

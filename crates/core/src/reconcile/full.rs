@@ -114,20 +114,26 @@ pub fn send(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64) {
 /// hold, or holds an older version of. Called when the piece has been applied.
 pub fn send_missing(desk: &mut Desk<'_>, piece: &Piece) {
     let held: std::collections::BTreeMap<&[u8], _> =
-        piece.entries.iter().map(|entry| (entry.key(), entry.stamp())).collect();
+        piece.entries.iter().map(|entry| (entry.key(), entry)).collect();
     let mut entries = Vec::new();
     let mut left = desk.budget();
     desk.map.walk_from(piece.from, &mut |hash, entry| {
         if left == 0 || piece.next.is_some_and(|next| hash >= next) {
             return ControlFlow::Break(());
         }
-        if held.get(entry.key()).is_none_or(|stamp| *stamp < entry.stamp()) {
+        let newer = |held: &&Entry| held.stamp() < entry.stamp() || differs(held, entry);
+        if held.get(entry.key()).is_none_or(newer) {
             left = left.saturating_sub(entry.size() + 24);
             entries.push(Arc::clone(entry));
         }
         ControlFlow::Continue(())
     });
     desk.send_entries(&entries);
+}
+
+/// True if this replica keeps another entry under the same stamp, which outweighs.
+fn differs(held: &Entry, entry: &Entry) -> bool {
+    held.stamp() == entry.stamp() && entry.outweighs(held)
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@
 //! gathers: each message says all that is needed to answer it. So any of them may be lost, repeated
 //! or late, a session may stop at any byte, and an item counts as known only once it has been applied. What a method of comparison adds is a file of
 //! its own: [`full`] ships everything, [`checksum`] descends into ranges whose checksums differ,
-//! [`sketch`] solves for the difference.
+//! [`sketch`] solves for the difference. [`audit`] asks, apart from them all, whether they miss
+//! anything.
 
+pub mod audit;
 pub mod checksum;
 pub mod full;
 pub mod sketch;
@@ -97,7 +99,7 @@ impl Desk<'_> {
         self.push_via(Via::Datagram, kind, body);
     }
 
-    fn push_via(&mut self, via: Via, kind: u8, body: &[&[u8]]) {
+    pub(crate) fn push_via(&mut self, via: Via, kind: u8, body: &[&[u8]]) {
         self.outbox.push_repair(self.to, self.space, via, kind, body);
     }
 

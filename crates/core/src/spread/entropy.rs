@@ -17,6 +17,8 @@ use std::time::Duration;
 /// A bulk transfer whose peer is silent for this long is given up, and goes on with another
 /// (guess: several round trips of any network).
 const STALL: Duration = Duration::from_secs(5);
+/// A pause between two pieces that is not worth a timer, microseconds (guess: a round trip).
+const SHORT: u64 = 1000;
 /// While an exchange makes progress, no other is begun for this long (guess: a round trip on a
 /// slow network).
 const BUSY: Duration = Duration::from_millis(100);
@@ -80,10 +82,19 @@ pub struct Config {
     /// Bytes of entries in one piece of a bulk transfer: the memory that a transfer takes at
     /// either end (guess: large against a round trip's worth on a LAN, small against the heap).
     pub piece_bytes: usize,
+    /// Bytes of entries a second that this node takes in bulk, about, so that it and who sends can
+    /// go on serving; 0 sets no bound. Pieces come one by one (guess: a third of what one core does).
+    pub bulk_rate: u64,
     /// Share of the comparisons, 0 to 1, that are with members of other zones, where there are
     /// others; more in zones so small that nobody would cross for several intervals. With 0 only
     /// who is alone in its zone crosses. Source: the simulation in docs/spread.md.
     pub cross_zone: f64,
+    /// How often a replica is checked against itself and, by an account of its own, against that
+    /// of a random member, apart from the comparisons above; "0s" switches that off. About 60
+    /// bytes, and the reading of 4,096 entries (guess: a fault shows within minutes, and nobody
+    /// notices the cost).
+    #[serde(with = "text")]
+    pub audit_interval: Duration,
 }
 
 impl Default for Config {
@@ -92,10 +103,12 @@ impl Default for Config {
             interval: Duration::from_millis(200),
             idle_interval: Duration::from_secs(2),
             direction: Direction::PushPull,
-            compare: Compare::Checksum,
+            compare: Compare::Sketch,
             settle: Duration::from_millis(300),
             piece_bytes: 256 * 1024,
+            bulk_rate: 32 * 1024 * 1024,
             cross_zone: 0.125,
+            audit_interval: Duration::from_secs(10),
         }
     }
 }
@@ -111,7 +124,27 @@ pub struct Bulk {
     pub space: Space,
     /// The key hash up to which everything has come.
     pub from: u64,
+    /// Pieces that have come.
+    pub pieces: u64,
+    /// Entries that the other end held when it began.
+    pub entries: u64,
+    /// When the next piece may be asked for, if it has not been.
+    due: Option<Instant>,
     until: Instant,
+}
+
+/// How far this node's replica of the data has been filled from another's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Filling {
+    /// Who sends.
+    pub peer: NodeId,
+    /// The share of the map that has come, 0 to 1. Keys are placed by their hashes, so it is that
+    /// of the entries as well.
+    pub done: f64,
+    /// Entries that the other end held when it began.
+    pub entries: u64,
+    /// Pieces that have come from it.
+    pub pieces: u64,
 }
 
 /// The machine.
@@ -129,6 +162,8 @@ pub struct Entropy {
     bulk: Option<Bulk>,
     /// Where a transfer that stalled goes on.
     resume: [u64; 2],
+    /// Entries that there were when a transfer of the data stalled.
+    entries: u64,
     /// From when on a transfer may come from another zone as well.
     far_from: Option<Instant>,
 }
@@ -141,8 +176,8 @@ impl Entropy {
         let next = (!config.interval.is_zero())
             .then(|| Instant(now.0 + rng.below(micros(config.interval).max(1))));
         let (shown, busy_until) = (Instant(0), Instant(0));
-        let (bulk, resume, far_from) = (None, [0; 2], None);
-        Self { config, next, calm: 0, hidden, shown, busy_until, bulk, resume, far_from }
+        let (bulk, resume, entries, far_from) = (None, [0; 2], 0, None);
+        Self { config, next, calm: 0, hidden, shown, busy_until, bulk, resume, entries, far_from }
     }
 
     /// The settings.
@@ -154,7 +189,8 @@ impl Entropy {
     /// When the next exchange is due or a transfer counts as stalled.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.next.into_iter().chain(self.bulk.map(|bulk| bulk.until)).min()
+        let bulk = self.bulk.map(|bulk| bulk.due.map_or(bulk.until, |due| due.min(bulk.until)));
+        self.next.into_iter().chain(bulk).min()
     }
 
     /// The peer to compare with now, if it is time. The second value is true if a bulk transfer has
@@ -235,6 +271,14 @@ impl Entropy {
         self.bulk.as_ref()
     }
 
+    /// How far the data has been filled, while that goes on.
+    #[must_use]
+    pub fn filling(&self) -> Option<Filling> {
+        let bulk = self.bulk.filter(|bulk| bulk.space == Space::Data)?;
+        let done = bulk.from as f64 / u64::MAX as f64;
+        Some(Filling { peer: bulk.peer, done, entries: bulk.entries, pieces: bulk.pieces })
+    }
+
     /// True if a map is being transferred in bulk.
     #[must_use]
     pub fn in_bulk(&self, space: Space) -> bool {
@@ -254,6 +298,7 @@ impl Entropy {
         peer: NodeId,
         addr: SocketAddr,
         space: Space,
+        entries: u64,
         now: Instant,
     ) -> Option<u64> {
         if self.bulk.is_some() {
@@ -263,16 +308,19 @@ impl Entropy {
         if space == Space::Data {
             self.far_from = None;
         }
-        self.bulk = Some(Bulk { peer, addr, space, from, until: now.after(STALL) });
+        let until = now.after(STALL);
+        self.bulk = Some(Bulk { peer, addr, space, from, pieces: 0, entries, due: None, until });
         Some(from)
     }
 
-    /// A piece of the bulk transfer has been applied; returns the hash to go on from.
+    /// A piece of the bulk transfer of so many bytes has been applied; returns the hash to go on from
+    /// if that is to be asked for at once. Else [`Entropy::due_piece`] tells when it is time.
     pub fn advance_bulk(
         &mut self,
         peer: NodeId,
         space: Space,
         next: Option<u64>,
+        bytes: usize,
         now: Instant,
     ) -> Option<u64> {
         let bulk = self.bulk.as_mut().filter(|bulk| bulk.peer == peer && bulk.space == space)?;
@@ -280,12 +328,40 @@ impl Entropy {
         *resume = next.unwrap_or(0);
         match next {
             Some(from) => {
+                let pause = match self.config.bulk_rate {
+                    0 => 0,
+                    rate => (bytes as u64).saturating_mul(1_000_000) / rate,
+                };
                 bulk.from = from;
-                bulk.until = now.after(STALL);
+                bulk.pieces += 1;
+                // A short pause is caught up with by the round trip.
+                bulk.due = (pause > SHORT).then(|| Instant(now.0.saturating_add(pause)));
+                bulk.until = now.after(STALL).max(bulk.due.unwrap_or(now).after(STALL));
+                next.filter(|_| bulk.due.is_none())
             }
-            None => self.bulk = None,
+            None => {
+                self.bulk = None;
+                None
+            }
         }
-        next
+    }
+
+    /// The transfer whose next piece is to be asked for now.
+    pub fn due_piece(&mut self, now: Instant) -> Option<Bulk> {
+        let bulk = self.bulk.as_mut().filter(|bulk| bulk.due.is_some_and(|due| due <= now))?;
+        bulk.due = None;
+        bulk.until = now.after(STALL);
+        Some(*bulk)
+    }
+
+    /// Goes on with a transfer of the data that stalled, with another member; returns the hash to
+    /// begin at. Without that a replica that is more than half full would be compared instead,
+    /// which costs far more.
+    pub fn resume_bulk(&mut self, peer: &Peer, now: Instant) -> Option<u64> {
+        let unfinished = self.resume.first().is_some_and(|from| *from > 0);
+        let entries = self.entries;
+        let begin = unfinished && self.bulk.is_none();
+        begin.then(|| self.begin_bulk(peer.id, peer.gossip, Space::Data, entries, now)).flatten()
     }
 
     /// The stream of a transfer broke; returns whether there was one.
@@ -302,6 +378,9 @@ impl Entropy {
             && let Some(resume) = self.resume.get_mut(usize::from(bulk.space.code()))
         {
             *resume = bulk.from;
+            if bulk.space == Space::Data {
+                self.entries = bulk.entries;
+            }
         }
     }
 }
@@ -392,13 +471,13 @@ mod tests {
         let (mut entropy, mut rng) = machine(Config::default());
         let (one, other) = (NodeId(1), NodeId(2));
         let begin = |entropy: &mut Entropy, peer: NodeId, now| {
-            entropy.begin_bulk(peer, Stand::addr(peer.0), Space::Data, now)
+            entropy.begin_bulk(peer, Stand::addr(peer.0), Space::Data, 1000, now)
         };
         assert_eq!(begin(&mut entropy, one, ms(0)), Some(0));
         assert_eq!(begin(&mut entropy, other, ms(0)), None, "one at a time");
         assert!(entropy.in_bulk(Space::Data) && !entropy.in_bulk(Space::Roster));
-        assert_eq!(entropy.advance_bulk(other, Space::Data, Some(9), ms(1)), None);
-        assert_eq!(entropy.advance_bulk(one, Space::Data, Some(50), ms(1)), Some(50));
+        assert_eq!(entropy.advance_bulk(other, Space::Data, Some(9), 0, ms(1)), None);
+        assert_eq!(entropy.advance_bulk(one, Space::Data, Some(50), 0, ms(1)), Some(50));
         // Silence ends it; another peer goes on from there.
         let (_, stalled) = entropy.poll(ms(1).after(STALL), &Stand::new(0, 1).table, &mut rng);
         assert!(stalled && entropy.bulk().is_none());
@@ -407,8 +486,44 @@ mod tests {
         assert!(entropy.stream_lost(Stand::addr(2)));
         // The last piece ends it for good.
         assert_eq!(begin(&mut entropy, one, ms(9001)), Some(50));
-        assert_eq!(entropy.advance_bulk(one, Space::Data, None, ms(9002)), None);
+        assert_eq!(entropy.advance_bulk(one, Space::Data, None, 0, ms(9002)), None);
         assert_eq!(begin(&mut entropy, one, ms(9003)), Some(0));
+    }
+
+    #[test]
+    fn a_transfer_that_broke_goes_on_by_itself_however_full_the_replica_is() {
+        let (mut entropy, mut rng) = machine(Config::default());
+        let peer = Stand::new(1, 1).table.random(&mut rng).unwrap();
+        assert_eq!(entropy.resume_bulk(&peer, ms(0)), None, "nothing has begun");
+        entropy.begin_bulk(NodeId(7), Stand::addr(7), Space::Data, 1000, ms(0));
+        assert_eq!(entropy.resume_bulk(&peer, ms(0)), None, "it goes on");
+        let most = u64::MAX / 4 * 3;
+        entropy.advance_bulk(NodeId(7), Space::Data, Some(most), 0, ms(1));
+        assert!(entropy.stream_lost(Stand::addr(7)));
+        assert_eq!(
+            (entropy.resume_bulk(&peer, ms(2)), entropy.filling().is_some()),
+            (Some(most), true)
+        );
+        let filling = entropy.filling().unwrap();
+        assert_eq!((filling.peer, filling.entries, filling.pieces), (peer.id, 1000, 0));
+        assert!((0.7499..0.7501).contains(&filling.done));
+        entropy.advance_bulk(peer.id, Space::Data, None, 0, ms(3));
+        assert_eq!((entropy.resume_bulk(&peer, ms(4)), entropy.filling()), (None, None));
+    }
+
+    #[test]
+    fn pieces_come_no_faster_than_the_rate() {
+        let config = Config { bulk_rate: 1_000_000, ..Config::default() };
+        let (mut entropy, _) = machine(config);
+        let one = NodeId(1);
+        entropy.begin_bulk(one, Stand::addr(1), Space::Data, 1000, ms(0));
+        assert_eq!(entropy.advance_bulk(one, Space::Data, Some(9), 250_000, ms(10)), None);
+        assert!(entropy.deadline().unwrap() <= ms(260));
+        assert_eq!(entropy.due_piece(ms(259)), None);
+        assert_eq!(entropy.due_piece(ms(260)).map(|bulk| bulk.from), Some(9));
+        assert_eq!(entropy.due_piece(ms(261)), None, "once");
+        let small = entropy.advance_bulk(one, Space::Data, Some(10), 900, ms(262));
+        assert_eq!(small, Some(10), "a short pause is none");
     }
 
     #[test]
@@ -442,7 +557,7 @@ mod tests {
         let (mut entropy, _) = machine(Config::default());
         assert!(entropy.waits_for_near(ms(1000)) && entropy.waits_for_near(ms(1399)));
         assert!(!entropy.waits_for_near(ms(1400)));
-        entropy.begin_bulk(NodeId(1), Stand::addr(1), Space::Data, ms(1400));
+        entropy.begin_bulk(NodeId(1), Stand::addr(1), Space::Data, 9, ms(1400));
         assert!(entropy.waits_for_near(ms(5000)), "the next one waits as well");
     }
 

@@ -196,7 +196,8 @@ impl DirectMail {
 fn send(to: std::net::SocketAddr, letter: &Letter, env: &mut Env<'_>) {
     let mut head = vec![letter.space.code()];
     head.put_varint(letter.number);
-    env.outbox.push(to, Class::Updates, Via::Datagram, kind::MAIL, &[&head, &letter.block]);
+    let class = Class::of_news(letter.space);
+    env.outbox.push(to, class, Via::Datagram, kind::MAIL, &[&head, &letter.block]);
 }
 
 #[cfg(test)]

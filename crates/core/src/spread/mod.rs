@@ -4,12 +4,14 @@
 //! Each is a machine of its own file with its own settings and messages. They do not know each
 //! other; the node joins them.
 
+pub mod audit;
 pub mod coverage;
 pub mod entropy;
 pub mod mail;
 pub mod ring;
 pub mod rtt;
 pub mod rumor;
+pub mod sessions;
 pub mod tree;
 
 use serde::{Deserialize, Serialize};

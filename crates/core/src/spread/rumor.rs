@@ -241,7 +241,8 @@ impl Mongering {
             }
             let mut head = vec![space.code()];
             head.put_varint(token);
-            env.outbox.push(to, Class::Updates, Via::Datagram, kind::RUMORS, &[&head, &block]);
+            let class = Class::of_news(space);
+            env.outbox.push(to, class, Via::Datagram, kind::RUMORS, &[&head, &block]);
         }
     }
 

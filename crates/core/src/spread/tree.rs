@@ -162,7 +162,7 @@ impl Scope {
         }
     }
 
-    fn encode(self, to: &mut Vec<u8>) {
+    fn encode(self, to: &mut impl Write) {
         match self {
             Self::All { .. } => {}
             Self::Inside { zone, .. } => to.put(&zone.0.to_le_bytes()),
@@ -221,27 +221,75 @@ impl<'a> Rumor<'a> {
     }
 }
 
-/// Reads the body of an answer: the tokens of the rumors that have arrived.
-///
-/// # Errors
-/// If it is truncated, or holds more than this machine writes.
-pub fn read_answer(mut body: Reader<'_>) -> Result<Vec<u64>, DecodeError> {
-    let mut tokens = Vec::new();
-    while !body.is_empty() {
-        if tokens.len() >= MAX_ANSWERS {
-            return Err(DecodeError::Invalid("number of answers"));
+/// An answer as it arrives: the tokens of the rumors that have arrived.
+#[derive(Clone, Debug)]
+pub struct Answer<'a>(Reader<'a>);
+
+impl<'a> Answer<'a> {
+    /// Reads the body of an answer.
+    ///
+    /// # Errors
+    /// If it is truncated, or holds more than this machine writes.
+    pub fn decode(body: Reader<'a>) -> Result<Self, DecodeError> {
+        let answer = Self(body);
+        let mut body = answer.0.clone();
+        for _ in 0..MAX_ANSWERS {
+            if body.is_empty() {
+                return Ok(answer);
+            }
+            body.varint()?;
         }
-        tokens.push(body.varint()?);
+        match body.is_empty() {
+            true => Ok(answer),
+            false => Err(DecodeError::Invalid("number of answers")),
+        }
     }
-    Ok(tokens)
+
+    /// The tokens.
+    pub fn tokens(mut self) -> impl Iterator<Item = u64> {
+        std::iter::from_fn(move || self.0.varint().ok())
+    }
 }
 
-fn head(space: Space, token: u64, scope: Scope) -> Vec<u8> {
-    let mut head = Vec::with_capacity(1 + 10 + 20);
-    head.put(&[space.code()]);
-    head.put_varint(token);
-    scope.encode(&mut head);
-    head
+/// What stands before the entries of a rumor. There is one for each copy, so it is made in place.
+struct Head {
+    bytes: [u8; HEAD],
+    len: usize,
+}
+
+/// Space, token and the longest scope.
+const HEAD: usize = 1 + 10 + 20;
+
+impl Head {
+    fn new(space: Space, token: u64, scope: Scope) -> Self {
+        let mut head = Self { bytes: [0; HEAD], len: 0 };
+        head.put(&[space.code()]);
+        head.put_varint(token);
+        scope.encode(&mut head);
+        head
+    }
+
+    /// One token, as the body of an answer.
+    fn answer(token: u64) -> Self {
+        let mut head = Self { bytes: [0; HEAD], len: 0 };
+        head.put_varint(token);
+        head
+    }
+
+    fn bytes(&self) -> &[u8] {
+        self.bytes.get(..self.len).unwrap_or_default()
+    }
+}
+
+impl Write for Head {
+    fn put(&mut self, bytes: &[u8]) {
+        let behind = self.len + bytes.len();
+        debug_assert!(behind <= HEAD, "a head has room for the longest scope");
+        if let Some(room) = self.bytes.get_mut(self.len..behind) {
+            room.copy_from_slice(bytes);
+            self.len = behind;
+        }
+    }
 }
 
 /// A branch that has not been answered.
@@ -251,10 +299,25 @@ struct Branch {
     scope: Scope,
     block: Arc<[u8]>,
     entries: usize,
-    /// To whom it was sent, and when; the last one is the delegate now.
-    sent: Vec<(NodeId, Instant)>,
+    /// To whom it was sent first, and when.
+    first: Sent,
+    /// The same of each time after that; the last one is the delegate now.
+    again: Vec<Sent>,
     addr: SocketAddr,
     due: Instant,
+}
+
+type Sent = (NodeId, Instant);
+
+impl Branch {
+    /// To whom it was sent, in that order, and when.
+    fn sent(&self) -> impl Iterator<Item = Sent> {
+        [self.first].into_iter().chain(self.again.iter().copied())
+    }
+
+    fn is_tried(&self, id: NodeId) -> bool {
+        self.sent().any(|(to, _)| to == id)
+    }
 }
 
 /// The machine.
@@ -266,7 +329,7 @@ pub struct Tree {
     last: Option<Instant>,
     /// The window now: see [`Tree::adapt`].
     window: Duration,
-    seen: Vec<u64>,
+    seen: Vec<u32>,
     branches: BTreeMap<u64, Branch>,
     timers: BTreeSet<(Instant, u64)>,
     waiting_bytes: usize,
@@ -352,7 +415,7 @@ impl Tree {
             self.timers.remove(&(due, token));
             self.retry(token, env);
         }
-        if self.flush_at() <= env.now {
+        if self.flush_at() <= env.now && self.pending.iter().any(|pending| !pending.is_empty()) {
             self.send_pending(own, env);
         }
         if !self.answers.is_empty() && self.answer_at() <= env.now {
@@ -402,15 +465,17 @@ impl Tree {
 
     /// True the first time that a rumor comes in.
     pub fn first_time(&mut self, rumor: &Rumor<'_>) -> bool {
-        let hash = Fixed.hash_one(rumor.told) | 1;
+        let hash = Fixed.hash_one(rumor.told);
         if self.seen.is_empty() {
             self.seen.resize(SEEN, 0);
         }
-        let at = hash as usize / 2 % SEEN;
-        match self.seen.get_mut(at) {
-            Some(slot) if *slot == hash => false,
+        // Half of the hash tells rumors apart, other bits say where. Small, since in a simulated
+        // cluster each rumor finds the table of each node out of the processor's caches.
+        let told = (hash >> 32) as u32 | 1;
+        match self.seen.get_mut(hash as usize % SEEN) {
+            Some(slot) if *slot == told => false,
             Some(slot) => {
-                *slot = hash;
+                *slot = told;
                 true
             }
             None => true,
@@ -427,11 +492,11 @@ impl Tree {
     /// A delegate has answered.
     pub fn answered(&mut self, from: NodeId, token: u64, now: Instant) {
         let (first, again) = (token & !AGAIN, (token & AGAIN) as usize);
-        let sent = self.branches.get(&first).and_then(|branch| branch.sent.get(again));
+        let sent = self.branches.get(&first).and_then(|branch| branch.sent().nth(again));
         // A token of an earlier run of this node may be answered late, by somebody else.
         if let Some((_, sent)) = sent.filter(|(to, _)| *to == from) {
             // Late answers count as well: they are how a busy cluster is noticed.
-            let took = now.since(*sent);
+            let took = now.since(sent);
             if let Some(branch) = self.forget(first) {
                 self.sample(branch.scope.zone(), took);
             }
@@ -478,7 +543,7 @@ impl Tree {
             // A chain begins with the first: what is left of its part is one part again.
             let first = env.table.nth(span, 0);
             let first = first.filter(|peer| self.config.fanout == 1 && peer.alive);
-            let chosen = first.or_else(|| choose(span, &[], env));
+            let chosen = first.or_else(|| choose(span, |_| false, env));
             let Some(delegate) = chosen else { continue };
             let wanted = match self.config.acknowledge {
                 Acknowledge::None => false,
@@ -490,13 +555,20 @@ impl Tree {
                 if wanted && !stream && self.waiting_bytes + block.len() <= WAITING_BYTES {
                     token = self.expect(space, scope, block, entries, &delegate, env);
                 }
-                let (head, to) = (head(space, token, scope), delegate.gossip);
-                env.outbox.push(to, Class::Updates, via, scope.kind(), &[&head, block]);
+                let (head, to) = (Head::new(space, token, scope), delegate.gossip);
+                env.outbox.push(
+                    to,
+                    Class::of_news(space),
+                    via,
+                    scope.kind(),
+                    &[head.bytes(), block],
+                );
             }
             // Answers that wait for this peer ride along.
-            let riding: Vec<_> =
-                self.answers.extract_if(.., |(to, _)| *to == delegate.gossip).collect();
-            send_answers(&riding, env);
+            if !self.answers.is_empty() {
+                let riding = self.answers.extract_if(.., |(to, _)| *to == delegate.gossip);
+                send_answers(&riding.collect::<Vec<_>>(), env);
+            }
             env.stats.update_copies += entries as u64;
             if matches!(scope, Scope::Across { .. }) {
                 env.stats.tree_crossings += entries as u64;
@@ -521,7 +593,8 @@ impl Tree {
             scope,
             block: Arc::clone(block),
             entries,
-            sent: vec![(to.id, env.now)],
+            first: (to.id, env.now),
+            again: Vec::new(),
             addr: to.gossip,
             due,
         };
@@ -538,7 +611,7 @@ impl Tree {
 
     fn retry(&mut self, token: u64, env: &mut Env<'_>) {
         let Some(mut branch) = self.forget(token) else { return };
-        let Some((mut to, last)) = branch.sent.last().copied() else { return };
+        let (mut to, last) = branch.again.last().copied().unwrap_or(branch.first);
         let timeout = self.timeout(branch.scope.zone(), env.table);
         let due = last.after(timeout);
         if due > env.now {
@@ -546,7 +619,7 @@ impl Tree {
             return self.wait_until(due, token, branch);
         }
         let span = branch.scope.span(env.table);
-        let tries = branch.sent.len();
+        let tries = 1 + branch.again.len();
         if tries >= if span.len() > 1 { TRIES } else { LEAF_TRIES } {
             // What is behind a zone that nobody answers from must not share its fate.
             let rest = cut_run(branch.scope, self.config.fanout, env.table, env.rng);
@@ -554,15 +627,16 @@ impl Tree {
         }
         // Where everyone was tried, the last one once more.
         if tries > 1
-            && let Some(other) = choose(span, &branch.sent, env)
+            && let Some(other) = choose(span, |id| branch.is_tried(id), env)
         {
             (to, branch.addr) = (other.id, other.gossip);
         }
-        branch.sent.push((to, env.now));
+        branch.again.push((to, env.now));
         env.stats.tree_redelegated += 1;
-        let head = head(branch.space, token | tries as u64, branch.scope);
-        let (kind, body): (u8, [&[u8]; 2]) = (branch.scope.kind(), [&head, &branch.block]);
-        env.outbox.push(branch.addr, Class::Updates, Via::Datagram, kind, &body);
+        let head = Head::new(branch.space, token | tries as u64, branch.scope);
+        let (kind, body): (u8, [&[u8]; 2]) = (branch.scope.kind(), [head.bytes(), &branch.block]);
+        let class = Class::of_news(branch.space);
+        env.outbox.push(branch.addr, class, Via::Datagram, kind, &body);
         let due = env.now.after(timeout);
         self.wait_until(due, token, branch);
     }
@@ -581,11 +655,16 @@ fn blocks(entries: &[Arc<Entry>], env: &Env<'_>) -> Vec<Arc<[u8]>> {
 
 /// Sends answers that all go to one peer.
 fn send_answers(answers: &[(SocketAddr, u64)], env: &mut Env<'_>) {
+    let kind = kind::TREE_ANSWER;
+    if let [(to, token)] = answers {
+        let answer = Head::answer(*token);
+        return env.outbox.push(*to, Class::Updates, Via::Datagram, kind, &[answer.bytes()]);
+    }
     for answers in answers.chunks(MAX_ANSWERS.min(env.room() / 10)) {
         let Some((to, _)) = answers.first() else { return };
         let mut body = Vec::with_capacity(10 * answers.len());
         answers.iter().for_each(|(_, token)| body.put_varint(*token));
-        env.outbox.push(*to, Class::Updates, Via::Datagram, kind::TREE_ANSWER, &[&body]);
+        env.outbox.push(*to, Class::Updates, Via::Datagram, kind, &[&body]);
     }
 }
 
@@ -694,9 +773,9 @@ fn share(fanout: usize, count: usize, total: usize) -> usize {
 }
 
 /// A random member that was not tried, one that is not suspected if there is one.
-fn choose(span: Span, tried: &[(NodeId, Instant)], env: &mut Env<'_>) -> Option<Peer> {
+fn choose(span: Span, is_tried: impl Fn(NodeId) -> bool, env: &mut Env<'_>) -> Option<Peer> {
     let picked = env.rng.index(span.len());
-    let fits = |peer: &Peer| tried.iter().all(|(id, _)| *id != peer.id);
+    let fits = |peer: &Peer| !is_tried(peer.id);
     // From a random place once around: nearly always the first one will do.
     let around = || (picked..span.len()).chain(0..picked);
     let peers = || around().filter_map(|place| env.table.nth(span, place)).filter(fits);
@@ -711,6 +790,10 @@ mod tests {
     use crate::member::record::tests::record;
     use crate::member::{State, Tags};
     use proptest::prelude::*;
+
+    fn read_answer(body: Reader<'_>) -> Result<Vec<u64>, DecodeError> {
+        Ok(Answer::decode(body)?.tokens().collect())
+    }
 
     fn table(own: u64, ids: &BTreeSet<u64>) -> Table {
         zoned(own, &ids.iter().map(|id| (*id, 0)).collect())
@@ -911,8 +994,12 @@ mod tests {
     fn a_lone_answer_goes_at_once_and_those_that_follow_closely_go_together() {
         let (mut tree, mut stand) = (Tree::new(Config::default()), Stand::new(9, 1));
         let rumor = |tree: &mut Tree, token, to| {
-            let head = head(Space::Data, token, Scope::All { start: NodeId(1), end: NodeId(1) });
-            tree.answer(&Rumor::decode(kind::TREE, Reader::new(&head)).unwrap(), Stand::addr(to));
+            let head =
+                Head::new(Space::Data, token, Scope::All { start: NodeId(1), end: NodeId(1) });
+            tree.answer(
+                &Rumor::decode(kind::TREE, Reader::new(head.bytes())).unwrap(),
+                Stand::addr(to),
+            );
         };
         rumor(&mut tree, 8, 5);
         rumor(&mut tree, 0, 5);

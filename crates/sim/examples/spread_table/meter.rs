@@ -129,7 +129,7 @@ impl Inner {
                 counts.copy_bytes += bytes;
             }
             kind::TREE_ANSWER => {
-                let tokens = tree::read_answer(body)?;
+                let tokens: Vec<u64> = tree::Answer::decode(body)?.tokens().collect();
                 let for_data =
                     tokens.iter().filter(|token| self.asked.contains(&(peer, **token))).count();
                 if for_data == 0 {

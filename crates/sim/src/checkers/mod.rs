@@ -8,6 +8,7 @@ pub mod convergence;
 pub mod faithful_replica;
 pub mod membership;
 pub mod monotonic_reads;
+pub mod no_false_alarm;
 pub mod no_invention;
 pub mod no_lost_write;
 pub mod no_resurrection;

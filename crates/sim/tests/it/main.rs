@@ -1,5 +1,6 @@
 //! Tests of the protocol in the deterministic world.
 
+mod budgets;
 mod clocks;
 mod coverage;
 mod crash;
@@ -7,6 +8,7 @@ mod determinism;
 mod epidemic_figures;
 mod epidemic_laws;
 mod epidemic_rules;
+mod identity;
 mod join;
 mod load;
 mod membership;

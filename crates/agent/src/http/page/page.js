@@ -238,7 +238,7 @@ function showMembers(members) {
     const http = element("td");
     if (member.http && !member.is_self && member.state === "alive") {
       const link = element("a", "", member.http);
-      link.href = "http://" + member.http + "/";
+      link.href = location.protocol + "//" + member.http + "/";
       http.append(link);
     } else {
       http.textContent = member.http || "–";

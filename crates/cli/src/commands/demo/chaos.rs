@@ -81,7 +81,7 @@ fn kill_and_restart(
         let other = fleet.first()?.client();
         for number in 0..ENOUGH {
             let (key, value) = (format!("{prefix}elsewhere/{number:06}"), value_of(number));
-            other.put(key.as_bytes(), &value, None)?;
+            other.put(key.as_bytes(), &value, None, false)?;
             elsewhere.insert(key, value);
         }
         let name = fleet.first()?.name();
@@ -270,7 +270,7 @@ fn write(client: &Client, prefix: &str, shared: &Shared) {
     let mut number = 0;
     while !shared.stop.load(Ordering::Relaxed) {
         let (key, value) = (format!("{prefix}{number:06}"), value_of(number));
-        match client.put(key.as_bytes(), &value, None) {
+        match client.put(key.as_bytes(), &value, None, false) {
             Ok(_) => {
                 let mut acknowledged =
                     shared.acknowledged.lock().unwrap_or_else(PoisonError::into_inner);

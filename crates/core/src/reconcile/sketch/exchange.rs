@@ -52,6 +52,8 @@ pub enum Answered {
 #[derive(Clone, Debug)]
 pub struct Exchange {
     head: Head,
+    /// What this end held when it began.
+    digest: Digest,
     session: Option<Session>,
 }
 
@@ -66,11 +68,12 @@ impl Exchange {
         expected: usize,
     ) -> Option<Self> {
         let view = desk.map.view(desk.map.version(), cut)?;
-        let opening = open(desk.map.digest_at(cut)?, &view, expected);
+        let digest = desk.map.digest_at(cut)?;
+        let opening = open(digest, &view, expected);
         let head = Head { flow, space: desk.space, cut };
         send(desk, Via::Datagram, kind::SKETCH, head, &Greeting { roster, opening }.encode());
         desk.stats.sketch_sessions += 1;
-        Some(Self { head, session: None })
+        Some(Self { head, digest, session: None })
     }
 
     /// Takes the first cells in.
@@ -131,6 +134,12 @@ impl Exchange {
                 Stand::Open
             }
             Step::Wait => Stand::Open,
+            // Nothing differs any more: what did has come by another way since this end began.
+            Step::Unknown(Unknown::Collision)
+                if desk.map.digest_at(self.head.cut) != Some(self.digest) =>
+            {
+                Stand::Known(0)
+            }
             Step::Unknown(why) => self.unknown(desk, why),
         }
     }

@@ -315,6 +315,7 @@ impl Found<'_> {
                 format!("set limits.max_members = {:.0}", self.nodes * 2.0),
             );
         }
+        self.budgets(args);
         if limits.max_clock_skew < SEC {
             self.warn(
                 "limits.max_clock_skew",
@@ -358,6 +359,55 @@ impl Found<'_> {
                     bandwidth / 1000.0
                 ),
                 "write less, smaller values, or take faster links",
+            );
+        }
+    }
+}
+
+impl Found<'_> {
+    /// Budgets below what the load will need; 0 is none.
+    fn budgets(&mut self, args: &PlanArgs) {
+        let limits = self.config.limits.clone();
+        let kb = |bytes: f64| format!("{:.1} kB/s", bytes / 1000.0);
+        // Every node hands on as much as it gets, on average; a writer sends each several times.
+        let updates = self.rate * self.update;
+        if limits.updates_rate > 0 && limits.updates_rate as f64 <= 2.0 * updates {
+            self.warn(
+                "limits.updates_rate",
+                format!(
+                    "every node hands on {} on average, and bursts are larger: the budget of {} \
+                     drops updates, which then wait for repair",
+                    kb(updates),
+                    kb(limits.updates_rate as f64)
+                ),
+                format!("set limits.updates_rate = {:.0} or more, or 0", 8.0 * updates),
+            );
+        }
+        // A probe and its answer, those for others, and news of members.
+        let membership = 500.0 / self.config.member.probe_interval.as_secs_f64().max(0.001);
+        if limits.membership_rate > 0 && limits.membership_rate as f64 <= 2.0 * membership {
+            self.warn(
+                "limits.membership_rate",
+                format!(
+                    "watching each other takes up to {}: with a budget of {} living members look \
+                     dead",
+                    kb(membership),
+                    kb(limits.membership_rate as f64)
+                ),
+                format!("set limits.membership_rate = {:.0} or more, or 0", 20.0 * membership),
+            );
+        }
+        let fill = args.load.keys as f64 * self.update / limits.repair_rate.max(1) as f64;
+        if limits.repair_rate > 0 && fill > 600.0 {
+            self.warn(
+                "limits.repair_rate",
+                format!(
+                    "a fresh node waits {:.0} minutes for {} keys, and what spread loses waits \
+                     with it",
+                    fill / 60.0,
+                    args.load.keys
+                ),
+                "raise limits.repair_rate, or set it to 0",
             );
         }
     }
@@ -474,6 +524,9 @@ mod tests {
             ("limits.max_clock_skew=10ms", &[], "limits.max_clock_skew"),
             ("limits.max_clock_skew=1day", &[], "limits.max_clock_skew"),
             ("limits.max_key=100", &["--value-size", "10k"], "limits.datagram"),
+            ("limits.updates_rate=1000", &[], "limits.updates_rate"),
+            ("limits.membership_rate=1000", &[], "limits.membership_rate"),
+            ("limits.repair_rate=1000", &["--keys", "1M"], "limits.repair_rate"),
             ("limits.max_key=100", &["--bandwidth", "10k"], "--bandwidth"),
         ] {
             let args = [&["--set", set], more].concat();
