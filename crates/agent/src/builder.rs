@@ -179,6 +179,13 @@ impl Builder {
     /// If a setting, an address or the data folder cannot be used; nothing is left running.
     pub async fn start(self) -> Result<Rumormill, StartError> {
         self.config.check()?;
+        if !self.config.ring.fence {
+            return Err(StartError::Other(
+                "ring.fence = false brings deleted keys back; it is there to show that in the \
+                 simulator (rumormill sim fuzz --set ring.fence=false): leave it out"
+                    .into(),
+            ));
+        }
         let locked = self.keys.is_some() && self.encryption == Encryption::Require;
         if !self.gossip.ip().to_canonical().is_loopback() && !self.insecure && !locked {
             return Err(StartError::Insecure { what: "gossip", addr: self.gossip });

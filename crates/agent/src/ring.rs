@@ -75,7 +75,7 @@ pub enum RepairError {
 }
 
 impl RepairError {
-    /// In one word: `away`, `alone`, `behind`, `under_way`, `left` or `closed`.
+    /// In one word: `away`, `behind`, `alone`, `under_way`, `left` or `closed`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {

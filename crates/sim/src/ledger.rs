@@ -178,10 +178,12 @@ impl Ledger {
         self.graves.get(&(self.get(like).key, node as u32)).copied()
     }
 
-    /// True for a write that was let go because all have it.
+    /// True if a write, or a bigger one of its key, was let go because all have it.
     #[must_use]
     pub fn is_collected(&self, stamp: Stamp) -> bool {
-        self.find(stamp).is_some_and(|write| self.collected.contains(&write))
+        let Some(key) = self.find(stamp).map(|write| self.get(write).key) else { return false };
+        let latest = self.latest_collected.get(&key);
+        latest.is_some_and(|latest| self.get(*latest).entry.stamp() >= stamp)
     }
 
     /// What stands on a node's disk now.

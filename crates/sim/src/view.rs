@@ -98,7 +98,9 @@ impl World {
     /// True if the live nodes have converged and hold exactly each other for alive.
     #[must_use]
     pub fn settled(&self) -> bool {
-        if !self.converged() || !self.live().all(|(_, node)| node.is_covered()) {
+        // If nobody is covered, because all who were lost their disks, nobody can be brought back.
+        let covered = self.live().filter(|(_, node)| node.is_covered()).count();
+        if !self.converged() || covered > 0 && covered < self.live().count() {
             return false;
         }
         let live = self.live_ids();

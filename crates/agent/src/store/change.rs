@@ -41,7 +41,7 @@ impl Change {
     /// True if this change, which comes after `held` and is about the same key, takes its place.
     pub(super) fn succeeds(&self, held: &Self) -> bool {
         match (held, self) {
-            (Self::Put(_, held), Self::Put(_, entry)) => held.stamp() < entry.stamp(),
+            (Self::Put(_, held), Self::Put(_, entry)) => held.stamp() <= entry.stamp(),
             // Something else is stored there by then.
             (Self::Put(_, held), Self::Remove(gone)) => held.stamp() == gone.stamp(),
             _ => true,

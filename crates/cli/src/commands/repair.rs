@@ -7,6 +7,8 @@ use crate::encoding::printable;
 use crate::output::{Output, count};
 use indicatif::ProgressBar;
 use rumormill::{RingRun, RingStatus};
+use std::future::{Future as _, poll_fn};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// How often the agent is asked how the pass goes on.
@@ -126,8 +128,15 @@ fn show(run: &RingRun, bar: &ProgressBar, said: &mut Said) {
 /// Ends the process: a pass belongs to the members, and not to who watches it.
 fn on_ctrl_c() -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut pressed = Box::pin(tokio::signal::ctrl_c());
+    // From its first poll on it is listened to: not only when the thread gets to run.
+    let failed =
+        runtime.block_on(poll_fn(|context| Poll::Ready(pressed.as_mut().poll(context).is_ready())));
+    if failed {
+        anyhow::bail!("Ctrl-C cannot be listened to");
+    }
     std::thread::Builder::new().name("ctrl-c".into()).spawn(move || {
-        if runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+        if runtime.block_on(pressed).is_ok() {
             eprintln!("\nthe pass goes on; `rumormill repair ring` watches it again");
             std::process::exit(130);
         }

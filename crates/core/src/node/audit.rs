@@ -29,7 +29,7 @@ impl Node {
             self.stats.audit_digest_faults += 1;
             self.data.rebuild();
         }
-        let Some(peer) = peer.filter(|_| !self.is_being_filled()) else { return };
+        let Some(peer) = peer.filter(|_| !self.is_excused(now)) else { return };
         let young = millis(YOUNG).max(millis(self.config.repair.settle)).min(millis(OLDEST));
         let cut = Cut::from(now.wall_ms, young);
         // After a wall clock was set back, nothing is known of its time until it has caught up.
@@ -39,15 +39,17 @@ impl Node {
         self.desk(Space::Data, peer.gossip, now).push_via(Via::Datagram, kind::CHECK, &[&body]);
     }
 
-    /// True while it is known why this replica differs from others.
-    fn is_being_filled(&self) -> bool {
+    /// True while it is known why this replica differs from others, or may seem to: what a write
+    /// from far ahead has replaced is not known any more to who has restarted since.
+    fn is_excused(&self, now: Now) -> bool {
         let behind = self.coverage.is_behind() || self.coverage.is_collecting();
-        self.entropy.in_bulk(Space::Data) || behind
+        let ahead = self.clock.last() >> 16 > now.wall_ms.saturating_add(millis(YOUNG));
+        self.entropy.in_bulk(Space::Data) || behind || ahead
     }
 
     pub(super) fn on_check(&mut self, from: SocketAddr, check: Check, now: Now) {
         self.data.advance(now.wall_ms);
-        let filling = self.is_being_filled();
+        let filling = self.is_excused(now);
         let sums = self.data.audit_at(check.cut).filter(|_| !filling);
         if let Some(desk) = &mut self.open_desk(Space::Data, from, now) {
             let body = Checked::of(check, sums.as_ref()).encode();
@@ -67,7 +69,7 @@ impl Node {
         }
         self.data.advance(now.wall_ms);
         let mine = self.data.audit_at(checked.cut);
-        let filling = self.is_being_filled();
+        let filling = self.is_excused(now);
         let differences = match (&checked.stand, mine) {
             (Stand::Equal, _) => Vec::new(),
             (Stand::Different(theirs), Some(mine)) if !filling => {

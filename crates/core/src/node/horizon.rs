@@ -248,7 +248,9 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> super::Fate {
         let Some(horizon) = Horizon::of(entry) else { return super::Fate::Useless };
-        match self.coverage.horizon.map(|held| held.cmp(&horizon)) {
+        // A token may have told this node of it before.
+        let held = self.roster.get(KEY).and_then(|held| Horizon::of(held));
+        match held.map(|held| held.cmp(&horizon)) {
             Some(std::cmp::Ordering::Equal) => return super::Fate::Known,
             Some(std::cmp::Ordering::Greater) => return super::Fate::Useless,
             Some(std::cmp::Ordering::Less) | None => {}
@@ -261,7 +263,9 @@ impl Node {
             self.entropy.stir(now.mono, &mut self.rng);
             out.push(super::applied(Space::Roster, entry, replaced, from));
         }
-        self.learn_horizon(horizon, now);
+        if self.coverage.horizon < Some(horizon) {
+            self.learn_horizon(horizon, now);
+        }
         super::Fate::New
     }
 
