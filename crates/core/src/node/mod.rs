@@ -4,6 +4,7 @@
 //! which packs all that the turn has to say into as few packets as it can.
 
 mod audit;
+mod coverage;
 pub mod horizon;
 pub mod notes;
 mod receive;
@@ -31,6 +32,7 @@ use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
 use crate::spread::Method;
 use crate::spread::audit::{Auditor, Divergence};
+use crate::spread::coverage::Questions;
 use crate::spread::entropy::{Compare, Entropy, Filling};
 use crate::spread::mail::DirectMail;
 use crate::spread::rumor::Mongering;
@@ -97,6 +99,8 @@ pub struct Node {
     sessions: Sessions,
     coverage: horizon::Coverage,
     rounds: ring::Rounds,
+    questions: Questions,
+    freshness: coverage::Freshness,
     outbox: Outbox,
     stats: Stats,
     pool: Option<Arc<Pool>>,
@@ -168,6 +172,8 @@ impl Node {
             sessions: Sessions::default(),
             coverage: horizon::Coverage::default(),
             rounds: ring::Rounds::new(now.mono),
+            questions: Questions::default(),
+            freshness: coverage::Freshness::default(),
             outbox: Outbox::within(&config.limits, now.mono),
             stats: Stats::default(),
             pool: None,
@@ -278,6 +284,7 @@ impl Node {
         self.tree.poll(self.identity.id, &mut env!(self, now));
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
+        self.watch_questions(now, out);
         self.keep_coverage(out);
         for (to, (messages, bytes)) in self.outbox.exchanged() {
             self.sessions.sent(to, messages, bytes, now.mono);
@@ -295,6 +302,7 @@ impl Node {
         let spread = earlier(self.tree.deadline(), self.mongering.deadline());
         let spread = earlier(spread, self.mail.deadline());
         let spread = earlier(spread, self.outbox.budgets().deadline());
+        let spread = earlier(spread, self.questions.deadline());
         if self.left {
             return spread;
         }
