@@ -430,3 +430,119 @@ impl Node {
 
 /// How far the confirmed time on disk may be behind: five seconds.
 const KEEP_EVERY: u64 = 5000 << 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::time::Instant;
+    use crate::config::Config;
+    use crate::node::Identity;
+    use proptest::prelude::*;
+    use std::net::SocketAddr;
+
+    const NOW: Now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };
+    const H: u64 = 1_700_000_000_000 << 16;
+
+    fn node() -> Node {
+        let gossip = SocketAddr::from(([10, 0, 0, 1], 1));
+        Node::new(Config::default(), Identity::new(NodeId(1), "n", gossip), 1, NOW)
+    }
+
+    fn pass(id: u64, horizon: u64, order: &[u64]) -> Pass {
+        let order = order.iter().map(|id| NodeId(*id)).collect();
+        Pass { id, horizon, after: None, started_ms: NOW.wall_ms, by: NodeId(1), order }
+    }
+
+    fn entry(key: &str, time: u64, node: u64, value: Option<&str>) -> Arc<Entry> {
+        let stamp = Stamp { time, node: NodeId(node) };
+        Arc::new(match value {
+            Some(value) => Entry::new(key.as_bytes(), value.as_bytes(), stamp, None),
+            None => Entry::tombstone(key.as_bytes(), stamp),
+        })
+    }
+
+    fn kept(node: &mut Node) -> Option<Vec<u8>> {
+        let mut out = Vec::new();
+        node.keep_coverage(&mut out);
+        out.into_iter().find_map(|output| match output {
+            Output::Keep(bytes) => Some(bytes),
+            _ => None,
+        })
+    }
+
+    #[test]
+    fn what_a_node_knows_of_passes_survives_a_restart_if_it_is_certain() {
+        let mut before = node();
+        before.cover(pass(1, H, &[1, 2, 3]));
+        before.cover(pass(2, H + 5, &[1, 2]));
+        for (id, done) in [(3, true), (4, false)] {
+            let pass = pass(id, H + 10 * id, &[1, 2]);
+            before.raise_clock(pass.horizon);
+            before.coverage.pending.push(Pending { pass, reached: None, done });
+        }
+        let bytes = kept(&mut before).unwrap();
+        assert_eq!(kept(&mut before), None, "nothing new");
+        let mut after = node();
+        after.restore_kept(&bytes);
+        assert_eq!(after.coverage.covered, before.coverage.covered);
+        assert_eq!(after.coverage.former, [(NodeId(3), H)]);
+        let pending: Vec<u64> = after.coverage.pending.iter().map(|p| p.pass.id).collect();
+        assert_eq!(pending, [3], "before its last visit it cannot say what it holds");
+        assert_eq!(after.confirmed(), H + 5);
+        assert!(after.clock.last() >= H + 40, "no stamps below a horizon that came by");
+    }
+
+    #[test]
+    fn below_the_horizon_only_what_is_held_is_known() {
+        let mut node = node();
+        node.restore(Space::Data, entry("held", H, 2, Some("v")), NOW);
+        node.restore(Space::Data, entry("gone", H, 2, None), NOW);
+        node.restore(Space::Data, entry("later", H + 1, 2, None), NOW);
+        node.cover(pass(1, H, &[1, 2]));
+        let mut out = Vec::new();
+        node.collect_some(&mut out);
+        assert_eq!((node.data.digest().count, node.data.tombstones()), (2, 1));
+        assert!(matches!(out[0], Output::Keep(_)), "what is dropped is known to be covered first");
+        assert!(matches!(&out[1], Output::Removed(removed) if removed.collected));
+        let mut offer =
+            |entry: Arc<Entry>| node.apply(Space::Data, &entry, NodeId(9), NOW, &mut Vec::new());
+        use super::super::Fate;
+        assert_eq!(offer(entry("gone", H - 1, 2, Some("zombie"))), Fate::Useless);
+        assert_eq!(offer(entry("held", H, 2, Some("v"))), Fate::Known);
+        assert_eq!(offer(entry("gone", H + 1, 2, Some("new"))), Fate::New);
+        assert_eq!(node.stats.refused_fenced, 1);
+    }
+
+    #[test]
+    fn while_a_pass_is_under_way_old_entries_come_from_its_members() {
+        let mut node = node();
+        let pass = pass(1, H, &[1, 2]);
+        node.coverage.pending.push(Pending { pass, reached: None, done: false });
+        let stamp = Stamp { time: H, node: NodeId(7) };
+        assert!(node.is_fenced(stamp, NodeId(3)) && !node.is_fenced(stamp, NodeId(2)));
+        assert!(!node.is_fenced(Stamp { time: H + 1, ..stamp }, NodeId(3)));
+    }
+
+    #[test]
+    fn a_majority_of_the_members_of_the_pass_confirms() {
+        let mut node = node();
+        node.cover(pass(1, H, &[1, 2, 3, 4, 5]));
+        node.clock.observe(Stamp { time: NOW.wall_ms << 16, node: NodeId(1) });
+        let cut = |ms| Cut::around(NOW.wall_ms + ms, 0);
+        node.confirm(NodeId(9), cut(0));
+        node.confirm(NodeId(2), cut(0));
+        node.confirm(NodeId(2), cut(500));
+        assert_eq!(node.confirmed(), H, "one other, and one who does not count");
+        node.confirm(NodeId(3), cut(500));
+        assert!(node.confirmed() > H && node.confirmed() < NOW.wall_ms << 16);
+    }
+
+    proptest! {
+        #[test]
+        fn any_kept_bytes_are_read_without_panic(bytes: Vec<u8>) {
+            let mut node = node();
+            node.restore_kept(&bytes);
+            prop_assert!(node.is_covered());
+        }
+    }
+}

@@ -1,6 +1,8 @@
 //! How ring repair is joined to a node: when a pass begins, how the token goes on, and the way back
 //! for a member that a pass has not covered.
 
+mod walk;
+
 use super::horizon::{FORGOTTEN_MS, Horizon, MAX_PENDING, Pending};
 use super::{Node, applied, repair};
 use crate::base::id::NodeId;
@@ -10,8 +12,7 @@ use crate::member::State;
 use crate::message::kind;
 use crate::output::{Class, Output, Via};
 use crate::spread::ring::{
-    Answer, Check, Differ, Guest, Load, Page, Pass, Progress, SIEVE, Session, Stage, Step, Token,
-    Verdict, Walk, Want,
+    Answer, Guest, Pass, Progress, SIEVE, Session, Stage, Token, Verdict, Walk,
 };
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -584,143 +585,6 @@ impl Node {
                 }
             }
         }
-    }
-
-    /// Sends the next message of a walk.
-    fn walk_on(&mut self, at: usize, to: SocketAddr, now: Now) {
-        let Some(carry) = self.rounds.carries.get_mut(at) else { return };
-        let Some(walk) = &mut carry.walk else { return };
-        carry.until = now.mono.after(PATIENCE);
-        let before = walk.sent();
-        let (kind, body) = walk.next(&self.data, self.config.repair.piece_bytes);
-        self.stats.ring_entries_sent += walk.sent() - before;
-        self.send_ring(to, kind, &body);
-    }
-
-    pub(super) fn on_differ(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        differ: &Step<Differ>,
-        now: Now,
-    ) {
-        let Some(at) = self.rounds.carry(differ.session, sender) else { return };
-        let walk = self.rounds.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
-        if walk.is_some_and(|walk| walk.on_differ(&self.data, differ)) {
-            self.walk_on(at, from, now);
-        }
-    }
-
-    pub(super) fn on_ring_want(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        want: &Step<Want>,
-        now: Now,
-    ) {
-        let Some(at) = self.rounds.carry(want.session, sender) else { return };
-        let walk = self.rounds.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
-        if walk.is_some_and(|walk| walk.on_want(want)) {
-            self.walk_on(at, from, now);
-        }
-    }
-
-    pub(super) fn on_ring_check(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        check: &Step<Check>,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        let Some((guest, until)) = self.rounds.guest(check.session, sender) else { return };
-        *until = now.mono.after(GUEST);
-        let guest = guest.clone();
-        match guest.on_check(&self.data, check) {
-            Some(differ) => self.send_ring(from, kind::RING_DIFFER, &differ.encode()),
-            None => self.arrived(guest, from, now, out),
-        }
-    }
-
-    pub(super) fn on_page(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        page: Step<Page>,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        let Some((guest, until)) = self
-            .rounds
-            .guests
-            .iter_mut()
-            .find(|(g, _)| g.session == page.session && g.peer == sender)
-        else {
-            return;
-        };
-        *until = now.mono.after(GUEST);
-        let want = guest.on_page(&self.data, page);
-        if want.body.is_empty() {
-            self.drop_surplus_of(want.session, sender, now, out);
-        }
-        self.send_ring(from, kind::RING_WANT, &want.encode());
-    }
-
-    fn drop_surplus_of(
-        &mut self,
-        session: Session,
-        sender: NodeId,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        let Some(place) = self
-            .rounds
-            .guests
-            .iter()
-            .position(|(guest, _)| guest.session == session && guest.peer == sender)
-        else {
-            return;
-        };
-        let Some((guest, _)) = self.rounds.guests.get_mut(place).filter(|(g, _)| g.sieves()) else {
-            return;
-        };
-        let surplus = guest.surplus(&self.data);
-        let guest = guest.clone();
-        for entry in surplus {
-            self.drop_surplus(&entry, &guest, now, out);
-        }
-    }
-
-    pub(super) fn on_load(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        load: Step<Load>,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
-        let Step { session, number, body: Load { entries, last } } = load;
-        let Some((guest, until)) = self.rounds.guest(session, sender) else { return };
-        *until = now.mono.after(GUEST);
-        let guest = guest.clone();
-        for entry in entries {
-            let entry = self.keep(entry);
-            if let Some(held) = self.data.get(entry.key()).cloned()
-                && held.stamp() > entry.stamp()
-                && guest.sieves()
-                && guest.is_surplus(&self.data, &held)
-            {
-                self.drop_surplus(&held, &guest, now, out);
-            }
-            if guest.sieves() || !self.is_below_horizon(entry.stamp()) {
-                self.accept_data(&entry, sender, now, out);
-            }
-        }
-        if last {
-            self.drop_surplus_of(session, sender, now, out);
-        }
-        let go_on = Step { session, number, body: Want::new() };
-        self.send_ring(from, kind::RING_WANT, &go_on.encode());
     }
 
     /// A walk to this node has ended.
