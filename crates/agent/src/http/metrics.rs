@@ -213,7 +213,8 @@ fn encode_repair(totals: &Totals, to: &mut DescriptorEncoder) -> Result<(), fmt:
             ConstCounter::new(bytes).encode(family.encode_family(&labels)?)?;
         }
     }
-    let sums: [(&str, &str, fn(&Sums) -> u64); 3] = [
+    type Of = fn(&Sums) -> u64;
+    let sums: [(&str, &str, Of); 3] = [
         ("repair_exchange_differences", "Items that differed in them", |sums| sums.differences),
         ("repair_exchange_messages", "Messages of them, both ways", |sums| sums.messages),
         ("repair_exchange_round_trips", "Round trips that they took", |sums| sums.round_trips),
