@@ -147,7 +147,7 @@ stats! {
     ring_given_up,
     /// Entries sent by ring repair.
     ring_entries_sent,
-    /// Tombstones and expired entries dropped below the horizon.
+    /// Tombstones and expired entries let go below the horizon.
     tombstones_collected,
     /// Times that this node was brought back to what a pass had covered.
     fence_returns,
