@@ -105,7 +105,7 @@ fn dormant_tombstones_undo_what_comes_back() {
         world.run_for(secs(36)).unwrap();
         let (data, apart) = kept(&world);
         assert!(data == 0 && apart >= DELETED as u64 && apart <= 3 * DELETED as u64, "{apart}");
-        world.check().unwrap();
+        world.settle(secs(30)).unwrap();
     }
 }
 
