@@ -294,3 +294,82 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::data::Stamp;
+    use crate::member::record::tests::record;
+    use crate::node::Identity;
+    use std::net::SocketAddr;
+
+    const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+    const PEER: NodeId = NodeId(9);
+
+    fn at(wall_ms: u64) -> Now {
+        Now { mono: Instant(wall_ms * 1000), wall_ms: 1_800_000_000_000 + wall_ms }
+    }
+
+    /// One of the nodes 1 to `of`, as it knows them.
+    fn node(id: u64, of: u64, tombstones: Tombstones) -> Node {
+        let mut config = Config::default();
+        config.ring.tombstones = tombstones;
+        let gossip = SocketAddr::from(([10, 0, 0, 1], 1));
+        let mut node = Node::new(config, Identity::new(NodeId(id), "n", gossip), id, at(0));
+        for other in (1..=of).filter(|other| *other != id) {
+            let entry = record(other, 1, State::Alive).to_entry();
+            node.restore(Space::Roster, Arc::new(entry), at(0));
+        }
+        node
+    }
+
+    fn stamp(now: Now) -> Stamp {
+        Stamp { time: now.wall_ms << 16, node: PEER }
+    }
+
+    #[test]
+    fn each_key_is_retained_by_as_many_as_are_set() {
+        for of in [1, 3, 20] {
+            let nodes: Vec<Node> = (1..=of).map(|id| node(id, of, Tombstones::Dormant)).collect();
+            let mut kept = vec![0; nodes.len()];
+            for key in 0..200_u64 {
+                let hash = nodes[0].data.hash(&key.to_le_bytes());
+                let sites = (0..nodes.len()).filter(|index| nodes[*index].retains(hash));
+                let sites: Vec<usize> = sites.collect();
+                assert_eq!(sites.len() as u64, of.min(4));
+                sites.iter().for_each(|index| kept[*index] += 1);
+            }
+            assert!(kept.iter().all(|kept| *kept > 0), "{kept:?}");
+        }
+    }
+
+    #[test]
+    fn an_old_tombstone_is_taken_only_where_it_undoes_something() {
+        let later = at(10 * DAY_MS);
+        for (tombstones, undoes) in [(Tombstones::Dormant, true), (Tombstones::Timed, false)] {
+            let mut node = node(1, 20, tombstones);
+            let mut out = Vec::new();
+            let old = Arc::new(Entry::new(b"held", b"v", stamp(at(1)), None));
+            assert_eq!(node.accept_data(&old, PEER, later, &mut out), Fate::New);
+            let fate = |node: &mut Node, key: &[u8], now: Now, out: &mut Vec<Output>| {
+                let gone = Arc::new(Entry::tombstone(key, stamp(now)));
+                node.accept_data(&gone, PEER, later, out)
+            };
+            let refused = if undoes { Fate::Old } else { Fate::Useless };
+            assert_eq!(fate(&mut node, b"other", at(2), &mut out), refused);
+            assert_eq!(fate(&mut node, b"young", at(9 * DAY_MS), &mut out), Fate::New);
+            let taken = fate(&mut node, b"held", at(2), &mut out);
+            assert_eq!(taken, if undoes { Fate::New } else { refused });
+            assert_eq!(node.data.get(b"held").is_none(), undoes);
+            assert_eq!(node.certificates().get(b"held").is_some(), undoes);
+            // What it undid does not come back, and a newer write does.
+            let again = node.accept_data(&old, PEER, later, &mut out);
+            assert_eq!(again, if undoes { Fate::Useless } else { Fate::Known });
+            assert_eq!(node.stats.tombstones_activated, 0, "it has just been at work");
+            let new = Arc::new(Entry::new(b"held", b"w", stamp(at(3)), None));
+            assert_eq!(node.accept_data(&new, PEER, later, &mut out), Fate::New);
+            assert!(node.certificates().get(b"held").is_none());
+        }
+    }
+}

@@ -156,3 +156,28 @@ fn nobody_disagrees_while_tombstones_go_by_their_age() {
         assert_eq!(world.total(|stats| stats.divergences), 0);
     }
 }
+
+#[test]
+fn a_deletion_that_nobody_heard_of_in_time_is_lost_where_only_time_counts() {
+    for (tombstones, holds) in
+        [(Tombstones::Horizon, true), (Tombstones::Keep, true), (Tombstones::Dormant, false)]
+    {
+        let options =
+            Options { nodes: NODES, seed: 32, config: config(tombstones), ..Options::default() };
+        let mut world = World::new(options);
+        world.run_for(secs(1)).unwrap();
+        for key in 0..KEYS {
+            world.write(0, format!("key-{key}"), "old").unwrap();
+        }
+        world.settle(secs(30)).unwrap();
+        world.partition(&[AWAY], &[0, 1, 2, 3, 4]);
+        for key in 0..DELETED {
+            world.delete(AWAY, format!("key-{key}")).unwrap();
+        }
+        world.run_for(secs(60)).unwrap();
+        assert_eq!(back(&mut world).is_ok(), holds, "{tombstones:?}");
+        if holds {
+            assert_dead(&world);
+        }
+    }
+}

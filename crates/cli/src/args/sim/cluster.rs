@@ -233,8 +233,8 @@ Examples:
   rumormill sim cluster --config agent.toml --fault 'crash:3@10s; restart@20s'
   rumormill sim cluster --compare spread=tree,rumor,direct-mail --plot spread.svg
   rumormill sim cluster --compare loss=0,1%,5% --compare spread.tree.acknowledge=none,all
-  rumormill sim cluster --fault 'partition:1@5s..50s' --for 60s --set ring.keep_for=20s --set \
-      ring.interval=5s --compare ring.tombstones=horizon,dormant,timed,keep
+  rumormill sim cluster --delete-share 40% --keys 300 --fault 'partition:1@5s..50s' \\
+    --set ring.keep_for=20s --compare tombstones=horizon,dormant,timed,keep
   rumormill sim cluster --latency zones:zones.toml --fault 'partition:fra@20s..40s'
   rumormill sim cluster --latency zones:zones.toml --compare zone-tags=on,off
   rumormill sim cluster --nodes 5 --for 2s --trace run.trace
