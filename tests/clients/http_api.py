@@ -114,6 +114,28 @@ def check_refusals_say_what_to_do(agents):
     refused(ask("GET", url + "/v1/status", headers={"Host": "evil.example"}), 403, "http_hosts")
 
 
+def check_writes_wait_for_members(agents):
+    here, there = (agents[n].url + "/v1/kv/http/waited" for n in (0, 1))
+    for wait, least in (("all", 3), ("0.5", 2), ("2", 2)):
+        status, _, body = ask("PUT", f"{here}?wait={wait}&wait_timeout=60s", wait.encode())
+        answer = json.loads(body)
+        assert status == 200 and answer["of"] == 3 and answer["held"] >= least, body
+    status, headers, body = ask("PUT", here + "?wait=4&wait_timeout=200ms", b"late")
+    refused((status, headers, body), 504, "the write stands")
+    assert json.loads(body)["of"] == 3 and headers["x-rumormill-stamp"]
+    until("it is heard", lambda: ask("GET", there)[2] == b"late")
+    coverage = json.loads(ask("GET", agents[2].url + "/v1/coverage/http/waited?timeout=60s")[2])
+    assert coverage["held"] == coverage["of"] == 3 and coverage["members_without"] == [], coverage
+
+
+def check_reads_bound_their_staleness(agents):
+    url = agents[1].url + "/v1/kv/http/fresh"
+    assert ask("PUT", url + "?wait=all&wait_timeout=60s", b"v")[0] == 200
+    fresh = until("it is fresh", lambda: (a := ask("GET", url + "?max_staleness=5s"))[0] == 200 and a)
+    assert fresh[2] == b"v" and int(fresh[1]["x-rumormill-staleness-ms"]) <= 5000
+    refused(ask("GET", url + "?max_staleness=1ms"), 400, "at least")
+
+
 def check_curl(agents):
     def curl(*words):
         done = subprocess.run(["curl", "-sS", "--max-time", "60", *words], capture_output=True)
@@ -122,7 +144,10 @@ def check_curl(agents):
 
     key = "/v1/kv/http/curl"
     value = bytes(range(256)) * 2000
-    curl("-X", "PUT", "--data-binary", "hello", agents[0].url + key + "?ttl=10m")
+    said = curl(
+        "-X", "PUT", "--data-binary", "hello", agents[0].url + key + "?ttl=10m&wait=all&wait_timeout=60s"
+    )
+    assert json.loads(said)["held"] == 3, said
     until("it is heard", lambda: curl(agents[1].url + key) == b"hello")
     done = subprocess.run(
         ["curl", "-sS", "-T", "-", agents[1].url + key], input=value, capture_output=True

@@ -98,6 +98,25 @@ def check_large_values(agents, protocol):
     assert here.ping() and here.delete(key) == 1
 
 
+def check_wait_counts_who_holds_it(agents, protocol):
+    here, there = connect(agents[0], protocol), connect(agents[1], protocol)
+    # The pool may use another connection for each command; WAIT is about one.
+    client = here.client()
+    key = f"py/{protocol}/waited"
+    assert client.set(key, "v") is True
+    assert client.wait(2, 60000) == 2
+    assert there.get(key) == b"v"
+    with here.pipeline(transaction=False) as pipe:
+        for number in range(1000):
+            pipe.set(f"{key}/{number}", number)
+        pipe.wait(2, 60000)
+        assert pipe.execute()[-1] == 2
+    assert there.get(f"{key}/999") == b"999"
+    assert client.set(key, "w") and client.wait(7, 200) <= 2
+    refused(lambda: client.execute_command("WAIT", "1", "-1"), "timeout is negative")
+    client.close()
+
+
 def check_what_needs_consensus_says_why(agents, protocol):
     here = connect(agents[0], protocol)
     key = f"py/{protocol}/lock"

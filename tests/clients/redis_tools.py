@@ -37,6 +37,12 @@ def check_redis_cli_writes_at_one_and_reads_at_another(agents):
         until("the delete is heard", lambda: cli(agents[0], "EXISTS", "cli/greeting") == "0\n")
 
 
+def check_redis_cli_waits_for_the_others(agents):
+    said = cli(agents[0], stdin=b"SET cli/waited v\nWAIT 2 60000\n")
+    assert said.split() == ["OK", "2"], said
+    assert cli(agents[2], "GET", "cli/waited") == "v\n"
+
+
 def check_redis_cli_mass_insertion(agents):
     lines = "".join(f"SET cli/mass/{n} {n}\r\n" for n in range(5000)).encode()
     said = cli(agents[0], "--pipe", stdin=lines)

@@ -5,8 +5,10 @@
 
 mod keys;
 mod ring;
+mod waits;
 
 use crate::alarm::{self, Watchman};
+use crate::coverage::Ask;
 use crate::error::WriteError;
 use crate::handle::{Numbers, Snapshot, wall_ms};
 use crate::history::{self, MemberEvents};
@@ -93,6 +95,7 @@ pub(crate) enum Command {
         limit: usize,
         reply: oneshot::Sender<MemberEvents>,
     },
+    Coverage(Ask),
     Stop {
         leave: bool,
         done: oneshot::Sender<()>,
@@ -135,6 +138,7 @@ pub(crate) struct Turn {
     roster_changed: bool,
     shown: ring::Shown,
     watchman: Watchman,
+    waits: waits::Waits,
     /// Addresses to join by that were given, and those of names.
     seeds_given: Vec<SocketAddr>,
     seeds_found: Vec<SocketAddr>,
@@ -219,7 +223,8 @@ impl Driver {
 
     /// When the node, an expiry or the end wants a turn.
     fn deadline(&self) -> tokio::time::Instant {
-        let node = self.node.deadline().map(|at| self.started + Duration::from_micros(at.0));
+        let node = [self.node.deadline(), self.turn.waits.deadline()].into_iter().flatten().min();
+        let node = node.map(|at| self.started + Duration::from_micros(at.0));
         let expiry = self.view.next_expiry().map(|at| {
             std::time::Instant::now()
                 + Duration::from_millis(at.saturating_sub(wall_ms()).saturating_add(1))
@@ -282,6 +287,7 @@ impl Driver {
                 let dropped = recorder.dropped();
                 let _ = reply.send(MemberEvents { events, more, dropped, ..Default::default() });
             }
+            Command::Coverage(ask) => self.wait_for_others(ask),
             Command::Stop { leave, done } => self.stop(leave, Some(done)),
         }
     }
@@ -423,6 +429,7 @@ impl Driver {
     /// Closes a turn of the node and carries out what it asks for.
     fn finish_turn(&mut self) {
         let now = self.now();
+        self.watch_waits(now);
         self.node.flush(now, &mut self.turn.out);
         self.learn_notes();
         let mut batch = Vec::new();
@@ -430,6 +437,7 @@ impl Driver {
         for output in self.turn.out.drain(..) {
             match output {
                 Output::Send(packet) => packets.push(packet),
+                Output::Covered(covered) => self.turn.waits.covered(covered),
                 Output::Applied(Applied { space, entry, .. }) => {
                     match space {
                         Space::Data => {
@@ -496,6 +504,7 @@ impl Driver {
             digest: self.node.data().digest(),
             members: members.as_ref().map_or(numbers.members, |(counts, _)| *counts),
             doubt: self.node.doubt(),
+            freshness: self.freshness(),
             repair: *self.node.sessions().totals(),
             filling: self.node.filling(),
         };

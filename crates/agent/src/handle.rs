@@ -71,6 +71,7 @@ pub(crate) struct Numbers {
     pub(crate) digest: rumormill_core::data::Digest,
     pub(crate) members: MemberCounts,
     pub(crate) doubt: u32,
+    pub(crate) freshness: crate::coverage::Freshness,
     pub(crate) repair: rumormill_core::spread::sessions::Totals,
     pub(crate) filling: Option<Filling>,
 }

@@ -9,6 +9,7 @@
 mod agent;
 mod alarm;
 mod builder;
+mod coverage;
 mod driver;
 mod entropy;
 mod error;
@@ -37,6 +38,7 @@ pub mod view;
 pub use agent::{Addresses, Agent, Ended};
 pub use alarm::{Alarms, SharedName};
 pub use builder::{Builder, Fsync};
+pub use coverage::{Coverage, CoverageError, KeyCoverage, StaleError, Want};
 pub use error::{StartError, WriteError};
 pub use handle::{Rumormill, SetOptions, Watch, WatchError};
 pub use history::{MAX_EVENTS, MemberEvents};

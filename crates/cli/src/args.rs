@@ -10,9 +10,9 @@ mod sim;
 pub use agent::AgentArgs;
 pub use bench::{BenchCommand, BenchEpidemicArgs, BenchReconcileArgs, BenchSpreadArgs};
 pub use client::{
-    ClientArgs, DelArgs, ExplainCommand, ExplainNodeArgs, ExplainRepairArgs, ExportArgs, GetArgs,
-    ImportArgs, InputFormat, LeaveArgs, MembersArgs, ScanArgs, SetArgs, StatusArgs, TagArgs,
-    TtlText, WatchArgs,
+    ClientArgs, DelArgs, ExplainCommand, ExplainKeyArgs, ExplainNodeArgs, ExplainRepairArgs,
+    ExportArgs, GetArgs, ImportArgs, InputFormat, LeaveArgs, MembersArgs, ScanArgs, SetArgs,
+    StatusArgs, TagArgs, TtlText, WaitArgs, WatchArgs,
 };
 
 pub use keys::{KeygenArgs, KeyringCommand};

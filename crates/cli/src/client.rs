@@ -1,6 +1,6 @@
 //! The HTTP API of an agent, as the commands use it.
 
-use crate::args::{ClientArgs, TtlText};
+use crate::args::{ClientArgs, TtlText, WaitArgs};
 use crate::encoding::{from_base64, percent};
 use crate::failure::{Code, Failure};
 use crate::trust;
@@ -116,6 +116,20 @@ pub struct Found {
     pub owned: bool,
 }
 
+/// A write that was made.
+#[derive(Debug)]
+pub struct Written {
+    pub stamp: String,
+    /// How many members hold it, and of how many, if that was waited for.
+    pub held: Option<(u64, u64)>,
+}
+
+#[derive(Deserialize)]
+struct Held {
+    held: Option<u64>,
+    of: Option<u64>,
+}
+
 #[derive(Deserialize)]
 struct BadLine {
     error: String,
@@ -138,6 +152,23 @@ pub enum BulkError {
     Line { line: u64, message: String },
     /// Anything else.
     Other(anyhow::Error),
+}
+
+/// The parameters of a write that waits.
+fn wait_query(wait: &WaitArgs) -> Option<String> {
+    let want = wait.wait.as_ref()?;
+    Some(format!("wait={want}&wait_timeout={}", ttl_query(wait.wait_timeout.0)))
+}
+
+fn query_of<const N: usize>(parts: [Option<String>; N]) -> String {
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) }
+}
+
+/// How long an answer may take.
+fn patience(wait: Option<&WaitArgs>) -> Duration {
+    let wait = wait.map_or(Duration::ZERO, |wait| wait.wait_timeout.0);
+    Duration::from_secs(30).saturating_add(wait)
 }
 
 impl Client {
@@ -277,28 +308,61 @@ impl Client {
         ttl: Option<TtlText>,
         owned: bool,
     ) -> anyhow::Result<String> {
+        self.put_waiting(key, value, ttl, owned, None).map(|written| written.stamp)
+    }
+
+    /// Writes a value, and waits until members hold it if that is wanted.
+    pub fn put_waiting(
+        &self,
+        key: &[u8],
+        value: &[u8],
+        ttl: Option<TtlText>,
+        owned: bool,
+        wait: Option<&WaitArgs>,
+    ) -> anyhow::Result<Written> {
         let ttl = ttl.map(|ttl| format!("ttl={}", ttl_query(ttl.0)));
-        let query: Vec<_> = ttl.into_iter().chain(owned.then(|| "owned=1".into())).collect();
-        let (key, query) = (percent(key), query.join("&"));
-        let request = self.agent.put(format!("{}/v1/kv/{key}?{query}", self.base));
+        let owned = owned.then(|| "owned=1".to_owned());
+        let query = query_of([ttl, owned, wait.and_then(wait_query)]);
+        let request = self.agent.put(format!("{}/v1/kv/{}{query}", self.base, percent(key)));
         let request = self.authorize(request).content_type("application/octet-stream");
+        let request = request.config().timeout_recv_response(Some(patience(wait))).build();
         let response = self.check(request.send(value).map_err(|error| self.lost(error))?)?;
         let stamp = response.headers().get("x-rumormill-stamp");
         let stamp = stamp.and_then(|stamp| stamp.to_str().ok()).unwrap_or_default().to_owned();
         // Read to its end, so that the connection can be used again.
-        self.read(response)?;
-        Ok(stamp)
+        let held: Held = self.read_json(response)?;
+        Ok(Written { stamp, held: held.held.zip(held.of) })
     }
 
-    /// Deletes a key; returns whether it was there.
-    pub fn delete(&self, key: &[u8]) -> anyhow::Result<bool> {
-        let request = self.agent.delete(format!("{}/v1/kv/{}", self.base, percent(key)));
-        let response = self.authorize(request).call().map_err(|error| self.lost(error))?;
+    /// Deletes a key, and waits until members know if that is wanted; returns whether it was there.
+    pub fn delete(&self, key: &[u8], wait: Option<&WaitArgs>) -> anyhow::Result<bool> {
+        let query = query_of([wait.and_then(wait_query)]);
+        let request = self.agent.delete(format!("{}/v1/kv/{}{query}", self.base, percent(key)));
+        let request = self.authorize(request);
+        let request = request.config().timeout_recv_response(Some(patience(wait))).build();
+        let response = request.call().map_err(|error| self.lost(error))?;
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(false);
         }
         let response = self.check(response)?;
         self.read(response).map(|_| true)
+    }
+
+    /// Who holds what the agent holds under a key; `None` if it holds nothing there.
+    pub fn coverage(
+        &self,
+        key: &[u8],
+        timeout: TtlText,
+    ) -> anyhow::Result<Option<serde_json::Value>> {
+        let path = format!("/v1/coverage/{}?timeout={}", percent(key), ttl_query(timeout.0));
+        let request = self.authorize(self.agent.get(format!("{}{path}", self.base)));
+        let limit = Duration::from_secs(30).saturating_add(timeout.0);
+        let request = request.config().timeout_recv_response(Some(limit)).build();
+        let response = request.call().map_err(|error| self.lost(error))?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return self.read_json::<serde_json::Value>(response).map(|_| None);
+        }
+        self.read_json(self.check(response)?).map(Some)
     }
 
     /// A page of entries in the order of their keys.

@@ -4,7 +4,7 @@ use crate::base::codec::{DecodeError, Reader};
 use crate::data::{Entry, block};
 use crate::member::probe;
 use crate::reconcile::{audit, checksum, full, sketch};
-use crate::spread::{mail, ring, rumor, tree};
+use crate::spread::{coverage, mail, ring, rumor, tree};
 
 /// The numbers by which messages are told apart on the wire.
 pub mod kind {
@@ -80,6 +80,12 @@ pub mod kind {
     pub const RING_PROGRESS: u8 = 47;
     /// See [`crate::spread::ring`].
     pub const RESYNC: u8 = 48;
+    /// See [`crate::spread::coverage`].
+    pub const COVERAGE_ASK: u8 = 52;
+    /// See [`crate::spread::coverage`].
+    pub const COVERAGE_ANSWER: u8 = 53;
+    /// Open an exchange with me, so that I know how fresh I am. No body.
+    pub const FRESHEN: u8 = 54;
 
     /// True for the messages of exchanges of anti-entropy.
     #[must_use]
@@ -159,6 +165,12 @@ pub enum Message<'a> {
     RingProgress(ring::Progress),
     /// Brings the sender back, which a pass has not covered. Body: the pass, if it knows one.
     Resync(u64),
+    /// Are these writes held?
+    CoverageAsk(coverage::Ask<'a>),
+    /// Whether they are.
+    CoverageAnswer(coverage::Answer),
+    /// Asks for an opening.
+    Freshen,
 }
 
 impl<'a> Message<'a> {
@@ -208,6 +220,9 @@ impl<'a> Message<'a> {
             kind::RING_ENTRIES => Self::RingEntries(ring::Step::<ring::Load>::read(body)?),
             kind::RING_PROGRESS => Self::RingProgress(ring::Progress::decode(body)?),
             kind::RESYNC => Self::Resync(body.u64()?),
+            kind::COVERAGE_ASK => Self::CoverageAsk(coverage::Ask::decode(body)?),
+            kind::COVERAGE_ANSWER => Self::CoverageAnswer(coverage::Answer::decode(body)?),
+            kind::FRESHEN => Self::Freshen,
             _ => return Ok(None),
         }))
     }

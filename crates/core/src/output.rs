@@ -15,8 +15,25 @@ pub enum Output {
     Removed(Removed),
     /// Keep these bytes on disk in place of those before, for [`crate::Node::restore_kept`].
     Keep(Vec<u8>),
+    /// A question about coverage is over: see [`crate::Node::ask_coverage`].
+    Covered(Covered),
     /// Send bytes.
     Send(Send),
+}
+
+/// What came of a question about coverage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Covered {
+    /// The question.
+    pub token: u64,
+    /// Present members that are known to hold what it was about, this node included.
+    pub held: usize,
+    /// Present members, this node included.
+    pub of: usize,
+    /// True if it ended as it was to, false if its time was up.
+    pub done: bool,
+    /// Present members that are not known to hold it, a few of them.
+    pub without: Vec<NodeId>,
 }
 
 /// An entry that has just entered the replica.

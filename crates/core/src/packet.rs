@@ -375,7 +375,7 @@ mod tests {
         out.into_iter()
             .map(|output| match output {
                 Output::Send(send) => send,
-                Output::Applied(_) | Output::Removed(_) | Output::Keep(_) => {
+                Output::Applied(_) | Output::Removed(_) | Output::Keep(_) | Output::Covered(_) => {
                     unreachable!("packing applies nothing")
                 }
             })

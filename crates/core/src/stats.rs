@@ -165,6 +165,10 @@ stats! {
     fence_reissued,
     /// Members forgotten because they were dead for too long.
     members_reaped,
+    /// Messages sent that ask a member whether it holds writes.
+    coverage_asked,
+    /// Questions of members, whether this node holds writes, that it answered.
+    coverage_answered,
     /// Probes sent.
     probes_sent,
     /// Probes that were not answered in time.

@@ -4,7 +4,7 @@ use crate::checkers::Violation;
 use crate::disk::Disk;
 use crate::faults::{Fault, Plan};
 use crate::host::address;
-use crate::ledger::Snapshot;
+use crate::ledger::{Snapshot, WriteId};
 use crate::options::Start;
 use crate::trace::{Kind, Line};
 use crate::workload::Workload;
@@ -13,6 +13,8 @@ use rumormill_core::base::time::micros;
 use rumormill_core::data::Space;
 use rumormill_core::member::Tags;
 use rumormill_core::node::ring::{NoPass, NotForgotten};
+use rumormill_core::output::Covered;
+use rumormill_core::spread::coverage::{About, Want};
 use rumormill_core::{Input, Instant, Node, NodeId, Now, Output};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -121,6 +123,45 @@ impl World {
             done = machine.forget(id, force, now, out).map_err(Some);
         });
         done
+    }
+
+    /// Lets a node ask how many hold a write, for at most so long; `None` if it does not run or
+    /// takes no question.
+    pub fn ask_coverage(
+        &mut self,
+        node: usize,
+        write: WriteId,
+        want: Want,
+        limit: Duration,
+    ) -> Option<u64> {
+        let entry = Arc::clone(&self.ledger().get(write).entry);
+        let about = About { writes: vec![(entry.key().into(), entry.stamp())], upto: None };
+        self.ask_about(node, &about, want, limit)
+    }
+
+    /// The same about many writes.
+    pub fn ask_about(
+        &mut self,
+        node: usize,
+        about: &About,
+        want: Want,
+        limit: Duration,
+    ) -> Option<u64> {
+        let mut token = None;
+        self.at(node, |machine, now, _| {
+            token = machine.ask_coverage(about, want, now.mono.after(limit), now).ok();
+        });
+        token
+    }
+
+    /// Lets a node ask another to compare itself with it now.
+    pub fn freshen(&mut self, node: usize) {
+        self.at(node, |machine, _, _| machine.freshen());
+    }
+
+    /// What came of the questions of a node since the last time.
+    pub fn take_covered(&mut self, node: usize) -> Vec<Covered> {
+        std::mem::take(&mut self.hosts[node].covered)
     }
 
     /// A turn of a node that runs.

@@ -5,7 +5,7 @@ use crate::disk::Disk;
 use crate::traffic::Traffic;
 use crate::world::Event;
 use rumormill_core::member::Tags;
-use rumormill_core::output::Send;
+use rumormill_core::output::{Covered, Send};
 use rumormill_core::{Identity, Instant, Node, NodeId};
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -20,6 +20,8 @@ pub(crate) struct Host {
     pub(crate) disk: Disk,
     /// What the node asked to keep beside its entries.
     pub(crate) kept: Vec<u8>,
+    /// What came of questions about coverage.
+    pub(crate) covered: Vec<Covered>,
     /// A copy of its disk, if one was made.
     pub(crate) copy: Option<Copied>,
     /// How often a process was started here.
@@ -54,6 +56,7 @@ impl Host {
             node: None,
             disk,
             kept: Vec::new(),
+            covered: Vec::new(),
             copy: None,
             boots: 0,
             started: Instant(0),

@@ -290,6 +290,7 @@ impl World {
                 Output::Applied(applied) => self.persist(node, applied),
                 Output::Removed(removed) => self.remove(node, &removed),
                 Output::Keep(bytes) => self.hosts[node].kept = bytes,
+                Output::Covered(covered) => self.hosts[node].covered.push(covered),
                 Output::Send(send) => self.send(node, send),
             }
         }

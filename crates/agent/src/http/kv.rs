@@ -1,6 +1,7 @@
 //! Single keys as raw bytes, and lists of them.
 
 use super::body::Upload;
+use super::coverage::{MAX_STALENESS, WAIT, WAIT_TIMEOUT, Wait, read_within};
 use super::problem::Problem;
 use super::query::{Query, decode};
 use super::{App, json};
@@ -35,9 +36,13 @@ pub(super) async fn get(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
+    let query = Query::parse(uri.query(), &[MAX_STALENESS])?;
     let key = key(&uri)?;
-    let entry = app.node.get(&key).ok_or_else(|| missing(&key))?;
+    read_within(&app, &query, async || value(&app, &key, &headers)).await
+}
+
+fn value(app: &App, key: &[u8], headers: &HeaderMap) -> Result<Response, Problem> {
+    let entry = app.node.get(key).ok_or_else(|| missing(key))?;
     let unchanged = headers
         .get_all(header::IF_NONE_MATCH)
         .iter()
@@ -66,8 +71,8 @@ pub(super) async fn put(
     request: Request,
 ) -> Result<Response, Problem> {
     let key = key(&uri)?;
-    let query = Query::parse(uri.query(), &["ttl", "owned"])?;
-    let (ttl, owned) = (query.ttl()?, query.flag("owned")?);
+    let query = Query::parse(uri.query(), &["ttl", "owned", WAIT, WAIT_TIMEOUT])?;
+    let (ttl, owned, wait) = (query.ttl()?, query.flag("owned")?, Wait::of(&query)?);
     unconditional(request.headers())?;
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
@@ -85,7 +90,7 @@ pub(super) async fn put(
     };
     let op = Op::put(key.as_slice().into(), value.into(), expiry, owned);
     let outcome = app.node.write_one(op).await?;
-    Ok(written(outcome.written.as_deref()))
+    written(&app, outcome.written.as_deref(), wait).await
 }
 
 /// `DELETE` of a key.
@@ -94,19 +99,23 @@ pub(super) async fn delete(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
+    let wait = Wait::of(&Query::parse(uri.query(), &[WAIT, WAIT_TIMEOUT])?)?;
     let key = key(&uri)?;
     unconditional(&headers)?;
     let outcome = app.node.write_one(Op::Delete { key: key.as_slice().into() }).await?;
     match outcome.previous {
         None => Err(missing(&key)),
-        Some(_) => Ok(written(outcome.written.as_deref())),
+        Some(_) => written(&app, outcome.written.as_deref(), wait).await,
     }
 }
 
 /// `GET` of a page of entries.
 pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
-    let query = Query::parse(uri.query(), &["prefix", "limit", "after", "keys"])?;
+    let query = Query::parse(uri.query(), &["prefix", "limit", "after", "keys", MAX_STALENESS])?;
+    read_within(&app, &query, async || page(&app, &query)).await
+}
+
+fn page(app: &App, query: &Query) -> Result<Response, Problem> {
     let limit = query.count("limit", DEFAULT_LIMIT, MAX_LIMIT)?;
     let with_values = !query.flag("keys")?;
     let mut after = match query.bytes("after") {
@@ -200,12 +209,32 @@ fn describe(entry: &Entry, headers: &mut HeaderMap) {
     }
 }
 
-/// What a write left, without the value.
-fn written(entry: Option<&Entry>) -> Response {
-    let Some(entry) = entry else { return json::answer("{}") };
-    let mut response = json::answer(json::entry(entry, false));
+/// What a write left, without the value, and how many members hold it if it is to wait for them.
+async fn written(
+    app: &App,
+    entry: Option<&Entry>,
+    wait: Option<Wait>,
+) -> Result<Response, Problem> {
+    let Some(entry) = entry else { return Ok(json::answer("{}")) };
+    let mut shown = json::entry(entry, false);
+    let mut problem = None;
+    if let Some(wait) = wait {
+        match wait.carry_out(app, entry).await {
+            // Both are objects: one goes on where the other ends.
+            Ok(held) => {
+                shown.pop();
+                shown.push(b',');
+                shown.extend(json::to_vec(&held).into_iter().skip(1));
+            }
+            Err(error) => problem = Some(error),
+        }
+    }
+    let mut response = match problem {
+        None => json::answer(shown),
+        Some(problem) => problem.into_response(),
+    };
     describe(entry, response.headers_mut());
-    response
+    Ok(response)
 }
 
 /// The value of an entry, sent without a copy.

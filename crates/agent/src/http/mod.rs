@@ -6,6 +6,7 @@
 mod body;
 mod bulk;
 mod conn;
+mod coverage;
 mod guard;
 mod json;
 mod keyring;
@@ -153,7 +154,7 @@ pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shu
 }
 
 /// Every route: its path, its methods, and what it is for.
-const ROUTES: [(&str, &str, &str); 22] = [
+const ROUTES: [(&str, &str, &str); 24] = [
     ("/", "GET, HEAD", "the status page"),
     ("/healthz", "GET, HEAD", "200 while the process answers"),
     ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
@@ -170,8 +171,11 @@ const ROUTES: [(&str, &str, &str); 22] = [
     (
         "/v1/kv/{*key}",
         "GET, HEAD, PUT, DELETE",
-        "one value, raw bytes; PUT ?ttl=30 or ?ttl=10m, ?owned=1",
+        "one value, raw bytes; GET ?max_staleness=2s; PUT ?ttl=30 or ?ttl=10m, ?owned=1; \
+         PUT and DELETE ?wait=all, 0.99 or 3, &wait_timeout=5s",
     ),
+    ("/v1/coverage/", "GET, HEAD", "the same of the empty key"),
+    ("/v1/coverage/{*key}", "GET, HEAD", "who holds what this node holds under a key; ?timeout=1s"),
     ("/v1/export", "GET, HEAD", "all entries as lines of JSON; ?prefix= &keys=1"),
     ("/v1/watch", "GET, HEAD", "changes as server-sent events; ?prefix= &keys=1"),
     ("/v1/status", "GET, HEAD", "the state of the node"),
@@ -217,6 +221,8 @@ fn router(app: &Arc<App>) -> Router {
         // The empty key is a key like any other.
         .route("/v1/kv/", key())
         .route("/v1/kv/{*key}", key())
+        .route("/v1/coverage/", get(coverage::get))
+        .route("/v1/coverage/{*key}", get(coverage::get))
         .route("/v1/export", get(bulk::export))
         .route("/v1/watch", get(watch::watch))
         .route("/v1/status", get(node::status))

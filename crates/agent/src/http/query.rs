@@ -82,6 +82,26 @@ impl Query {
             .ok_or_else(|| Problem::bad(format!("{name} must be a number from 1 to {most}")))
     }
 
+    /// A time between a millisecond and a bound.
+    pub(super) fn duration(&self, name: &str, most: Duration) -> Result<Option<Duration>, Problem> {
+        let Some(given) = self.bytes(name) else { return Ok(None) };
+        let text = String::from_utf8_lossy(given);
+        let read = match text.parse() {
+            Ok(seconds) => Some(Duration::from_secs(seconds)),
+            Err(_) => humantime::parse_duration(&text).ok(),
+        };
+        match read.filter(|time| (Duration::from_millis(1)..=most).contains(time)) {
+            Some(time) => Ok(Some(time)),
+            None if most == Duration::MAX => {
+                Err(Problem::bad(format!("{name} must be a time like 500ms, 2s or 1m")))
+            }
+            None => Err(Problem::bad(format!(
+                "{name} must be a time like 500ms, 2s or 1m, at most {}",
+                humantime::format_duration(most)
+            ))),
+        }
+    }
+
     /// How long a value is to live, if that is limited.
     pub(super) fn ttl(&self) -> Result<Option<Duration>, Problem> {
         let Some(given) = self.bytes("ttl") else { return Ok(None) };

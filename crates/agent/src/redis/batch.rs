@@ -92,6 +92,11 @@ pub(super) struct Done {
 }
 
 impl Done {
+    /// The entries that were written and are not answered yet.
+    pub(super) fn written(&self) -> impl Iterator<Item = &Entry> {
+        self.outcomes.iter().flatten().filter_map(|outcome| outcome.written.as_deref())
+    }
+
     /// Writes the next reply, muted or not; false once there are no more.
     pub(super) fn answer_next(&mut self, out: &mut Out) -> bool {
         let Some(Waiting { ops, answer, muted }) = self.waiting.pop_front() else { return false };

@@ -25,6 +25,7 @@ mod stats;
 mod stream;
 mod strings;
 mod table;
+mod wait;
 mod walk;
 
 pub use fuzz::{fuzz_glob, fuzz_resp};

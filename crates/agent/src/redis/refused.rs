@@ -212,7 +212,7 @@ const NOT_HERE: &[(&str, &[&str])] = &[
     ("bitmaps", &["bitcount", "bitfield", "bitfield_ro", "bitop", "bitpos", "getbit", "setbit"]),
     ("writes into the middle of a value", &["setrange"]),
     ("renames and copies", &["copy", "dump", "migrate", "move", "rename", "restore", "swapdb"]),
-    ("waits for other nodes", &["wait", "waitaof"]),
+    ("waits for the disks of other nodes (WAIT waits for the nodes)", &["waitaof"]),
     (
         "Redis' own replication and persistence (nodes gossip, and every write is durable)",
         &[

@@ -11,6 +11,7 @@ use super::server::Server;
 use super::stats;
 use super::stream::Stream;
 use super::table::{self, Command, Id, flag};
+use super::wait::{self, Written};
 use super::{command_info, config, handshake, info, keys, refused, strings, walk};
 use crate::error::WriteError;
 use rumormill_core::data::{Entry, Op};
@@ -76,6 +77,8 @@ pub(super) struct Session {
     pub stream: Stream,
     pub out: Out,
     pub batch: Batch,
+    /// For `WAIT`.
+    pub written: Written,
     pub authenticated: bool,
     pub muting: Muting,
     /// No further requests are read.
@@ -95,6 +98,7 @@ impl Session {
             stream,
             out: Out::default(),
             batch: Batch::default(),
+            written: Written::default(),
             muting: Muting::On,
             closing: false,
             hits: 0,
@@ -133,6 +137,7 @@ impl Session {
                     Id::Keys => Box::pin(walk::keys(self, request)).await?,
                     Id::Scan => Box::pin(walk::scan(self, request)).await,
                     Id::Randomkey => Box::pin(walk::randomkey(self)).await,
+                    Id::Wait => Box::pin(wait::wait(self, request)).await?,
                     Id::Flushall | Id::Flushdb => Box::pin(walk::flush(self, request)).await,
                     _ => self.run(command, request),
                 }
@@ -268,6 +273,7 @@ impl Session {
         }
         let muted = self.out.muted;
         let mut done = Box::pin(self.batch.carry_out(&self.server.node)).await;
+        done.written().for_each(|entry| self.written.note(entry));
         while done.answer_next(&mut self.out) {
             if self.crowded() {
                 self.make_room().await?;

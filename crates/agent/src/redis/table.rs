@@ -77,6 +77,7 @@ pub(super) enum Id {
     Ttl,
     Type,
     Unlink,
+    Wait,
 }
 
 /// Properties of commands, as bits.
@@ -285,6 +286,7 @@ pub(super) static COMMANDS: &[Command] = &[
     command("ttl", Ttl, 2, READ | FAST, ONE, (GE, "1.0.0", "Returns the expiration time in seconds of a key.")),
     command("type", Type, 2, READ | FAST, ONE, (GE, "1.0.0", "Determines the type of value stored at a key.")),
     command("unlink", Unlink, -2, QW | FAST, ALL, (GE, "4.0.0", "Deletes one or more keys.")),
+    command("wait", Wait, 3, 0, NONE, (GE, "3.0.0", "Waits until so many other nodes hold all writes of the connection.")),
 ];
 
 #[rustfmt::skip]

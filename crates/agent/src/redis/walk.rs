@@ -150,14 +150,16 @@ pub(super) async fn flush(session: &mut Session, request: &Request<'_>) -> Resul
     if !plain && !known {
         return Err(Fault::SYNTAX);
     }
-    let node = &session.server.node;
+    let node = session.server.node.clone();
     let mut after: Option<Arc<Entry>> = None;
     loop {
         let page = node.scan(b"", after.as_deref().map(Entry::key), PAGE);
         let Some(last) = page.last() else { break };
         after = Some(Arc::clone(last));
         let ops = page.iter().map(|entry| Op::Delete { key: entry.key().into() }).collect();
-        node.write(ops).await.map_err(|error| Fault::of_write(&error))?;
+        let done = node.write(ops).await.map_err(|error| Fault::of_write(&error))?;
+        let written = done.iter().flatten().filter_map(|outcome| outcome.written.as_deref());
+        written.for_each(|entry| session.written.note(entry));
     }
     session.out.ok();
     Ok(())

@@ -728,3 +728,61 @@ fn the_page_is_served_with_a_strict_policy() {
     let nonce = policy.split("'nonce-").nth(1).unwrap().split('\'').next().unwrap();
     assert_eq!(text.matches(&format!("nonce=\"{nonce}\"")).count(), 2);
 }
+
+#[test]
+fn writes_wait_and_reads_bound_their_staleness() {
+    let server = Server::new();
+    let seed = server.node.identity().gossip.to_string();
+    let other = Rumormill::builder().name("other").join([seed]).start();
+    let other = server.runtime.block_on(other).unwrap();
+    let end = Instant::now() + PATIENCE;
+    while server.node.status().members.alive < 2 {
+        assert!(Instant::now() < end, "they do not find each other");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    for wait in ["all", "1.0", "2", "1"] {
+        let answer = server.put(&format!("/v1/kv/k?wait={wait}&wait_timeout=30s"), b"v");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let json = answer.json();
+        assert_eq!(json["of"], 2, "{json}");
+        assert_eq!((json["key"].as_str(), json["stamp"].is_string()), (Some("k"), true));
+    }
+    let late = server.ask("PUT", "/v1/kv/k?wait=3&wait_timeout=1ms", &[], b"w");
+    assert!(late.refused(504).contains("the write stands"));
+    assert_eq!(late.json()["of"], 2);
+    assert!(!late.header("x-rumormill-stamp").is_empty());
+    assert_eq!(server.get("/v1/kv/k").body, b"w");
+    for bad in [
+        "wait=most",
+        "wait=0",
+        "wait=all&wait_timeout=0",
+        "wait_timeout=1s",
+        "wait=all&wait_timeout=1h",
+    ] {
+        let answer = server.ask("PUT", &format!("/v1/kv/k?{bad}"), &[], b"x");
+        assert!(answer.refused(400).contains("wait"), "{bad}");
+    }
+    let coverage = server.get("/v1/coverage/k?timeout=30s").json();
+    assert_eq!((&coverage["key"], &coverage["of"]), (&"k".into(), &2.into()), "{coverage}");
+    assert!(coverage["members_without"].is_array() && coverage["stamp"].is_string());
+    server.get("/v1/coverage/none").refused(404);
+    let deleted = server.ask("DELETE", "/v1/kv/k?wait=all&wait_timeout=30s", &[], b"");
+    assert_eq!((deleted.status, &deleted.json()["held"]), (200, &2.into()));
+    let coverage = server.get("/v1/coverage/k").json();
+    assert_eq!((&coverage["deleted"], &coverage["held"]), (&true.into(), &2.into()), "{coverage}");
+    assert!(server.get("/v1/kv/k?max_staleness=10ms").refused(400).contains("staleness"));
+    assert!(server.get("/v1/kv/k?max_staleness=soon").refused(400).contains("max_staleness"));
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let read = server.get("/v1/kv?max_staleness=5s");
+        if read.status == 200 {
+            assert!(read.header("x-rumormill-staleness-ms").parse::<u64>().unwrap() <= 5000);
+            break;
+        }
+        assert!(read.refused(503).contains("agree"));
+        assert!(Instant::now() < end, "they never agree");
+    }
+    assert_eq!(server.get("/v1/kv/none?max_staleness=1m").status, 404);
+    assert_eq!(server.get("/v1/kv/none").header("x-rumormill-staleness-ms"), "");
+    server.runtime.block_on(other.shutdown());
+}

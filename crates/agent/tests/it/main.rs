@@ -1,6 +1,7 @@
 //! Integration tests of the agent library: real sockets, real folders.
 
 mod cluster;
+mod coverage;
 // The nodes need a second loopback address.
 #[cfg(target_os = "linux")]
 mod hostile;

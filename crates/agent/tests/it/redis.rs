@@ -567,3 +567,37 @@ async fn a_stopped_node_says_so() {
     raw.ask("SCAN 0\r\n", "-ERR the node has shut down\r\n").await;
     raw.ask("GET a\r\n", "$-1\r\n").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wait_counts_the_other_members_that_hold_all_writes() {
+    let port = Port::open().await;
+    let seed = port.node.identity().gossip.to_string();
+    let mut others = Vec::new();
+    for _ in 0..2 {
+        others.push(Rumormill::builder().join([seed.clone()]).start().await.unwrap());
+    }
+    let mut raw = port.raw().await;
+    raw.ask(
+        "*3\r\n$4\r\nWAIT\r\n$1\r\nx\r\n$1\r\n1\r\n",
+        "-ERR value is not an integer or out of range\r\n",
+    )
+    .await;
+    raw.ask("WAIT 1 x\r\n", "-ERR timeout is not an integer or out of range\r\n").await;
+    raw.ask("WAIT 1 -1\r\n", "-ERR timeout is negative\r\n").await;
+    raw.ask("WAIT 1\r\n", "-ERR wrong number of arguments for 'wait' command\r\n").await;
+    crate::support::until("all see all", || port.node.status().members.alive == 3).await;
+    // Nothing was written here.
+    raw.ask("WAIT 5 0\r\n", ":2\r\n").await;
+    raw.ask("SET a 1\r\nSET b 2\r\nDEL a\r\nWAIT 2 60000\r\n", "+OK\r\n+OK\r\n:1\r\n:2\r\n").await;
+    assert!(others.iter().all(|node| node.get("b").is_some() && node.get("a").is_none()));
+    // More than are asked for by name.
+    let many: String = (0..3000).map(|key| format!("SET many/{key} v\r\n")).collect();
+    raw.ask(many + "WAIT 2 60000\r\n", "+OK\r\n".repeat(3000) + ":2\r\n").await;
+    assert!(others.iter().all(|node| node.len() == 3001));
+    raw.ask("SET c 1\r\nWAIT 0 0\r\n", "+OK\r\n:0\r\n").await;
+    raw.ask("SET d 1\r\nWAIT 3 3000\r\n", "+OK\r\n:2\r\n").await;
+    // Who waits for ever and goes is forgotten.
+    raw.send("SET e 1\r\nWAIT 9 0\r\n").await;
+    drop(raw);
+    port.eventually(|stats| &stats.connections, 0).await;
+}

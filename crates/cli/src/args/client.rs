@@ -113,14 +113,35 @@ pub struct TagArgs {
 Examples:
   rumormill explain node db-3               why it was suspected, or held dead
   rumormill explain node db-3 --all         as every member saw it
+  rumormill explain key flags/dark          who holds it, and who does not
   rumormill explain repair                  what repair found and what it cost")]
 pub enum ExplainCommand {
     /// Why a node is held alive, suspect or dead: who suspected it when, which probes failed, who
     /// confirmed, and what was refuted.
     Node(ExplainNodeArgs),
+    /// Which members hold what an agent holds under a key, and which do not.
+    Key(ExplainKeyArgs),
     /// What repair did lately: with whom, what differed, what it cost and how it ended; and who stays
     /// different.
     Repair(ExplainRepairArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+The agent asks every member that is alive or suspected. A member that holds a newer write under the
+key counts as holding it. Exit code 4 if the agent itself holds nothing there.
+
+Examples:
+  rumormill explain key flags/dark
+  rumormill explain key flags/dark --timeout 5s --format json | jq .members_without")]
+pub struct ExplainKeyArgs {
+    /// The key.
+    pub key: OsString,
+    /// How long members may take to answer.
+    #[arg(long, value_name = "TIME", default_value = "1s")]
+    pub timeout: TtlText,
+    #[command(flatten)]
+    pub client: ClientArgs,
 }
 
 #[derive(Debug, Args)]
@@ -197,10 +218,27 @@ pub struct GetArgs {
     pub client: ClientArgs,
 }
 
+/// How many members are to hold a write before a command ends.
+#[derive(Clone, Debug, Args)]
+pub struct WaitArgs {
+    /// Wait until so many members hold it, the agent included: all, a share (0.99) or a count (3).
+    #[arg(long, value_name = "MEMBERS", value_parser = want)]
+    pub wait: Option<String>,
+    /// Give up waiting after this long; the write stands.
+    #[arg(long, value_name = "TIME", default_value = "5s", requires = "wait")]
+    pub wait_timeout: TtlText,
+}
+
+fn want(text: &str) -> Result<String, String> {
+    let read: Result<rumormill::Want, _> = text.parse();
+    read.map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   rumormill set greeting hello
+  rumormill set flags/dark on --wait all    until every member that is there has it
   rumormill set session/17 alice --ttl 30m
   rumormill set service/web/db-3 10.0.0.7:80 --owned     as in a service catalogue
   date | rumormill set today -
@@ -226,6 +264,8 @@ pub struct SetArgs {
     #[arg(long)]
     pub owned: bool,
     #[command(flatten)]
+    pub wait: WaitArgs,
+    #[command(flatten)]
     pub client: ClientArgs,
 }
 
@@ -240,6 +280,8 @@ pub struct DelArgs {
     /// The keys.
     #[arg(required = true, value_name = "KEY")]
     pub keys: Vec<OsString>,
+    #[command(flatten)]
+    pub wait: WaitArgs,
     #[command(flatten)]
     pub client: ClientArgs,
 }

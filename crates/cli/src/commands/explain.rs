@@ -1,5 +1,7 @@
-//! `rumormill explain`: why a member is held alive, suspect or dead, and what repair did.
+//! `rumormill explain`: why a member is held alive, suspect or dead, who holds a key, and what repair
+//! did.
 
+mod key;
 mod repair;
 mod story;
 
@@ -21,6 +23,7 @@ const AT_ONCE: usize = 16;
 pub fn run(command: &ExplainCommand, format: Format) -> anyhow::Result<()> {
     match command {
         ExplainCommand::Node(args) => node(args, format),
+        ExplainCommand::Key(args) => key::run(args, format),
         ExplainCommand::Repair(args) => repair::run(args, format),
     }
 }

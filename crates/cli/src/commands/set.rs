@@ -12,13 +12,24 @@ use std::io::{self, Read};
 pub fn run(args: &SetArgs, format: Format) -> anyhow::Result<()> {
     let key = args.key.as_encoded_bytes();
     let value = value(args)?;
-    let stamp = Client::new(&args.client)?.put(key, &value, args.ttl, args.owned)?;
+    let client = Client::new(&args.client)?;
+    let written = client.put_waiting(key, &value, args.ttl, args.owned, Some(&args.wait))?;
+    let stamp = written.stamp;
     let mut out = Output::new(format);
     match out.is_json() {
-        true => out.json(&serde_json::json!({ "written": true, "stamp": stamp }))?,
+        true => {
+            let mut json = serde_json::json!({ "written": true, "stamp": stamp });
+            if let (Some((held, of)), Some(json)) = (written.held, json.as_object_mut()) {
+                json.insert("held".into(), held.into());
+                json.insert("of".into(), of.into());
+            }
+            out.json(&json)?;
+        }
         false if out.terminal => {
             let size = bytes(value.len() as u64);
-            out.line(format!("{}: {size}, stamp {stamp}", printable(key)))?;
+            let held = written.held.map(|(held, of)| format!(", held by {held} of {of} members"));
+            let held = held.unwrap_or_default();
+            out.line(format!("{}: {size}, stamp {stamp}{held}", printable(key)))?;
         }
         // A script wants the exit code.
         false => {}

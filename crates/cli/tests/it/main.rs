@@ -3,6 +3,8 @@
 mod agent;
 mod client;
 #[cfg(unix)]
+mod coverage;
+#[cfg(unix)]
 mod crowd;
 mod demo;
 mod disk;

@@ -23,7 +23,7 @@ fn figures_have_their_keys_and_a_seed_repeats_them() {
         "--nodes",
         "12",
         "--for",
-        "9s",
+        "14s",
         "--writes-per-second",
         "40",
         "--delete-share",
@@ -43,7 +43,7 @@ fn figures_have_their_keys_and_a_seed_repeats_them() {
         "--fault",
         "crash:2@1s; pause:1@2s..3s",
         "--fault",
-        "restart@8500ms; slow:1,20ms@4s..5s",
+        "restart@13500ms; slow:1,20ms@4s..5s",
     ];
     let first = cluster(args).good().json();
     for key in ["nodes", "seed", "wall_ms", "events", "digests", "false_positives", "writes"] {

@@ -140,6 +140,7 @@ impl Lab {
                 Output::Applied(applied) => machine.disk.persist(&applied),
                 Output::Removed(removed) => machine.disk.remove(&removed.entry),
                 Output::Keep(bytes) => machine.disk.keep(bytes),
+                Output::Covered(_) => {}
                 Output::Send(packet) => {
                     check_size(&machine.node, &packet);
                     self.air.push_back((address(index), packet));

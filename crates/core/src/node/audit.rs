@@ -170,7 +170,9 @@ mod tests {
             self.nodes[at].flush(now(self.ms), &mut out);
             letters.extend(out.into_iter().filter_map(|output| match output {
                 Output::Send(packet) => Some((at, packet)),
-                Output::Applied(_) | Output::Removed(_) | Output::Keep(_) => None,
+                Output::Applied(_) | Output::Removed(_) | Output::Keep(_) | Output::Covered(_) => {
+                    None
+                }
             }));
         }
 

@@ -221,7 +221,7 @@ impl Node {
     }
 
     /// True if what is below a horizon is kept out.
-    fn has_fence(&self) -> bool {
+    pub(super) fn has_fence(&self) -> bool {
         self.config.ring.fence && self.config.ring.tombstones.is_fenced()
     }
 
@@ -282,7 +282,7 @@ impl Node {
     /// A pass is complete.
     pub(super) fn learn_horizon(&mut self, horizon: Horizon, now: Now) {
         self.coverage.horizon = Some(horizon);
-        self.rounds.since = now.mono;
+        self.rounds.completed(horizon.pass, now);
         self.raise_clock(horizon.time);
         let pending = &mut self.coverage.pending;
         let own = pending.iter().position(|p| p.pass.id == horizon.pass && p.done);

@@ -5,6 +5,7 @@
 
 mod audit;
 mod certificates;
+mod coverage;
 pub mod horizon;
 pub mod notes;
 mod receive;
@@ -32,6 +33,7 @@ use crate::output::{Applied, Output, Via};
 use crate::packet::{Header, Outbox};
 use crate::spread::Method;
 use crate::spread::audit::{Auditor, Divergence};
+use crate::spread::coverage::Questions;
 use crate::spread::entropy::{Compare, Entropy, Filling};
 use crate::spread::mail::DirectMail;
 use crate::spread::rumor::Mongering;
@@ -99,6 +101,8 @@ pub struct Node {
     coverage: horizon::Coverage,
     certificates: certificates::Certificates,
     rounds: ring::Rounds,
+    questions: Questions,
+    freshness: coverage::Freshness,
     outbox: Outbox,
     stats: Stats,
     pool: Option<Arc<Pool>>,
@@ -173,6 +177,8 @@ impl Node {
             coverage: horizon::Coverage::default(),
             certificates: certificates::Certificates::new(keyed, now.mono),
             rounds: ring::Rounds::new(now.mono),
+            questions: Questions::default(),
+            freshness: coverage::Freshness::default(),
             outbox: Outbox::within(&config.limits, now.mono),
             stats: Stats::default(),
             pool: None,
@@ -288,6 +294,7 @@ impl Node {
         self.tree.poll(self.identity.id, &mut env!(self, now));
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
+        self.watch_questions(now, out);
         self.keep_coverage(out);
         for (to, (messages, bytes)) in self.outbox.exchanged() {
             self.sessions.sent(to, messages, bytes, now.mono);
@@ -305,6 +312,7 @@ impl Node {
         let spread = earlier(self.tree.deadline(), self.mongering.deadline());
         let spread = earlier(spread, self.mail.deadline());
         let spread = earlier(spread, self.outbox.budgets().deadline());
+        let spread = earlier(spread, self.questions.deadline());
         if self.left {
             return spread;
         }

@@ -157,6 +157,9 @@ impl Node {
             Message::RingEntries(load) => self.on_load(sender, from, load, now, out),
             Message::RingProgress(progress) => self.on_progress(progress, now),
             Message::Resync(_) => self.on_resync(sender, from, now),
+            Message::CoverageAsk(ask) => self.on_coverage_ask(sender, from, &ask),
+            Message::CoverageAnswer(answer) => self.questions.answered(sender, answer, now.mono),
+            Message::Freshen => self.on_freshen(from, now),
             Message::Check(check) => self.on_check(from, check, now),
             Message::Checked(checked) => self.on_checked(sender, from, &checked, now),
         }
@@ -249,6 +252,7 @@ fn is_request(kind: u8) -> bool {
             | kind::SKETCH_ASK
             | kind::SKETCH_BATCH
             | kind::WANTS
+            | kind::FRESHEN
             | kind::CHECK
             | kind::CHECKED
     )

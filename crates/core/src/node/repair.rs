@@ -162,6 +162,7 @@ impl Node {
         let peer = Opener { id: sender, addr: from, flow, answer };
         if data == opening.data {
             self.confirm(sender, opening.cut);
+            self.agrees(sender, opening.cut, now);
         }
         let mut equal = true;
         for (space, mine, theirs) in [

@@ -147,6 +147,18 @@ impl Rounds {
         sieves.map(|(guest, _)| guest.pass.horizon).max()
     }
 
+    /// A pass is complete: word of that comes by several ways, the straight one may be lost.
+    pub(super) fn completed(&mut self, pass: u64, now: Now) {
+        self.since = now.mono;
+        if let Some(run) = self.run.as_mut().filter(|run| run.is_under_way()) {
+            (run.hop, run.stage) = match run.pass == pass {
+                true => (run.hops, Stage::Complete),
+                false => (run.hop, Stage::Over),
+            };
+            run.heard_ms = now.wall_ms;
+        }
+    }
+
     fn guest(&mut self, session: Session, peer: NodeId) -> Option<&mut (Guest, Instant)> {
         self.guests.iter_mut().find(|(guest, _)| guest.session == session && guest.peer == peer)
     }
@@ -445,7 +457,6 @@ impl Node {
             out.push(applied(Space::Roster, &entry, replaced, None));
             self.spread(Space::Roster, entry, None, now);
         }
-        self.rounds.since = now.mono;
         self.learn_horizon(horizon, now);
     }
 

@@ -120,6 +120,7 @@ impl Node {
             }
         } else if head.space == Space::Data {
             self.confirm(sender, head.cut);
+            self.agrees(sender, head.cut, now);
             self.stats.sketch_equal += 1;
         }
         self.count_equal(from, equal);

@@ -5,6 +5,7 @@
 //! other; the node joins them.
 
 pub mod audit;
+pub mod coverage;
 pub mod entropy;
 pub mod mail;
 pub mod ring;

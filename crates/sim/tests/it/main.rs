@@ -2,6 +2,7 @@
 
 mod budgets;
 mod clocks;
+mod coverage;
 mod crash;
 mod determinism;
 mod epidemic_figures;

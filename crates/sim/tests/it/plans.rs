@@ -1,5 +1,6 @@
 //! Random faults under load: nothing is lost, nothing comes back, all agree in the end.
 
+use rumormill_core::Config;
 use rumormill_sim::fuzz::Draw;
 
 /// The same scenarios as `rumormill sim fuzz --seeds 0..20`, which has no end of others.
@@ -11,4 +12,31 @@ fn random_scenarios_end_well() {
             panic!("{scenario}{violation}");
         }
     }
+}
+
+/// Each of these found a fault in ring repair, the fence or the way back, or in a checker.
+const FOUND: [u64; 20] = [
+    30, 48, 73, 94, 202, 324, 361, 367, 512, 521, 550, 678, 757, 871, 898, 950, 1004, 11578, 12515,
+    21035,
+];
+
+#[test]
+fn what_was_found_once_stays_found() {
+    for seed in FOUND {
+        let scenario = Draw::default().scenario(seed);
+        if let Err(violation) = scenario.run().outcome {
+            panic!("{scenario}{violation}");
+        }
+    }
+}
+
+#[test]
+fn without_the_fence_the_same_scenarios_bring_keys_back() {
+    let mut config = Config::default();
+    config.ring.fence = false;
+    let fixed = Some((config, vec!["ring.fence".into()]));
+    let draw = Draw { fixed, ..Draw::default() };
+    let zombies = (0..60).filter_map(|seed| draw.scenario(seed).run().outcome.err());
+    let zombies = zombies.filter(|violation| violation.property == "no resurrection").count();
+    assert!(zombies > 0, "the checker cannot fail");
 }

@@ -9,8 +9,9 @@ use std::time::Duration;
 #[command(after_help = "\
 A seed draws everything: how many nodes, how they come together, latency, loss, duplicates and
 reordering, how far clocks are off, half of the time settings, the load, and a plan of faults:
-crashes (also halfway through an output), lost disks, pauses, slow nodes, partitions, one-way cuts,
-clock jumps, goodbyes, late joins. When it is over all must agree: nothing acknowledged is lost,
+crashes (also halfway through an output), lost disks, old copies of disks, pauses, slow nodes,
+partitions, one-way cuts, clock jumps, goodbyes, late joins; in most, passes of ring repair all the
+time, and members that are forgotten before they are back. When it is over all must agree: nothing acknowledged is lost,
 nothing deleted comes back, everybody sees everybody.
 
 A seed that fails is shrunk: whatever can go without the same property failing again is left out.
@@ -29,6 +30,7 @@ Examples:
   rumormill sim fuzz --seeds 0..1000
   rumormill sim fuzz --seeds 5000.. --minutes 10 --save ./found
   rumormill sim fuzz --seeds 0..100 --set repair.interval=0s     what goes wrong without repair?
+  rumormill sim fuzz --set ring.fence=false                      see deleted keys come back
   rumormill sim fuzz --seeds 17 --trace 17.trace                 one seed, with all that happens")]
 pub struct FuzzArgs {
     /// Seeds: one, or from the first to before the end, such as 0..10000; without an end (0..) it

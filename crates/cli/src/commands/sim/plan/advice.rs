@@ -526,7 +526,7 @@ mod tests {
             ("limits.max_key=100", &["--value-size", "10k"], "limits.datagram"),
             ("limits.updates_rate=1000", &[], "limits.updates_rate"),
             ("limits.membership_rate=1000", &[], "limits.membership_rate"),
-            ("limits.repair_rate=1000", &["--keys", "1M"], "limits.repair_rate"),
+            ("limits.repair_rate=1000", &["--keys", "1000000"], "limits.repair_rate"),
             ("limits.max_key=100", &["--bandwidth", "10k"], "--bandwidth"),
         ] {
             let args = [&["--set", set], more].concat();

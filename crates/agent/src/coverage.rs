@@ -1,0 +1,218 @@
+//! How many members hold a write, and how fresh this node is, as users of a node ask for it.
+
+use crate::driver::Command;
+use crate::handle::Rumormill;
+use rumormill_core::data::Stamp;
+pub use rumormill_core::spread::coverage::Want;
+use rumormill_core::spread::coverage::{About, Unasked};
+use std::sync::PoisonError;
+use std::time::{Duration, Instant};
+use thiserror::Error;
+use tokio::sync::oneshot;
+
+/// How many of the present members, this node included, are known to hold something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// Members that hold it, or something newer under its key.
+    pub held: usize,
+    /// Members that are alive or suspected.
+    pub of: usize,
+    /// True if as many hold it as was asked for; false if the time was up before.
+    pub done: bool,
+    /// Names of members that are not known to hold it, at most 20. They may be silent only.
+    pub without: Vec<String>,
+}
+
+/// What a node holds under a key, and who else does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyCoverage {
+    /// The write.
+    pub stamp: Stamp,
+    /// True if it deleted the key.
+    pub deleted: bool,
+    /// Who holds it; done if every member has answered.
+    pub coverage: Coverage,
+}
+
+/// Why it is not known how many hold a write. The write itself stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum CoverageError {
+    /// The node did not take the question.
+    #[error(transparent)]
+    Unasked(#[from] Unasked),
+    /// The node has shut down.
+    #[error("the node has shut down")]
+    Closed,
+}
+
+/// A node is not known to be as fresh as was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum StaleError {
+    /// It was last known to agree with another member too long ago.
+    #[error("{}", words(*staleness, *bound))]
+    Stale {
+        /// How long ago; `None` if it never was.
+        staleness: Option<Duration>,
+        /// What was asked for.
+        bound: Duration,
+    },
+    /// No node can know itself to be so fresh.
+    #[error(
+        "a bound on staleness is at least {}: what is younger is still on its way and not compared",
+        humantime::format_duration(*.least)
+    )]
+    Bound {
+        /// The smallest bound.
+        least: Duration,
+    },
+    /// The node has shut down.
+    #[error("the node has shut down")]
+    Closed,
+}
+
+fn words(staleness: Option<Duration>, bound: Duration) -> String {
+    let bound = humantime::format_duration(bound);
+    let since = match staleness {
+        Some(staleness) => {
+            let staleness = Duration::from_millis(staleness.as_millis() as u64);
+            format!(
+                "was last known to agree with another member {} ago",
+                humantime::format_duration(staleness)
+            )
+        }
+        None => "has not agreed with another member yet".into(),
+    };
+    format!(
+        "this node {since}, and the read asks for at most {bound}; ask another node, or allow \
+             more"
+    )
+}
+
+/// What handles ask the loop in this matter.
+pub(crate) enum Ask {
+    Coverage { about: About, want: Want, limit: Option<Duration>, reply: Reply },
+    Stamp { key: Box<[u8]>, reply: oneshot::Sender<Option<(Stamp, bool)>> },
+    Fresh { bound: Duration, reply: oneshot::Sender<Option<Duration>> },
+}
+
+pub(crate) type Reply = oneshot::Sender<Result<rumormill_core::output::Covered, Unasked>>;
+
+/// How fresh the loop last said that it was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Freshness {
+    /// True if there is nobody else.
+    pub(crate) alone: bool,
+    pub(crate) agreed: Option<Instant>,
+    pub(crate) least: Duration,
+}
+
+impl Rumormill {
+    /// Waits until as many members as wanted, this node included, hold these writes (a key and a
+    /// stamp each) or newer ones under their keys, for at most `limit` if there is one.
+    ///
+    /// Members that are alive or suspected count; those that are held dead do not. What is answered
+    /// was so when each member was asked.
+    ///
+    /// # Errors
+    /// If there are none or more than 1,000 writes, too many such questions are under way, or the
+    /// node has left or shut down.
+    pub async fn wait_until_held(
+        &self,
+        writes: impl IntoIterator<Item = (impl AsRef<[u8]>, Stamp)>,
+        want: Want,
+        limit: Option<Duration>,
+    ) -> Result<Coverage, CoverageError> {
+        let writes = writes.into_iter().map(|(key, stamp)| (key.as_ref().into(), stamp)).collect();
+        self.wait_about(About { writes, upto: None }, want, limit).await
+    }
+
+    pub(crate) async fn wait_about(
+        &self,
+        about: About,
+        want: Want,
+        limit: Option<Duration>,
+    ) -> Result<Coverage, CoverageError> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask::Coverage { about, want, limit, reply };
+        let sent = self.shared.commands.send(Command::Coverage(ask)).await;
+        sent.map_err(|_| CoverageError::Closed)?;
+        let covered = answer.await.map_err(|_| CoverageError::Closed)??;
+        let members = self.members();
+        let name = |id: &rumormill_core::NodeId| {
+            let id = id.to_string();
+            members.iter().find(|member| member.id == id).map_or(id, |member| member.name.clone())
+        };
+        Ok(Coverage {
+            held: covered.held,
+            of: covered.of,
+            done: covered.done,
+            without: covered.without.iter().map(name).collect(),
+        })
+    }
+
+    /// Asks every member whether it holds what this node holds under a key, and waits for their
+    /// answers for at most `limit`. `None` if this node holds nothing there, not even a deletion.
+    ///
+    /// # Errors
+    /// As for [`Rumormill::wait_until_held`].
+    pub async fn coverage(
+        &self,
+        key: impl AsRef<[u8]>,
+        limit: Duration,
+    ) -> Result<Option<KeyCoverage>, CoverageError> {
+        let (reply, answer) = oneshot::channel();
+        let ask = Ask::Stamp { key: key.as_ref().into(), reply };
+        let sent = self.shared.commands.send(Command::Coverage(ask)).await;
+        sent.map_err(|_| CoverageError::Closed)?;
+        let found = answer.await.map_err(|_| CoverageError::Closed)?;
+        let Some((stamp, deleted)) = found else { return Ok(None) };
+        let coverage = self.wait_until_held([(key, stamp)], Want::Survey, Some(limit)).await?;
+        Ok(Some(KeyCoverage { stamp, deleted, coverage }))
+    }
+
+    /// Time since this node was last known to hold all that some other member held, `None` if that
+    /// never was; zero where there is no other. Writes that neither had heard of are not excluded.
+    #[must_use]
+    pub fn staleness(&self) -> Option<Duration> {
+        let fresh = self.freshness();
+        match fresh.alone {
+            true => Some(Duration::ZERO),
+            false => fresh.agreed.map(|agreed| agreed.elapsed()),
+        }
+    }
+
+    /// Makes sure that [`Rumormill::staleness`] is within a bound: if it is not, other members are
+    /// asked to compare themselves with this node, for less than half a second. Returns what it is.
+    ///
+    /// # Errors
+    /// If it is not within the bound, the bound is too small for any node, or the node has shut
+    /// down.
+    pub async fn fresh_within(&self, bound: Duration) -> Result<Duration, StaleError> {
+        let least = self.freshness().least;
+        if bound < least {
+            return Err(StaleError::Bound { least });
+        }
+        if let Some(staleness) = self.staleness().filter(|staleness| *staleness <= bound) {
+            return Ok(staleness);
+        }
+        let (reply, answer) = oneshot::channel();
+        let sent = self.shared.commands.send(Command::Coverage(Ask::Fresh { bound, reply })).await;
+        sent.map_err(|_| StaleError::Closed)?;
+        match answer.await.map_err(|_| StaleError::Closed)? {
+            Some(staleness) if staleness <= bound => Ok(staleness),
+            staleness => Err(StaleError::Stale { staleness, bound }),
+        }
+    }
+
+    fn freshness(&self) -> Freshness {
+        let numbers = &self.shared.snapshot.numbers;
+        numbers.lock().unwrap_or_else(PoisonError::into_inner).freshness
+    }
+
+    /// True if this node may be on the small side of a partition.
+    #[must_use]
+    pub fn partition_suspected(&self) -> bool {
+        let alarms = &self.shared.snapshot.alarms;
+        alarms.lock().unwrap_or_else(PoisonError::into_inner).partition_suspected
+    }
+}

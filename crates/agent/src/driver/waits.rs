@@ -1,0 +1,113 @@
+//! Users that wait for what other members say: how many hold a write, and whether this node is
+//! fresh enough.
+
+use super::Driver;
+use crate::coverage::{Ask, Freshness, Reply};
+use rumormill_core::output::Covered;
+use rumormill_core::spread::coverage::{About, Want};
+use rumormill_core::{Instant, Now};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// How long a reader waits for a comparison, and how often another member is asked for one (guess:
+/// some round trips of most networks).
+const PATIENCE: Duration = Duration::from_millis(450);
+const EVERY: Duration = Duration::from_millis(100);
+
+/// Who waits.
+#[derive(Default)]
+pub(super) struct Waits {
+    questions: BTreeMap<u64, Reply>,
+    readers: Vec<Reader>,
+    /// When a member is asked for a comparison next.
+    ask: Instant,
+}
+
+struct Reader {
+    bound: Duration,
+    until: Instant,
+    reply: oneshot::Sender<Option<Duration>>,
+}
+
+impl Waits {
+    /// A question is over.
+    pub(super) fn covered(&mut self, covered: Covered) {
+        if let Some(reply) = self.questions.remove(&covered.token) {
+            // An error means that nobody waits any more.
+            let _ = reply.send(Ok(covered));
+        }
+    }
+
+    /// When a reader has waited long enough, or somebody is to be asked.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.readers.iter().map(|reader| reader.until.min(self.ask)).min()
+    }
+}
+
+impl Driver {
+    pub(super) fn wait_for_others(&mut self, ask: Ask) {
+        match ask {
+            Ask::Coverage { about, want, limit, reply } => {
+                self.ask_coverage(&about, want, limit, reply);
+            }
+            Ask::Stamp { key, reply } => {
+                let held = self.node.data().get(&key);
+                let _ = reply.send(held.map(|held| (held.stamp(), held.is_tombstone())));
+            }
+            Ask::Fresh { bound, reply } => {
+                let until = self.now().mono.after(PATIENCE);
+                self.turn.waits.readers.push(Reader { bound, until, reply });
+            }
+        }
+    }
+
+    fn ask_coverage(&mut self, about: &About, want: Want, limit: Option<Duration>, reply: Reply) {
+        let now = self.now();
+        let until = limit.map_or(Instant(u64::MAX), |limit| now.mono.after(limit));
+        match self.node.ask_coverage(about, want, until, now) {
+            Ok(token) => {
+                self.turn.waits.questions.insert(token, reply);
+            }
+            Err(unasked) => {
+                let _ = reply.send(Err(unasked));
+            }
+        }
+    }
+
+    /// Before the end of a turn: takes back what nobody waits for, and answers readers.
+    pub(super) fn watch_waits(&mut self, now: Now) {
+        let Self { node, turn, .. } = self;
+        turn.waits.questions.retain(|token, reply| {
+            if reply.is_closed() {
+                node.forget_question(*token);
+            }
+            !reply.is_closed()
+        });
+        if turn.waits.readers.is_empty() {
+            return;
+        }
+        let staleness = node.staleness(now);
+        for reader in std::mem::take(&mut turn.waits.readers) {
+            let fresh = staleness.is_some_and(|staleness| staleness <= reader.bound);
+            if fresh || reader.until <= now.mono {
+                let _ = reader.reply.send(staleness);
+            } else if !reader.reply.is_closed() {
+                turn.waits.readers.push(reader);
+            }
+        }
+        if !turn.waits.readers.is_empty() && turn.waits.ask <= now.mono {
+            turn.waits.ask = now.mono.after(EVERY);
+            node.freshen();
+        }
+    }
+
+    pub(super) fn freshness(&self) -> Freshness {
+        let staleness = self.node.staleness(self.now());
+        Freshness {
+            alone: staleness == Some(Duration::ZERO),
+            agreed: staleness.and_then(|ago| std::time::Instant::now().checked_sub(ago)),
+            least: self.node.least_staleness(),
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Writes that wait for other members, reads that bound their staleness, and who holds a key.
+
+use super::node::fresh;
+use super::problem::Problem;
+use super::query::{Query, decode};
+use super::{App, json};
+use crate::coverage::{Coverage, CoverageError, StaleError, Want};
+use axum::extract::State;
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::response::{IntoResponse as _, Response};
+use rumormill_core::base::time::millis;
+use rumormill_core::data::Entry;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long ago this node was last known to agree with another member, milliseconds.
+const STALENESS: HeaderName = HeaderName::from_static("x-rumormill-staleness-ms");
+/// `true` if the node may be on the small side of a partition.
+const PARTITION: HeaderName = HeaderName::from_static("x-rumormill-partition-suspected");
+/// How long a write waits for other members if nothing is said.
+const DEFAULT_WAIT: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(600);
+/// How long members have to say whether they hold a key.
+const DEFAULT_SURVEY: Duration = Duration::from_secs(1);
+
+/// The parameters of a write that waits.
+pub(super) const WAIT: &str = "wait";
+pub(super) const WAIT_TIMEOUT: &str = "wait_timeout";
+/// The parameter of a read that bounds its staleness.
+pub(super) const MAX_STALENESS: &str = "max_staleness";
+
+/// What a write waits for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wait {
+    want: Want,
+    limit: Duration,
+}
+
+impl Wait {
+    /// Reads it, if the write is to wait at all.
+    pub(super) fn of(query: &Query) -> Result<Option<Self>, Problem> {
+        let limit = query.duration(WAIT_TIMEOUT, MAX_WAIT)?;
+        match query.bytes(WAIT) {
+            Some(want) => {
+                let want = String::from_utf8_lossy(want).parse();
+                let want = want.map_err(|error| Problem::bad(format!("wait: {error}")))?;
+                Ok(Some(Self { want, limit: limit.unwrap_or(DEFAULT_WAIT) }))
+            }
+            None if limit.is_some() => {
+                Err(Problem::bad("wait_timeout goes with wait=all, a share (0.99) or a count (3)"))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Waits for a write that was made; the answer says how many hold it.
+    pub(super) async fn carry_out(
+        self,
+        app: &App,
+        entry: &Entry,
+    ) -> Result<serde_json::Value, Problem> {
+        let writes = [(entry.key(), entry.stamp())];
+        let stamp = entry.stamp().to_string();
+        match app.node.wait_until_held(writes, self.want, Some(self.limit)).await {
+            Ok(Coverage { held, of, done: true, .. }) => {
+                Ok(serde_json::json!({ "held": held, "of": of }))
+            }
+            Ok(Coverage { held, of, without, .. }) => {
+                let limit = humantime::format_duration(self.limit);
+                let message = format!(
+                    "the write stands and goes on spreading, but after {limit} only {held} of {of} \
+                     members are known to hold it; GET /v1/coverage/KEY says who does not"
+                );
+                Err(Problem::new(StatusCode::GATEWAY_TIMEOUT, message)
+                    .with("held", held)
+                    .with("of", of)
+                    .with("stamp", stamp)
+                    .with("members_without", without))
+            }
+            Err(error) => {
+                let message =
+                    format!("the write stands, but how many hold it is not known: {error}");
+                Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).with("stamp", stamp))
+            }
+        }
+    }
+}
+
+/// Reads only if this node is fresh enough, where the read asks for that; every answer says how
+/// fresh it is then.
+pub(super) async fn read_within(
+    app: &App,
+    query: &Query,
+    read: impl AsyncFnOnce() -> Result<Response, Problem>,
+) -> Result<Response, Problem> {
+    let Some(bound) = query.duration(MAX_STALENESS, Duration::MAX)? else { return read().await };
+    let fresh = app.node.fresh_within(bound).await;
+    let staleness = match &fresh {
+        Ok(staleness) => Some(*staleness),
+        Err(StaleError::Stale { staleness, .. }) => *staleness,
+        Err(StaleError::Bound { .. } | StaleError::Closed) => None,
+    };
+    let suspected = app.node.partition_suspected();
+    let answer = match fresh {
+        Ok(_) => read().await,
+        Err(error) => Err(stale(error, staleness, bound, suspected)),
+    };
+    let mut response = answer.unwrap_or_else(Problem::into_response);
+    if let Some(staleness) = staleness {
+        response.headers_mut().insert(STALENESS, HeaderValue::from(millis(staleness)));
+    }
+    if suspected {
+        response.headers_mut().insert(PARTITION, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+fn stale(
+    error: StaleError,
+    staleness: Option<Duration>,
+    bound: Duration,
+    suspected: bool,
+) -> Problem {
+    match error {
+        StaleError::Bound { .. } => Problem::bad(error.to_string()),
+        _ => Problem::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            .with("staleness_ms", staleness.map(millis))
+            .with("max_staleness_ms", millis(bound))
+            .with("partition_suspected", suspected)
+            .header(axum::http::header::RETRY_AFTER, "1"),
+    }
+}
+
+/// `GET` of who holds what this node holds under a key.
+pub(super) async fn get(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["timeout"])?;
+    let limit = query.duration("timeout", MAX_WAIT)?.unwrap_or(DEFAULT_SURVEY);
+    let key = decode(uri.path().strip_prefix("/v1/coverage/").unwrap_or_default(), false)?;
+    let found = app.node.coverage(&key, limit).await?.ok_or_else(|| {
+        let message = format!(
+            "this node holds nothing under the key {:?}, not even a deletion",
+            String::from_utf8_lossy(&key)
+        );
+        Problem::new(StatusCode::NOT_FOUND, message)
+    })?;
+    let (text, base64) = json::text_or_base64(&key);
+    let name = if text.is_some() { "key" } else { "key_base64" };
+    let coverage = found.coverage;
+    Ok(fresh(&serde_json::json!({
+        name: text.map(str::to_owned).or(base64),
+        "stamp": found.stamp.to_string(),
+        "deleted": found.deleted,
+        "held": coverage.held,
+        "of": coverage.of,
+        "members_without": coverage.without,
+        "all_answered": coverage.done,
+    })))
+}
+
+impl From<CoverageError> for Problem {
+    fn from(error: CoverageError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+            .header(axum::http::header::RETRY_AFTER, "1")
+    }
+}

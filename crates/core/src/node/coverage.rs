@@ -1,0 +1,155 @@
+//! How many members hold a write, and how fresh this node is: the questions of users that only
+//! other members can answer.
+
+use super::{Node, env, repair};
+use crate::base::id::NodeId;
+use crate::base::time::{Instant, Now, micros, millis};
+use crate::data::{Cut, Stamp};
+use crate::member::State;
+use crate::message::kind;
+use crate::output::{Class, Output, Via};
+use crate::reconcile::Flow;
+use crate::spread::coverage::{About, Answer, Ask, Known, Questions, Unasked, Want, freshen};
+use crate::spread::ring::Pass;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// When this node was last known to agree with another member.
+#[derive(Debug, Default)]
+pub(super) struct Freshness {
+    /// The latest time before which another member had nothing that this node lacked.
+    agreed: Option<Instant>,
+}
+
+impl Node {
+    /// Asks how many members hold these writes, or newer ones under their keys; the answer is
+    /// [`crate::Output::Covered`] with the token that is returned, once there are as many as wanted
+    /// or the time is up. Asks nobody of whom a pass of ring repair has proved it already.
+    ///
+    /// # Errors
+    /// If too many questions are under way, or it names nothing or too much.
+    pub fn ask_coverage(
+        &mut self,
+        about: &About,
+        want: Want,
+        until: Instant,
+        now: Now,
+    ) -> Result<u64, Unasked> {
+        if self.left {
+            return Err(Unasked::Left);
+        }
+        let (writes, own_pass) = (&about.writes, self.own_pass());
+        let upto = own_pass.is_some_and(|pass| about.upto.is_none_or(|upto| upto <= pass.horizon));
+        let proven = upto && writes.iter().all(|(key, stamp)| self.is_proven(key, *stamp));
+        let pass = own_pass.filter(|_| proven);
+        let members: Vec<NodeId> = pass.map(|pass| pass.order.to_vec()).unwrap_or_default();
+        // A stamp may be ahead of the clock. One more millisecond: it lies before the cut then.
+        let settled = |upto: u64| (upto >> 16).saturating_add(self.least_staleness_ms() + 1);
+        let cut_in = about.upto.map_or(0, |upto| settled(upto).saturating_sub(now.wall_ms));
+        let known = Known {
+            own: proven || writes.iter().all(|(key, stamp)| self.holds(key, *stamp)),
+            members: &members,
+            young: writes.iter().any(|(_, stamp)| Questions::is_young(*stamp, now.wall_ms)),
+            cut_from: Instant(now.mono.0.saturating_add(cut_in.saturating_mul(1000))),
+        };
+        self.questions.ask(about, want, until, known, &mut env!(self, now))
+    }
+
+    /// Takes a question back.
+    pub fn forget_question(&mut self, token: u64) {
+        self.questions.forget(token);
+    }
+
+    pub(super) fn watch_questions(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.questions.poll(&mut env!(self, now));
+        out.extend(self.questions.take_done().into_iter().map(Output::Covered));
+    }
+
+    fn holds(&self, key: &[u8], stamp: Stamp) -> bool {
+        let held = self.data.get(key).or_else(|| self.certificates().get(key));
+        held.is_some_and(|held| held.stamp() >= stamp)
+    }
+
+    /// True if every member of the latest pass that this node was part of holds this write, or what
+    /// took its place. Under a key that is gone there was a tombstone, which all have dropped.
+    fn is_proven(&self, key: &[u8], stamp: Stamp) -> bool {
+        let Some(pass) = self.own_pass() else { return false };
+        let held = self.data.get(key).map(|held| held.stamp());
+        let below = |stamp: Stamp| stamp.time <= pass.horizon;
+        below(stamp) && held.is_none_or(|held| held >= stamp && below(held))
+    }
+
+    /// The latest pass, if this node was part of it.
+    fn own_pass(&self) -> Option<&Pass> {
+        let covered = self.coverage.covered.as_ref();
+        covered.filter(|_| self.is_covered() && self.has_fence())
+    }
+
+    pub(super) fn on_coverage_ask(&mut self, sender: NodeId, from: SocketAddr, ask: &Ask<'_>) {
+        // Who was part of the pass had what it asks for before the pass, and everyone has it since.
+        let listed = self.coverage.covered.as_ref().is_some_and(|pass| pass.lists(sender));
+        let held = ask.writes.iter().all(|(key, stamp)| {
+            self.holds(key, *stamp)
+                || (listed && self.data.get(key).is_none() && self.is_proven(key, *stamp))
+        });
+        self.stats.coverage_answered += 1;
+        let body = Answer { number: ask.number, held }.encode();
+        // As an update it waits for the disk like what it speaks of.
+        let kind = kind::COVERAGE_ANSWER;
+        self.outbox.push(from, Class::Updates, Via::Datagram, kind, &[&body]);
+    }
+
+    /// Time since this node was last known to hold all that some other member held: every write
+    /// that the other had by then was here too. `None` if that never was. Zero for a node that
+    /// has nobody to agree with. What neither has heard of is not excluded: see
+    /// [`Node::partition_suspected`].
+    #[must_use]
+    pub fn staleness(&self, now: Now) -> Option<Duration> {
+        if self.table.peer_count() == 0 && self.table.not_alive().all(|m| m.state >= State::Left) {
+            return Some(Duration::ZERO);
+        }
+        self.freshness.agreed.map(|agreed| now.mono.since(agreed))
+    }
+
+    /// Asks a random member to compare itself with this node now; if both agree, the staleness is
+    /// small again soon.
+    pub fn freshen(&mut self) {
+        if self.left {
+            return;
+        }
+        if let Some(peer) = self.table.random(&mut self.rng) {
+            freshen(peer.gossip, &mut self.outbox);
+        }
+    }
+
+    /// No node is ever known to be fresher than this: what is younger is not compared.
+    #[must_use]
+    pub fn least_staleness(&self) -> Duration {
+        Duration::from_millis(self.least_staleness_ms())
+    }
+
+    fn least_staleness_ms(&self) -> u64 {
+        millis(repair::hidden(&self.config))
+    }
+
+    pub(super) fn on_freshen(&mut self, from: SocketAddr, now: Now) {
+        self.open(from, Flow { mine: true, yours: true }, true, now);
+    }
+
+    /// Another member was found to hold the same at a cut.
+    pub(super) fn agrees(&mut self, peer: NodeId, cut: Cut, now: Now) {
+        let time = match cut.is_none() {
+            true => self.clock.last(),
+            false => (cut.first_ms() << 16).saturating_sub(1),
+        };
+        self.questions.agreed(peer, time, now.mono);
+        // The cut is by the other's clock: it is not taken for later than this node's own would be.
+        let first = match cut.is_none() {
+            true => now.wall_ms,
+            false => cut.first_ms().min(self.cut(now).first_ms()),
+        };
+        let ago = Duration::from_millis(now.wall_ms.saturating_sub(first));
+        let at = Instant(now.mono.0.saturating_sub(micros(ago)));
+        self.freshness.agreed = self.freshness.agreed.max(Some(at));
+    }
+}
