@@ -596,19 +596,24 @@ fn send(packet: Send, udp: &Udp, streams: &mut Streams, door: &mut Door, counter
 /// All that a node holds, in batches for the store, of which the first removes what it does not.
 fn everything(node: &Node, mut each: impl FnMut(Vec<Change>)) {
     let mut keys = Keys::default();
-    node.data().walk_from(0, &mut |_, entry| {
-        keys.add(entry.key());
-        ControlFlow::Continue(())
-    });
+    let maps = [node.data(), node.certificates()];
+    for map in maps {
+        map.walk_from(0, &mut |_, entry| {
+            keys.add(entry.key());
+            ControlFlow::Continue(())
+        });
+    }
     each(vec![Change::Retain(Arc::new(keys))]);
     let members = node.members().map(|member| Arc::clone(member.entry));
     let roster = members.chain(node.notes()).chain(node.horizon_entry());
     each(roster.map(|entry| Change::Put(Space::Roster, entry)).collect());
-    let mut cursor = Some(0);
-    while let Some(from) = cursor {
-        let (page, next) = node.data().page(from, 4 << 20, 10_000);
-        each(page.into_iter().map(|entry| Change::Put(Space::Data, entry)).collect());
-        cursor = next;
+    for map in maps {
+        let mut cursor = Some(0);
+        while let Some(from) = cursor {
+            let (page, next) = map.page(from, 4 << 20, 10_000);
+            each(page.into_iter().map(|entry| Change::Put(Space::Data, entry)).collect());
+            cursor = next;
+        }
     }
 }
 

@@ -149,6 +149,8 @@ impl Config {
         check("repair.piece_bytes", piece, (1024..=4 << 20).contains(&piece), "1 KiB to 4 MiB")?;
         let share = self.repair.cross_zone;
         check("repair.cross_zone", share, (0.0..=1.0).contains(&share), "0 to 1")?;
+        let retention = self.ring.retention;
+        check("ring.retention", retention, (1..=100).contains(&retention), "1 to 100")?;
         let key = limits.max_key;
         check("limits.max_key", key, (1..=MAX_KEY).contains(&key), "1 to 4096 bytes")?;
         let value = limits.max_value;
@@ -215,12 +217,15 @@ impl Config {
             ("repair.settle", self.repair.settle, DAY, "0s to 1day"),
             ("ring.interval", self.ring.interval, YEAR, "0s to 365days"),
             ("ring.reap_after", self.ring.reap_after, YEAR, "0s to 365days"),
+            ("ring.keep_dormant", self.ring.keep_dormant, YEAR, "0s to 365days"),
             ("repair.audit_interval", self.repair.audit_interval, DAY, "0s to 1day"),
         ] {
             let got = humantime::format_duration(duration);
             check(field, got, duration <= most, expected)?;
         }
-        Ok(())
+        let keep_for = self.ring.keep_for;
+        let got = humantime::format_duration(keep_for);
+        check("ring.keep_for", got, (SECOND..=YEAR).contains(&keep_for), "1s to 365days")
     }
 }
 

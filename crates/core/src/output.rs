@@ -54,7 +54,7 @@ pub struct Applied {
 pub struct Removed {
     /// The entry.
     pub entry: Arc<Entry>,
-    /// True if it was at its end, and everyone had it. False if members that are ahead of this
+    /// True if it was at its end, and everyone had it or it was too old. False if members that are ahead of this
     /// node do not hold it.
     pub collected: bool,
 }

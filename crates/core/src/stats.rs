@@ -147,8 +147,16 @@ stats! {
     ring_given_up,
     /// Entries sent by ring repair.
     ring_entries_sent,
-    /// Tombstones and expired entries let go below the horizon.
+    /// Tombstones and expired entries let go: below the horizon, or as too old.
     tombstones_collected,
+    /// Old tombstones that this node has begun to keep for the others.
+    tombstones_dormant,
+    /// Of those, the ones that met something older and were spread again.
+    tombstones_activated,
+    /// Old tombstones taken in again because this node held something older.
+    tombstones_retaken,
+    /// Tombstones and expired entries refused because they are too old and undo nothing here.
+    refused_old,
     /// Times that this node was brought back to what a pass had covered.
     fence_returns,
     /// Entries dropped then, because no covered member holds them.

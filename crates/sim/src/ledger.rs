@@ -58,6 +58,8 @@ pub struct Ledger {
     /// Writes that were let go somewhere because all have them; by key, the biggest.
     collected: Set<WriteId>,
     latest_collected: Map<u32, WriteId>,
+    /// Keys of which somebody took in a value from before a write that was let go.
+    resurrected: Set<u32>,
 }
 
 /// What stands on a node's disk.
@@ -76,6 +78,7 @@ impl Ledger {
             graves: Map::default(),
             collected: Set::default(),
             latest_collected: Map::default(),
+            resurrected: Set::default(),
         }
     }
 
@@ -155,9 +158,36 @@ impl Ledger {
         self.held[written.key as usize][node] = write.0;
     }
 
+    /// A node is about to hold a write, or to be told that it must not.
+    pub(crate) fn offer(&mut self, write: WriteId) {
+        let Written { entry, key, .. } = self.get(write);
+        let (key, stamp, live) = (*key, entry.stamp(), !entry.is_tombstone());
+        let collected = self.latest_collected.get(&key);
+        if live && collected.is_some_and(|latest| self.get(*latest).entry.stamp() > stamp) {
+            self.resurrected.insert(key);
+        }
+    }
+
+    /// Keys that came back somewhere, be it for a moment, after their deletion had been let go.
+    #[must_use]
+    pub fn resurrected(&self) -> usize {
+        self.resurrected.len()
+    }
+
     /// A node has let a write go: because everyone had it, or (if not `collected`) because a member
     /// that everyone agrees with did not hold it.
     pub(crate) fn release(&mut self, node: usize, write: WriteId, collected: bool) {
+        self.lapse(node, write, collected);
+        if collected {
+            let (key, stamp) = (self.get(write).key, self.get(write).entry.stamp());
+            let grave = self.graves.entry((key, node as u32)).or_insert(stamp);
+            *grave = stamp.max(*grave);
+        }
+    }
+
+    /// The same, but the node may take in older writes again: others still hold this one, and will
+    /// undo them.
+    pub(crate) fn lapse(&mut self, node: usize, write: WriteId, collected: bool) {
         let (key, stamp) = (self.writes[write.0 as usize].key, self.get(write).entry.stamp());
         self.held[key as usize][node] = NOTHING;
         if collected {
@@ -167,8 +197,6 @@ impl Ledger {
             if latest < Some(stamp) {
                 self.latest_collected.insert(key, write);
             }
-            let grave = self.graves.entry((key, node as u32)).or_insert(stamp);
-            *grave = stamp.max(*grave);
         }
     }
 

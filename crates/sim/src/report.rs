@@ -56,6 +56,8 @@ pub struct Report {
     pub detection_ms: Detection,
     /// How often a node declared a member dead that ran and that it could reach.
     pub false_positives: u64,
+    /// What became of deletions.
+    pub tombstones: Tombstones,
     /// Everything that was dropped or refused for lack of room or trust, by its counter.
     pub shed: BTreeMap<&'static str, u64>,
     /// Properties that did not hold. A run ends with the first.
@@ -126,6 +128,30 @@ pub struct Detection {
     pub crashes: usize,
     /// Crashes that all live nodes noticed before the node was back.
     pub noticed_by_all: usize,
+}
+
+/// What became of deletions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Tombstones {
+    /// Tombstones that all live nodes kept at the end, dormant ones among them.
+    pub kept: u64,
+    /// Of those, the ones that lay apart from the data: dormant, or at work again.
+    pub dormant: u64,
+    /// Tombstones and expired entries that nodes let go in the measured time.
+    pub collected: u64,
+    /// Keys that came back somewhere, be it for a moment, after their deletion had been let go.
+    pub resurrected: usize,
+}
+
+impl Tombstones {
+    fn of(world: &World) -> Self {
+        let mut sum = Self { resurrected: world.ledger().resurrected(), ..Self::default() };
+        for (_, node) in world.live() {
+            sum.dormant += node.certificates().tombstones();
+            sum.kept += node.data().tombstones() + node.certificates().tombstones();
+        }
+        sum
+    }
 }
 
 /// A property that did not hold.
@@ -254,6 +280,10 @@ impl Baseline {
                 .then(|| (updates + repair) as f64 / entries.delivered_bytes as f64),
             detection_ms: detection(world),
             false_positives: world.false_positives(self.at),
+            tombstones: Tombstones {
+                collected: self.counted(world, "tombstones_collected"),
+                ..Tombstones::of(world)
+            },
             shed: self.shed(world),
             violations: Vec::new(),
             curve,

@@ -25,6 +25,7 @@ use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space};
 use rumormill_core::member::{Record, State};
 use rumormill_core::node::Roster;
 use rumormill_core::output::{Applied, Removed};
+use rumormill_core::spread::ring::Tombstones;
 use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
 use std::fmt;
 use std::sync::Arc;
@@ -317,7 +318,9 @@ impl World {
         let entry = &removed.entry;
         let (kind, about) = (Kind::Drop, entry.stamp().time);
         self.trace.record(&Line { at: self.now, node, kind, about, bytes: entry.key() }, false);
+        let dormant = self.options.config.ring.tombstones == Tombstones::Dormant;
         match self.ledger.find(entry.stamp()) {
+            Some(write) if dormant => self.ledger.lapse(node, write, removed.collected),
             Some(write) => self.ledger.release(node, write, removed.collected),
             None => {
                 self.violated(Some(node), "no invention", format!("lets go {entry:?}"));
@@ -339,6 +342,7 @@ impl World {
         } else {
             no_invention::applied(ledger, entry).map_err(|what| ("no invention", what))?
         };
+        ledger.offer(write);
         no_resurrection::applied(ledger, node, write).map_err(|what| ("no resurrection", what))?;
         monotonic_reads::applied(ledger, node, write).map_err(|what| ("monotonic reads", what))?;
         ledger.hold(node, write, self.now);

@@ -66,7 +66,8 @@ impl Node {
     }
 
     fn holds(&self, key: &[u8], stamp: Stamp) -> bool {
-        self.data.get(key).is_some_and(|held| held.stamp() >= stamp)
+        let held = self.data.get(key).or_else(|| self.certificates().get(key));
+        held.is_some_and(|held| held.stamp() >= stamp)
     }
 
     /// True if every member of the latest pass that this node was part of holds this write, or what
@@ -81,7 +82,7 @@ impl Node {
     /// The latest pass, if this node was part of it.
     fn own_pass(&self) -> Option<&Pass> {
         let covered = self.coverage.covered.as_ref();
-        covered.filter(|_| self.is_covered() && self.config.ring.fence)
+        covered.filter(|_| self.is_covered() && self.has_fence())
     }
 
     pub(super) fn on_coverage_ask(&mut self, sender: NodeId, from: SocketAddr, ask: &Ask<'_>) {

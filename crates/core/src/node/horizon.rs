@@ -220,15 +220,20 @@ impl Node {
         self.coverage.changed = true;
     }
 
+    /// True if what is below a horizon is kept out.
+    pub(super) fn has_fence(&self) -> bool {
+        self.config.ring.fence && self.config.ring.tombstones.is_fenced()
+    }
+
     /// True for a stamp that the latest pass that covered this node has covered.
     pub(super) fn is_below_horizon(&self, stamp: Stamp) -> bool {
         let covered = self.coverage.covered.as_ref();
-        self.config.ring.fence && covered.is_some_and(|pass| stamp.time <= pass.horizon)
+        self.has_fence() && covered.is_some_and(|pass| stamp.time <= pass.horizon)
     }
 
     /// True if an entry from a peer is from below a horizon and cannot be news.
     pub(super) fn is_fenced(&self, stamp: Stamp, from: NodeId) -> bool {
-        if !self.config.ring.fence {
+        if !self.has_fence() {
             return false;
         }
         let coverage = &self.coverage;
@@ -284,7 +289,7 @@ impl Node {
         if let Some(at) = own {
             let pass = pending.remove(at).pass;
             self.cover(pass);
-        } else if !self.config.ring.fence {
+        } else if !self.has_fence() {
             // As other systems do: what is dropped elsewhere is dropped here.
             let order = [self.identity.id].into();
             let (id, by) = (horizon.pass, self.identity.id);

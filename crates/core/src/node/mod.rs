@@ -4,6 +4,7 @@
 //! which packs all that the turn has to say into as few packets as it can.
 
 mod audit;
+mod certificates;
 mod coverage;
 pub mod horizon;
 pub mod notes;
@@ -98,6 +99,7 @@ pub struct Node {
     auditor: Auditor,
     sessions: Sessions,
     coverage: horizon::Coverage,
+    certificates: certificates::Certificates,
     rounds: ring::Rounds,
     questions: Questions,
     freshness: coverage::Freshness,
@@ -130,6 +132,8 @@ enum Fate {
     Known,
     /// A bigger write is held, or the entry was refused.
     Useless,
+    /// Too old to be kept here, but others may have a use for it.
+    Old,
 }
 
 impl Node {
@@ -171,6 +175,7 @@ impl Node {
             auditor: Auditor::new(&config.repair, seed, now.mono),
             sessions: Sessions::default(),
             coverage: horizon::Coverage::default(),
+            certificates: certificates::Certificates::new(keyed, now.mono),
             rounds: ring::Rounds::new(now.mono),
             questions: Questions::default(),
             freshness: coverage::Freshness::default(),
@@ -204,7 +209,10 @@ impl Node {
         match space {
             Space::Data => {
                 self.clock.observe(entry.stamp());
-                let _ = self.data.apply(entry);
+                match self.is_certificate(&entry, now) {
+                    true => self.restore_certificate(entry),
+                    false => drop(self.data.apply(entry)),
+                }
             }
             Space::Roster if entry.key() == horizon::KEY => self.restore_horizon(&entry),
             Space::Roster if notes::is_note(&entry) => self.restore_note(&entry),
@@ -242,6 +250,7 @@ impl Node {
             None => Entry::tombstone(op.key(), stamp),
         });
         if let data::Applied::New(replaced) = self.data.apply(Arc::clone(&entry)) {
+            self.certificates.succeed(entry.key());
             self.stats.local_writes += 1;
             out.push(applied(Space::Data, &entry, replaced, None));
             self.spread(Space::Data, Arc::clone(&entry), None, now);
@@ -275,8 +284,9 @@ impl Node {
             self.watch_members(now, out);
             self.watch_comparisons(now);
             self.watch_rounds(now, out);
+            self.watch_certificates(now, out);
             // Others drop the same at this moment: the two are compared afterwards.
-            if !self.coverage.is_collecting() {
+            if !self.coverage.is_collecting() && !self.certificates.is_busy() {
                 self.begin_repair(now);
                 self.begin_audit(now);
             }
@@ -373,6 +383,9 @@ impl Node {
             self.stats.refused_skew += 1;
             return Fate::Useless;
         }
+        if let Some(fate) = self.accept_by_age(entry, from, now, out) {
+            return fate;
+        }
         let data::Applied::New(replaced) = self.data.apply(Arc::clone(entry)) else {
             self.stats.entries_stale += 1;
             let held = self.data.get(entry.key());
@@ -381,6 +394,7 @@ impl Node {
                 false => Fate::Useless,
             };
         };
+        self.certificates.succeed(entry.key());
         self.clock.observe(entry.stamp());
         self.stats.entries_new += 1;
         let same = |replaced: &Arc<Entry>| replaced.stamp() == entry.stamp();

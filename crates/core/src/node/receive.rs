@@ -210,7 +210,7 @@ impl Node {
             let age = now.wall_ms.saturating_sub(entry.stamp().wall_ms());
             let young = rumor.space == Space::Data && age < STILL_NEWS_MS;
             match self.apply(rumor.space, &entry, sender, now, out) {
-                Fate::New => news.push(entry),
+                Fate::New | Fate::Old => news.push(entry),
                 Fate::Known if young => news.push(entry),
                 Fate::Known | Fate::Useless => {}
             }

@@ -301,7 +301,8 @@ impl Node {
         let look = (!self.config.ring.interval.is_zero()).then_some(rounds.look);
         let resync = self.coverage.is_behind().then_some(rounds.resync);
         let collect = self.coverage.is_collecting().then_some(Instant(0));
-        walks.chain(guests).chain(look).chain(resync).chain(collect).min()
+        let aged = self.certificates_deadline();
+        walks.chain(guests).chain(look).chain(resync).chain(collect).chain(aged).min()
     }
 
     /// Does what is due.

@@ -47,8 +47,18 @@ pub struct Config {
     /// go on without it; "0s" never.
     #[serde(with = "text")]
     pub reap_after: Duration,
-    /// How tombstones and expired entries go.
+    /// How tombstones and expired entries go. All members must say the same.
     pub tombstones: Tombstones,
+    /// How long they are kept where they go by their age. Source: three days, as other systems
+    /// keep deletions for days.
+    #[serde(with = "text")]
+    pub keep_for: Duration,
+    /// Members that keep each old one where they are dormant, 1 to 100 (guess: that all of them
+    /// are lost at once is rare).
+    pub retention: usize,
+    /// How much longer those keep it.
+    #[serde(with = "text")]
+    pub keep_dormant: Duration,
     /// False lets in whatever is below the horizon, which brings back what was deleted: only for
     /// showing that in the simulator.
     pub fence: bool,
@@ -60,6 +70,9 @@ impl Default for Config {
             interval: Duration::from_secs(60 * 60),
             reap_after: Duration::from_secs(72 * 60 * 60),
             tombstones: Tombstones::Horizon,
+            keep_for: Duration::from_secs(3 * 24 * 60 * 60),
+            retention: 4,
+            keep_dormant: Duration::from_secs(30 * 24 * 60 * 60),
             fence: true,
         }
     }
@@ -74,6 +87,20 @@ pub enum Tombstones {
     Horizon,
     /// Never.
     Keep,
+    /// By their age, as in other systems: who was away for longer brings the dead back.
+    Timed,
+    /// By their age, but for a few members per key that keep them for longer and wake them when
+    /// something older turns up (Demers et al. 1987).
+    Dormant,
+}
+
+impl Tombstones {
+    /// True if a pass proves what may go and what cannot be news. Where they go by their age
+    /// nothing is fenced.
+    #[must_use]
+    pub fn is_fenced(self) -> bool {
+        matches!(self, Self::Horizon | Self::Keep)
+    }
 }
 
 /// One pass over all members.

@@ -9,7 +9,8 @@ use rumormill_core::data::Stamp;
 /// Checks a node when all is settled.
 pub(crate) fn settled(ledger: &Ledger, node: &Node, away: &Set<Stamp>) -> Result<(), String> {
     for required in ledger.required().filter(|write| !away.contains(&write.entry.stamp())) {
-        let held = node.data().get(required.entry.key());
+        let key = required.entry.key();
+        let held = node.data().get(key).or_else(|| node.certificates().get(key));
         if held.is_none() && ledger.is_collected(required.entry.stamp()) {
             continue;
         }

@@ -19,6 +19,7 @@ mod plans;
 mod ring;
 mod rules;
 mod spread;
+mod tombstones;
 mod zones;
 
 use std::time::Duration;

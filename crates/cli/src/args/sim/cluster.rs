@@ -193,6 +193,8 @@ Figures (--format json has these keys):
   amplification    bytes of updates and repair, over deliveries x bytes of key and value
   detection_ms     from a crash until the first node, and all live nodes, hold it dead (medians)
   false_positives  a node declared a member dead that ran and that it could reach
+  tombstones       kept by all live nodes at the end, and how many of them lie dormant; collected;
+                   resurrected: keys that came back, be it for a moment, after that
   shed             what was dropped or refused for lack of room or trust, by counter
   violations       properties that did not hold; the first ends the run
 Only wall_ms differs between two runs of one seed.
@@ -231,6 +233,8 @@ Examples:
   rumormill sim cluster --config agent.toml --fault 'crash:3@10s; restart@20s'
   rumormill sim cluster --compare spread=tree,rumor,direct-mail --plot spread.svg
   rumormill sim cluster --compare loss=0,1%,5% --compare spread.tree.acknowledge=none,all
+  rumormill sim cluster --delete-share 40% --keys 300 --fault 'partition:1@5s..50s' \\
+    --set ring.keep_for=20s --compare tombstones=horizon,dormant,timed,keep
   rumormill sim cluster --latency zones:zones.toml --fault 'partition:fra@20s..40s'
   rumormill sim cluster --latency zones:zones.toml --compare zone-tags=on,off
   rumormill sim cluster --nodes 5 --for 2s --trace run.trace

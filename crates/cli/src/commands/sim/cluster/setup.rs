@@ -92,6 +92,7 @@ fn trial(args: &ClusterArgs, changes: &Changes) -> anyhow::Result<Trial> {
         match name.as_str() {
             "spread" => flags.push(flag("--compare", "spread.method", value)),
             "repair" => flags.extend(repair("--compare", value)?),
+            "tombstones" => flags.push(flag("--compare", "ring.tombstones", value)),
             "loss" => args.network.loss = text::share(value).map_err(usage)?,
             "duplicate" => args.network.duplicate = text::share(value).map_err(usage)?,
             "reorder" => args.network.reorder = text::share(value).map_err(usage)?,

@@ -48,6 +48,7 @@ pub fn one(out: &mut Output, variant: &Variant, report: &Report) -> anyhow::Resu
         ),
         ("detection", detection(report)),
         ("false alarms", count(report.false_positives)),
+        ("tombstones", tombstones(report)),
         ("shed", shed(report)),
     ];
     if let Some(across) = report.cross_zone {
@@ -73,6 +74,8 @@ pub fn side_by_side(out: &mut Output, variants: &[(&Variant, Report)]) -> anyhow
         "amplification",
         "detected",
         "false alarms",
+        "tombstones",
+        "resurrected",
         "shed",
         "violations",
     ];
@@ -94,6 +97,8 @@ pub fn side_by_side(out: &mut Output, variants: &[(&Variant, Report)]) -> anyhow
             report.amplification.map_or("-".into(), |times| format!("{times:.2}")),
             ms(report.detection_ms.all),
             report.false_positives.to_string(),
+            count(report.tombstones.kept),
+            report.tombstones.resurrected.to_string(),
             count(report.shed.values().sum()),
             report.violations.len().to_string(),
         ]
@@ -189,6 +194,20 @@ fn detection(report: &Report) -> String {
             ms(found.worst)
         ),
     }
+}
+
+fn tombstones(report: &Report) -> String {
+    let tombstones = &report.tombstones;
+    let dormant = match tombstones.dormant {
+        0 => String::new(),
+        dormant => format!(" ({} of them apart from the data)", count(dormant)),
+    };
+    format!(
+        "{} kept by all nodes{dormant}, {} dropped, {} keys came back",
+        count(tombstones.kept),
+        count(tombstones.collected),
+        count(tombstones.resurrected as u64)
+    )
 }
 
 fn shed(report: &Report) -> String {
