@@ -90,7 +90,8 @@ impl World {
     /// True if the digests of all live nodes agree, for the users' data and for the roster.
     #[must_use]
     pub fn converged(&self) -> bool {
-        let mut digests = self.live().map(|(_, node)| Space::ALL.map(|space| node.digest(space)));
+        let mut digests =
+            self.live().map(|(_, node)| Space::ALL.map(|space| convergence::digest(node, space)));
         let first = digests.next();
         digests.all(|digest| Some(digest) == first)
     }

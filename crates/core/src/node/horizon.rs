@@ -232,16 +232,29 @@ impl Node {
     }
 
     /// True if an entry from a peer is from below a horizon and cannot be news.
-    pub(super) fn is_fenced(&self, stamp: Stamp, from: NodeId) -> bool {
+    pub(super) fn is_fenced(&self, stamp: Stamp) -> bool {
         if !self.has_fence() {
             return false;
         }
-        let coverage = &self.coverage;
-        let below = |pass: &Pass| stamp.time <= pass.horizon;
-        // Of a pass under way, what a member that it lists still has is part of it.
-        coverage.covered.as_ref().is_some_and(below)
-            || coverage.pending.iter().any(|p| below(&p.pass) && !p.pass.lists(from))
+        let covered = self.coverage.covered.as_ref();
+        covered.is_some_and(|pass| stamp.time <= pass.horizon)
             || self.rounds.sieved().is_some_and(|horizon| stamp.time <= horizon)
+    }
+
+    /// An old entry from a member that a pass under way does not list is news: this node takes it,
+    /// and is not covered by that pass any more. That is on disk before the entry is.
+    pub(super) fn leave_passes(&mut self, stamp: Stamp, from: NodeId, out: &mut Vec<Output>) {
+        if self.coverage.pending.is_empty() || !self.has_fence() {
+            return;
+        }
+        // What a member that it lists still has is part of it.
+        let part = |p: &Pending| stamp.time > p.pass.horizon || p.pass.lists(from);
+        let before = self.coverage.pending.len();
+        self.coverage.pending.retain(part);
+        if self.coverage.pending.len() < before {
+            self.coverage.changed = true;
+            self.keep_coverage(out);
+        }
     }
 
     /// Offers a roster entry that says which pass is complete.
@@ -524,8 +537,15 @@ mod tests {
         let pass = pass(1, H, &[1, 2]);
         node.coverage.pending.push(Pending { pass, reached: None, done: false });
         let stamp = Stamp { time: H, node: NodeId(7) };
-        assert!(node.is_fenced(stamp, NodeId(3)) && !node.is_fenced(stamp, NodeId(2)));
-        assert!(!node.is_fenced(Stamp { time: H + 1, ..stamp }, NodeId(3)));
+        let mut out = Vec::new();
+        node.leave_passes(stamp, NodeId(2), &mut out);
+        node.leave_passes(Stamp { time: H + 1, ..stamp }, NodeId(3), &mut out);
+        assert!(node.coverage.pending.len() == 1 && out.is_empty());
+        // From another it takes them as well, and then the pass does not cover it.
+        let news = entry("k", H, 7, Some("v"));
+        let fate = node.apply(Space::Data, &news, NodeId(3), NOW, &mut out);
+        assert_eq!((fate, node.coverage.pending.len()), (super::super::Fate::New, 0));
+        assert!(matches!(out[..], [Output::Keep(_), Output::Applied(_)]));
     }
 
     #[test]

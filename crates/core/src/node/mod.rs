@@ -354,7 +354,7 @@ impl Node {
         if space == Space::Roster {
             return self.apply_member(entry, from, now, out);
         }
-        if self.is_fenced(entry.stamp(), from) {
+        if self.is_fenced(entry.stamp()) {
             match self.data.get(entry.key()).filter(|held| held.stamp() == entry.stamp()) {
                 // The same write with another value is for the audit to judge.
                 Some(held) if held != entry => {}
@@ -382,6 +382,9 @@ impl Node {
         if !self.clock.admits(entry.stamp(), now.wall_ms) {
             self.stats.refused_skew += 1;
             return Fate::Useless;
+        }
+        if self.data.get(entry.key()).is_none_or(|held| held.stamp() < entry.stamp()) {
+            self.leave_passes(entry.stamp(), from, out);
         }
         if let Some(fate) = self.accept_by_age(entry, from, now, out) {
             return fate;
