@@ -5,6 +5,7 @@ mod walk;
 
 use super::horizon::{FORGOTTEN_MS, Horizon, MAX_PENDING, Pending};
 use super::{Node, applied, repair};
+use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, micros, millis};
 use crate::data::{self, Space};
@@ -551,10 +552,24 @@ impl Node {
         let newer = self.coverage.pending.iter().any(|p| p.pass.horizon > pass.horizon);
         let over = self.coverage.horizon.is_some_and(|held| held.time >= pass.horizon);
         // Who does not know any more what it was given on the first lap cannot go on.
-        if newer || over || covered != pass.after || hop as usize >= pass.order.len() {
+        if newer
+            || over
+            || self.misses_somebody(pass)
+            || covered != pass.after
+            || hop as usize >= pass.order.len()
+        {
             return Verdict::Over;
         }
         Verdict::Different
+    }
+
+    /// True if this node knows of a member from before the pass that it does not list: who began it
+    /// had not heard of that one, and what it holds would not be covered.
+    fn misses_somebody(&self, pass: &Pass) -> bool {
+        let listed: Set<NodeId> = pass.order.iter().copied().collect();
+        let counts = |state| !matches!(state, State::Left | State::Forgotten);
+        let mut missed = self.table.members().filter(|member| !listed.contains(&member.id));
+        missed.any(|member| counts(member.state) && member.incarnation < pass.started_ms)
     }
 
     pub(super) fn on_ring_answer(
