@@ -107,7 +107,8 @@ impl Alarms {
             }
             names => format!(
                 "no pass of ring repair was complete for three intervals, so tombstones are kept: \
-                 passes wait for {}; start them again, or `rumormill forget NAME`",
+                 passes wait for {}; start them again, or `rumormill forget NAME`, or take a seed \
+                 that is gone for good out of `join`",
                 names.join(", ")
             ),
         });

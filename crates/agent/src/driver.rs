@@ -67,6 +67,8 @@ pub(crate) enum Command {
     /// Where the names to join by are found now.
     Seeds {
         seeds: Vec<SocketAddr>,
+        /// Names that are found nowhere.
+        lost: usize,
     },
     Keyring {
         action: Action,
@@ -142,6 +144,7 @@ pub(crate) struct Turn {
     /// Addresses to join by that were given, and those of names.
     seeds_given: Vec<SocketAddr>,
     seeds_found: Vec<SocketAddr>,
+    seeds_lost: usize,
     stop: Option<Stop>,
 }
 
@@ -257,8 +260,8 @@ impl Driver {
                 self.turn.seeds_given = seeds;
                 self.set_seeds();
             }
-            Command::Seeds { seeds } => {
-                self.turn.seeds_found = seeds;
+            Command::Seeds { seeds, lost } => {
+                (self.turn.seeds_found, self.turn.seeds_lost) = (seeds, lost);
                 self.set_seeds();
             }
             Command::Keyring { action, reply } => {
@@ -293,8 +296,8 @@ impl Driver {
     }
 
     fn set_seeds(&mut self) {
-        let Turn { seeds_given, seeds_found, .. } = &self.turn;
-        self.node.set_seeds(&[seeds_given.as_slice(), seeds_found].concat());
+        let Turn { seeds_given, seeds_found, seeds_lost, .. } = &self.turn;
+        self.node.set_seeds(&[seeds_given.as_slice(), seeds_found].concat(), *seeds_lost);
     }
 
     fn change_tags(&mut self, change: &TagChange) -> Result<Tags, TagsError> {

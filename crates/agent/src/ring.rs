@@ -62,11 +62,11 @@ pub struct RingStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RepairError {
     /// There can be none now.
-    #[error("{reason}{}", away(names))]
+    #[error("{reason}{}", away(reason, names))]
     Refused {
         /// Why.
         reason: NoPass,
-        /// The names of the members that are away.
+        /// The names of the members that are away, or which seeds are missing.
         names: Vec<String>,
     },
     /// The node has shut down.
@@ -75,7 +75,7 @@ pub enum RepairError {
 }
 
 impl RepairError {
-    /// In one word: `away`, `behind`, `alone`, `under_way`, `left` or `closed`.
+    /// In one word: `away`, `behind`, `alone`, `seeds`, `under_way`, `left` or `closed`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -84,11 +84,12 @@ impl RepairError {
             Self::Refused { reason: NoPass::UnderWay, .. } => "under_way",
             Self::Refused { reason: NoPass::Left, .. } => "left",
             Self::Refused { reason: NoPass::Alone, .. } => "alone",
+            Self::Refused { reason: NoPass::Seeds { .. }, .. } => "seeds",
             Self::Closed => "closed",
         }
     }
 
-    /// The names of the members that are away.
+    /// The names of the members that are away, or which seeds are missing.
     #[must_use]
     pub fn names(&self) -> &[String] {
         match self {
@@ -98,9 +99,14 @@ impl RepairError {
     }
 }
 
-fn away(names: &[String]) -> String {
+fn away(reason: &NoPass, names: &[String]) -> String {
     match names {
         [] => String::new(),
+        _ if matches!(reason, NoPass::Seeds { .. }) => format!(
+            ": {}. Start what is there, or take what is gone for good out of `join`; after \
+             `ring.reap_after` the first pass is made without",
+            names.join(", ")
+        ),
         _ => format!(
             ": {}. Start them again, or go on without those that are gone for good: `rumormill \
              forget NAME`",

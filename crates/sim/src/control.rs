@@ -82,7 +82,7 @@ impl World {
             id: host.identity.id,
             disk: host.disk.clone(),
             kept: host.kept.clone(),
-            held: self.ledger.snapshot(node),
+            held: self.ledger.snapshot(node, self.now),
         }
     }
 
@@ -91,7 +91,7 @@ impl World {
     pub fn put_back(&mut self, node: usize, copy: &Copied) {
         self.crash(node);
         self.record(node, Kind::Backup, 0);
-        self.ledger.restore(node, &copy.held);
+        self.ledger.restore(node, &copy.held, self.now);
         let host = &mut self.hosts[node];
         host.identity.id = copy.id;
         host.disk = copy.disk.clone();

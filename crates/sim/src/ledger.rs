@@ -58,13 +58,23 @@ pub struct Ledger {
     /// Writes that were let go somewhere because all have them; by key, the biggest.
     collected: Set<WriteId>,
     latest_collected: Map<u32, WriteId>,
+    /// By node: up to where its disk says that a pass has covered it.
+    covered: Vec<u64>,
+    /// Nodes whose disks were put back, from when to when what they had written is forgotten.
+    forgotten: Vec<(usize, Instant, Instant)>,
+    /// True once something was let go by its age.
+    aged: bool,
     /// Keys of which somebody took in a value from before a write that was let go.
     resurrected: Set<u32>,
 }
 
-/// What stands on a node's disk.
+/// What stands on a node's disk, and since when.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Snapshot(Vec<u32>);
+pub(crate) struct Snapshot {
+    at: Instant,
+    held: Vec<u32>,
+    covered: u64,
+}
 
 impl Ledger {
     pub(crate) fn new(nodes: usize) -> Self {
@@ -78,6 +88,9 @@ impl Ledger {
             graves: Map::default(),
             collected: Set::default(),
             latest_collected: Map::default(),
+            covered: vec![0; nodes],
+            forgotten: Vec::new(),
+            aged: false,
             resurrected: Set::default(),
         }
     }
@@ -177,17 +190,46 @@ impl Ledger {
     /// A node has let a write go: because everyone had it, or (if not `collected`) because a member
     /// that everyone agrees with did not hold it.
     pub(crate) fn release(&mut self, node: usize, write: WriteId, collected: bool) {
-        self.lapse(node, write, collected);
+        self.let_go(node, write, collected);
         if collected {
             let (key, stamp) = (self.get(write).key, self.get(write).entry.stamp());
             let grave = self.graves.entry((key, node as u32)).or_insert(stamp);
             *grave = stamp.max(*grave);
+            return;
         }
+        let &Written { by, at, key, .. } = self.get(write);
+        let forgotten = |(node, from, to): &(usize, Instant, Instant)| {
+            *node == by && (*from..=*to).contains(&at)
+        };
+        if self.forgotten.iter().any(forgotten) {
+            // Its writer, set back with its name, no longer knows of it, and says that it had all.
+            self.excuse(key as usize);
+        }
+    }
+
+    /// A node's disk says up to where a pass has covered it.
+    pub(crate) fn cover(&mut self, node: usize, horizon: u64) {
+        self.covered[node] = horizon;
+    }
+
+    /// True if somebody still knows that a write was let go, and not lost.
+    fn is_known_of(&self, collected: WriteId) -> bool {
+        let time = self.get(collected).entry.stamp().time;
+        self.aged || self.covered.iter().any(|horizon| *horizon >= time)
     }
 
     /// The same, but the node may take in older writes again: others still hold this one, and will
     /// undo them.
     pub(crate) fn lapse(&mut self, node: usize, write: WriteId, collected: bool) {
+        self.let_go(node, write, collected);
+    }
+
+    /// From here on writes are let go by their age: no disk says that they were.
+    pub(crate) fn ages(&mut self) {
+        self.aged = true;
+    }
+
+    fn let_go(&mut self, node: usize, write: WriteId, collected: bool) {
         let (key, stamp) = (self.writes[write.0 as usize].key, self.get(write).entry.stamp());
         self.held[key as usize][node] = NOTHING;
         if collected {
@@ -215,14 +257,17 @@ impl Ledger {
     }
 
     /// What stands on a node's disk now.
-    pub(crate) fn snapshot(&self, node: usize) -> Snapshot {
-        Snapshot(self.held.iter().map(|held| held[node]).collect())
+    pub(crate) fn snapshot(&self, node: usize, at: Instant) -> Snapshot {
+        let held = self.held.iter().map(|held| held[node]).collect();
+        Snapshot { at, held, covered: self.covered[node] }
     }
 
     /// An old copy of a node's disk is put in place of it: what came after is lost with it.
-    pub(crate) fn restore(&mut self, node: usize, snapshot: &Snapshot) {
+    pub(crate) fn restore(&mut self, node: usize, snapshot: &Snapshot, now: Instant) {
+        self.covered[node] = snapshot.covered;
+        self.forgotten.push((node, snapshot.at, now));
         let none = std::iter::repeat(&NOTHING);
-        for (held, number) in self.held.iter_mut().zip(snapshot.0.iter().chain(none)) {
+        for (held, number) in self.held.iter_mut().zip(snapshot.held.iter().chain(none)) {
             held[node] = *number;
         }
         (0..self.held.len()).for_each(|key| self.excuse(key));
@@ -232,24 +277,22 @@ impl Ledger {
     /// A node's disk is lost. Acknowledged writes that stood on no other disk are lost with it, by
     /// nobody's fault: they are no longer required.
     pub(crate) fn lose_disk(&mut self, node: usize) {
-        for key in 0..self.held.len() {
-            if std::mem::replace(&mut self.held[key][node], NOTHING) == NOTHING {
-                continue;
-            }
-            self.excuse(key);
-        }
+        self.covered[node] = 0;
+        self.held.iter_mut().for_each(|held| held[node] = NOTHING);
+        (0..self.held.len()).for_each(|key| self.excuse(key));
         self.graves.retain(|(_, owner), _| *owner != node as u32);
     }
 
     /// What no disk holds any more is not required.
     fn excuse(&mut self, key: usize) {
         let Some(required) = self.required[key] else { return };
-        if self.collected.contains(&required) {
+        if self.collected.contains(&required) && self.is_known_of(required) {
             return;
         }
         let elsewhere = self.held[key].iter().filter(|&&number| number != NOTHING);
-        // What all had is not lost with a disk.
+        // What all had is not lost with a disk, if that is still known.
         let collected = self.latest_collected.get(&(key as u32)).copied();
+        let collected = collected.filter(|write| self.is_known_of(*write));
         let best = elsewhere.map(|&number| WriteId(number)).chain(collected);
         let stamp = |write| self.get(write).entry.stamp();
         let best = best.max_by_key(|&write| stamp(write));
@@ -310,5 +353,38 @@ pub(crate) mod tests {
         let required: Vec<u64> = ledger.required().map(|w| w.entry.stamp().time).collect();
         assert_eq!(required, [1, 2]);
         assert_eq!(ledger.all_held_by(0).count(), 0);
+    }
+
+    #[test]
+    fn what_was_let_go_is_required_for_as_long_as_somebody_knows() {
+        let mut ledger = Ledger::new(3);
+        let value = ledger.acknowledge(1, &entry("k", Some("a"), 5, 1), Instant(0));
+        ledger.hold(1, value, Instant(0));
+        let deleted = ledger.acknowledge(0, &entry("k", None, 6, 0), Instant(0));
+        ledger.hold(0, deleted, Instant(0));
+        (0..2).for_each(|node| ledger.cover(node * 2, 7));
+        ledger.release(0, deleted, true);
+        let required = |ledger: &Ledger| ledger.required().next().map(|w| w.entry.stamp().time);
+        ledger.lose_disk(0);
+        assert_eq!(required(&ledger), Some(6), "another is covered");
+        ledger.lose_disk(2);
+        assert_eq!(required(&ledger), Some(5));
+    }
+
+    #[test]
+    fn who_is_set_back_with_its_name_may_give_up_what_it_has_forgotten() {
+        let mut ledger = Ledger::new(2);
+        let early = ledger.acknowledge(0, &entry("early", Some("a"), 1, 0), Instant(1));
+        ledger.hold(0, early, Instant(1));
+        let copy = ledger.snapshot(0, Instant(2));
+        let late = ledger.acknowledge(0, &entry("late", Some("b"), 3, 0), Instant(3));
+        let other = ledger.acknowledge(1, &entry("other", Some("c"), 4, 1), Instant(3));
+        for write in [early, late, other] {
+            ledger.hold(1, write, Instant(3));
+        }
+        ledger.restore(0, &copy, Instant(4));
+        [early, late, other].into_iter().for_each(|write| ledger.release(1, write, false));
+        let required: Vec<u64> = ledger.required().map(|w| w.entry.stamp().time).collect();
+        assert_eq!(required, [1, 4]);
     }
 }

@@ -24,6 +24,7 @@ use rumormill_core::base::rng::Rng;
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space};
 use rumormill_core::member::{Record, State};
 use rumormill_core::node::Roster;
+use rumormill_core::node::horizon::kept_horizon;
 use rumormill_core::output::{Applied, Removed};
 use rumormill_core::spread::ring::Tombstones;
 use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
@@ -289,7 +290,10 @@ impl World {
             match output {
                 Output::Applied(applied) => self.persist(node, applied),
                 Output::Removed(removed) => self.remove(node, &removed),
-                Output::Keep(bytes) => self.hosts[node].kept = bytes,
+                Output::Keep(bytes) => {
+                    self.ledger.cover(node, kept_horizon(&bytes));
+                    self.hosts[node].kept = bytes;
+                }
                 Output::Covered(covered) => self.hosts[node].covered.push(covered),
                 Output::Send(send) => self.send(node, send),
             }
@@ -319,6 +323,9 @@ impl World {
         let (kind, about) = (Kind::Drop, entry.stamp().time);
         self.trace.record(&Line { at: self.now, node, kind, about, bytes: entry.key() }, false);
         let dormant = self.options.config.ring.tombstones == Tombstones::Dormant;
+        if !self.options.config.ring.tombstones.is_fenced() {
+            self.ledger.ages();
+        }
         match self.ledger.find(entry.stamp()) {
             Some(write) if dormant => self.ledger.lapse(node, write, removed.collected),
             Some(write) => self.ledger.release(node, write, removed.collected),

@@ -2,12 +2,16 @@
 
 use super::Driver;
 use crate::ring::{ForgetError, HorizonInfo, RepairError, RingRun, RingStatus};
-use rumormill_core::NodeId;
 use rumormill_core::member::{Record, State};
 use rumormill_core::node::horizon::Horizon;
 use rumormill_core::node::ring::{NoPass, NotForgotten, Run};
 use rumormill_core::spread::ring::Stage;
+use rumormill_core::{Instant, NodeId};
 use std::sync::PoisonError;
+use std::time::Duration;
+
+/// How often is looked which seeds are missing, where nothing else has changed.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What was last shown, as the core has it.
 #[derive(Default)]
@@ -16,6 +20,9 @@ pub(super) struct Shown {
     behind: bool,
     run: Option<Run>,
     away: Vec<NodeId>,
+    missing: Vec<String>,
+    /// When that was looked at.
+    looked: Instant,
 }
 
 impl Driver {
@@ -26,6 +33,7 @@ impl Driver {
         if let Err(reason) = begun {
             let names = match &reason {
                 NoPass::Away(away) => away.iter().map(|id| self.name_of(*id)).collect(),
+                NoPass::Seeds { .. } => self.missing_seeds(),
                 _ => Vec::new(),
             };
             return Err(RepairError::Refused { reason, names });
@@ -77,17 +85,39 @@ impl Driver {
     pub(super) fn publish_ring(&mut self, members_changed: bool) {
         let node = &self.node;
         let (horizon, behind, away) = (node.horizon(), !node.is_covered(), node.members_away());
+        let now = self.now().mono;
         let shown = &self.turn.shown;
+        let look = members_changed || shown.horizon != horizon || shown.looked.after(LOOK) <= now;
+        let (missing, looked) = match look {
+            true => (self.missing_seeds(), now),
+            false => (shown.missing.clone(), shown.looked),
+        };
+        let shown = &mut self.turn.shown;
+        shown.looked = looked;
         let same = shown.horizon == horizon
             && shown.behind == behind
             && shown.away == away
-            && shown.run.as_ref() == node.run();
+            && shown.missing == missing
+            && shown.run.as_ref() == self.node.run();
         if same && !members_changed {
             return;
         }
-        self.turn.shown = Shown { horizon, behind, run: node.run().cloned(), away };
+        self.turn.shown =
+            Shown { horizon, behind, run: self.node.run().cloned(), away, missing, looked };
         let status = self.ring_status();
         *self.snapshot.ring.lock().unwrap_or_else(PoisonError::into_inner) = status;
+    }
+
+    /// What the first pass waits for besides members.
+    fn missing_seeds(&self) -> Vec<String> {
+        let Err(NoPass::Seeds { missing, nameless }) = self.node.seeds_found(self.now()) else {
+            return Vec::new();
+        };
+        let mut named: Vec<String> = missing.iter().map(|seed| format!("seed {seed}")).collect();
+        if nameless > 0 {
+            named.push(format!("{nameless} seeds whose names cannot be looked up"));
+        }
+        named
     }
 
     fn ring_status(&self) -> RingStatus {
@@ -97,6 +127,7 @@ impl Driver {
         held_by.extend(run.filter(|run| waits(run)).map(|run| run.at));
         held_by.sort_unstable();
         held_by.dedup();
+        let missing = self.missing_seeds();
         RingStatus {
             horizon: self.node.horizon().map(|horizon| HorizonInfo {
                 time_ms: horizon.time >> 16,
@@ -114,7 +145,11 @@ impl Driver {
                 heard_ms: run.heard_ms,
             }),
             tombstones: self.node.data().tombstones(),
-            tombstones_held_by: held_by.into_iter().map(|id| self.name_of(id)).collect(),
+            tombstones_held_by: held_by
+                .into_iter()
+                .map(|id| self.name_of(id))
+                .chain(missing)
+                .collect(),
         }
     }
 }

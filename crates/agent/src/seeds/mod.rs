@@ -182,7 +182,7 @@ impl Seeker {
         commands: mpsc::WeakSender<Command>,
         snapshot: Arc<Snapshot>,
     ) {
-        let (mut told, mut pause) = (Vec::new(), self.interval);
+        let (mut told, mut pause) = ((Vec::new(), 0), self.interval);
         // The first time may be over already.
         let mut due = self.found.iter().any(|found| found.lookups == 0);
         loop {
@@ -191,11 +191,13 @@ impl Seeker {
             }
             due = true;
             snapshot.seeds.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.found);
-            let seeds = self.addresses();
+            let lost = self.found.iter().filter(|found| found.addresses.is_empty()).count();
+            let seeds = (self.addresses(), lost);
             if seeds != told {
                 told.clone_from(&seeds);
                 let Some(commands) = commands.upgrade() else { return };
-                if commands.send(Command::Seeds { seeds }).await.is_err() {
+                let (seeds, lost) = seeds;
+                if commands.send(Command::Seeds { seeds, lost }).await.is_err() {
                     return;
                 }
             }

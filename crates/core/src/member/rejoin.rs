@@ -14,6 +14,8 @@ pub struct Rejoin {
     interval: Duration,
     next: Instant,
     seeds: Vec<SocketAddr>,
+    /// Seeds whose names are not found.
+    nameless: usize,
     dead: BTreeSet<NodeId>,
 }
 
@@ -21,18 +23,43 @@ impl Rejoin {
     /// A machine that knows neither seeds nor lost members.
     #[must_use]
     pub fn new(interval: Duration, now: Instant) -> Self {
-        Self { interval, next: now.after(interval), seeds: Vec::new(), dead: BTreeSet::new() }
+        Self {
+            interval,
+            next: now.after(interval),
+            seeds: Vec::new(),
+            nameless: 0,
+            dead: BTreeSet::new(),
+        }
     }
 
-    /// Addresses to try for as long as no member is known there.
-    pub fn set_seeds(&mut self, seeds: &[SocketAddr]) {
+    /// Addresses to try for as long as no member is known there, and how many more there would be
+    /// if their names were found.
+    pub fn set_seeds(&mut self, seeds: &[SocketAddr], nameless: usize) {
         self.seeds = seeds.to_vec();
+        self.nameless = nameless;
     }
 
     /// The addresses that are tried.
     #[must_use]
     pub fn seeds(&self) -> &[SocketAddr] {
         &self.seeds
+    }
+
+    /// Seeds that no name leads to.
+    #[must_use]
+    pub fn nameless(&self) -> usize {
+        self.nameless
+    }
+
+    /// Seeds at which no member is or was. Those of the other family of addresses do not count: a
+    /// name may lead to both addresses of one member.
+    #[must_use]
+    pub fn strange_seeds(&self, table: &Table) -> Vec<SocketAddr> {
+        let Some(own) = table.get(table.own()).map(|own| own.gossip()) else { return Vec::new() };
+        let known: BTreeSet<SocketAddr> = table.members().map(|member| member.gossip()).collect();
+        let strange = |seed: &&SocketAddr| !known.contains(*seed);
+        let seeds = self.seeds.iter().filter(|seed| seed.is_ipv4() == own.is_ipv4());
+        seeds.filter(strange).copied().collect()
     }
 
     /// A member is held dead.
@@ -104,7 +131,7 @@ mod tests {
     fn who_is_alone_tries_all_seeds_again_and_again() {
         let mut rejoin = Rejoin::new(Duration::from_secs(2), Instant(0));
         let seeds = [at("10.0.0.1:1"), at("10.0.0.2:1")];
-        rejoin.set_seeds(&seeds);
+        rejoin.set_seeds(&seeds, 0);
         let (table, mut rng) = (Table::new(NodeId(0)), Rng::new(1));
         assert!(rejoin.poll(Instant(1), &table, &mut rng).is_empty());
         for _ in 0..3 {
@@ -121,12 +148,12 @@ mod tests {
         let (mut table, mut rng) = (Table::new(NodeId(0)), Rng::new(1));
         let known = believe(&mut table, 1, State::Alive);
         let lost = believe(&mut table, 2, State::Dead);
-        rejoin.set_seeds(&[known, at("10.9.9.9:1")]);
+        rejoin.set_seeds(&[known, at("10.9.9.9:1")], 0);
         rejoin.lost(NodeId(2));
         let due = rejoin.deadline();
         assert_eq!(rejoin.poll(due, &table, &mut rng), [at("10.9.9.9:1"), lost]);
         rejoin.found(NodeId(2));
-        rejoin.set_seeds(&[known]);
+        rejoin.set_seeds(&[known], 0);
         let due = rejoin.deadline();
         assert!(rejoin.poll(due, &table, &mut rng).is_empty());
     }

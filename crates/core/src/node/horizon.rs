@@ -164,6 +164,14 @@ impl Coverage {
     }
 }
 
+/// Up to where a node is covered by what it has kept on disk with [`Output::Keep`]; zero if it is
+/// not, or the bytes are none of it.
+#[must_use]
+pub fn kept_horizon(bytes: &[u8]) -> u64 {
+    let covered = Coverage::decode(bytes).ok().and_then(|kept| kept.covered);
+    covered.map_or(0, |pass| pass.horizon)
+}
+
 /// Passes that a node keeps at once.
 pub(super) const MAX_PENDING: usize = 4;
 

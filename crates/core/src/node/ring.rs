@@ -104,6 +104,17 @@ pub enum NoPass {
     /// This node has seeds and has not found anybody.
     #[error("this node has seeds and has found nobody yet")]
     Alone,
+    /// No pass has been made that this node knows of, and not all of its seeds have been found.
+    #[error(
+        "no pass has been made yet, and the first one needs all members: not all of those to join \
+         by have been found, and they may know of more"
+    )]
+    Seeds {
+        /// The addresses at which there is nobody.
+        missing: Vec<SocketAddr>,
+        /// How many more there are whose names are not found.
+        nameless: usize,
+    },
     /// This node was not part of the last pass and is being brought back.
     #[error("this node is being brought back to what the last pass covered; try again soon")]
     Behind,
@@ -194,6 +205,7 @@ impl Node {
         if !away.is_empty() {
             return Err(NoPass::Away(away));
         }
+        self.seeds_found(now)?;
         let present = self.table.members().filter(|member| member.state.is_present());
         let mut order: Vec<NodeId> = present.map(|member| member.id).collect();
         let start = self.rng.index(order.len());
@@ -232,6 +244,28 @@ impl Node {
             self.hand_on(pass, 0, now);
         }
         Ok(id)
+    }
+
+    /// What the first pass does not reach would be cut off by it: two nodes that have lost their
+    /// disks and know nobody but each other must not take themselves for the whole cluster. Their
+    /// seeds know better. Not for ever: an address may be wrong.
+    ///
+    /// # Errors
+    /// [`NoPass::Seeds`] if this node knows of no pass to go on from and waits for its seeds.
+    pub fn seeds_found(&self, now: Now) -> Result<(), NoPass> {
+        let first = self.coverage.covered.is_none() || self.coverage.is_behind();
+        let wait = match self.config.ring.reap_after {
+            Duration::ZERO => crate::spread::ring::Config::default().reap_after,
+            after => after.max(ORPHANED),
+        };
+        if !first || now.mono.since(self.rounds.since) >= wait {
+            return Ok(());
+        }
+        let (missing, nameless) = (self.rejoin.strange_seeds(&self.table), self.rejoin.nameless());
+        match missing.is_empty() && nameless == 0 {
+            true => Ok(()),
+            false => Err(NoPass::Seeds { missing, nameless }),
+        }
     }
 
     /// The last pass that this node began.
@@ -543,7 +577,8 @@ impl Node {
             }
         }
         let behind = self.coverage.is_behind();
-        if behind && pass.after.is_some() {
+        if behind && pass.after.is_some() || pass.after.is_none() && self.seeds_found(now).is_err()
+        {
             return Verdict::Later;
         }
         // Of members that nobody can bring back one may begin anew.

@@ -127,7 +127,7 @@ impl Node {
     }
 
     pub(super) fn join(&mut self, seeds: &[SocketAddr], now: Now) {
-        self.rejoin.set_seeds(seeds);
+        self.rejoin.set_seeds(seeds, 0);
         for seed in seeds {
             self.knock(*seed);
         }
@@ -140,13 +140,14 @@ impl Node {
     }
 
     /// The addresses to join by are these now: names can move. Those that are new are tried at once.
-    pub fn set_seeds(&mut self, seeds: &[SocketAddr]) {
+    /// So many more names are not found.
+    pub fn set_seeds(&mut self, seeds: &[SocketAddr], nameless: usize) {
         let new = |seed: &&SocketAddr| {
             let known = self.table.peers().any(|peer| peer.gossip == **seed);
             !known && !self.rejoin.seeds().contains(seed)
         };
         let new: Vec<SocketAddr> = seeds.iter().filter(new).copied().collect();
-        self.rejoin.set_seeds(seeds);
+        self.rejoin.set_seeds(seeds, nameless);
         if !self.left {
             new.into_iter().for_each(|seed| self.knock(seed));
         }

@@ -15,7 +15,7 @@ fn random_scenarios_end_well() {
 }
 
 /// Each of these found a fault in ring repair, the fence or the way back, or in a checker.
-const FOUND: [u64; 24] = [
+const FOUND: [u64; 29] = [
     30,
     48,
     73,
@@ -40,6 +40,11 @@ const FOUND: [u64; 24] = [
     1_395_417_881,
     1_395_423_112,
     3_304_164_201,
+    2_504_261_883,
+    710_718,
+    712_695,
+    717_459,
+    734_853,
 ];
 
 #[test]

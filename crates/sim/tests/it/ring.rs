@@ -3,6 +3,7 @@
 use crate::{ms, secs};
 use rumormill_core::config::Config;
 use rumormill_core::data::Space;
+use rumormill_core::node::ring::NoPass;
 use rumormill_core::spread::Method;
 use rumormill_core::spread::ring::{Stage, Tombstones};
 use rumormill_sim::{Options, Start, World};
@@ -155,4 +156,52 @@ fn an_old_backup_brings_nothing_back() {
     world.run_until(|world| world.node(3).unwrap().is_covered(), secs(20)).unwrap();
     assert_eq!(world.node(3).unwrap().digest(Space::Data).count, 10);
     assert_eq!(world.read(0, "key-25"), Some(&b"new"[..]));
+}
+
+#[test]
+fn two_who_have_lost_everything_do_not_take_themselves_for_the_cluster() {
+    let mut config = Config::default();
+    config.ring.interval = secs(2);
+    let mut world = World::new(Options { nodes: 6, seed: 15, config, ..Options::default() });
+    world.write(0, "kept", "1").unwrap();
+    world.settle(secs(30)).unwrap();
+    world.partition(&[3, 4], &[0, 1, 2, 5]);
+    for node in [3, 4] {
+        world.lose_disk(node);
+        world.boot(node);
+    }
+    world.join(3, &[0, 4]);
+    let found =
+        |world: &World| [3, 4].iter().all(|node| world.node(*node).unwrap().members().count() == 2);
+    world.run_until(found, secs(20)).unwrap();
+    let refused = world.begin_pass(3).unwrap_err();
+    let seeds = matches!(&refused, Some(NoPass::Seeds { missing, .. }) if missing.len() == 1);
+    assert!(seeds, "{refused:?}");
+    // Nor do they on their own, however long it takes.
+    world.run_for(secs(60)).unwrap();
+    assert_eq!(world.node(3).unwrap().horizon(), None);
+    world.heal();
+    world.settle(secs(60)).unwrap();
+    assert_eq!(world.read(4, "kept"), Some(&b"1"[..]));
+}
+
+/// A hop also gives what is too young for the pass: the member in between held that in place of
+/// something older, and would hand nothing on.
+#[test]
+fn what_has_just_been_replaced_does_not_break_the_chain() {
+    let mut world = quiet(3, 16);
+    world.run_for(ms(100)).unwrap();
+    for node in 0..3 {
+        world.write(node, "key", format!("{node}")).unwrap();
+        world.run_for(ms(50)).unwrap();
+    }
+    let begun = world.begin_pass(0).unwrap();
+    world.write(1, "key", "young").unwrap();
+    let complete = |world: &World| {
+        world.node(0).unwrap().run().is_some_and(|run| run.stage == Stage::Complete)
+    };
+    world.run_until(complete, secs(30)).unwrap();
+    assert_eq!(world.node(2).unwrap().horizon().map(|horizon| horizon.pass), Some(begun));
+    let held: Vec<_> = (0..3).map(|node| world.read(node, "key")).collect();
+    assert_eq!(held, [Some(&b"young"[..]); 3]);
 }
