@@ -8,6 +8,7 @@ use crate::network::Latency;
 use crate::options::{Options, Start};
 use crate::scenario::{Scenario, Trouble, copied};
 use crate::workload::Workload;
+use crate::zones::Placement;
 use rumormill_core::Config;
 use rumormill_core::base::rng::Rng;
 use rumormill_core::spread::Method;
@@ -62,7 +63,8 @@ impl Draw {
         };
         let config = self.draw_settings(seed);
         let options = Options { seed, nodes, start, config, ..Options::default() };
-        let mut scenario = Scenario::new(draw_network(seed, options), self.duration, self.settle);
+        let options = draw_lines(seed, draw_network(seed, options));
+        let mut scenario = Scenario::new(options, self.duration, self.settle);
         scenario.load = Some(fitting(draw_load(seed), &scenario.world.config));
         scenario.faults = draw_faults(seed, nodes, self.duration);
         draw_backup(seed, &mut scenario);
@@ -187,6 +189,36 @@ fn draw_network(seed: u64, options: Options) -> Options {
     }
 }
 
+/// Zones in some clusters, and lines that are not endlessly wide in some.
+fn draw_lines(seed: u64, mut options: Options) -> Options {
+    let mut rng = rng(seed, b"\0\0\0zones");
+    if rng.chance(0.2) {
+        // Any zone may have a node alone.
+        let mut left = options.nodes;
+        let mut counts = Vec::new();
+        while left > 0 && counts.len() < 3 {
+            let count = 1 + rng.index(left);
+            counts.push(count);
+            left -= count;
+        }
+        if left > 0 {
+            counts.push(left);
+        }
+        let inside = Latency::Uniform(Duration::from_micros(100), Duration::from_micros(600));
+        let between = match rng.chance(0.5) {
+            true => Latency::Uniform(ms(10), ms(12)),
+            false => Latency::LogNormal { median: ms(50), sigma: 0.1 },
+        };
+        options.zones = Placement::alike(&counts, inside, between);
+        options.zone_tags = true;
+    }
+    if rng.chance(0.15) {
+        // Wide enough for the load, not for everything at once.
+        options.bandwidth = Some([1 << 20, 4 << 20][rng.index(2)]);
+    }
+    options
+}
+
 fn draw_load(seed: u64) -> Workload {
     let mut rng = rng(seed, b"\0\0\0\0load");
     if rng.chance(0.5) {
@@ -268,6 +300,10 @@ mod tests {
             assert!((3..=20).contains(&scenario.world.nodes));
             assert_eq!(scenario.faults.last().map(|last| &last.fault), Some(&Fault::Calm));
         }
+        let all: Vec<Scenario> = (0..300).map(|seed| draw.scenario(seed)).collect();
+        let some = |of: fn(&Options) -> bool| all.iter().filter(|s| of(&s.world)).count();
+        assert!((30..100).contains(&some(|world| world.zones.is_some())));
+        assert!((20..80).contains(&some(|world| world.bandwidth.is_some())));
     }
 
     #[test]

@@ -34,7 +34,20 @@ pub enum Latency {
     },
 }
 
+/// The longest latency.
+const LONGEST: Duration = Duration::from_secs(60 * 60);
+
 impl Latency {
+    /// True for one that can be: up to an hour, and a tail that is not absurd.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        match *self {
+            Self::Fixed(time) => time <= LONGEST,
+            Self::Uniform(least, most) => least <= most && most <= LONGEST,
+            Self::LogNormal { median, sigma } => median <= LONGEST && (0.0..=5.0).contains(&sigma),
+        }
+    }
+
     /// Draws the time of one hop, in microseconds.
     pub fn draw(&self, rng: &mut Rng) -> u64 {
         match *self {

@@ -38,8 +38,6 @@ pub struct Options {
     /// Time that one hop takes.
     pub latency: Latency,
     /// Where the nodes stand: then hops take what the zones say, not [`Options::latency`].
-    /// They are no part of the text form of a world.
-    #[serde(skip)]
     pub zones: Option<Placement>,
     /// Whether nodes that stand in zones say so, by their tag `zone`.
     #[serde(skip, default = "tagged")]

@@ -254,7 +254,7 @@ impl fmt::Display for Scenario {
             f,
             "seed {seed}: {nodes} nodes, {start}; {duration:?}, then {settle:?} to settle"
         )?;
-        let hop = match latency {
+        let hop = |latency: &Latency| match latency {
             Latency::Fixed(time) => format!("{time:?}"),
             Latency::Uniform(least, most) => format!("{least:?} to {most:?}"),
             Latency::LogNormal { median, sigma } => {
@@ -264,12 +264,26 @@ impl fmt::Display for Scenario {
         let percent = |share: f64| format!("{:.1} %", share * 100.0);
         writeln!(
             f,
-            "  network   hop {hop}; lost {}, doubled {}, held back {} (up to {:?})",
+            "  network   hop {}; lost {}, doubled {}, held back {} (up to {:?})",
+            hop(latency),
             percent(self.world.loss),
             percent(self.world.duplicate),
             percent(self.world.reorder),
             self.world.reorder_delay,
         )?;
+        if let Some(zones) = &self.world.zones {
+            let counts: Vec<String> = zones.counts().iter().map(usize::to_string).collect();
+            let inside = hop(&zones.between(0, 0));
+            writeln!(
+                f,
+                "  zones     of {} nodes; a hop inside {inside}, between up to {:?}",
+                counts.join(", "),
+                zones.longest()
+            )?;
+        }
+        if let Some(rate) = self.world.bandwidth {
+            writeln!(f, "  bandwidth {rate} bytes a second each way")?;
+        }
         writeln!(f, "  clocks    off by up to {:?}", self.world.clock_skew)?;
         match self.settings() {
             settings if settings.is_empty() => writeln!(f, "  settings  the defaults")?,

@@ -128,6 +128,7 @@ impl Shrink<'_> {
                 None => false,
             });
             other.writes.retain(|write| write.node < nodes);
+            other.world.zones = other.world.zones.map(|zones| zones.first(nodes));
             if let crate::Start::Join { seeds } = &mut other.world.start {
                 *seeds = nodes.min(*seeds);
             }
@@ -209,7 +210,9 @@ impl Shrink<'_> {
     }
 
     fn calmer_network(&mut self) -> More<()> {
-        let calm: [fn(&mut Options); 6] = [
+        let calm: [fn(&mut Options); 8] = [
+            |world| world.zones = None,
+            |world| world.bandwidth = None,
             |world| world.clock_skew = Duration::ZERO,
             |world| world.reorder = 0.0,
             |world| world.duplicate = 0.0,

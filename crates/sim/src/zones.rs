@@ -22,10 +22,12 @@
 
 use crate::network::Latency;
 use crate::text::list;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Zones in a file, at most.
 const MAX_ZONES: usize = 1000;
+/// Nodes that are given a place, at most.
+const MAX_PLACED: usize = 1_000_000;
 /// Longest file, bytes.
 pub const MAX_FILE: usize = 1 << 20;
 
@@ -71,7 +73,8 @@ enum Sizes {
 }
 
 /// Zones with their nodes.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "Form", into = "Form")]
 pub struct Placement {
     names: Vec<String>,
     zone_of: Vec<u16>,
@@ -118,14 +121,92 @@ impl Zones {
             let name = &self.names[empty];
             return Err(format!("zone {name:?} gets none of the {nodes} nodes: use more nodes"));
         }
-        let zones = counts.iter().enumerate();
-        let zone_of =
-            zones.flat_map(|(zone, &count)| std::iter::repeat_n(zone as u16, count)).collect();
-        Ok(Placement { names: self.names.clone(), zone_of, latency: self.latency.clone() })
+        Placement::new(self.names.clone(), &counts, self.latency.clone())
+    }
+}
+
+/// A placement in the text form of a scenario.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Form {
+    names: Vec<String>,
+    /// Nodes of each zone: the first nodes are in the first zone, and so on.
+    nodes: Vec<usize>,
+    latency: Vec<Vec<Latency>>,
+}
+
+impl From<Placement> for Form {
+    fn from(placement: Placement) -> Self {
+        let Placement { names, zone_of, latency } = placement;
+        let count = |zone| zone_of.iter().filter(|of| usize::from(**of) == zone).count();
+        Self { nodes: (0..names.len()).map(count).collect(), names, latency }
+    }
+}
+
+impl TryFrom<Form> for Placement {
+    type Error = String;
+
+    fn try_from(form: Form) -> Result<Self, String> {
+        let Form { names, nodes, latency } = form;
+        let zones = names.len();
+        let square = latency.len() == zones && latency.iter().all(|row| row.len() == zones);
+        if !square || nodes.len() != zones {
+            return Err(format!(
+                "{zones} zones need as many numbers of nodes, and their square of latencies"
+            ));
+        }
+        if nodes.iter().fold(0, |sum: usize, count| sum.saturating_add(*count)) > MAX_PLACED {
+            return Err(format!("zones have {MAX_PLACED} nodes at most"));
+        }
+        Self::new(names, &nodes, latency)
     }
 }
 
 impl Placement {
+    /// Zones of so many nodes each, and the latency from each to each.
+    fn new(
+        names: Vec<String>,
+        nodes: &[usize],
+        latency: Vec<Vec<Latency>>,
+    ) -> Result<Self, String> {
+        check_names(&names)?;
+        if let Some(bad) = latency.iter().flatten().find(|latency| !latency.is_sound()) {
+            return Err(format!(
+                "{bad:?} cannot be: up to 1h, the smaller time first, sigma 0 to 5"
+            ));
+        }
+        let zones = nodes.iter().enumerate();
+        let zone_of =
+            zones.flat_map(|(zone, &count)| std::iter::repeat_n(zone as u16, count)).collect();
+        Ok(Self { names, zone_of, latency })
+    }
+
+    /// Zones `a`, `b` and so on of so many nodes each; one latency inside all, and one between any
+    /// two.
+    pub(crate) fn alike(nodes: &[usize], inside: Latency, between: Latency) -> Option<Self> {
+        let zones = nodes.len();
+        let names = ('a'..='z').take(zones).map(String::from).collect();
+        let row =
+            |zone| (0..zones).map(|other| if other == zone { inside } else { between }).collect();
+        Self::new(names, nodes, (0..zones).map(row).collect()).ok()
+    }
+
+    /// The first nodes of it.
+    pub(crate) fn first(&self, nodes: usize) -> Self {
+        let zone_of = self.zone_of.iter().take(nodes).copied().collect();
+        Self { names: self.names.clone(), zone_of, latency: self.latency.clone() }
+    }
+
+    /// Nodes that are given a place.
+    pub(crate) fn nodes(&self) -> usize {
+        self.zone_of.len()
+    }
+
+    /// How many nodes each zone has.
+    pub(crate) fn counts(&self) -> Vec<usize> {
+        Form::from(self.clone()).nodes
+    }
+
     /// The zones.
     #[must_use]
     pub fn names(&self) -> &[String] {
@@ -343,6 +424,24 @@ mod tests {
         for nodes in 1..50 {
             let counts = apportion(&[1.0, 2.5, 0.1, 1e6], nodes);
             assert_eq!(counts.iter().sum::<usize>(), nodes);
+        }
+    }
+
+    #[test]
+    fn a_placement_has_a_text_form_that_is_checked() {
+        let hop = |ms| Latency::Fixed(std::time::Duration::from_millis(ms));
+        let placement = Placement::alike(&[3, 1], hop(1), hop(30)).unwrap();
+        let text = toml::to_string(&placement).unwrap();
+        assert_eq!(toml::from_str::<Placement>(&text).unwrap(), placement);
+        assert_eq!(placement.first(2).counts(), [2, 0]);
+        for (from, to) in [
+            ("nodes = [3, 1]", "nodes = [3]"),
+            ("nodes = [3, 1]", "nodes = [3, 9223372036854775807]"),
+            ("\"a\"", "\"b\""),
+            ("1ms", "2h"),
+        ] {
+            assert!(text.contains(from), "{text}");
+            assert!(toml::from_str::<Placement>(&text.replace(from, to)).is_err(), "{to}");
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use super::{Scenario, ScenarioError, VERSION};
 use crate::faults::Fault;
-use crate::network::Latency;
 use crate::options::Start;
 use rumormill_core::data::entry::{MAX_KEY, MAX_VALUE};
 use std::time::Duration;
@@ -12,7 +11,6 @@ const MAX_NODES: usize = 100_000;
 /// Faults and writes at most, each.
 const MAX_STEPS: usize = 1_000_000;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const HOUR: Duration = Duration::from_secs(60 * 60);
 
 impl Scenario {
     /// Checks every bound.
@@ -42,12 +40,16 @@ impl Scenario {
         {
             good(&format!("world.{field}"), is_share(share), "0 to 1")?;
         }
-        let hop = match world.latency {
-            Latency::Fixed(time) => time <= HOUR,
-            Latency::Uniform(least, most) => least <= most && most <= HOUR,
-            Latency::LogNormal { median, sigma } => median <= HOUR && (0.0..=5.0).contains(&sigma),
-        };
-        good("world.latency", hop, "up to 1h, the smaller time first, sigma 0 to 5")?;
+        if let Some(zones) = &world.zones {
+            good("world.zones", zones.nodes() == world.nodes, "a place for each node")?;
+        }
+        let bandwidth = world.bandwidth.is_none_or(|rate| (1..1 << 40).contains(&rate));
+        good("world.bandwidth", bandwidth, "1 to 2^40 bytes a second")?;
+        good(
+            "world.latency",
+            world.latency.is_sound(),
+            "up to 1h, the smaller time first, sigma 0 to 5",
+        )?;
         for (field, time) in [
             ("reorder_delay", world.reorder_delay),
             ("clock_skew", world.clock_skew),
@@ -153,6 +155,8 @@ mod tests {
     use super::*;
     use crate::options::Options;
     use crate::scenario::Trouble;
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
 
     #[test]
     fn faults_of_nodes_that_are_not_there_go() {
