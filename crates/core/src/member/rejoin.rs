@@ -4,9 +4,15 @@ use super::table::Table;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::Instant;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// A stranger that talks is asked in again after this long, and not at each of its messages: what
+/// makes it known may be on its way still, behind much else (guess: some round trips).
+const ASK_AGAIN: Duration = Duration::from_millis(500);
+/// Strangers that are remembered for that.
+const MAX_ASKED: usize = 64;
 
 /// The machine.
 #[derive(Debug)]
@@ -17,6 +23,8 @@ pub struct Rejoin {
     /// Seeds whose names are not found.
     nameless: usize,
     dead: BTreeSet<NodeId>,
+    /// Strangers that were asked in lately, and when.
+    asked: VecDeque<(SocketAddr, Instant)>,
 }
 
 impl Rejoin {
@@ -29,6 +37,7 @@ impl Rejoin {
             seeds: Vec::new(),
             nameless: 0,
             dead: BTreeSet::new(),
+            asked: VecDeque::new(),
         }
     }
 
@@ -60,6 +69,18 @@ impl Rejoin {
         let strange = |seed: &&SocketAddr| !known.contains(*seed);
         let seeds = self.seeds.iter().filter(|seed| seed.is_ipv4() == own.is_ipv4());
         seeds.filter(strange).copied().collect()
+    }
+
+    /// True if whoever talks from an address and is not known is to be asked in now.
+    pub fn wants_in(&mut self, from: SocketAddr, now: Instant) -> bool {
+        while self.asked.front().is_some_and(|(_, at)| at.after(ASK_AGAIN) <= now) {
+            self.asked.pop_front();
+        }
+        if self.asked.len() >= MAX_ASKED || self.asked.iter().any(|(asked, _)| *asked == from) {
+            return false;
+        }
+        self.asked.push_back((from, now));
+        true
     }
 
     /// A member is held dead.
@@ -140,6 +161,18 @@ mod tests {
             let pause = rejoin.deadline().since(due);
             assert!((2.0..=2.5).contains(&pause.as_secs_f64()));
         }
+    }
+
+    #[test]
+    fn a_stranger_is_asked_in_now_and_then() {
+        let mut rejoin = Rejoin::new(Duration::from_secs(2), Instant(0));
+        let asked = |rejoin: &mut Rejoin, host: u8, ms: u64| {
+            rejoin.wants_in(SocketAddr::from(([10, 0, 0, host], 1)), Instant(ms * 1000))
+        };
+        let first = [0, 1, 499, 500].map(|ms| asked(&mut rejoin, 1, ms));
+        assert_eq!(first, [true, false, false, true]);
+        let others = (2..=100).filter(|host| asked(&mut rejoin, *host, 600)).count();
+        assert_eq!(others, MAX_ASKED - 1, "a flood of strangers is bounded");
     }
 
     #[test]

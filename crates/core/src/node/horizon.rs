@@ -11,6 +11,7 @@ use crate::base::codec::{DecodeError, Reader, Write as _};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::time::Now;
+use crate::data::sketch::ItemId;
 use crate::data::{Cut, Entry, Space, Stamp, is_mortal};
 use crate::member::State;
 use crate::output::{Output, Removed};
@@ -22,6 +23,9 @@ use std::sync::Arc;
 pub const KEY: &[u8] = b"horizon";
 /// Entries collected in one turn, so that the others of the turn do not wait.
 const COLLECTED: usize = 2000;
+/// Strays of a pass; with more this node leaves it (guess: few are late by more than a horizon is
+/// in the past).
+const MAX_STRAYS: usize = 4096;
 /// What is kept of a pass besides what it proved: nothing later than this after it began.
 pub(super) const FORGOTTEN_MS: u64 = 60 * 60 * 1000;
 
@@ -57,6 +61,9 @@ pub(super) struct Pending {
     pub(super) reached: Option<u32>,
     /// True after the last visit.
     pub(super) done: bool,
+    /// What was taken between the first visit and the last, from members and not by a hop: whoever
+    /// gave it may have left the pass. On the last visit the giver must hold it as well.
+    pub(super) strays: Vec<(u64, ItemId)>,
 }
 
 /// What a node knows of passes.
@@ -152,7 +159,8 @@ impl Coverage {
         let pending = (0..count)
             .map(|_| {
                 let pass = Pass::decode(&mut from)?;
-                Ok(Pending { reached: Some(pass.hops()), pass, done: true })
+                let strays = Vec::new();
+                Ok(Pending { reached: Some(pass.hops()), pass, done: true, strays })
             })
             .collect::<Result<_, DecodeError>>()?;
         let count = from.bounded("former members", MAX_ORDER)?;
@@ -249,20 +257,44 @@ impl Node {
             || self.rounds.sieved().is_some_and(|horizon| stamp.time <= horizon)
     }
 
-    /// An old entry from a member that a pass under way does not list is news: this node takes it,
-    /// and is not covered by that pass any more. That is on disk before the entry is.
-    pub(super) fn leave_passes(&mut self, stamp: Stamp, from: NodeId, out: &mut Vec<Output>) {
+    /// An old entry that no hop of a pass under way has brought: if it may be from outside of that
+    /// pass, this node takes it, and is not covered by the pass any more. That is on disk before the
+    /// entry is.
+    pub(super) fn note_stray(
+        &mut self,
+        entry: &Entry,
+        from: NodeId,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
         if self.coverage.pending.is_empty() || !self.has_fence() {
             return;
         }
-        // What a member that it lists still has is part of it.
-        let part = |p: &Pending| stamp.time > p.pass.horizon || p.pass.lists(from);
-        let before = self.coverage.pending.len();
-        self.coverage.pending.retain(part);
-        if self.coverage.pending.len() < before {
-            self.coverage.changed = true;
-            self.keep_coverage(out);
+        let hash = self.data.hash(entry.key());
+        let item = ItemId::new(hash, self.data.item_hash(entry));
+        let given = self.rounds.given;
+        let mut left = Vec::new();
+        for pending in &mut self.coverage.pending {
+            let pass = &pending.pass;
+            if entry.stamp().time > pass.horizon || given == Some(pass.id) {
+                continue;
+            }
+            // After its last visit it holds all that is part of the pass.
+            if pending.done || !pass.lists(from) || pending.strays.len() >= MAX_STRAYS {
+                left.push(pass.id);
+            } else {
+                pending.strays.push((hash, item));
+            }
         }
+        left.into_iter().for_each(|pass| self.leave_pass(pass, now, out));
+    }
+
+    /// This node is not covered by a pass under way, and does not hand its token on.
+    pub(super) fn leave_pass(&mut self, pass: u64, now: Now, out: &mut Vec<Output>) {
+        self.coverage.pending.retain(|pending| pending.pass.id != pass);
+        self.coverage.changed = true;
+        self.keep_coverage(out);
+        self.drop_token(pass, now);
     }
 
     /// Offers a roster entry that says which pass is complete.
@@ -504,7 +536,8 @@ mod tests {
         for (id, done) in [(3, true), (4, false)] {
             let pass = pass(id, H + 10 * id, &[1, 2]);
             before.raise_clock(pass.horizon);
-            before.coverage.pending.push(Pending { pass, reached: None, done });
+            let strays = Vec::new();
+            before.coverage.pending.push(Pending { pass, reached: None, done, strays });
         }
         let bytes = kept(&mut before).unwrap();
         assert_eq!(kept(&mut before), None, "nothing new");
@@ -542,16 +575,26 @@ mod tests {
     #[test]
     fn while_a_pass_is_under_way_old_entries_come_from_its_members() {
         let mut node = node();
-        let pass = pass(1, H, &[1, 2]);
-        node.coverage.pending.push(Pending { pass, reached: None, done: false });
-        let stamp = Stamp { time: H, node: NodeId(7) };
         let mut out = Vec::new();
-        node.leave_passes(stamp, NodeId(2), &mut out);
-        node.leave_passes(Stamp { time: H + 1, ..stamp }, NodeId(3), &mut out);
-        assert!(node.coverage.pending.len() == 1 && out.is_empty());
+        let under_way = |node: &mut Node, done| {
+            let pending =
+                Pending { pass: pass(1, H, &[1, 2]), reached: None, done, strays: Vec::new() };
+            node.coverage.pending = vec![pending];
+        };
+        under_way(&mut node, false);
+        let old = entry("k", H, 7, Some("v"));
+        node.note_stray(&old, NodeId(2), NOW, &mut out);
+        assert_eq!(node.coverage.pending[0].strays.len(), 1, "the giver must hold it too");
+        node.note_stray(&entry("k", H + 1, 7, Some("v")), NodeId(3), NOW, &mut out);
+        assert!(node.coverage.pending[0].strays.len() == 1 && out.is_empty());
+        // After the last visit it holds all that its members had.
+        under_way(&mut node, true);
+        node.note_stray(&old, NodeId(2), NOW, &mut out);
+        assert!(node.coverage.pending.is_empty());
         // From another it takes them as well, and then the pass does not cover it.
-        let news = entry("k", H, 7, Some("v"));
-        let fate = node.apply(Space::Data, &news, NodeId(3), NOW, &mut out);
+        under_way(&mut node, false);
+        out.clear();
+        let fate = node.apply(Space::Data, &old, NodeId(3), NOW, &mut out);
         assert_eq!((fate, node.coverage.pending.len()), (super::super::Fate::New, 0));
         assert!(matches!(out[..], [Output::Keep(_), Output::Applied(_)]));
     }

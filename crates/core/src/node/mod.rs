@@ -384,7 +384,7 @@ impl Node {
             return Fate::Useless;
         }
         if self.data.get(entry.key()).is_none_or(|held| held.stamp() < entry.stamp()) {
-            self.leave_passes(entry.stamp(), from, out);
+            self.note_stray(entry, from, now, out);
         }
         if let Some(fate) = self.accept_by_age(entry, from, now, out) {
             return fate;

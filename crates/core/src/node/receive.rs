@@ -75,7 +75,7 @@ impl Node {
             }
         }
         if wonders && !self.left {
-            self.tell_its_state(header.sender, from);
+            self.tell_its_state(header.sender, from, now);
         }
     }
 
@@ -224,9 +224,10 @@ impl Node {
     /// A member that is held dead or gone but talks is told so, so that it can refute. One that is
     /// not known at all is asked in, and makes itself known by opening an exchange: it may know
     /// somebody and so not ask again by itself.
-    fn tell_its_state(&mut self, sender: NodeId, to: SocketAddr) {
+    fn tell_its_state(&mut self, sender: NodeId, to: SocketAddr, now: Now) {
         match self.table.get(sender) {
-            None => self.knock(to),
+            None if self.rejoin.wants_in(to, now.mono) => self.knock(to),
+            None => {}
             Some(member) if !member.state.is_present() => {
                 let entry = Arc::clone(member.entry);
                 self.tell(to, &entry);

@@ -8,6 +8,7 @@ use super::{Node, applied, repair};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, micros, millis};
+use crate::data::sketch::ItemId;
 use crate::data::{self, Space};
 use crate::member::State;
 use crate::message::kind;
@@ -21,12 +22,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
-/// A token that is not answered, or a walk that stands still, begins anew after this long (guess:
-/// several round trips and a piece on a slow network).
+/// A token that is not answered is sent again after this long, and after longer each time (guess:
+/// several round trips on a slow network).
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same where the other end said so, or its stream broke.
 const RETRY: Duration = Duration::from_secs(1);
-/// A guest whose giver is silent for so long is forgotten.
+/// A walk whose other end is silent for so long begins anew (guess: time for a piece with a large
+/// value on a slow and crowded line). Where a stream breaks, or the other end is gone or knows of no
+/// walk, both ends are told sooner.
 const GUEST: Duration = Duration::from_secs(60);
 /// No hop begins later than this after the pass did.
 const LIMIT_MS: u64 = 45 * 60 * 1000;
@@ -52,6 +55,8 @@ pub(super) struct Rounds {
     pub(super) since: Instant,
     /// False until what was kept on disk has been looked at.
     settled: bool,
+    /// The pass of which a hop is bringing entries just now.
+    pub(super) given: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -151,7 +156,8 @@ pub enum NotForgotten {
 impl Rounds {
     pub(super) fn new(now: Instant) -> Self {
         let (carries, guests, run) = (Vec::new(), Vec::new(), None);
-        Self { carries, guests, run, look: now, resync: now, since: now, settled: false }
+        let (settled, given) = (false, None);
+        Self { carries, guests, run, look: now, resync: now, since: now, settled, given }
     }
 
     /// Up to where a walk under way compares what this node holds with a covered member.
@@ -347,7 +353,8 @@ impl Node {
             self.collect_again();
         }
         self.collect_some(out);
-        self.rounds.guests.retain(|(_, until)| *until > now.mono);
+        let here = |id| self.table.get(id).is_some_and(|member| member.state.is_present());
+        self.rounds.guests.retain(|(guest, until)| *until > now.mono && here(guest.peer));
         while let Some(at) = self.rounds.carries.iter().position(|c| c.until <= now.mono) {
             let carry = self.rounds.carries.swap_remove(at);
             self.carry_again(carry, now);
@@ -415,9 +422,9 @@ impl Node {
     /// Sends a token, now or again.
     fn carry(&mut self, mut carry: Carry, now: Now) {
         let to = self.table.get(carry.peer).map(|member| member.gossip());
-        carry.until = now.mono.after(PATIENCE);
         carry.walk = None;
-        carry.tries += 1;
+        carry.tries = carry.tries.saturating_add(1);
+        carry.until = now.mono.after(PATIENCE * carry.tries.min(8));
         if let Some(to) = to {
             carry.token.digest = self.data.digest();
             let body = carry.token.encode();
@@ -460,7 +467,12 @@ impl Node {
                 let oldest = coverage.pending.iter().map(|p| p.pass.horizon).min();
                 coverage.pending.retain(|p| Some(p.pass.horizon) != oldest);
             }
-            coverage.pending.push(Pending { pass: pass.clone(), reached: None, done: false });
+            coverage.pending.push(Pending {
+                pass: pass.clone(),
+                reached: None,
+                done: false,
+                strays: Vec::new(),
+            });
         }
     }
 
@@ -479,6 +491,17 @@ impl Node {
         }
         self.tell_progress(pass.by, session, Stage::Reached, now);
         self.hand_on(pass, hop + 1, now);
+    }
+
+    /// This node has left a pass: what it had to hand on is at an end.
+    pub(super) fn drop_token(&mut self, pass: u64, now: Now) {
+        let mine = |carry: &Carry| carry.token.pass.id == pass && carry.token.hop != SIEVE;
+        while let Some(at) = self.rounds.carries.iter().position(mine) {
+            let carry = self.rounds.carries.swap_remove(at);
+            self.stats.ring_given_up += 1;
+            let (by, session) = (carry.token.pass.by, carry.token.session());
+            self.tell_progress(by, session, Stage::Over, now);
+        }
     }
 
     /// Every listed member holds everything up to the horizon: tells all.
@@ -550,7 +573,14 @@ impl Node {
             let guest = Guest::new(&token, sender);
             return self.arrived(guest, from, now, out);
         }
-        self.rounds.guests.push((Guest::new(&token, sender), now.mono.after(GUEST)));
+        let mut guest = Guest::new(&token, sender);
+        if token.hop != SIEVE
+            && token.pass.is_last_visit(token.hop)
+            && let Some(pending) = self.coverage.pending(token.pass.id)
+        {
+            guest.compares.clone_from(&pending.strays);
+        }
+        self.rounds.guests.push((guest, now.mono.after(GUEST)));
         self.answer_token(from, session, Verdict::Different);
     }
 
@@ -640,8 +670,15 @@ impl Node {
 
     /// A walk to this node has ended.
     fn arrived(&mut self, guest: Guest, from: SocketAddr, now: Now, out: &mut Vec<Output>) {
-        let Guest { session, pass, .. } = guest;
+        let Guest { session, ref pass, .. } = guest;
+        let pass = pass.clone();
         self.rounds.guests.retain(|(other, _)| other.session != session);
+        // What others have given meanwhile and the giver does not hold is from outside of the pass.
+        let strayed = |item: &ItemId| self.data.find(*item).is_some();
+        if session.hop != SIEVE && guest.strays.iter().any(strayed) {
+            self.answer_token(from, session, Verdict::Over);
+            return self.leave_pass(pass.id, now, out);
+        }
         self.answer_token(from, session, Verdict::Done);
         if session.hop == SIEVE {
             self.stats.fence_returns += 1;
@@ -708,6 +745,12 @@ impl Node {
             let there = self.table.get(carry.peer).is_some_and(|member| member.gossip() == to);
             if there {
                 carry.until = carry.until.min(now.mono.after(RETRY));
+            }
+        }
+        for (guest, until) in &mut self.rounds.guests {
+            let there = self.table.get(guest.peer).is_some_and(|member| member.gossip() == to);
+            if there {
+                *until = (*until).min(now.mono.after(RETRY));
             }
         }
     }

@@ -11,6 +11,7 @@
 //! that sieves can tell what it holds beyond them.
 
 use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::time::text;
 use crate::data::sketch::ItemId;
@@ -668,6 +669,11 @@ pub struct Guest {
     /// See [`Token::former`].
     former: Arc<[(NodeId, u64)]>,
     page: Page,
+    /// Items that the giver must hold, or the pass is not complete, by their key hashes: see
+    /// [`Guest::strays`].
+    pub compares: Vec<(u64, ItemId)>,
+    /// Those of them that it does not list.
+    pub strays: Vec<ItemId>,
 }
 
 impl Guest {
@@ -676,7 +682,8 @@ impl Guest {
     pub fn new(token: &Token, peer: NodeId) -> Self {
         let (session, pass) = (token.session(), token.pass.clone());
         let former = Arc::clone(&token.former);
-        Self { session, peer, pass, former, page: Page::new() }
+        let (compares, strays) = (Vec::new(), Vec::new());
+        Self { session, peer, pass, former, page: Page::new(), compares, strays }
     }
 
     /// True if what the giving end does not hold is to go.
@@ -707,6 +714,14 @@ impl Guest {
     /// What is wanted of a page.
     #[must_use]
     pub fn on_page(&mut self, map: &Map, mut page: Step<Page>) -> Step<Want> {
+        if !self.compares.is_empty() {
+            let listed: Set<ItemId> = page.body.iter().flat_map(|(_, all)| all).copied().collect();
+            for (range, _) in &page.body {
+                let within = self.compares.iter().filter(|(hash, _)| range.contains(*hash));
+                let missed = within.map(|(_, item)| *item).filter(|item| !listed.contains(item));
+                self.strays.extend(missed);
+            }
+        }
         let items = page.body.iter().flat_map(|(_, items)| items);
         let body: Want = items.filter(|item| map.find(**item).is_none()).copied().collect();
         if self.sieves() {

@@ -1,12 +1,12 @@
 //! The messages of a walk between two replicas, at either end: of a hop of a pass, or of the way back
 //! of a member.
 
-use super::{GUEST, Node, PATIENCE};
+use super::{GUEST, Node};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::message::kind;
 use crate::output::Output;
-use crate::spread::ring::{Check, Differ, Load, Page, Session, Step, Want};
+use crate::spread::ring::{Check, Differ, Load, Page, Session, Step, Verdict, Want};
 use std::net::SocketAddr;
 
 impl Node {
@@ -14,7 +14,7 @@ impl Node {
     pub(super) fn walk_on(&mut self, at: usize, to: SocketAddr, now: Now) {
         let Some(carry) = self.rounds.carries.get_mut(at) else { return };
         let Some(walk) = &mut carry.walk else { return };
-        carry.until = now.mono.after(PATIENCE);
+        carry.until = now.mono.after(GUEST);
         let before = walk.sent();
         let (kind, body) = walk.next(&self.data, self.config.repair.piece_bytes);
         self.stats.ring_entries_sent += walk.sent() - before;
@@ -57,7 +57,9 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let Some((guest, until)) = self.rounds.guest(check.session, sender) else { return };
+        let Some((guest, until)) = self.rounds.guest(check.session, sender) else {
+            return self.answer_token(from, check.session, Verdict::Later);
+        };
         *until = now.mono.after(GUEST);
         let guest = guest.clone();
         match guest.on_check(&self.data, check) {
@@ -80,7 +82,7 @@ impl Node {
             .iter_mut()
             .find(|(g, _)| g.session == page.session && g.peer == sender)
         else {
-            return;
+            return self.answer_token(from, page.session, Verdict::Later);
         };
         *until = now.mono.after(GUEST);
         let want = guest.on_page(&self.data, page);
@@ -124,9 +126,12 @@ impl Node {
         out: &mut Vec<Output>,
     ) {
         let Step { session, number, body: Load { entries, last } } = load;
-        let Some((guest, until)) = self.rounds.guest(session, sender) else { return };
+        let Some((guest, until)) = self.rounds.guest(session, sender) else {
+            return self.answer_token(from, session, Verdict::Later);
+        };
         *until = now.mono.after(GUEST);
         let guest = guest.clone();
+        self.rounds.given = (!guest.sieves()).then_some(session.pass);
         for entry in entries {
             let entry = self.keep(entry);
             if let Some(held) = self.data.get(entry.key()).cloned()
@@ -140,6 +145,7 @@ impl Node {
                 self.accept_data(&entry, sender, now, out);
             }
         }
+        self.rounds.given = None;
         if last {
             self.drop_surplus_of(session, sender, now, out);
         }
