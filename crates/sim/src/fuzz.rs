@@ -65,7 +65,11 @@ impl Draw {
         let options = Options { seed, nodes, start, config, ..Options::default() };
         let options = draw_lines(seed, draw_network(seed, options));
         let mut scenario = Scenario::new(options, self.duration, self.settle);
-        scenario.load = Some(fitting(draw_load(seed), &scenario.world.config));
+        let load = fitting(draw_load(seed), &scenario.world.config);
+        scenario.load = Some(load);
+        if is_too_narrow(&scenario.world, &load) {
+            scenario.world.bandwidth = None;
+        }
         scenario.faults = draw_faults(seed, nodes, self.duration);
         draw_backup(seed, &mut scenario);
         scenario
@@ -246,6 +250,14 @@ fn fitting(mut load: Workload, config: &Config) -> Workload {
         load.value = load.value.min(400);
     }
     load
+}
+
+/// True for lines on which exchanges of all data, over and over, would leave no room for anything.
+fn is_too_narrow(world: &Options, load: &Workload) -> bool {
+    let all = load.keys * (load.value as u64 + 64);
+    let interval = world.config.repair.interval.as_millis().max(1) as u64;
+    let full = world.config.repair.compare == Compare::Full;
+    full && world.bandwidth.is_some_and(|rate| all.saturating_mul(1000) / interval > rate / 8)
 }
 
 fn draw_faults(seed: u64, nodes: usize, duration: Duration) -> Vec<Trouble> {

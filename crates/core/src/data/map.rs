@@ -50,6 +50,8 @@ pub struct Map {
     recent: Recent,
     sketches: Option<Arc<Sketches>>,
     audit: Option<Arc<Audit>>,
+    /// The epoch of the wall time that it was told last.
+    epoch: Option<u64>,
     tombstones: u64,
     bytes: u64,
 }
@@ -95,7 +97,8 @@ impl Map {
     #[must_use]
     pub fn new(keyed: Keyed) -> Self {
         let (root, recent) = (Tree::default(), Recent::default());
-        Self { keyed, root, recent, sketches: None, audit: None, tombstones: 0, bytes: 0 }
+        let (sketches, audit, epoch) = (None, None, None);
+        Self { keyed, root, recent, sketches, audit, epoch, tombstones: 0, bytes: 0 }
     }
 
     /// An empty map that keeps sketches with every write.
@@ -118,8 +121,13 @@ impl Map {
         self.root.digest
     }
 
-    /// Lets time pass: see [`Map::digest_at`].
+    /// Lets time pass: see [`Map::digest_at`]. Nothing here is finer than an epoch of the cut, so
+    /// that this is cheap when called often.
     pub fn advance(&mut self, wall_ms: u64) {
+        let epoch = Some(Cut::epoch(wall_ms));
+        if std::mem::replace(&mut self.epoch, epoch) == epoch {
+            return;
+        }
         self.recent.advance(wall_ms);
         if let Some(sketches) = &mut self.sketches {
             Arc::make_mut(sketches).advance(wall_ms);

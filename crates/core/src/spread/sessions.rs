@@ -150,6 +150,10 @@ pub struct Sessions {
     kept: VecDeque<Session>,
     calm: VecDeque<Session>,
     totals: Totals,
+    /// True if an exchange may be at an end before `quiet_at`.
+    stirred: bool,
+    /// When the first of them has been quiet for long, or earlier.
+    quiet_at: Instant,
 }
 
 impl Sessions {
@@ -196,6 +200,7 @@ impl Sessions {
         };
         let (begun, last) = (now.mono, now.mono);
         self.open.push(Open { to, session, begun, last, outcome: None, said: false });
+        self.stirred = true;
     }
 
     fn place(&self, to: SocketAddr) -> Option<usize> {
@@ -243,16 +248,23 @@ impl Sessions {
         if let Some(open) = self.get(with) {
             open.outcome.get_or_insert(outcome);
             open.session.differences += differences as u64;
+            self.stirred = true;
         }
     }
 
     /// Ends the account of exchanges in which nothing is said any more.
     pub fn poll(&mut self, now: Instant) {
+        if self.open.is_empty() || !self.stirred && now < self.quiet_at {
+            return;
+        }
         let over =
             |open: &Open| now.since(open.last) >= QUIET || open.outcome == Some(Outcome::Equal);
         while let Some(at) = self.open.iter().position(over) {
             self.close_at(at);
         }
+        self.stirred = false;
+        let first = self.open.iter().map(|open| open.last).min();
+        self.quiet_at = first.unwrap_or(now).after(QUIET);
     }
 
     fn close_at(&mut self, at: usize) {
