@@ -1,13 +1,17 @@
 //! How ring repair is joined to a node: when a pass begins, how the token goes on, and the way back
 //! for a member that a pass has not covered.
 
+mod back;
+mod report;
 mod walk;
+
+pub use report::{NoPass, NotForgotten, Run};
 
 use super::horizon::{FORGOTTEN_MS, Horizon, MAX_PENDING, Pending};
 use super::{Node, applied, repair};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
-use crate::base::time::{Instant, Now, micros, millis};
+use crate::base::time::{Instant, Now, millis};
 use crate::data::sketch::ItemId;
 use crate::data::{self, Space};
 use crate::member::State;
@@ -16,11 +20,9 @@ use crate::output::{Class, Output, Via};
 use crate::spread::ring::{
     Answer, Guest, Pass, Progress, SIEVE, Session, Stage, Token, Verdict, Walk,
 };
-use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use thiserror::Error;
 
 /// A token that is not answered is sent again after this long, and after longer each time (guess:
 /// several round trips on a slow network).
@@ -67,90 +69,6 @@ struct Carry {
     walk: Option<Walk>,
     until: Instant,
     tries: u32,
-}
-
-/// A pass as who began it sees it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Run {
-    /// Its number.
-    pub pass: u64,
-    /// When it began, wall milliseconds since 1970.
-    pub started_ms: u64,
-    /// Members that it visits.
-    pub members: usize,
-    /// The hop that was reached.
-    pub hop: u32,
-    /// Hops in all.
-    pub hops: u32,
-    /// What is happening.
-    pub stage: Stage,
-    /// Whom the next hop visits, or the last one could not.
-    pub at: NodeId,
-    /// When that was last heard, wall milliseconds since 1970.
-    pub heard_ms: u64,
-    #[serde(skip)]
-    order: Arc<[NodeId]>,
-}
-
-impl Run {
-    /// True while it goes on.
-    #[must_use]
-    pub fn is_under_way(&self) -> bool {
-        matches!(self.stage, Stage::Reached | Stage::Waiting)
-    }
-}
-
-/// Why no pass can begin.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum NoPass {
-    /// Members are away.
-    #[error("members are away: a pass visits every member, so it waits for them")]
-    Away(Vec<NodeId>),
-    /// This node has seeds and has not found anybody.
-    #[error("this node has seeds and has found nobody yet")]
-    Alone,
-    /// No pass has been made that this node knows of, and not all of its seeds have been found.
-    #[error(
-        "no pass has been made yet, and the first one needs all members: not all of those to join \
-         by have been found, and they may know of more"
-    )]
-    Seeds {
-        /// The addresses at which there is nobody.
-        missing: Vec<SocketAddr>,
-        /// How many more there are whose names are not found.
-        nameless: usize,
-    },
-    /// This node was not part of the last pass and is being brought back.
-    #[error("this node is being brought back to what the last pass covered; try again soon")]
-    Behind,
-    /// One is under way.
-    #[error("a pass that this node began is under way")]
-    UnderWay,
-    /// This node has left.
-    #[error("this node has left the cluster")]
-    Left,
-}
-
-/// Why a member cannot be forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum NotForgotten {
-    /// Nobody knows it.
-    #[error("no such member")]
-    Unknown,
-    /// It takes part.
-    #[error("the member is there: only one that is dead or has left can be forgotten")]
-    Present,
-    /// The members that are here are no majority: those away may be a cluster of their own.
-    #[error(
-        "only {here} of {of} members are here: if the others are on the far side of a partition, \
-         forgetting them loses what they have written"
-    )]
-    Minority {
-        /// Present members.
-        here: usize,
-        /// Members that count.
-        of: usize,
-    },
 }
 
 impl Rounds {
@@ -690,53 +608,6 @@ impl Node {
         if pending.is_some_and(|pending| pending.reached < Some(session.hop)) {
             self.reached(pass, session.hop, now, out);
         }
-    }
-
-    /// Asks a random member to bring this node back to what the latest pass covered.
-    fn ask_for_the_way_back(&mut self, now: Now) {
-        self.rounds.resync = Instant(now.mono.after(RETRY).0 + self.rng.below(micros(RETRY)));
-        // What is being filled anyway is compared when it is full.
-        if self.rounds.sieved().is_some() || self.entropy.in_bulk(Space::Data) {
-            return;
-        }
-        let pass = self.coverage.horizon.map_or(0, |horizon| horizon.pass);
-        if let Some(peer) = self.table.random(&mut self.rng) {
-            self.send_ring(peer.gossip, kind::RESYNC, &pass.to_le_bytes());
-        }
-    }
-
-    pub(super) fn on_resync(&mut self, sender: NodeId, from: SocketAddr, now: Now) {
-        let session = |pass: &Pass| Session { pass: pass.id, hop: SIEVE };
-        let Some(pass) = self.coverage.covered.clone().filter(|_| !self.coverage.is_behind())
-        else {
-            return;
-        };
-        let sieves = self.rounds.carries.iter().filter(|carry| carry.token.hop == SIEVE);
-        let known = self.table.get(sender).is_some_and(|member| member.gossip() == from);
-        if !known || sieves.count() >= SIEVES || self.coverage.is_collecting() {
-            return;
-        }
-        if self.rounds.carry(session(&pass), sender).is_none() {
-            let former = self.coverage.former.iter().copied().collect();
-            let token = Token { pass, hop: SIEVE, digest: self.data.digest(), former };
-            let carry = Carry { token, peer: sender, walk: None, until: now.mono, tries: 0 };
-            self.carry(carry, now);
-        }
-    }
-
-    fn judge_sieve(&mut self, token: &Token, now: Now) -> Verdict {
-        let stamp = data::Stamp { time: token.pass.horizon, node: token.pass.by };
-        let offered = Horizon { time: token.pass.horizon, pass: token.pass.id };
-        let other =
-            |(guest, _): &(Guest, Instant)| guest.sieves() && guest.session != token.session();
-        if !self.coverage.is_behind()
-            || self.coverage.horizon > Some(offered)
-            || !self.clock.admits(stamp, now.wall_ms)
-            || self.rounds.guests.iter().any(other)
-        {
-            return Verdict::Over;
-        }
-        Verdict::Different
     }
 
     /// A stream broke: what went over it is tried again soon.

@@ -1,0 +1,92 @@
+//! What a node says of passes: how the one that it began goes on, and why it refuses.
+
+use crate::base::id::NodeId;
+use crate::spread::ring::Stage;
+use serde::Serialize;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use thiserror::Error;
+
+/// A pass as who began it sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Run {
+    /// Its number.
+    pub pass: u64,
+    /// When it began, wall milliseconds since 1970.
+    pub started_ms: u64,
+    /// Members that it visits.
+    pub members: usize,
+    /// The hop that was reached.
+    pub hop: u32,
+    /// Hops in all.
+    pub hops: u32,
+    /// What is happening.
+    pub stage: Stage,
+    /// Whom the next hop visits, or the last one could not.
+    pub at: NodeId,
+    /// When that was last heard, wall milliseconds since 1970.
+    pub heard_ms: u64,
+    #[serde(skip)]
+    pub(super) order: Arc<[NodeId]>,
+}
+
+impl Run {
+    /// True while it goes on.
+    #[must_use]
+    pub fn is_under_way(&self) -> bool {
+        matches!(self.stage, Stage::Reached | Stage::Waiting)
+    }
+}
+
+/// Why no pass can begin.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NoPass {
+    /// Members are away.
+    #[error("members are away: a pass visits every member, so it waits for them")]
+    Away(Vec<NodeId>),
+    /// This node has seeds and has not found anybody.
+    #[error("this node has seeds and has found nobody yet")]
+    Alone,
+    /// No pass has been made that this node knows of, and not all of its seeds have been found.
+    #[error(
+        "no pass has been made yet, and the first one needs all members: not all of those to join \
+         by have been found, and they may know of more"
+    )]
+    Seeds {
+        /// The addresses at which there is nobody.
+        missing: Vec<SocketAddr>,
+        /// How many more there are whose names are not found.
+        nameless: usize,
+    },
+    /// This node was not part of the last pass and is being brought back.
+    #[error("this node is being brought back to what the last pass covered; try again soon")]
+    Behind,
+    /// One is under way.
+    #[error("a pass that this node began is under way")]
+    UnderWay,
+    /// This node has left.
+    #[error("this node has left the cluster")]
+    Left,
+}
+
+/// Why a member cannot be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum NotForgotten {
+    /// Nobody knows it.
+    #[error("no such member")]
+    Unknown,
+    /// It takes part.
+    #[error("the member is there: only one that is dead or has left can be forgotten")]
+    Present,
+    /// The members that are here are no majority: those away may be a cluster of their own.
+    #[error(
+        "only {here} of {of} members are here: if the others are on the far side of a partition, \
+         forgetting them loses what they have written"
+    )]
+    Minority {
+        /// Present members.
+        here: usize,
+        /// Members that count.
+        of: usize,
+    },
+}
