@@ -735,11 +735,7 @@ fn writes_wait_and_reads_bound_their_staleness() {
     let seed = server.node.identity().gossip.to_string();
     let other = Rumormill::builder().name("other").join([seed]).start();
     let other = server.runtime.block_on(other).unwrap();
-    let end = Instant::now() + PATIENCE;
-    while server.node.status().members.alive < 2 {
-        assert!(Instant::now() < end, "they do not find each other");
-        std::thread::sleep(Duration::from_millis(2));
-    }
+    wait_until("they find each other", || server.node.status().members.alive == 2);
     for wait in ["all", "1.0", "2", "1"] {
         let answer = server.put(&format!("/v1/kv/k?wait={wait}&wait_timeout=30s"), b"v");
         assert_eq!(answer.status, 200, "{answer:?}");

@@ -1,7 +1,7 @@
 //! Encrypted clusters over real sockets: nothing readable on the way, strangers and replays without
 //! effect, moves and rotations that lose nothing.
 
-use crate::support::{agree, until};
+use crate::support::{PATIENCE, agree, until};
 use rumormill::{Builder, Encryption, Key, KeyRing, Rumormill, key_file};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 
@@ -367,7 +367,9 @@ async fn a_ring_is_rotated_under_load_and_a_late_joiner_gets_in() {
     assert!(all.iter().all(|node| ids(node)[0] == old.to_string()));
     // Each is asked through another node. What everyone holds is known a moment later.
     let new_id = new.parse().unwrap();
-    while all[1].use_key(new_id).await.is_err() {
+    let begun = Instant::now();
+    while let Err(error) = all[1].use_key(new_id).await {
+        assert!(begun.elapsed() < PATIENCE, "the new key can be used: {error}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     until("all use the new key", || all.iter().all(|node| ids(node)[0] == new)).await;
@@ -379,7 +381,9 @@ async fn a_ring_is_rotated_under_load_and_a_late_joiner_gets_in() {
     until("it sees all", || late.status().members.alive == 4).await;
 
     assert!(all[0].remove_key(new_id, false).await.is_err(), "the primary stays");
-    while all[2].remove_key(old, false).await.is_err() {
+    let begun = Instant::now();
+    while let Err(error) = all[2].remove_key(old, false).await {
+        assert!(begun.elapsed() < PATIENCE, "the old key can be removed: {error}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     until("the old key is gone", || {

@@ -495,6 +495,7 @@ mod tests {
     use crate::base::time::Instant;
     use crate::config::Config;
     use crate::node::Identity;
+    use crate::spread::ring::Token;
     use proptest::prelude::*;
     use std::net::SocketAddr;
 
@@ -597,6 +598,27 @@ mod tests {
         let fate = node.apply(Space::Data, &old, NodeId(3), NOW, &mut out);
         assert_eq!((fate, node.coverage.pending.len()), (super::super::Fate::New, 0));
         assert!(matches!(out[..], [Output::Keep(_), Output::Applied(_)]));
+    }
+
+    #[test]
+    fn what_comes_while_the_last_hop_goes_on_is_not_passed_over() {
+        let mut node = node();
+        let pass = pass(1, H, &[2, 1]);
+        let pending = Pending { pass: pass.clone(), reached: None, done: false, strays: vec![] };
+        node.coverage.pending = vec![pending];
+        let digest = node.data.digest();
+        let token = Token { pass, hop: 1, digest, former: Arc::new([]) };
+        let mut guest = Guest::new(&token, NodeId(2));
+        assert!(!node.has_strayed(&guest));
+        let stray = entry("k", H, 7, Some("v"));
+        node.apply(Space::Data, &stray, NodeId(2), NOW, &mut Vec::new());
+        assert!(node.has_strayed(&guest), "it was not compared");
+        guest.compares.clone_from(&node.coverage.pending[0].strays);
+        assert!(!node.has_strayed(&guest), "the giver holds it too");
+        guest.strays = guest.compares.iter().map(|(_, item)| *item).collect();
+        assert!(node.has_strayed(&guest), "the giver does not");
+        node.apply(Space::Data, &entry("k", H + 1, 2, None), NodeId(2), NOW, &mut Vec::new());
+        assert!(!node.has_strayed(&guest), "it has given way");
     }
 
     #[test]

@@ -12,7 +12,6 @@ use super::{Node, applied, repair};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, millis};
-use crate::data::sketch::ItemId;
 use crate::data::{self, Space};
 use crate::member::State;
 use crate::message::kind;
@@ -487,16 +486,14 @@ impl Node {
             self.visited(&token.pass);
         }
         self.rounds.guests.retain(|(guest, _)| guest.session != session);
-        if token.hop == 0 || token.digest == self.data.digest() {
-            let guest = Guest::new(&token, sender);
-            return self.arrived(guest, from, now, out);
-        }
         let mut guest = Guest::new(&token, sender);
         if token.hop != SIEVE
-            && token.pass.is_last_visit(token.hop)
             && let Some(pending) = self.coverage.pending(token.pass.id)
         {
             guest.compares.clone_from(&pending.strays);
+        }
+        if token.hop == 0 || token.digest == self.data.digest() {
+            return self.arrived(guest, from, now, out);
         }
         self.rounds.guests.push((guest, now.mono.after(GUEST)));
         self.answer_token(from, session, Verdict::Different);
@@ -586,17 +583,29 @@ impl Node {
         }
     }
 
+    /// True if this node holds something at the end of its last visit that the giver does not, or
+    /// that came while the walk went on, so that it was not compared.
+    pub(super) fn has_strayed(&self, guest: &Guest) -> bool {
+        let Session { pass, hop } = guest.session;
+        if hop == SIEVE || !guest.pass.is_last_visit(hop) {
+            return false;
+        }
+        let pending = self.coverage.pending.iter().find(|pending| pending.pass.id == pass);
+        let taken = pending.into_iter().flat_map(|pending| &pending.strays);
+        let late = taken.skip(guest.compares.len()).map(|(_, item)| item);
+        guest.strays.iter().chain(late).any(|item| self.data.find(*item).is_some())
+    }
+
     /// A walk to this node has ended.
     fn arrived(&mut self, guest: Guest, from: SocketAddr, now: Now, out: &mut Vec<Output>) {
-        let Guest { session, ref pass, .. } = guest;
-        let pass = pass.clone();
+        let session = guest.session;
         self.rounds.guests.retain(|(other, _)| other.session != session);
         // What others have given meanwhile and the giver does not hold is from outside of the pass.
-        let strayed = |item: &ItemId| self.data.find(*item).is_some();
-        if session.hop != SIEVE && guest.strays.iter().any(strayed) {
+        if self.has_strayed(&guest) {
             self.answer_token(from, session, Verdict::Over);
-            return self.leave_pass(pass.id, now, out);
+            return self.leave_pass(session.pass, now, out);
         }
+        let pass = guest.pass;
         self.answer_token(from, session, Verdict::Done);
         if session.hop == SIEVE {
             self.stats.fence_returns += 1;
