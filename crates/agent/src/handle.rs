@@ -32,7 +32,7 @@ pub struct Rumormill {
 pub(crate) struct Shared {
     pub(crate) identity: Identity,
     pub(crate) cluster: String,
-    pub(crate) limits: rumormill_core::config::Limits,
+    pub(crate) limits: rumormill_core::limits::Limits,
     pub(crate) started: Instant,
     pub(crate) view: Arc<View>,
     pub(crate) commands: mpsc::Sender<Command>,
@@ -325,7 +325,7 @@ impl Rumormill {
 
     /// Bounds on keys and values.
     #[must_use]
-    pub fn limits(&self) -> &rumormill_core::config::Limits {
+    pub fn limits(&self) -> &rumormill_core::limits::Limits {
         &self.shared.limits
     }
 

@@ -18,7 +18,7 @@ use crate::member::Record;
 use crate::message::Message;
 use crate::node::Node;
 use crate::output::{Applied, Send, Via};
-use crate::packet::{Header, MAX_FRAME, next_message};
+use crate::wire::packet::{Header, MAX_FRAME, next_message};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;

@@ -15,21 +15,20 @@
 )]
 
 pub mod base;
-pub mod budget;
 pub mod config;
 pub mod data;
-pub mod env;
 #[doc(hidden)]
 pub mod fuzz;
 pub mod input;
+pub mod limits;
 pub mod member;
 pub mod message;
 pub mod node;
 pub mod output;
-pub mod packet;
 pub mod reconcile;
 pub mod spread;
 pub mod stats;
+pub mod wire;
 
 pub use base::id::NodeId;
 pub use base::time::{Instant, Now};

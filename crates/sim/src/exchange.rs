@@ -8,11 +8,10 @@ use rumormill_core::Stats;
 use rumormill_core::base::codec::{DecodeError, Reader};
 use rumormill_core::base::hash::Keyed;
 use rumormill_core::base::rng::Rng;
-use rumormill_core::config::Limits;
 use rumormill_core::data::{Cut, Digest, Entry, Map, Range, Space, Stamp};
-use rumormill_core::message::{Message, kind};
+use rumormill_core::limits::Limits;
+use rumormill_core::message::Message;
 use rumormill_core::output::{Output, Via};
-use rumormill_core::packet::{HEADER, Header, Outbox, next_message};
 use rumormill_core::reconcile::checksum::{self, Opening};
 use rumormill_core::reconcile::sketch::exchange::{on_ask, on_opening, on_wants};
 use rumormill_core::reconcile::sketch::{
@@ -20,6 +19,9 @@ use rumormill_core::reconcile::sketch::{
 };
 use rumormill_core::reconcile::{Desk, Flow, full};
 use rumormill_core::spread::entropy::{Compare, Direction};
+use rumormill_core::wire::Outbox;
+use rumormill_core::wire::kind;
+use rumormill_core::wire::packet::{HEADER, Header, next_message};
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;

@@ -4,7 +4,7 @@
 //! since the stream's own port says nothing. Whatever is not a greeting of this cluster ends the
 //! connection before anything else is read.
 
-use rumormill_core::packet::MAX_FRAME;
+use rumormill_core::wire::packet::MAX_FRAME;
 use std::io;
 use std::net::SocketAddr;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};

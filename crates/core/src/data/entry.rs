@@ -8,7 +8,7 @@ use std::fmt;
 /// Longest key on the wire and on disk, bytes.
 pub const MAX_KEY: usize = 4 * 1024;
 /// Longest value on the wire and on disk, bytes; nodes accept up to their configured
-/// [`crate::config::Limits::max_value`] from their own users.
+/// [`crate::limits::Limits::max_value`] from their own users.
 pub const MAX_VALUE: usize = 8 * 1024 * 1024;
 
 /// One key with its latest known write. Immutable; key and value share one allocation.

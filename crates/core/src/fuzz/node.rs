@@ -12,9 +12,9 @@ use crate::member::{Record, State};
 use crate::message::Message;
 use crate::node::{Identity, Node};
 use crate::output::{Output, Via};
-use crate::packet::{HEADER, Header, next_message};
 use crate::spread::Method;
 use crate::spread::entropy::Compare;
+use crate::wire::packet::{HEADER, Header, next_message};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -170,8 +170,8 @@ fn offered(body: &[u8]) -> Vec<(Space, Entry)> {
 mod tests {
     use super::*;
     use crate::data::block;
-    use crate::message::kind;
-    use crate::packet::frame_message;
+    use crate::wire::kind;
+    use crate::wire::packet::frame_message;
     use proptest::prelude::*;
 
     fn entries() -> impl Strategy<Value = Vec<u8>> {

@@ -6,6 +6,7 @@
 //! quarrel of two with one id, and [`flight`] remembers why what was believed. They do not know each other; the node joins them.
 
 pub mod config;
+pub mod env;
 pub mod flight;
 pub mod health;
 pub mod probe;
@@ -19,6 +20,7 @@ pub mod twin;
 pub mod zone;
 
 pub use config::Config;
+pub use env::Env;
 pub use record::{Record, State};
 pub use table::{Member, Table};
 pub use tags::Tags;

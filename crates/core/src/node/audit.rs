@@ -4,11 +4,11 @@ use super::Node;
 use crate::base::id::NodeId;
 use crate::base::time::{Now, millis};
 use crate::data::{Cut, Space};
-use crate::message::kind;
 use crate::output::Via;
 use crate::reconcile::audit::{Check, Checked, Stand};
 use crate::reconcile::{Flow, full};
 use crate::spread::audit::YOUNG;
+use crate::wire::kind;
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -6,11 +6,11 @@ use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, micros, millis};
 use crate::data::{Cut, Stamp};
 use crate::member::State;
-use crate::message::kind;
 use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
 use crate::spread::coverage::{About, Answer, Ask, Known, Questions, Unasked, Want, freshen};
 use crate::spread::ring::Pass;
+use crate::wire::kind;
 use std::net::SocketAddr;
 use std::time::Duration;
 

@@ -30,7 +30,6 @@ use crate::member::suspicion::Suspicions;
 use crate::member::twin::Twin;
 use crate::member::{Member, Table, Tags};
 use crate::output::{Applied, Output, Via};
-use crate::packet::{Header, Outbox};
 use crate::spread::Method;
 use crate::spread::audit::{Auditor, Divergence};
 use crate::spread::coverage::Questions;
@@ -40,6 +39,8 @@ use crate::spread::rumor::Mongering;
 use crate::spread::sessions::Sessions;
 use crate::spread::tree::Tree;
 use crate::stats::Stats;
+use crate::wire::Outbox;
+use crate::wire::packet::Header;
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -111,7 +112,7 @@ pub struct Node {
 /// What the machines work with, borrowed from a node field by field.
 macro_rules! env {
     ($node:ident, $now:expr) => {
-        crate::env::Env {
+        crate::member::env::Env {
             now: $now.mono,
             table: &$node.table,
             rng: &mut $node.rng,

@@ -5,10 +5,11 @@ use crate::base::codec::{DecodeError, Reader, Write as _};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::data::{Entry, Space, block};
-use crate::message::{Message, kind};
+use crate::message::Message;
 use crate::output::{Class, Output, Via};
-use crate::packet::{Header, message_len, next_message};
 use crate::spread::{Method, tree};
+use crate::wire::kind;
+use crate::wire::packet::{Header, message_len, next_message};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -267,7 +268,7 @@ mod tests {
     use crate::input::Input;
     use crate::member::record::tests::record;
     use crate::node::Identity;
-    use crate::packet::{HEADER, frame_message};
+    use crate::wire::packet::{HEADER, frame_message};
     use std::sync::Arc;
 
     const PEER: NodeId = NodeId(9);

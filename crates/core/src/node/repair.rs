@@ -6,7 +6,7 @@ use crate::base::time::{Now, millis};
 use crate::config::Config;
 use crate::data::{Cut, Digest, Space};
 use crate::member::table::Peer;
-use crate::message::{Message, kind};
+use crate::message::Message;
 use crate::output::{Class, Output, Via};
 use crate::reconcile::checksum::{self, Items, Opening, Split, Want};
 use crate::reconcile::full::{self, Piece, Pull};
@@ -14,6 +14,7 @@ use crate::reconcile::{Desk, Flow};
 use crate::spread::Method;
 use crate::spread::entropy::{Compare, Entropy};
 use crate::spread::sessions::Outcome;
+use crate::wire::kind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -345,8 +346,8 @@ mod tests {
     use crate::data::{Entry, Stamp};
     use crate::input::Input;
     use crate::node::Identity;
-    use crate::packet::{HEADER, Header, frame_message, next_message};
     use crate::reconcile::sketch::{self, Greeting, Head};
+    use crate::wire::packet::{HEADER, Header, frame_message, next_message};
     use std::sync::Arc;
 
     const NOW: Now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };

@@ -14,11 +14,11 @@ use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, millis};
 use crate::data::{self, Space};
 use crate::member::State;
-use crate::message::kind;
 use crate::output::{Class, Output, Via};
 use crate::spread::ring::{
     Answer, Guest, Pass, Progress, SIEVE, Session, Stage, Token, Verdict, Walk,
 };
+use crate::wire::kind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;

@@ -9,9 +9,9 @@ use crate::member::probe::Silence;
 use crate::member::record::{MAX_INCARNATION, MAX_NAME};
 use crate::member::suspicion::MAX_CONFIRMATIONS;
 use crate::member::{Record, State, Table, Tags};
-use crate::message::kind;
 use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
+use crate::wire::kind;
 use std::net::SocketAddr;
 use std::sync::Arc;
 

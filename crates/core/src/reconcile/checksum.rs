@@ -9,7 +9,7 @@ use super::{Desk, Flow, space};
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::base::hash::Set;
 use crate::data::{Cut, Digest, Entry, Range, Space};
-use crate::message::kind;
+use crate::wire::kind;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

@@ -9,8 +9,8 @@
 use super::{Desk, space};
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::data::{Entry, Space, block};
-use crate::message::kind;
 use crate::output::Via;
+use crate::wire::kind;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

@@ -13,12 +13,13 @@ pub mod full;
 pub mod sketch;
 
 use crate::base::codec::{DecodeError, Reader};
-use crate::config::Limits;
 use crate::data::{Entry, Map, Space, block};
-use crate::message::kind;
+use crate::limits::Limits;
 use crate::output::Via;
-use crate::packet::{HEADER, Outbox};
 use crate::stats::Stats;
+use crate::wire::Outbox;
+use crate::wire::kind;
+use crate::wire::packet::HEADER;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -142,7 +143,7 @@ pub(crate) mod tests {
     use crate::data::{Cut, Digest, Range, Stamp};
     use crate::message::Message;
     use crate::output::Output;
-    use crate::packet::{Header, next_message};
+    use crate::wire::packet::{Header, next_message};
     use proptest::prelude::*;
     use std::collections::{BTreeMap, VecDeque};
     use std::ops::ControlFlow;

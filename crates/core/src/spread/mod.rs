@@ -51,14 +51,15 @@ pub(crate) mod tests {
     use crate::base::id::NodeId;
     use crate::base::rng::Rng;
     use crate::base::time::Instant;
-    use crate::config::Limits;
     use crate::data::{Entry, Stamp};
-    use crate::env::Env;
+    use crate::limits::Limits;
+    use crate::member::Env;
     use crate::member::record::tests::record;
     use crate::member::{State, Table};
     use crate::output::Output;
-    use crate::packet::{HEADER, Header, Outbox, next_message};
     use crate::stats::Stats;
+    use crate::wire::Outbox;
+    use crate::wire::packet::{HEADER, Header, next_message};
     use std::net::SocketAddr;
     use std::sync::Arc;
     use std::time::Duration;

@@ -3,9 +3,9 @@
 use rumormill_core::base::codec::{DecodeError, Reader};
 use rumormill_core::base::hash::Set;
 use rumormill_core::data::{Space, block};
-use rumormill_core::message::kind;
-use rumormill_core::packet::{HEADER, next_message};
 use rumormill_core::spread::tree;
+use rumormill_core::wire::kind;
+use rumormill_core::wire::packet::{HEADER, next_message};
 use rumormill_sim::World;
 use rumormill_sim::trace::{Kind, Line};
 use std::cell::RefCell;

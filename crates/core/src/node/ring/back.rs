@@ -4,9 +4,9 @@ use super::{Carry, Node, RETRY, SIEVES};
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, micros};
 use crate::data::{self, Space};
-use crate::message::kind;
 use crate::node::horizon::Horizon;
 use crate::spread::ring::{Guest, Pass, SIEVE, Session, Token, Verdict};
+use crate::wire::kind;
 use std::net::SocketAddr;
 
 impl Node {

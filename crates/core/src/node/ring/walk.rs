@@ -4,9 +4,9 @@
 use super::{GUEST, Node};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
-use crate::message::kind;
 use crate::output::Output;
 use crate::spread::ring::{Check, Differ, Load, Page, Session, Step, Verdict, Want};
+use crate::wire::kind;
 use std::net::SocketAddr;
 
 impl Node {

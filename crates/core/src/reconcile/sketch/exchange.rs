@@ -7,9 +7,9 @@ use super::{
 use crate::data::sketch::table::CELL_BYTES;
 use crate::data::sketch::{ItemId, MAX_CELLS};
 use crate::data::{Cut, Digest, Entry};
-use crate::message::kind;
 use crate::output::Via;
 use crate::reconcile::{Desk, Flow};
+use crate::wire::kind;
 use std::sync::Arc;
 
 /// An ask for more cells than this goes over the stream, and so do cells that no datagram takes:

@@ -12,7 +12,7 @@ use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::data::sketch::ItemId;
 use crate::data::{Entry, Map, Range, block};
-use crate::message::kind;
+use crate::wire::kind;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::member::Zone;
 use crate::member::table::{Span, Table};
-use crate::message::kind;
+use crate::wire::kind;
 
 /// What the receiver of a rumor is responsible for. Equal start and end are the whole circle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

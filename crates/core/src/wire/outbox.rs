@@ -1,29 +1,18 @@
-//! Packets: what one datagram or one stream frame carries.
-//!
-//! A header (version, cluster tag, sender), then messages one after the other, each behind its kind
-//! and length. A message of an unknown kind is passed over and counted, and bytes behind the
-//! fields that a reader knows are passed over, so that nodes of adjacent versions can talk.
+//! Messages on their way out: gathered per peer for the length of a turn, then packed.
 
-use crate::base::codec::{DecodeError, Reader, Write, varint_len};
+use super::budget::{Budgets, Parcel};
+use super::kind;
+use super::packet::{HEADER, Header, frame_message, message_len, next_message};
+use crate::base::codec::{Reader, Write};
 use crate::base::hash::Map;
-use crate::base::id::NodeId;
 use crate::base::time::Instant;
-use crate::budget::{Budgets, Parcel};
-use crate::config::Limits;
 use crate::data::Space;
-use crate::data::entry::{MAX_KEY, MAX_VALUE};
-use crate::message::kind;
+use crate::limits::Limits;
 use crate::output::{Class, Output, Send, Via};
 use crate::stats::Stats;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
-/// The protocol version that this build speaks.
-pub const VERSION: u8 = 1;
-/// Bytes before the first message.
-pub const HEADER: usize = 1 + 4 + 8;
-/// Largest frame on a stream, bytes: one largest entry with its envelope.
-pub const MAX_FRAME: usize = MAX_VALUE + MAX_KEY + 1024;
 /// Frames are filled up to about this size, so that a peer can act on the first while the next is
 /// on its way (guess).
 const FRAME: usize = 64 * 1024;
@@ -35,80 +24,6 @@ const PIECES: usize = 16;
 /// An address that no member has may be forged: it is sent at most so many times the bytes that
 /// came from it. Source: QUIC, RFC 9000, section 8.
 const STRANGER: usize = 3;
-
-/// Who a packet is from, checked before anything else in it is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Header {
-    /// The cluster's tag.
-    pub tag: u32,
-    /// The sender.
-    pub sender: NodeId,
-}
-
-impl Header {
-    /// Appends the header.
-    pub fn encode(self, to: &mut Vec<u8>) {
-        to.put(&self.to_bytes());
-    }
-
-    fn to_bytes(self) -> [u8; HEADER] {
-        let mut bytes = [VERSION; HEADER];
-        let fields = self.tag.to_le_bytes().into_iter().chain(self.sender.0.to_le_bytes());
-        bytes.iter_mut().skip(1).zip(fields).for_each(|(byte, field)| *byte = field);
-        bytes
-    }
-
-    /// Reads the header of a packet for the cluster with this tag.
-    ///
-    /// # Errors
-    /// [`DecodeError::Stranger`] for another cluster's packet, [`DecodeError::Version`] for one of
-    /// another version.
-    pub fn decode(from: &mut Reader<'_>, tag: u32) -> Result<Self, DecodeError> {
-        let version = from.u8().map_err(|_| DecodeError::Stranger)?;
-        let got = from.u32().map_err(|_| DecodeError::Stranger)?;
-        if got != tag {
-            return Err(DecodeError::Stranger);
-        }
-        if version != VERSION {
-            return Err(DecodeError::Version(version));
-        }
-        let sender = NodeId(from.u64()?);
-        Ok(Self { tag, sender })
-    }
-}
-
-/// The sender that a packet names, if it is long enough to name one.
-#[must_use]
-pub fn sender(packet: &[u8]) -> Option<NodeId> {
-    let id = packet.get(HEADER - 8..HEADER)?.try_into().ok()?;
-    Some(NodeId(u64::from_le_bytes(id)))
-}
-
-/// Appends a message's kind and length, then the parts of its body.
-pub fn frame_message(kind: u8, body: &[&[u8]], to: &mut Vec<u8>) {
-    let len: usize = body.iter().map(|part| part.len()).sum();
-    to.put(&[kind]);
-    to.put_varint(len as u64);
-    for part in body {
-        to.put(part);
-    }
-}
-
-/// The next message of a packet: its kind and body.
-///
-/// # Errors
-/// If its length is more than what is left.
-pub fn next_message<'a>(from: &mut Reader<'a>) -> Result<(u8, Reader<'a>), DecodeError> {
-    let kind = from.u8()?;
-    let body = from.bytes("message", MAX_FRAME)?;
-    Ok((kind, Reader::new(body)))
-}
-
-/// Bytes that a message of this body length takes.
-#[must_use]
-pub fn message_len(body: usize) -> usize {
-    1 + varint_len(body as u64) + body
-}
 
 /// Messages on their way out, gathered per peer so that those of one turn share packets.
 #[derive(Debug, Default)]
@@ -366,6 +281,8 @@ struct Exit<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::id::NodeId;
+    use crate::wire::packet::sender;
 
     const HEADER_OF_TEST: Header = Header { tag: 0x0403_0201, sender: NodeId(5) };
 
@@ -423,18 +340,5 @@ mod tests {
         let sent = sends(&mut outbox, &Limits::default());
         let via: Vec<Via> = sent.iter().map(|send| send.via).collect();
         assert_eq!(via, [Via::Datagram, Via::Stream, Via::Datagram]);
-    }
-
-    #[test]
-    fn strangers_and_other_versions_are_told_apart() {
-        let mut bytes = Vec::new();
-        HEADER_OF_TEST.encode(&mut bytes);
-        let read = |bytes: &[u8], tag| Header::decode(&mut Reader::new(bytes), tag);
-        assert_eq!(read(&bytes, 0x0403_0201), Ok(HEADER_OF_TEST));
-        assert_eq!(read(&bytes, 1), Err(DecodeError::Stranger));
-        assert_eq!(read(b"GET / HTTP/1.1", 0x0403_0201), Err(DecodeError::Stranger));
-        assert_eq!(read(&[], 0x0403_0201), Err(DecodeError::Stranger));
-        bytes[0] = 9;
-        assert_eq!(read(&bytes, 0x0403_0201), Err(DecodeError::Version(9)));
     }
 }

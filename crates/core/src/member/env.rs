@@ -2,10 +2,10 @@
 
 use crate::base::rng::Rng;
 use crate::base::time::Instant;
-use crate::config::Limits;
+use crate::limits::Limits;
 use crate::member::Table;
-use crate::packet::Outbox;
 use crate::stats::Stats;
+use crate::wire::Outbox;
 
 /// Time, members, randomness, bounds, and where messages and counts go.
 pub struct Env<'a> {
@@ -29,6 +29,6 @@ impl Env<'_> {
     pub fn room(&self) -> usize {
         // Kind and length, space, token, range: at most 1 + 3 + 1 + 10 + 16; and a zone.
         let zone = if self.table.is_zoned() { 4 } else { 0 };
-        self.limits.datagram.saturating_sub(crate::packet::HEADER + 32 + zone)
+        self.limits.datagram.saturating_sub(crate::wire::packet::HEADER + 32 + zone)
     }
 }

@@ -5,7 +5,7 @@
 //! the next probe. The classes know nothing of each other.
 
 use crate::base::time::Instant;
-use crate::config::Limits;
+use crate::limits::Limits;
 use crate::output::{Class, Output, Send};
 use crate::stats::Stats;
 use std::collections::VecDeque;
