@@ -49,6 +49,16 @@ pub struct Applied {
     pub from: Option<NodeId>,
 }
 
+/// Tells that an entry has entered one of the maps.
+pub(crate) fn applied(
+    space: Space,
+    entry: &Arc<Entry>,
+    previous: Option<Arc<Entry>>,
+    from: Option<NodeId>,
+) -> Output {
+    Output::Applied(Applied { space, entry: Arc::clone(entry), previous, from })
+}
+
 /// An entry that has just left the replica.
 #[derive(Clone, Debug)]
 pub struct Removed {

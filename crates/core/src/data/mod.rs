@@ -25,6 +25,19 @@ pub use pool::Pool;
 pub use recent::Cut;
 pub use stamp::Stamp;
 
+/// What became of an entry that a peer sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Taken in.
+    New,
+    /// Just this write is held already.
+    Known,
+    /// A bigger write is held, or the entry was refused.
+    Useless,
+    /// Too old to be kept here, but others may have a use for it.
+    Old,
+}
+
 /// Which of a node's two replicated maps an entry belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Space {

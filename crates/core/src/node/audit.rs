@@ -1,14 +1,13 @@
 //! How the divergence alarm is joined to a node.
 
 use super::Node;
-use crate::base::id::NodeId;
 use crate::base::time::{Now, millis};
 use crate::data::{Cut, Space};
 use crate::output::Via;
 use crate::reconcile::audit::{Check, Checked, Stand};
 use crate::reconcile::{Flow, full};
 use crate::spread::audit::YOUNG;
-use crate::wire::kind;
+use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -57,14 +56,8 @@ impl Node {
         }
     }
 
-    pub(super) fn on_checked(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        checked: &Checked,
-        now: Now,
-    ) {
-        if !self.auditor.answered(sender, checked.cut) {
+    pub(super) fn on_checked(&mut self, from: &Origin, checked: &Checked, now: Now) {
+        if !self.auditor.answered(from.peer, checked.cut) {
             return;
         }
         self.data.advance(now.wall_ms);
@@ -75,21 +68,21 @@ impl Node {
             (Stand::Different(theirs), Some(mine)) if !filling => {
                 Checked::differences(theirs, &mine)
             }
-            _ => return self.auditor.forget(sender),
+            _ => return self.auditor.forget(from.peer),
         };
         self.stats.audit_checks += 1;
         self.stats.audit_different += u64::from(!differences.is_empty());
-        let findings = self.auditor.learn(sender, &differences, now.mono, now.wall_ms);
+        let findings = self.auditor.learn(from.peer, &differences, now.mono, now.wall_ms);
         self.stats.divergences += findings.told;
         self.stats.divergences_healed += findings.healed;
         if let Some(first) = findings.exchange {
-            let mut desk = self.desk(Space::Data, from, now);
+            let mut desk = self.desk(Space::Data, from.address, now);
             full::pull(&mut desk, true, false, first, Via::Stream);
         }
         // What repair can see between just these two, it is to mend before the next check.
-        if let Some(peer) = self.table.peer(sender)
+        if let Some(peer) = self.table.peer(from.peer)
             && !differences.is_empty()
-            && !self.comparisons.is_open(sender)
+            && !self.comparisons.is_open(from.peer)
         {
             self.compare_with(peer, Flow { mine: true, yours: true }, now);
         }
@@ -99,6 +92,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::id::NodeId;
     use crate::base::time::Instant;
     use crate::config::Config;
     use crate::data::{Entry, Expiry, Op, Stamp};
@@ -307,8 +301,10 @@ mod tests {
         let checked = Checked { cut: Cut::NONE, stand };
         let node = &mut cluster.nodes[0];
         node.auditor.ask(NodeId(2), Cut::around(WALL, 300));
-        node.on_checked(NodeId(2), address(1), &checked, now(9000));
-        node.on_checked(NodeId(3), address(2), &checked, now(9000));
+        for (peer, at) in [(2, 1), (3, 2)] {
+            let from = Origin::new(NodeId(peer), address(at), Via::Datagram, false);
+            node.on_checked(&from, &checked, now(9000));
+        }
         assert_eq!(node.stats().audit_checks, checks);
     }
 }

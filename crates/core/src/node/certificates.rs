@@ -8,16 +8,16 @@
 //! rumor, with its first stamp, so that it undoes nothing that was written later. Who holds
 //! something older lets that go and keeps the certificate for a while; all others pass it by.
 
-use super::{Fate, Node, applied};
+use super::Node;
 use crate::base::codec::Write as _;
 use crate::base::hash::{self, Keyed};
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, millis};
-use crate::data::{self, Entry, Map, Space, block, is_mortal};
+use crate::data::{self, Entry, Fate, Map, Space, block, is_mortal};
 use crate::member::State;
-use crate::output::{Class, Output, Removed, Via};
+use crate::output::{Class, Output, Removed, Via, applied};
 use crate::spread::ring::Tombstones;
-use crate::wire::kind;
+use crate::wire::{Origin, kind};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -205,7 +205,7 @@ impl Node {
     pub(super) fn accept_by_age(
         &mut self,
         entry: &Arc<Entry>,
-        from: NodeId,
+        from: &Origin,
         now: Now,
         out: &mut Vec<Output>,
     ) -> Option<Fate> {
@@ -220,7 +220,7 @@ impl Node {
                 return Some(Fate::Known);
             }
             if !old {
-                self.activate(&certificate, from, now);
+                self.activate(&certificate, from.peer, now);
             }
             return Some(Fate::Useless);
         }
@@ -246,7 +246,7 @@ impl Node {
         &mut self,
         entry: &Arc<Entry>,
         held: Arc<Entry>,
-        from: NodeId,
+        from: &Origin,
         now: Now,
         out: &mut Vec<Output>,
     ) {
@@ -257,7 +257,7 @@ impl Node {
             self.stats.entries_new += 1;
             self.stats.tombstones_retaken += 1;
             self.entropy.news(now.mono, &mut self.rng);
-            out.push(applied(Space::Data, entry, Some(held), Some(from)));
+            out.push(applied(Space::Data, entry, Some(held), Some(from.peer)));
         }
     }
 
@@ -324,6 +324,10 @@ mod tests {
         node
     }
 
+    fn origin() -> Origin {
+        Origin::new(PEER, SocketAddr::from(([10, 0, 0, 9], 9)), Via::Datagram, false)
+    }
+
     fn stamp(now: Now) -> Stamp {
         Stamp { time: now.wall_ms << 16, node: PEER }
     }
@@ -351,10 +355,10 @@ mod tests {
             let mut node = node(1, 20, tombstones);
             let mut out = Vec::new();
             let old = Arc::new(Entry::new(b"held", b"v", stamp(at(1)), None));
-            assert_eq!(node.accept_data(&old, PEER, later, &mut out), Fate::New);
+            assert_eq!(node.accept_data(&old, &origin(), later, &mut out), Fate::New);
             let fate = |node: &mut Node, key: &[u8], now: Now, out: &mut Vec<Output>| {
                 let gone = Arc::new(Entry::tombstone(key, stamp(now)));
-                node.accept_data(&gone, PEER, later, out)
+                node.accept_data(&gone, &origin(), later, out)
             };
             let refused = if undoes { Fate::Old } else { Fate::Useless };
             assert_eq!(fate(&mut node, b"other", at(2), &mut out), refused);
@@ -364,11 +368,11 @@ mod tests {
             assert_eq!(node.data.get(b"held").is_none(), undoes);
             assert_eq!(node.certificates().get(b"held").is_some(), undoes);
             // What it undid does not come back, and a newer write does.
-            let again = node.accept_data(&old, PEER, later, &mut out);
+            let again = node.accept_data(&old, &origin(), later, &mut out);
             assert_eq!(again, if undoes { Fate::Useless } else { Fate::Known });
             assert_eq!(node.stats.tombstones_activated, 0, "it has just been at work");
             let new = Arc::new(Entry::new(b"held", b"w", stamp(at(3)), None));
-            assert_eq!(node.accept_data(&new, PEER, later, &mut out), Fate::New);
+            assert_eq!(node.accept_data(&new, &origin(), later, &mut out), Fate::New);
             assert!(node.certificates().get(b"held").is_none());
         }
     }

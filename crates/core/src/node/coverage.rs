@@ -10,7 +10,7 @@ use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
 use crate::spread::coverage::{About, Answer, Ask, Known, Questions, Unasked, Want, freshen};
 use crate::spread::ring::Pass;
-use crate::wire::kind;
+use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -85,9 +85,9 @@ impl Node {
         covered.filter(|_| self.is_covered() && self.has_fence())
     }
 
-    pub(super) fn on_coverage_ask(&mut self, sender: NodeId, from: SocketAddr, ask: &Ask<'_>) {
+    pub(super) fn on_coverage_ask(&mut self, from: &Origin, ask: &Ask<'_>) {
         // Who was part of the pass had what it asks for before the pass, and everyone has it since.
-        let listed = self.coverage.covered.as_ref().is_some_and(|pass| pass.lists(sender));
+        let listed = self.coverage.covered.as_ref().is_some_and(|pass| pass.lists(from.peer));
         let held = ask.writes.iter().all(|(key, stamp)| {
             self.holds(key, *stamp)
                 || (listed && self.data.get(key).is_none() && self.is_proven(key, *stamp))
@@ -96,7 +96,7 @@ impl Node {
         let body = Answer { number: ask.number, held }.encode();
         // As an update it waits for the disk like what it speaks of.
         let kind = kind::COVERAGE_ANSWER;
-        self.outbox.push(from, Class::Updates, Via::Datagram, kind, &[&body]);
+        self.outbox.push(from.address, Class::Updates, Via::Datagram, kind, &[&body]);
     }
 
     /// Time since this node was last known to hold all that some other member held: every write

@@ -12,10 +12,11 @@ use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::data::sketch::ItemId;
-use crate::data::{Cut, Entry, Space, Stamp, is_mortal};
+use crate::data::{Cut, Entry, Fate, Space, Stamp, is_mortal};
 use crate::member::State;
-use crate::output::{Output, Removed};
+use crate::output::{Output, Removed, applied};
 use crate::spread::ring::{Guest, MAX_ORDER, Pass, Tombstones};
+use crate::wire::Origin;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -263,7 +264,7 @@ impl Node {
     pub(super) fn note_stray(
         &mut self,
         entry: &Entry,
-        from: NodeId,
+        from: &Origin,
         now: Now,
         out: &mut Vec<Output>,
     ) {
@@ -272,15 +273,14 @@ impl Node {
         }
         let hash = self.data.hash(entry.key());
         let item = ItemId::new(hash, self.data.item_hash(entry));
-        let given = self.rounds.given;
         let mut left = Vec::new();
         for pending in &mut self.coverage.pending {
             let pass = &pending.pass;
-            if entry.stamp().time > pass.horizon || given == Some(pass.id) {
+            if entry.stamp().time > pass.horizon || from.pass == Some(pass.id) {
                 continue;
             }
             // After its last visit it holds all that is part of the pass.
-            if pending.done || !pass.lists(from) || pending.strays.len() >= MAX_STRAYS {
+            if pending.done || !pass.lists(from.peer) || pending.strays.len() >= MAX_STRAYS {
                 left.push(pass.id);
             } else {
                 pending.strays.push((hash, item));
@@ -301,30 +301,30 @@ impl Node {
     pub(super) fn apply_horizon(
         &mut self,
         entry: &Arc<Entry>,
-        from: Option<NodeId>,
+        from: &Origin,
         now: Now,
         out: &mut Vec<Output>,
-    ) -> super::Fate {
-        let Some(horizon) = Horizon::of(entry) else { return super::Fate::Useless };
+    ) -> Fate {
+        let Some(horizon) = Horizon::of(entry) else { return Fate::Useless };
         // A token may have told this node of it before.
         let held = self.roster.get(KEY).and_then(|held| Horizon::of(held));
         match held.map(|held| held.cmp(&horizon)) {
-            Some(std::cmp::Ordering::Equal) => return super::Fate::Known,
-            Some(std::cmp::Ordering::Greater) => return super::Fate::Useless,
+            Some(std::cmp::Ordering::Equal) => return Fate::Known,
+            Some(std::cmp::Ordering::Greater) => return Fate::Useless,
             Some(std::cmp::Ordering::Less) | None => {}
         }
         if !self.clock.admits(entry.stamp(), now.wall_ms) || entry.is_tombstone() {
             self.stats.refused_skew += 1;
-            return super::Fate::Useless;
+            return Fate::Useless;
         }
         if let crate::data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
             self.entropy.stir(now.mono, &mut self.rng);
-            out.push(super::applied(Space::Roster, entry, replaced, from));
+            out.push(applied(Space::Roster, entry, replaced, Some(from.peer)));
         }
         if self.coverage.horizon < Some(horizon) {
             self.learn_horizon(horizon, now);
         }
-        super::Fate::New
+        Fate::New
     }
 
     pub(super) fn restore_horizon(&mut self, entry: &Arc<Entry>) {
@@ -434,7 +434,7 @@ impl Node {
                 None => Entry::tombstone(entry.key(), stamp),
             });
             if let crate::data::Applied::New(replaced) = self.data.apply(Arc::clone(&anew)) {
-                out.push(super::applied(Space::Data, &anew, replaced, None));
+                out.push(applied(Space::Data, &anew, replaced, None));
                 self.spread(Space::Data, anew, None, now);
             }
         }
@@ -495,6 +495,7 @@ mod tests {
     use crate::base::time::Instant;
     use crate::config::Config;
     use crate::node::Identity;
+    use crate::output::Via;
     use crate::spread::ring::Token;
     use proptest::prelude::*;
     use std::net::SocketAddr;
@@ -505,6 +506,10 @@ mod tests {
     fn node() -> Node {
         let gossip = SocketAddr::from(([10, 0, 0, 1], 1));
         Node::new(Config::default(), Identity::new(NodeId(1), "n", gossip), 1, NOW)
+    }
+
+    fn origin(peer: u64) -> Origin {
+        Origin::new(NodeId(peer), SocketAddr::from(([10, 0, 0, 9], 9)), Via::Datagram, false)
     }
 
     fn pass(id: u64, horizon: u64, order: &[u64]) -> Pass {
@@ -565,8 +570,7 @@ mod tests {
         assert!(matches!(out[0], Output::Keep(_)), "what is dropped is known to be covered first");
         assert!(matches!(&out[1], Output::Removed(removed) if removed.collected));
         let mut offer =
-            |entry: Arc<Entry>| node.apply(Space::Data, &entry, NodeId(9), NOW, &mut Vec::new());
-        use super::super::Fate;
+            |entry: Arc<Entry>| node.apply(Space::Data, &entry, &origin(9), NOW, &mut Vec::new());
         assert_eq!(offer(entry("gone", H - 1, 2, Some("zombie"))), Fate::Useless);
         assert_eq!(offer(entry("held", H, 2, Some("v"))), Fate::Known);
         assert_eq!(offer(entry("gone", H + 1, 2, Some("new"))), Fate::New);
@@ -584,19 +588,19 @@ mod tests {
         };
         under_way(&mut node, false);
         let old = entry("k", H, 7, Some("v"));
-        node.note_stray(&old, NodeId(2), NOW, &mut out);
+        node.note_stray(&old, &origin(2), NOW, &mut out);
         assert_eq!(node.coverage.pending[0].strays.len(), 1, "the giver must hold it too");
-        node.note_stray(&entry("k", H + 1, 7, Some("v")), NodeId(3), NOW, &mut out);
+        node.note_stray(&entry("k", H + 1, 7, Some("v")), &origin(3), NOW, &mut out);
         assert!(node.coverage.pending[0].strays.len() == 1 && out.is_empty());
         // After the last visit it holds all that its members had.
         under_way(&mut node, true);
-        node.note_stray(&old, NodeId(2), NOW, &mut out);
+        node.note_stray(&old, &origin(2), NOW, &mut out);
         assert!(node.coverage.pending.is_empty());
         // From another it takes them as well, and then the pass does not cover it.
         under_way(&mut node, false);
         out.clear();
-        let fate = node.apply(Space::Data, &old, NodeId(3), NOW, &mut out);
-        assert_eq!((fate, node.coverage.pending.len()), (super::super::Fate::New, 0));
+        let fate = node.apply(Space::Data, &old, &origin(3), NOW, &mut out);
+        assert_eq!((fate, node.coverage.pending.len()), (Fate::New, 0));
         assert!(matches!(out[..], [Output::Keep(_), Output::Applied(_)]));
     }
 
@@ -611,13 +615,13 @@ mod tests {
         let mut guest = Guest::new(&token, NodeId(2));
         assert!(!node.has_strayed(&guest));
         let stray = entry("k", H, 7, Some("v"));
-        node.apply(Space::Data, &stray, NodeId(2), NOW, &mut Vec::new());
+        node.apply(Space::Data, &stray, &origin(2), NOW, &mut Vec::new());
         assert!(node.has_strayed(&guest), "it was not compared");
         guest.compares.clone_from(&node.coverage.pending[0].strays);
         assert!(!node.has_strayed(&guest), "the giver holds it too");
         guest.strays = guest.compares.iter().map(|(_, item)| *item).collect();
         assert!(node.has_strayed(&guest), "the giver does not");
-        node.apply(Space::Data, &entry("k", H + 1, 2, None), NodeId(2), NOW, &mut Vec::new());
+        node.apply(Space::Data, &entry("k", H + 1, 2, None), &origin(2), NOW, &mut Vec::new());
         assert!(!node.has_strayed(&guest), "it has given way");
     }
 

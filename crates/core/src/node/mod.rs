@@ -21,7 +21,9 @@ use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, Now};
 use crate::config::Config;
-use crate::data::{self, Clock, Digest, Entry, Expiry, Map, Op, Outcome, Pool, Refused, Space};
+use crate::data::{
+    self, Clock, Digest, Entry, Expiry, Fate, Map, Op, Outcome, Pool, Refused, Space,
+};
 use crate::input::Input;
 use crate::member::flight::Recorder;
 use crate::member::probe::Prober;
@@ -29,7 +31,7 @@ use crate::member::rejoin::Rejoin;
 use crate::member::suspicion::Suspicions;
 use crate::member::twin::Twin;
 use crate::member::{Member, Table, Tags};
-use crate::output::{Applied, Output, Via};
+use crate::output::{Output, Via, applied};
 use crate::spread::Method;
 use crate::spread::audit::{Auditor, Divergence};
 use crate::spread::coverage::Questions;
@@ -39,8 +41,8 @@ use crate::spread::rumor::Mongering;
 use crate::spread::sessions::Sessions;
 use crate::spread::tree::Tree;
 use crate::stats::Stats;
-use crate::wire::Outbox;
 use crate::wire::packet::Header;
+use crate::wire::{Origin, Outbox};
 use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -88,8 +90,6 @@ pub struct Node {
     rejoin: Rejoin,
     recorder: Recorder,
     twin: Twin,
-    /// True while an input is handled that came sealed.
-    sealed: bool,
     /// Entries of the roster that are no members.
     notes: u64,
     tree: Tree,
@@ -124,19 +124,6 @@ macro_rules! env {
 }
 use env;
 
-/// What became of an entry that a peer sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
-    /// Taken in.
-    New,
-    /// Just this write is held already.
-    Known,
-    /// A bigger write is held, or the entry was refused.
-    Useless,
-    /// Too old to be kept here, but others may have a use for it.
-    Old,
-}
-
 impl Node {
     /// A node that knows nobody and holds nothing. `seed` determines all its random choices.
     #[must_use]
@@ -161,7 +148,6 @@ impl Node {
             rejoin: Rejoin::new(config.member.rejoin_interval, now.mono),
             recorder: Recorder::default(),
             twin: Twin::new(now.mono),
-            sealed: false,
             notes: 0,
             tree: Tree::new(config.spread.tree.clone()),
             mongering: Mongering::new(config.spread.rumor.clone()),
@@ -261,11 +247,22 @@ impl Node {
 
     /// Takes an input in. What is to be sent comes out of the next [`Node::flush`].
     pub fn handle(&mut self, input: Input<'_>, now: Now, out: &mut Vec<Output>) {
+        self.take(input, false, now, out);
+    }
+
+    /// Like [`Node::handle`], for what came sealed with a key of the cluster.
+    pub fn handle_sealed(&mut self, input: Input<'_>, now: Now, out: &mut Vec<Output>) {
+        self.take(input, true, now, out);
+    }
+
+    fn take(&mut self, input: Input<'_>, sealed: bool, now: Now, out: &mut Vec<Output>) {
         match input {
             Input::Datagram { from, bytes } => {
-                self.receive(from, Via::Datagram, bytes, now, out);
+                self.receive((from, Via::Datagram, sealed), bytes, now, out);
             }
-            Input::Frame { from, bytes } => self.receive(from, Via::Stream, bytes, now, out),
+            Input::Frame { from, bytes } => {
+                self.receive((from, Via::Stream, sealed), bytes, now, out);
+            }
             Input::StreamLost { to } => {
                 self.stats.streams_lost += 1;
                 self.stats.bulk_stalled += u64::from(self.entropy.stream_lost(to));
@@ -342,12 +339,12 @@ impl Node {
         &mut self,
         space: Space,
         entry: &Arc<Entry>,
-        from: NodeId,
+        from: &Origin,
         now: Now,
         out: &mut Vec<Output>,
     ) -> Fate {
         if space == Space::Roster && entry.key() == horizon::KEY {
-            return self.apply_horizon(entry, Some(from), now, out);
+            return self.apply_horizon(entry, from, now, out);
         }
         if space == Space::Roster && notes::is_note(entry) {
             return self.apply_note(entry, from, now, out);
@@ -376,7 +373,7 @@ impl Node {
     fn accept_data(
         &mut self,
         entry: &Arc<Entry>,
-        from: NodeId,
+        from: &Origin,
         now: Now,
         out: &mut Vec<Output>,
     ) -> Fate {
@@ -404,7 +401,7 @@ impl Node {
         let same = |replaced: &Arc<Entry>| replaced.stamp() == entry.stamp();
         self.stats.stamp_conflicts += u64::from(replaced.as_ref().is_some_and(same));
         self.entropy.news(now.mono, &mut self.rng);
-        out.push(applied(Space::Data, entry, replaced, Some(from)));
+        out.push(applied(Space::Data, entry, replaced, Some(from.peer)));
         Fate::New
     }
 
@@ -554,15 +551,6 @@ fn result_of<'a>(op: &'a Op, held: Option<&'a Entry>, hidden: bool) -> Option<Le
         }
     };
     Some(Left { value, expires_at, owned })
-}
-
-fn applied(
-    space: Space,
-    entry: &Arc<Entry>,
-    previous: Option<Arc<Entry>>,
-    from: Option<NodeId>,
-) -> Output {
-    Output::Applied(Applied { space, entry: Arc::clone(entry), previous, from })
 }
 
 #[cfg(test)]

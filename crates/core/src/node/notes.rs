@@ -4,12 +4,11 @@
 //! the bigger stamp wins, as with users' data. Notes are for what only holders of the cluster's keys
 //! may say: they are taken in only from packets that came sealed ([`Node::handle_sealed`]).
 
-use super::{Fate, Node, applied};
-use crate::base::id::NodeId;
+use super::Node;
 use crate::base::time::Now;
-use crate::data::{self, Entry, Range, Space, Stamp};
-use crate::input::Input;
-use crate::output::Output;
+use crate::data::{self, Entry, Fate, Range, Space, Stamp};
+use crate::output::{Output, applied};
+use crate::wire::Origin;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -37,13 +36,6 @@ fn is_sound(entry: &Entry) -> bool {
 }
 
 impl Node {
-    /// Like [`Node::handle`], for what came sealed with a key of the cluster.
-    pub fn handle_sealed(&mut self, input: Input<'_>, now: Now, out: &mut Vec<Output>) {
-        self.sealed = true;
-        self.handle(input, now, out);
-        self.sealed = false;
-    }
-
     /// Writes a note, which spreads with the next [`Node::flush`]. Key and value are within
     /// [`MAX_NOTE_KEY`] and [`MAX_NOTE`], and the key begins with [`PREFIX`]; others are passed
     /// over.
@@ -91,7 +83,7 @@ impl Node {
     pub(super) fn apply_note(
         &mut self,
         entry: &Arc<Entry>,
-        from: NodeId,
+        from: &Origin,
         now: Now,
         out: &mut Vec<Output>,
     ) -> Fate {
@@ -102,7 +94,7 @@ impl Node {
             Some(std::cmp::Ordering::Less) | None => {}
         }
         let full = self.notes >= self.config.limits.max_members as u64 + SPARE;
-        if !self.sealed || !is_sound(entry) || held.is_none() && full {
+        if !from.sealed || !is_sound(entry) || held.is_none() && full {
             self.stats.refused_notes += 1;
             return Fate::Useless;
         }
@@ -114,7 +106,7 @@ impl Node {
         if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
             self.notes += u64::from(replaced.is_none());
             self.entropy.stir(now.mono, &mut self.rng);
-            out.push(applied(Space::Roster, entry, replaced, Some(from)));
+            out.push(applied(Space::Roster, entry, replaced, Some(from.peer)));
         }
         Fate::New
     }
@@ -123,8 +115,10 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::id::NodeId;
     use crate::base::time::Instant;
     use crate::config::Config;
+    use crate::input::Input;
     use crate::node::Identity;
     use crate::output::Via;
     use std::net::SocketAddr;

@@ -1,13 +1,13 @@
 //! What a packet does to a node.
 
-use super::{Fate, Node, env};
+use super::{Node, env};
 use crate::base::codec::{DecodeError, Reader, Write as _};
-use crate::base::id::NodeId;
 use crate::base::time::Now;
-use crate::data::{Entry, Space, block};
+use crate::data::{Entry, Fate, Space, block};
 use crate::message::Message;
 use crate::output::{Class, Output, Via};
 use crate::spread::{Method, tree};
+use crate::wire::Origin;
 use crate::wire::kind;
 use crate::wire::packet::{Header, message_len, next_message};
 use std::net::SocketAddr;
@@ -22,8 +22,7 @@ impl Node {
     /// and counted; the messages before it stand.
     pub(super) fn receive(
         &mut self,
-        from: SocketAddr,
-        via: Via,
+        (address, via, sealed): (SocketAddr, Via, bool),
         bytes: &[u8],
         now: Now,
         out: &mut Vec<Output>,
@@ -38,12 +37,13 @@ impl Node {
         if header.sender == self.identity.id {
             return self.stats.dropped_own += 1;
         }
+        let from = Origin::new(header.sender, address, via, sealed);
         let (mut asked, mut wonders, mut exchange) = (via == Via::Stream, false, None);
         while !reader.is_empty() {
             let decoded = next_message(&mut reader)
                 .and_then(|(kind, body)| {
                     if !asked && is_request(kind) {
-                        self.outbox.asked(from, bytes.len());
+                        self.outbox.asked(address, bytes.len());
                         asked = true;
                     }
                     let message_bytes = message_len(body.remaining()) as u64;
@@ -54,14 +54,14 @@ impl Node {
                 .and_then(|message| match message {
                     Some(message) => {
                         let before = (self.stats.repair_entries_sent, self.stats.entries_new);
-                        self.note_opening(header.sender, from, &message, now);
+                        self.note_opening(&from, &message, now);
                         if let Some(bytes) = exchange {
-                            self.sessions.received(from, bytes, now.mono);
+                            self.sessions.received(address, bytes, now.mono);
                         }
-                        let done = self.on_message(header.sender, from, via, message, now, out);
+                        let done = self.on_message(&from, message, now, out);
                         if exchange.is_some() {
                             let sent = self.stats.repair_entries_sent - before.0;
-                            self.sessions.moved(from, sent, self.stats.entries_new - before.1);
+                            self.sessions.moved(address, sent, self.stats.entries_new - before.1);
                         }
                         done
                     }
@@ -76,15 +76,13 @@ impl Node {
             }
         }
         if wonders && !self.left {
-            self.tell_its_state(header.sender, from, now);
+            self.tell_its_state(&from, now);
         }
     }
 
     fn on_message(
         &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        via: Via,
+        from: &Origin,
         message: Message<'_>,
         now: Now,
         out: &mut Vec<Output>,
@@ -97,72 +95,77 @@ impl Node {
             Message::Ping(number) => {
                 let mut body = Vec::with_capacity(10);
                 body.put_varint(number);
-                self.outbox.push(from, Class::Membership, via, kind::PONG, &[&body]);
+                self.outbox.push(from.address, Class::Membership, from.via, kind::PONG, &[&body]);
             }
             Message::Pong(number) => {
-                let took = self.prober.answered(sender, number, &mut env!(self, now));
+                let took = self.prober.answered(from.peer, number, &mut env!(self, now));
                 if let Some(took) = took {
-                    self.tree.sample(self.table.zone_of(sender), took);
+                    self.tree.sample(self.table.zone_of(from.peer), took);
                 }
             }
             Message::ProbeForMe(request) => {
-                self.prober.relay(from, request, &mut env!(self, now));
+                self.prober.relay(from.address, request, &mut env!(self, now));
             }
-            Message::Probed(report) => self.prober.reported(sender, report),
-            Message::Join(entry) => self.on_join(sender, from, entry, now, out),
-            Message::Tree(rumor) => self.on_tree(sender, from, &rumor, now, out)?,
+            Message::Probed(report) => self.prober.reported(from.peer, report),
+            Message::Join(entry) => self.on_join(from, entry, now, out),
+            Message::Tree(rumor) => self.on_tree(from, &rumor, now, out)?,
             Message::TreeAnswer(answer) => {
-                answer.tokens().for_each(|token| self.tree.answered(sender, token, now.mono));
+                answer.tokens().for_each(|token| self.tree.answered(from.peer, token, now.mono));
             }
             Message::Rumors(rumors) => {
                 let mut knew = Vec::with_capacity(rumors.entries.len());
                 for entry in rumors.entries {
                     let entry = self.keep(entry);
-                    let fate = self.apply(rumors.space, &entry, sender, now, out);
+                    let fate = self.apply(rumors.space, &entry, from, now, out);
                     knew.push(fate != Fate::New);
                     if fate == Fate::New {
-                        self.mongering.add(rumors.space, entry, Some(sender), &mut env!(self, now));
+                        self.mongering.add(
+                            rumors.space,
+                            entry,
+                            Some(from.peer),
+                            &mut env!(self, now),
+                        );
                     }
                 }
-                self.mongering.answer(rumors.token, &knew, from, &mut env!(self, now));
+                self.mongering.answer(rumors.token, &knew, from.address, &mut env!(self, now));
             }
             Message::RumorsAnswer(answer) => {
                 self.mongering.answered(&answer, &mut env!(self, now));
             }
             Message::Mail(mail) => {
-                self.take_in(mail.space, mail.entries, sender, now, out);
-                self.mail.confirm(mail.number, from, &mut env!(self, now));
+                self.take_in(mail.space, mail.entries, from, now, out);
+                self.mail.confirm(mail.number, from.address, &mut env!(self, now));
             }
-            Message::MailReceipt(number) => self.mail.confirmed(sender, number, now.mono),
-            Message::Digest(opening) => self.on_opening(sender, from, &opening, now),
-            Message::Split(split) => self.on_split(from, &split, now),
-            Message::Items(items) => self.on_items(from, &items, now),
-            Message::Want(want) => self.on_want(from, &want, now),
+            Message::MailReceipt(number) => self.mail.confirmed(from.peer, number, now.mono),
+            Message::Digest(opening) => self.on_opening(from, &opening, now),
+            Message::Split(split) => self.on_split(from.address, &split, now),
+            Message::Items(items) => self.on_items(from.address, &items, now),
+            Message::Want(want) => self.on_want(from.address, &want, now),
             Message::Entries(entries) => {
                 self.entropy.progress(now.mono);
-                self.take_in(entries.space, entries.entries, sender, now, out);
+                self.take_in(entries.space, entries.entries, from, now, out);
             }
-            Message::Pull(pull) => self.on_pull(from, pull, now),
-            Message::Piece(piece) => self.on_piece(sender, from, piece, now, out),
-            Message::Sketch(greeting) => self.on_sketch(sender, from, &greeting, now),
-            Message::SketchReply(reply) => self.on_sketch_reply(sender, from, &reply, now),
-            Message::SketchAsk(ask) => self.on_sketch_ask(from, &ask, now),
-            Message::SketchBatch(batch) => self.on_sketch_batch(sender, from, &batch, now),
-            Message::Wants(wants) => self.on_wants(from, &wants, now),
-            Message::RingToken(token) => self.on_token(sender, from, token, now, out),
-            Message::RingAnswer(answer) => self.on_ring_answer(sender, from, answer, now),
-            Message::RingCheck(check) => self.on_ring_check(sender, from, &check, now, out),
-            Message::RingDiffer(differ) => self.on_differ(sender, from, &differ, now),
-            Message::RingItems(page) => self.on_page(sender, from, page, now, out),
-            Message::RingWant(want) => self.on_ring_want(sender, from, &want, now),
-            Message::RingEntries(load) => self.on_load(sender, from, load, now, out),
+            Message::Pull(pull) => self.on_pull(from.address, pull, now),
+            Message::Piece(piece) => self.on_piece(from, piece, now, out),
+            Message::Sketch(greeting) => self.on_sketch(from, &greeting, now),
+            Message::SketchReply(reply) => self.on_sketch_reply(from, &reply, now),
+            Message::SketchAsk(ask) => self.on_sketch_ask(from.address, &ask, now),
+            Message::SketchBatch(batch) => self.on_sketch_batch(from, &batch, now),
+            Message::Wants(wants) => self.on_wants(from.address, &wants, now),
+            Message::RingToken(token) => self.on_token(from, token, now, out),
+            Message::RingAnswer(answer) => self.on_ring_answer(from, answer, now),
+            Message::RingCheck(check) => self.on_ring_check(from, &check, now, out),
+            Message::RingDiffer(differ) => self.on_differ(from, &differ, now),
+            Message::RingItems(page) => self.on_page(from, page, now, out),
+            Message::RingWant(want) => self.on_ring_want(from, &want, now),
+            Message::RingEntries(load) => self.on_load(from, load, now, out),
             Message::RingProgress(progress) => self.on_progress(progress, now),
-            Message::Resync(_) => self.on_resync(sender, from, now),
-            Message::CoverageAsk(ask) => self.on_coverage_ask(sender, from, &ask),
-            Message::CoverageAnswer(answer) => self.questions.answered(sender, answer, now.mono),
-            Message::Freshen => self.on_freshen(from, now),
-            Message::Check(check) => self.on_check(from, check, now),
-            Message::Checked(checked) => self.on_checked(sender, from, &checked, now),
+            Message::Resync(_) => self.on_resync(from, now),
+            Message::CoverageAsk(ask) => self.on_coverage_ask(from, &ask),
+            Message::CoverageAnswer(answer) => self.questions.answered(from.peer, answer, now.mono),
+            Message::Freshen => self.on_freshen(from.address, now),
+            Message::Check(check) => self.on_check(from.address, check, now),
+            Message::Checked(checked) => self.on_checked(from, &checked, now),
         }
         Ok(())
     }
@@ -172,18 +175,18 @@ impl Node {
         &mut self,
         space: Space,
         entries: Vec<Entry>,
-        sender: NodeId,
+        from: &Origin,
         now: Now,
         out: &mut Vec<Output>,
     ) -> usize {
         let mut new = 0;
         for entry in entries {
             let entry = self.keep(entry);
-            if self.apply(space, &entry, sender, now, out) == Fate::New {
+            if self.apply(space, &entry, from, now, out) == Fate::New {
                 new += 1;
                 // Rumor mongering takes up what anti-entropy has found (Demers et al. 1987, 1.5).
                 if self.config.spread.method == Method::Rumor {
-                    self.mongering.add(space, entry, Some(sender), &mut env!(self, now));
+                    self.mongering.add(space, entry, Some(from.peer), &mut env!(self, now));
                 }
             }
         }
@@ -192,15 +195,14 @@ impl Node {
 
     fn on_tree(
         &mut self,
-        sender: NodeId,
-        from: SocketAddr,
+        from: &Origin,
         rumor: &tree::Rumor<'_>,
         now: Now,
         out: &mut Vec<Output>,
     ) -> Result<(), DecodeError> {
         if !self.tree.first_time(rumor) {
             self.stats.tree_duplicates += 1;
-            self.tree.answer(rumor, from);
+            self.tree.answer(rumor, from.address);
             return Ok(());
         }
         let entries = block::read(&mut Reader::new(rumor.block))?;
@@ -210,13 +212,13 @@ impl Node {
             let entry = self.keep(entry);
             let age = now.wall_ms.saturating_sub(entry.stamp().wall_ms());
             let young = rumor.space == Space::Data && age < STILL_NEWS_MS;
-            match self.apply(rumor.space, &entry, sender, now, out) {
+            match self.apply(rumor.space, &entry, from, now, out) {
                 Fate::New | Fate::Old => news.push(entry),
                 Fate::Known if young => news.push(entry),
                 Fate::Known | Fate::Useless => {}
             }
         }
-        self.tree.answer(rumor, from);
+        self.tree.answer(rumor, from.address);
         let whole = news.len() == count;
         self.tree.pass_on(rumor, &news, whole, &mut env!(self, now));
         Ok(())
@@ -225,8 +227,9 @@ impl Node {
     /// A member that is held dead or gone but talks is told so, so that it can refute. One that is
     /// not known at all is asked in, and makes itself known by opening an exchange: it may know
     /// somebody and so not ask again by itself.
-    fn tell_its_state(&mut self, sender: NodeId, to: SocketAddr, now: Now) {
-        match self.table.get(sender) {
+    fn tell_its_state(&mut self, from: &Origin, now: Now) {
+        let to = from.address;
+        match self.table.get(from.peer) {
             None if self.rejoin.wants_in(to, now.mono) => self.knock(to),
             None => {}
             Some(member) if !member.state.is_present() => {
@@ -263,6 +266,7 @@ fn is_request(kind: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::id::NodeId;
     use crate::base::time::Instant;
     use crate::config::Config;
     use crate::input::Input;

@@ -14,7 +14,7 @@ use crate::reconcile::{Desk, Flow};
 use crate::spread::Method;
 use crate::spread::entropy::{Compare, Entropy};
 use crate::spread::sessions::Outcome;
-use crate::wire::kind;
+use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -90,13 +90,7 @@ impl Node {
     }
 
     /// Keeps an account of the exchange that a message begins, if it begins one.
-    pub(super) fn note_opening(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        message: &Message<'_>,
-        now: Now,
-    ) {
+    pub(super) fn note_opening(&mut self, from: &Origin, message: &Message<'_>, now: Now) {
         let whole = |back: bool| Flow { mine: back, yours: true };
         let (method, flow) = match message {
             Message::Digest(opening) if !opening.answer => (Compare::Checksum, opening.flow),
@@ -109,7 +103,7 @@ impl Node {
             }
             _ => return,
         };
-        self.sessions.begin((sender, from), false, method, flow, now);
+        self.sessions.begin((from.peer, from.address), false, method, flow, now);
     }
 
     /// Sends the digests of both maps.
@@ -150,20 +144,14 @@ impl Node {
         }
     }
 
-    pub(super) fn on_opening(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        opening: &Opening,
-        now: Now,
-    ) {
+    pub(super) fn on_opening(&mut self, from: &Origin, opening: &Opening, now: Now) {
         self.data.advance(now.wall_ms);
         let data = self.data.digest_at(opening.cut).unwrap_or_else(|| self.data.digest());
         let (flow, answer) = (opening.flow, opening.answer);
-        let peer = Opener { id: sender, addr: from, flow, answer };
+        let peer = Opener { id: from.peer, addr: from.address, flow, answer };
         if data == opening.data {
-            self.confirm(sender, opening.cut);
-            self.agrees(sender, opening.cut, now);
+            self.confirm(from.peer, opening.cut);
+            self.agrees(from.peer, opening.cut, now);
         }
         let mut equal = true;
         for (space, mine, theirs) in [
@@ -175,7 +163,7 @@ impl Node {
                 self.on_difference(&peer, space, mine, theirs, now);
             }
         }
-        self.count_equal(from, equal);
+        self.count_equal(from.address, equal);
     }
 
     /// Counts an exchange that this node answers, if both ends hold the same.
@@ -298,8 +286,7 @@ impl Node {
 
     pub(super) fn on_piece(
         &mut self,
-        sender: NodeId,
-        from: SocketAddr,
+        from: &Origin,
         mut piece: Piece,
         now: Now,
         out: &mut Vec<Output>,
@@ -307,31 +294,43 @@ impl Node {
         let entries = std::mem::take(&mut piece.entries);
         let bytes = entries.iter().map(|entry| entry.size() + 24).sum();
         let shown = if piece.back { entries.clone() } else { Vec::new() };
-        self.take_in(piece.space, entries, sender, now, out);
+        self.take_in(piece.space, entries, from, now, out);
         if piece.back {
             piece.entries = shown;
-            full::send_missing(&mut self.desk(piece.space, from, now), &piece);
+            full::send_missing(&mut self.desk(piece.space, from.address, now), &piece);
         }
         // A late or repeated piece asks for nothing: the transfer would go on twice.
-        let place = (sender, piece.space, piece.from);
+        let place = (from.peer, piece.space, piece.from);
         let bulk = self.entropy.bulk().map(|bulk| (bulk.peer, bulk.space, bulk.from));
         if bulk == Some(place) && !piece.pushed {
             self.stats.bulk_pieces += 1;
             self.entropy.progress(now.mono);
             let (space, next) = (piece.space, piece.next);
-            if let Some(at) = self.entropy.advance_bulk(sender, space, next, bytes, now.mono) {
-                full::pull(&mut self.desk(piece.space, from, now), false, false, at, Via::Stream);
+            if let Some(at) = self.entropy.advance_bulk(from.peer, space, next, bytes, now.mono) {
+                full::pull(
+                    &mut self.desk(piece.space, from.address, now),
+                    false,
+                    false,
+                    at,
+                    Via::Stream,
+                );
             }
         } else if self.auditor.expects(place) {
             self.entropy.progress(now.mono);
             if let Some(at) = self.auditor.advance(piece.next, now.mono) {
-                full::pull(&mut self.desk(Space::Data, from, now), true, false, at, Via::Stream);
+                full::pull(
+                    &mut self.desk(Space::Data, from.address, now),
+                    true,
+                    false,
+                    at,
+                    Via::Stream,
+                );
             }
         } else if let Some(at) = piece.next
             && (piece.pushed || self.entropy.config().compare == Compare::Full)
         {
             self.entropy.progress(now.mono);
-            let mut desk = self.desk(piece.space, from, now);
+            let mut desk = self.desk(piece.space, from.address, now);
             full::pull(&mut desk, piece.back, piece.pushed, at, Via::Stream);
         }
     }

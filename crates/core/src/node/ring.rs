@@ -8,17 +8,17 @@ mod walk;
 pub use report::{NoPass, NotForgotten, Run};
 
 use super::horizon::{FORGOTTEN_MS, Horizon, MAX_PENDING, Pending};
-use super::{Node, applied, repair};
+use super::{Node, repair};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, millis};
 use crate::data::{self, Space};
 use crate::member::State;
-use crate::output::{Class, Output, Via};
+use crate::output::{Class, Output, Via, applied};
 use crate::spread::ring::{
     Answer, Guest, Pass, Progress, SIEVE, Session, Stage, Token, Verdict, Walk,
 };
-use crate::wire::kind;
+use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,8 +56,6 @@ pub(super) struct Rounds {
     pub(super) since: Instant,
     /// False until what was kept on disk has been looked at.
     settled: bool,
-    /// The pass of which a hop is bringing entries just now.
-    pub(super) given: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -73,8 +71,7 @@ struct Carry {
 impl Rounds {
     pub(super) fn new(now: Instant) -> Self {
         let (carries, guests, run) = (Vec::new(), Vec::new(), None);
-        let (settled, given) = (false, None);
-        Self { carries, guests, run, look: now, resync: now, since: now, settled, given }
+        Self { carries, guests, run, look: now, resync: now, since: now, settled: false }
     }
 
     /// Up to where a walk under way compares what this node holds with a covered member.
@@ -468,8 +465,7 @@ impl Node {
 
     pub(super) fn on_token(
         &mut self,
-        sender: NodeId,
-        from: SocketAddr,
+        from: &Origin,
         token: Token,
         now: Now,
         out: &mut Vec<Output>,
@@ -480,23 +476,23 @@ impl Node {
             _ => self.judge_token(&token, now),
         };
         if verdict != Verdict::Different {
-            return self.answer_token(from, session, verdict);
+            return self.answer_token(from.address, session, verdict);
         }
         if token.hop != SIEVE {
             self.visited(&token.pass);
         }
         self.rounds.guests.retain(|(guest, _)| guest.session != session);
-        let mut guest = Guest::new(&token, sender);
+        let mut guest = Guest::new(&token, from.peer);
         if token.hop != SIEVE
             && let Some(pending) = self.coverage.pending(token.pass.id)
         {
             guest.compares.clone_from(&pending.strays);
         }
         if token.hop == 0 || token.digest == self.data.digest() {
-            return self.arrived(guest, from, now, out);
+            return self.arrived(guest, from.address, now, out);
         }
         self.rounds.guests.push((guest, now.mono.after(GUEST)));
-        self.answer_token(from, session, Verdict::Different);
+        self.answer_token(from.address, session, Verdict::Different);
     }
 
     fn judge_token(&mut self, token: &Token, now: Now) -> Verdict {
@@ -552,21 +548,15 @@ impl Node {
         missed.any(|member| counts(member.state) && member.incarnation < pass.started_ms)
     }
 
-    pub(super) fn on_ring_answer(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        answer: Answer,
-        now: Now,
-    ) {
-        let Some(at) = self.rounds.carry(answer.session, sender) else { return };
+    pub(super) fn on_ring_answer(&mut self, from: &Origin, answer: Answer, now: Now) {
+        let Some(at) = self.rounds.carry(answer.session, from.peer) else { return };
         match answer.verdict {
             Verdict::Done => drop(self.rounds.carries.swap_remove(at)),
             Verdict::Different => {
                 if let Some(carry) = self.rounds.carries.get_mut(at) {
                     carry.walk = Some(Walk::new(&carry.token));
                 }
-                self.walk_on(at, from, now);
+                self.walk_on(at, from.address, now);
             }
             Verdict::Later => {
                 if let Some(carry) = self.rounds.carries.get_mut(at) {

@@ -1,17 +1,17 @@
 //! How membership is joined to a node: joining, leaving, suspecting, refuting.
 
-use super::{Fate, Node, applied, env};
+use super::{Node, env};
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, millis};
-use crate::data::{self, Entry, Map, Space, block};
+use crate::data::{self, Entry, Fate, Map, Space, block};
 use crate::member::flight::What;
 use crate::member::probe::Silence;
 use crate::member::record::{MAX_INCARNATION, MAX_NAME};
 use crate::member::suspicion::MAX_CONFIRMATIONS;
 use crate::member::{Record, State, Table, Tags};
-use crate::output::{Class, Output, Via};
+use crate::output::{Class, Output, Via, applied};
 use crate::reconcile::Flow;
-use crate::wire::kind;
+use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -165,19 +165,12 @@ impl Node {
     }
 
     /// Somebody asks to be let in: tell everyone of it, and open an exchange.
-    pub(super) fn on_join(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        entry: Entry,
-        now: Now,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn on_join(&mut self, from: &Origin, entry: Entry, now: Now, out: &mut Vec<Output>) {
         let entry = self.keep(entry);
-        if self.apply(Space::Roster, &entry, sender, now, out) == Fate::New {
-            self.spread(Space::Roster, entry, Some(sender), now);
+        if self.apply(Space::Roster, &entry, from, now, out) == Fate::New {
+            self.spread(Space::Roster, entry, Some(from.peer), now);
         }
-        self.open(from, Flow { mine: true, yours: true }, false, now);
+        self.open(from.address, Flow { mine: true, yours: true }, false, now);
     }
 
     /// Changes what this node's operator says of it, and tells everyone.
@@ -202,7 +195,7 @@ impl Node {
     pub(super) fn apply_member(
         &mut self,
         entry: &Arc<Entry>,
-        from: NodeId,
+        from: &Origin,
         now: Now,
         out: &mut Vec<Output>,
     ) -> Fate {
@@ -215,7 +208,7 @@ impl Node {
             Some(std::cmp::Ordering::Equal) => return Fate::Known,
             Some(std::cmp::Ordering::Greater) => {
                 if record.id == self.identity.id && record.state != State::Alive {
-                    self.tell_again(from);
+                    self.tell_again(from.peer);
                 }
                 return Fate::Useless;
             }
@@ -230,7 +223,7 @@ impl Node {
             self.refute(&record, now, out);
             return Fate::Useless;
         }
-        self.accept_member(&record, entry, Some(from), now, out);
+        self.accept_member(&record, entry, Some(from.peer), now, out);
         Fate::New
     }
 

@@ -12,6 +12,7 @@ use crate::reconcile::sketch::{
     Answered, Ask, Batch, Exchange, Greeting, Headed, Reply, Stand, Unknown, Wants,
 };
 use crate::spread::sessions::Outcome;
+use crate::wire::Origin;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -87,16 +88,15 @@ impl Node {
     }
 
     /// Answers an opening: by sketches where this node keeps them, else by checksums.
-    pub(super) fn on_sketch(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        greeting: &Headed<Greeting>,
-        now: Now,
-    ) {
+    pub(super) fn on_sketch(&mut self, from: &Origin, greeting: &Headed<Greeting>, now: Now) {
         self.data.advance(now.wall_ms);
         let (head, theirs) = (greeting.head, greeting.body.opening.digest);
-        let peer = super::repair::Opener { id: sender, addr: from, flow: head.flow, answer: false };
+        let peer = super::repair::Opener {
+            id: from.peer,
+            addr: from.address,
+            flow: head.flow,
+            answer: false,
+        };
         let roster = self.roster.digest();
         let mut equal = true;
         if shortened(roster) != greeting.body.roster {
@@ -107,60 +107,47 @@ impl Node {
         if head.space == Space::Data && shortened(data) != theirs {
             equal = false;
             if !self.fill_in_bulk(&peer, Space::Data, data, theirs, now)
-                && let Some(mut desk) = self.open_desk(Space::Data, from, now)
+                && let Some(mut desk) = self.open_desk(Space::Data, from.address, now)
             {
                 match on_opening(&mut desk, greeting) {
-                    Answered::Known(count) => self.solved(from, count),
+                    Answered::Known(count) => self.solved(from.address, count),
                     Answered::Unserved => {
-                        self.sessions.known(from, Outcome::FellBack, 0);
+                        self.sessions.known(from.address, Outcome::FellBack, 0);
                         self.on_difference(&peer, Space::Data, data, theirs, now);
                     }
                     Answered::Equal | Answered::Replied => {}
                 }
             }
         } else if head.space == Space::Data {
-            self.confirm(sender, head.cut);
-            self.agrees(sender, head.cut, now);
+            self.confirm(from.peer, head.cut);
+            self.agrees(from.peer, head.cut, now);
             self.stats.sketch_equal += 1;
         }
-        self.count_equal(from, equal);
+        self.count_equal(from.address, equal);
     }
 
-    pub(super) fn on_sketch_reply(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        reply: &Headed<Reply>,
-        now: Now,
-    ) {
+    pub(super) fn on_sketch_reply(&mut self, from: &Origin, reply: &Headed<Reply>, now: Now) {
         let space = reply.head.space;
-        self.go_on(sender, from, space, now, |exchange, desk| exchange.on_reply(desk, reply));
+        self.go_on(from, space, now, |exchange, desk| exchange.on_reply(desk, reply));
     }
 
-    pub(super) fn on_sketch_batch(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        batch: &Headed<Batch>,
-        now: Now,
-    ) {
+    pub(super) fn on_sketch_batch(&mut self, from: &Origin, batch: &Headed<Batch>, now: Now) {
         let space = batch.head.space;
-        self.go_on(sender, from, space, now, |exchange, desk| exchange.on_batch(desk, batch));
+        self.go_on(from, space, now, |exchange, desk| exchange.on_batch(desk, batch));
     }
 
     /// Goes on with a comparison that this node began.
     fn go_on(
         &mut self,
-        sender: NodeId,
-        from: SocketAddr,
+        from: &Origin,
         space: Space,
         now: Now,
         step: impl FnOnce(&mut Exchange, &mut crate::reconcile::Desk<'_>) -> Stand,
     ) {
-        let Some(mut comparison) = self.comparisons.take(sender) else { return };
+        let Some(mut comparison) = self.comparisons.take(from.peer) else { return };
         self.data.advance(now.wall_ms);
         self.stir_and_progress(now);
-        let Some(mut desk) = self.open_desk(space, from, now) else {
+        let Some(mut desk) = self.open_desk(space, from.address, now) else {
             return self.comparisons.add(comparison);
         };
         match step(&mut comparison.exchange, &mut desk) {
@@ -171,12 +158,12 @@ impl Node {
                 }
                 self.comparisons.add(comparison);
             }
-            Stand::Known(count) => self.solved(from, count),
+            Stand::Known(count) => self.solved(from.address, count),
             Stand::Unknown(why) => {
                 let too_many = why == Unknown::TooMany;
                 let outcome = if too_many { Outcome::TooMany } else { Outcome::FellBack };
-                self.sessions.known(from, outcome, 0);
-                self.open(from, comparison.flow, false, now);
+                self.sessions.known(from.address, outcome, 0);
+                self.open(from.address, comparison.flow, false, now);
             }
         }
     }

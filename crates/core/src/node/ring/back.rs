@@ -1,13 +1,11 @@
 //! The way back for a member that the latest pass has not covered, at either end.
 
 use super::{Carry, Node, RETRY, SIEVES};
-use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, micros};
 use crate::data::{self, Space};
 use crate::node::horizon::Horizon;
 use crate::spread::ring::{Guest, Pass, SIEVE, Session, Token, Verdict};
-use crate::wire::kind;
-use std::net::SocketAddr;
+use crate::wire::{Origin, kind};
 
 impl Node {
     /// Asks a random member to bring this node back to what the latest pass covered.
@@ -23,21 +21,21 @@ impl Node {
         }
     }
 
-    pub(in crate::node) fn on_resync(&mut self, sender: NodeId, from: SocketAddr, now: Now) {
+    pub(in crate::node) fn on_resync(&mut self, from: &Origin, now: Now) {
         let session = |pass: &Pass| Session { pass: pass.id, hop: SIEVE };
         let Some(pass) = self.coverage.covered.clone().filter(|_| !self.coverage.is_behind())
         else {
             return;
         };
         let sieves = self.rounds.carries.iter().filter(|carry| carry.token.hop == SIEVE);
-        let known = self.table.get(sender).is_some_and(|member| member.gossip() == from);
+        let known = self.table.get(from.peer).is_some_and(|member| member.gossip() == from.address);
         if !known || sieves.count() >= SIEVES || self.coverage.is_collecting() {
             return;
         }
-        if self.rounds.carry(session(&pass), sender).is_none() {
+        if self.rounds.carry(session(&pass), from.peer).is_none() {
             let former = self.coverage.former.iter().copied().collect();
             let token = Token { pass, hop: SIEVE, digest: self.data.digest(), former };
-            let carry = Carry { token, peer: sender, walk: None, until: now.mono, tries: 0 };
+            let carry = Carry { token, peer: from.peer, walk: None, until: now.mono, tries: 0 };
             self.carry(carry, now);
         }
     }

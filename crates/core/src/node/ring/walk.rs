@@ -6,7 +6,7 @@ use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::output::Output;
 use crate::spread::ring::{Check, Differ, Load, Page, Session, Step, Verdict, Want};
-use crate::wire::kind;
+use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
 
 impl Node {
@@ -21,57 +21,43 @@ impl Node {
         self.send_ring(to, kind, &body);
     }
 
-    pub(in crate::node) fn on_differ(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        differ: &Step<Differ>,
-        now: Now,
-    ) {
-        let Some(at) = self.rounds.carry(differ.session, sender) else { return };
+    pub(in crate::node) fn on_differ(&mut self, from: &Origin, differ: &Step<Differ>, now: Now) {
+        let Some(at) = self.rounds.carry(differ.session, from.peer) else { return };
         let walk = self.rounds.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
         if walk.is_some_and(|walk| walk.on_differ(&self.data, differ)) {
-            self.walk_on(at, from, now);
+            self.walk_on(at, from.address, now);
         }
     }
 
-    pub(in crate::node) fn on_ring_want(
-        &mut self,
-        sender: NodeId,
-        from: SocketAddr,
-        want: &Step<Want>,
-        now: Now,
-    ) {
-        let Some(at) = self.rounds.carry(want.session, sender) else { return };
+    pub(in crate::node) fn on_ring_want(&mut self, from: &Origin, want: &Step<Want>, now: Now) {
+        let Some(at) = self.rounds.carry(want.session, from.peer) else { return };
         let walk = self.rounds.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
         if walk.is_some_and(|walk| walk.on_want(want)) {
-            self.walk_on(at, from, now);
+            self.walk_on(at, from.address, now);
         }
     }
 
     pub(in crate::node) fn on_ring_check(
         &mut self,
-        sender: NodeId,
-        from: SocketAddr,
+        from: &Origin,
         check: &Step<Check>,
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let Some((guest, until)) = self.rounds.guest(check.session, sender) else {
-            return self.answer_token(from, check.session, Verdict::Later);
+        let Some((guest, until)) = self.rounds.guest(check.session, from.peer) else {
+            return self.answer_token(from.address, check.session, Verdict::Later);
         };
         *until = now.mono.after(GUEST);
         let guest = guest.clone();
         match guest.on_check(&self.data, check) {
-            Some(differ) => self.send_ring(from, kind::RING_DIFFER, &differ.encode()),
-            None => self.arrived(guest, from, now, out),
+            Some(differ) => self.send_ring(from.address, kind::RING_DIFFER, &differ.encode()),
+            None => self.arrived(guest, from.address, now, out),
         }
     }
 
     pub(in crate::node) fn on_page(
         &mut self,
-        sender: NodeId,
-        from: SocketAddr,
+        from: &Origin,
         page: Step<Page>,
         now: Now,
         out: &mut Vec<Output>,
@@ -80,16 +66,16 @@ impl Node {
             .rounds
             .guests
             .iter_mut()
-            .find(|(g, _)| g.session == page.session && g.peer == sender)
+            .find(|(g, _)| g.session == page.session && g.peer == from.peer)
         else {
-            return self.answer_token(from, page.session, Verdict::Later);
+            return self.answer_token(from.address, page.session, Verdict::Later);
         };
         *until = now.mono.after(GUEST);
         let want = guest.on_page(&self.data, page);
         if want.body.is_empty() {
-            self.drop_surplus_of(want.session, sender, now, out);
+            self.drop_surplus_of(want.session, from.peer, now, out);
         }
-        self.send_ring(from, kind::RING_WANT, &want.encode());
+        self.send_ring(from.address, kind::RING_WANT, &want.encode());
     }
 
     fn drop_surplus_of(
@@ -119,19 +105,18 @@ impl Node {
 
     pub(in crate::node) fn on_load(
         &mut self,
-        sender: NodeId,
-        from: SocketAddr,
+        from: &Origin,
         load: Step<Load>,
         now: Now,
         out: &mut Vec<Output>,
     ) {
         let Step { session, number, body: Load { entries, last } } = load;
-        let Some((guest, until)) = self.rounds.guest(session, sender) else {
-            return self.answer_token(from, session, Verdict::Later);
+        let Some((guest, until)) = self.rounds.guest(session, from.peer) else {
+            return self.answer_token(from.address, session, Verdict::Later);
         };
         *until = now.mono.after(GUEST);
         let guest = guest.clone();
-        self.rounds.given = (!guest.sieves()).then_some(session.pass);
+        let origin = Origin { pass: (!guest.sieves()).then_some(session.pass), ..*from };
         for entry in entries {
             let entry = self.keep(entry);
             if let Some(held) = self.data.get(entry.key()).cloned()
@@ -142,14 +127,13 @@ impl Node {
                 self.drop_surplus(&held, &guest, now, out);
             }
             if guest.sieves() || !self.is_below_horizon(entry.stamp()) {
-                self.accept_data(&entry, sender, now, out);
+                self.accept_data(&entry, &origin, now, out);
             }
         }
-        self.rounds.given = None;
         if last {
-            self.drop_surplus_of(session, sender, now, out);
+            self.drop_surplus_of(session, from.peer, now, out);
         }
         let go_on = Step { session, number, body: Want::new() };
-        self.send_ring(from, kind::RING_WANT, &go_on.encode());
+        self.send_ring(from.address, kind::RING_WANT, &go_on.encode());
     }
 }
