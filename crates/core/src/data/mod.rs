@@ -12,6 +12,7 @@ pub mod map;
 pub mod op;
 pub mod pool;
 pub mod recent;
+pub mod replica;
 pub mod sketch;
 pub mod stamp;
 
@@ -23,6 +24,7 @@ pub use map::{Applied, Map, Verified, is_mortal};
 pub use op::{Expiry, Op, Outcome, Refused};
 pub use pool::Pool;
 pub use recent::Cut;
+pub use replica::Replica;
 pub use stamp::Stamp;
 
 /// What became of an entry that a peer sent.

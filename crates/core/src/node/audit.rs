@@ -21,18 +21,18 @@ impl Node {
     /// time.
     pub(super) fn begin_audit(&mut self, now: Now) {
         let Some((part, peer)) = self.auditor.poll(now.mono, &self.table) else { return };
-        let verified = self.data.verify(part, ENTRIES);
+        let verified = self.replica.data.verify(part, ENTRIES);
         self.auditor.verified(verified.next);
         self.stats.audit_content_faults += u64::from(verified.content.is_some());
         if verified.digest.is_some() {
             self.stats.audit_digest_faults += 1;
-            self.data.rebuild();
+            self.replica.data.rebuild();
         }
         let Some(peer) = peer.filter(|_| !self.is_excused(now)) else { return };
         let young = millis(YOUNG).max(millis(self.config.repair.settle)).min(millis(OLDEST));
         let cut = Cut::from(now.wall_ms, young);
         // After a wall clock was set back, nothing is known of its time until it has caught up.
-        let Some(total) = self.data.audit_at(cut).map(|sums| sums.total()) else { return };
+        let Some(total) = self.replica.data.audit_at(cut).map(|sums| sums.total()) else { return };
         self.auditor.ask(peer.id, cut);
         let body = Check { cut, total }.encode();
         self.desk(Space::Data, peer.gossip, now).push_via(Via::Datagram, kind::CHECK, &[&body]);
@@ -42,14 +42,14 @@ impl Node {
     /// from far ahead has replaced is not known any more to who has restarted since.
     fn is_excused(&self, now: Now) -> bool {
         let behind = self.coverage.is_behind() || self.coverage.is_collecting();
-        let ahead = self.clock.last() >> 16 > now.wall_ms.saturating_add(millis(YOUNG));
+        let ahead = self.replica.clock.last() >> 16 > now.wall_ms.saturating_add(millis(YOUNG));
         self.entropy.in_bulk(Space::Data) || behind || ahead
     }
 
     pub(super) fn on_check(&mut self, from: SocketAddr, check: Check, now: Now) {
-        self.data.advance(now.wall_ms);
+        self.replica.data.advance(now.wall_ms);
         let filling = self.is_excused(now);
-        let sums = self.data.audit_at(check.cut).filter(|_| !filling);
+        let sums = self.replica.data.audit_at(check.cut).filter(|_| !filling);
         if let Some(desk) = &mut self.open_desk(Space::Data, from, now) {
             let body = Checked::of(check, sums.as_ref()).encode();
             desk.push_via(Via::Datagram, kind::CHECKED, &[&body]);
@@ -60,8 +60,8 @@ impl Node {
         if !self.auditor.answered(from.peer, checked.cut) {
             return;
         }
-        self.data.advance(now.wall_ms);
-        let mine = self.data.audit_at(checked.cut);
+        self.replica.data.advance(now.wall_ms);
+        let mine = self.replica.data.audit_at(checked.cut);
         let filling = self.is_excused(now);
         let differences = match (&checked.stand, mine) {
             (Stand::Equal, _) => Vec::new(),
@@ -222,7 +222,7 @@ mod tests {
                 let mut cluster = Cluster::new(2, compare);
                 cluster.fill(3000);
                 let key = 77_u64;
-                cluster.nodes[1].data.tamper(&key.to_be_bytes(), Some(value));
+                cluster.nodes[1].replica.data.tamper(&key.to_be_bytes(), Some(value));
                 assert_eq!(
                     cluster.nodes[0].digest(Space::Data),
                     cluster.nodes[1].digest(Space::Data)
@@ -259,7 +259,7 @@ mod tests {
                 cluster.fill(count);
                 let digest = cluster.nodes[0].digest(Space::Data);
                 let key = 42_u64;
-                cluster.nodes[1].data.tamper(&key.to_be_bytes(), None);
+                cluster.nodes[1].replica.data.tamper(&key.to_be_bytes(), None);
                 assert_eq!(cluster.nodes[1].digest(Space::Data), digest, "nothing tells");
                 cluster.until("back", |nodes| nodes[1].data().get(&key.to_be_bytes()).is_some());
                 assert_eq!(cluster.nodes[1].stats().audit_digest_faults, 1);

@@ -148,14 +148,14 @@ impl Node {
         }
         certificates.cutoff = cutoff;
         certificates.awake.retain(|_, at| now.wall_ms < at.saturating_add(kept));
-        let old = self.data.mortal().into_iter().filter(|entry| is_before(entry, cutoff));
+        let old = self.replica.data.mortal().into_iter().filter(|entry| is_before(entry, cutoff));
         certificates.queue = old.chain(certificates.map.mortal()).collect();
     }
 
     fn judge_by_age(&mut self, entry: Arc<Entry>, now: Now, out: &mut Vec<Output>) {
         let (key, stamp) = (entry.key(), entry.stamp());
         let aside = self.certificates.map.get(key).is_some_and(|held| held.stamp() == stamp);
-        if !aside && self.data.remove(key, stamp).is_none() {
+        if !aside && self.replica.data.remove(key, stamp).is_none() {
             return;
         }
         match (aside, self.keeps(&entry, now)) {
@@ -178,7 +178,7 @@ impl Node {
         if !self.has_dormant() {
             return false;
         }
-        let hash = self.data.hash(entry.key());
+        let hash = self.replica.data.hash(entry.key());
         let dormant = millis(self.config.ring.keep_dormant);
         self.certificates.awake.contains_key(&hash)
             || end_ms(entry) >= self.cutoff(now).saturating_sub(dormant) && self.retains(hash)
@@ -191,7 +191,7 @@ impl Node {
             let mut bytes = [0; 16];
             bytes[..8].copy_from_slice(&key.to_le_bytes());
             bytes[8..].copy_from_slice(&id.0.to_le_bytes());
-            (self.data.hash(&bytes), id)
+            (self.replica.data.hash(&bytes), id)
         };
         let own = weight(self.identity.id);
         let stays = |state| !matches!(state, State::Left | State::Forgotten);
@@ -227,7 +227,7 @@ impl Node {
         if !old {
             return None;
         }
-        let held = self.data.get(entry.key()).cloned();
+        let held = self.replica.data.get(entry.key()).cloned();
         match held {
             Some(held) if held.stamp() >= entry.stamp() => None,
             Some(held) if self.has_dormant() => {
@@ -250,10 +250,10 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        self.data.remove(held.key(), held.stamp());
-        self.wake(self.data.hash(entry.key()), now);
+        self.replica.data.remove(held.key(), held.stamp());
+        self.wake(self.replica.data.hash(entry.key()), now);
         if let data::Applied::New(_) = self.certificates.map.apply(Arc::clone(entry)) {
-            self.clock.observe(entry.stamp());
+            self.replica.clock.observe(entry.stamp());
             self.stats.entries_new += 1;
             self.stats.tombstones_retaken += 1;
             self.entropy.news(now.mono, &mut self.rng);
@@ -288,7 +288,7 @@ impl Node {
                 self.outbox.push(to, Class::Repair, via, kind::ENTRIES, &[&body]);
             }
         }
-        if self.wake(self.data.hash(certificate.key()), now) {
+        if self.wake(self.replica.data.hash(certificate.key()), now) {
             self.stats.tombstones_activated += 1;
             self.spread(Space::Data, Arc::clone(certificate), None, now);
         }
@@ -338,7 +338,7 @@ mod tests {
             let nodes: Vec<Node> = (1..=of).map(|id| node(id, of, Tombstones::Dormant)).collect();
             let mut kept = vec![0; nodes.len()];
             for key in 0..200_u64 {
-                let hash = nodes[0].data.hash(&key.to_le_bytes());
+                let hash = nodes[0].replica.data.hash(&key.to_le_bytes());
                 let sites = (0..nodes.len()).filter(|index| nodes[*index].retains(hash));
                 let sites: Vec<usize> = sites.collect();
                 assert_eq!(sites.len() as u64, of.min(4));
@@ -365,7 +365,7 @@ mod tests {
             assert_eq!(fate(&mut node, b"young", at(9 * DAY_MS), &mut out), Fate::New);
             let taken = fate(&mut node, b"held", at(2), &mut out);
             assert_eq!(taken, if undoes { Fate::New } else { refused });
-            assert_eq!(node.data.get(b"held").is_none(), undoes);
+            assert_eq!(node.replica.data.get(b"held").is_none(), undoes);
             assert_eq!(node.certificates().get(b"held").is_some(), undoes);
             // What it undid does not come back, and a newer write does.
             let again = node.accept_data(&old, &origin(), later, &mut out);

@@ -66,7 +66,7 @@ impl Node {
     }
 
     fn holds(&self, key: &[u8], stamp: Stamp) -> bool {
-        let held = self.data.get(key).or_else(|| self.certificates().get(key));
+        let held = self.replica.data.get(key).or_else(|| self.certificates().get(key));
         held.is_some_and(|held| held.stamp() >= stamp)
     }
 
@@ -74,7 +74,7 @@ impl Node {
     /// took its place. Under a key that is gone there was a tombstone, which all have dropped.
     fn is_proven(&self, key: &[u8], stamp: Stamp) -> bool {
         let Some(pass) = self.own_pass() else { return false };
-        let held = self.data.get(key).map(|held| held.stamp());
+        let held = self.replica.data.get(key).map(|held| held.stamp());
         let below = |stamp: Stamp| stamp.time <= pass.horizon;
         below(stamp) && held.is_none_or(|held| held >= stamp && below(held))
     }
@@ -90,7 +90,7 @@ impl Node {
         let listed = self.coverage.covered.as_ref().is_some_and(|pass| pass.lists(from.peer));
         let held = ask.writes.iter().all(|(key, stamp)| {
             self.holds(key, *stamp)
-                || (listed && self.data.get(key).is_none() && self.is_proven(key, *stamp))
+                || (listed && self.replica.data.get(key).is_none() && self.is_proven(key, *stamp))
         });
         self.stats.coverage_answered += 1;
         let body = Answer { number: ask.number, held }.encode();
@@ -139,7 +139,7 @@ impl Node {
     /// Another member was found to hold the same at a cut.
     pub(super) fn agrees(&mut self, peer: NodeId, cut: Cut, now: Now) {
         let time = match cut.is_none() {
-            true => self.clock.last(),
+            true => self.replica.clock.last(),
             false => (cut.first_ms() << 16).saturating_sub(1),
         };
         self.questions.agreed(peer, time, now.mono);

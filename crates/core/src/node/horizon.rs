@@ -194,7 +194,7 @@ impl Node {
     /// The entry of the roster that says so.
     #[must_use]
     pub fn horizon_entry(&self) -> Option<Arc<Entry>> {
-        self.roster.get(KEY).cloned()
+        self.replica.roster.get(KEY).cloned()
     }
 
     /// True if everything stamped up to [`Node::horizon`] is held here. If not, this node is being
@@ -215,7 +215,7 @@ impl Node {
     pub fn restore_kept(&mut self, bytes: &[u8]) {
         let Ok(kept) = Coverage::decode(bytes) else { return };
         let time = kept.floor.max(kept.confirmed);
-        self.clock.observe(Stamp { time, node: self.identity.id });
+        self.replica.clock.observe(Stamp { time, node: self.identity.id });
         self.coverage = Coverage { horizon: self.coverage.horizon, ..kept };
     }
 
@@ -232,7 +232,7 @@ impl Node {
 
     /// No more stamps up to this time come from here.
     pub(super) fn raise_clock(&mut self, horizon: u64) {
-        self.clock.observe(Stamp { time: horizon, node: self.identity.id });
+        self.replica.clock.observe(Stamp { time: horizon, node: self.identity.id });
         self.coverage.floor = self.coverage.floor.max(horizon);
         self.coverage.changed = true;
     }
@@ -271,8 +271,8 @@ impl Node {
         if self.coverage.pending.is_empty() || !self.has_fence() {
             return;
         }
-        let hash = self.data.hash(entry.key());
-        let item = ItemId::new(hash, self.data.item_hash(entry));
+        let hash = self.replica.data.hash(entry.key());
+        let item = ItemId::new(hash, self.replica.data.item_hash(entry));
         let mut left = Vec::new();
         for pending in &mut self.coverage.pending {
             let pass = &pending.pass;
@@ -307,17 +307,17 @@ impl Node {
     ) -> Fate {
         let Some(horizon) = Horizon::of(entry) else { return Fate::Useless };
         // A token may have told this node of it before.
-        let held = self.roster.get(KEY).and_then(|held| Horizon::of(held));
+        let held = self.replica.roster.get(KEY).and_then(|held| Horizon::of(held));
         match held.map(|held| held.cmp(&horizon)) {
             Some(std::cmp::Ordering::Equal) => return Fate::Known,
             Some(std::cmp::Ordering::Greater) => return Fate::Useless,
             Some(std::cmp::Ordering::Less) | None => {}
         }
-        if !self.clock.admits(entry.stamp(), now.wall_ms) || entry.is_tombstone() {
+        if !self.replica.clock.admits(entry.stamp(), now.wall_ms) || entry.is_tombstone() {
             self.stats.refused_skew += 1;
             return Fate::Useless;
         }
-        if let crate::data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
+        if let crate::data::Applied::New(replaced) = self.replica.roster.apply(Arc::clone(entry)) {
             self.entropy.stir(now.mono, &mut self.rng);
             out.push(applied(Space::Roster, entry, replaced, Some(from.peer)));
         }
@@ -328,7 +328,7 @@ impl Node {
     }
 
     pub(super) fn restore_horizon(&mut self, entry: &Arc<Entry>) {
-        let _ = self.roster.apply(Arc::clone(entry));
+        let _ = self.replica.roster.apply(Arc::clone(entry));
         self.coverage.horizon = self.coverage.horizon.max(Horizon::of(entry));
     }
 
@@ -374,7 +374,7 @@ impl Node {
             let expired = entry.expires_at().is_some_and(|at| at <= horizon >> 16);
             entry.stamp().time <= horizon && (entry.is_tombstone() || expired)
         };
-        self.coverage.collecting = self.data.mortal().into_iter().filter(gone).collect();
+        self.coverage.collecting = self.replica.data.mortal().into_iter().filter(gone).collect();
     }
 
     /// After a restart: what was to go goes.
@@ -400,7 +400,7 @@ impl Node {
     }
 
     fn drop_entry(&mut self, entry: &Entry, collected: bool, out: &mut Vec<Output>) -> bool {
-        let removed = self.data.remove(entry.key(), entry.stamp());
+        let removed = self.replica.data.remove(entry.key(), entry.stamp());
         let held = removed.is_some();
         out.extend(removed.map(|entry| Output::Removed(Removed { entry, collected })));
         held
@@ -425,15 +425,16 @@ impl Node {
         let own = writer == self.identity.id || entry.owner().is_none();
         if own && time > guest.known(writer) && time > self.confirmed_for(guest) {
             self.stats.fence_reissued += 1;
-            let stamp = self.clock.tick(now.wall_ms);
-            let anew = self.keep(match entry.value() {
+            let stamp = self.replica.clock.tick(now.wall_ms);
+            let anew = self.replica.keep(match entry.value() {
                 Some(value) if entry.owner().is_some() => {
                     Entry::new(entry.key(), value, stamp, entry.expires_at()).owned()
                 }
                 Some(value) => Entry::new(entry.key(), value, stamp, entry.expires_at()),
                 None => Entry::tombstone(entry.key(), stamp),
             });
-            if let crate::data::Applied::New(replaced) = self.data.apply(Arc::clone(&anew)) {
+            if let crate::data::Applied::New(replaced) = self.replica.data.apply(Arc::clone(&anew))
+            {
                 out.push(applied(Space::Data, &anew, replaced, None));
                 self.spread(Space::Data, anew, None, now);
             }
@@ -458,8 +459,8 @@ impl Node {
     /// A peer was found to hold all that this node had written before a cut.
     pub(super) fn confirm(&mut self, peer: NodeId, cut: Cut) {
         let time = match cut.is_none() {
-            true => self.clock.last(),
-            false => (cut.first_ms() << 16).saturating_sub(1).min(self.clock.last()),
+            true => self.replica.clock.last(),
+            false => (cut.first_ms() << 16).saturating_sub(1).min(self.replica.clock.last()),
         };
         let base = match &self.coverage.covered {
             Some(pass) if !pass.lists(peer) => return,
@@ -554,7 +555,7 @@ mod tests {
         let pending: Vec<u64> = after.coverage.pending.iter().map(|p| p.pass.id).collect();
         assert_eq!(pending, [3], "before its last visit it cannot say what it holds");
         assert_eq!(after.confirmed(), H + 5);
-        assert!(after.clock.last() >= H + 40, "no stamps below a horizon that came by");
+        assert!(after.replica.clock.last() >= H + 40, "no stamps below a horizon that came by");
     }
 
     #[test]
@@ -566,7 +567,7 @@ mod tests {
         node.cover(pass(1, H, &[1, 2]));
         let mut out = Vec::new();
         node.collect_some(&mut out);
-        assert_eq!((node.data.digest().count, node.data.tombstones()), (2, 1));
+        assert_eq!((node.replica.data.digest().count, node.replica.data.tombstones()), (2, 1));
         assert!(matches!(out[0], Output::Keep(_)), "what is dropped is known to be covered first");
         assert!(matches!(&out[1], Output::Removed(removed) if removed.collected));
         let mut offer =
@@ -610,7 +611,7 @@ mod tests {
         let pass = pass(1, H, &[2, 1]);
         let pending = Pending { pass: pass.clone(), reached: None, done: false, strays: vec![] };
         node.coverage.pending = vec![pending];
-        let digest = node.data.digest();
+        let digest = node.replica.data.digest();
         let token = Token { pass, hop: 1, digest, former: Arc::new([]) };
         let mut guest = Guest::new(&token, NodeId(2));
         assert!(!node.has_strayed(&guest));
@@ -629,7 +630,7 @@ mod tests {
     fn a_majority_of_the_members_of_the_pass_confirms() {
         let mut node = node();
         node.cover(pass(1, H, &[1, 2, 3, 4, 5]));
-        node.clock.observe(Stamp { time: NOW.wall_ms << 16, node: NodeId(1) });
+        node.replica.clock.observe(Stamp { time: NOW.wall_ms << 16, node: NodeId(1) });
         let cut = |ms| Cut::around(NOW.wall_ms + ms, 0);
         node.confirm(NodeId(9), cut(0));
         node.confirm(NodeId(2), cut(0));

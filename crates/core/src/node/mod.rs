@@ -22,7 +22,7 @@ use crate::base::rng::Rng;
 use crate::base::time::{Instant, Now};
 use crate::config::Config;
 use crate::data::{
-    self, Clock, Digest, Entry, Expiry, Fate, Map, Op, Outcome, Pool, Refused, Space,
+    self, Clock, Digest, Entry, Expiry, Fate, Map, Op, Outcome, Pool, Refused, Replica, Space,
 };
 use crate::input::Input;
 use crate::member::flight::Recorder;
@@ -79,9 +79,7 @@ pub struct Node {
     identity: Identity,
     header: Header,
     rng: Rng,
-    clock: Clock,
-    data: Map,
-    roster: Map,
+    replica: Replica,
     table: Table,
     incarnation: u64,
     left: bool,
@@ -106,7 +104,6 @@ pub struct Node {
     freshness: coverage::Freshness,
     outbox: Outbox,
     stats: Stats,
-    pool: Option<Arc<Pool>>,
 }
 
 /// What the machines work with, borrowed from a node field by field.
@@ -130,15 +127,15 @@ impl Node {
     pub fn new(config: Config, identity: Identity, seed: u64, now: Now) -> Self {
         let keyed = Keyed::for_cluster(&config.cluster);
         let mut rng = Rng::new(seed);
+        let clock = Clock::new(identity.id, config.limits.max_clock_skew);
+        let data = match config.repair.compare {
+            Compare::Sketch => Map::with_sketches(keyed),
+            Compare::Full | Compare::Checksum => Map::new(keyed),
+        }
+        .audited();
         let mut node = Self {
             header: Header { tag: keyed.tag(), sender: identity.id },
-            clock: Clock::new(identity.id, config.limits.max_clock_skew),
-            data: match config.repair.compare {
-                Compare::Sketch => Map::with_sketches(keyed),
-                Compare::Full | Compare::Checksum => Map::new(keyed),
-            }
-            .audited(),
-            roster: Map::new(keyed),
+            replica: Replica::new(data, Map::new(keyed), clock),
             table: Table::new(identity.id),
             // A restarted node must overrule what was said of it before.
             incarnation: now.wall_ms.max(1),
@@ -168,37 +165,28 @@ impl Node {
             freshness: coverage::Freshness::default(),
             outbox: Outbox::within(&config.limits, now.mono),
             stats: Stats::default(),
-            pool: None,
             rng,
             identity,
             config,
         };
-        node.data.advance(now.wall_ms);
+        node.replica.data.advance(now.wall_ms);
         node.enrol_self(now);
         node
     }
 
     /// Shares equal entries with the other nodes of the pool from now on.
     pub fn share(&mut self, pool: Arc<Pool>) {
-        self.pool = Some(pool);
-    }
-
-    /// An entry as it is kept.
-    fn keep(&self, entry: Entry) -> Arc<Entry> {
-        match &self.pool {
-            Some(pool) => pool.share(entry),
-            None => Arc::new(entry),
-        }
+        self.replica.share(pool);
     }
 
     /// Takes in an entry that this node had persisted. Comes before all input.
     pub fn restore(&mut self, space: Space, entry: Arc<Entry>, now: Now) {
         match space {
             Space::Data => {
-                self.clock.observe(entry.stamp());
+                self.replica.clock.observe(entry.stamp());
                 match self.is_certificate(&entry, now) {
                     true => self.restore_certificate(entry),
-                    false => drop(self.data.apply(entry)),
+                    false => drop(self.replica.data.apply(entry)),
                 }
             }
             Space::Roster if entry.key() == horizon::KEY => self.restore_horizon(&entry),
@@ -217,7 +205,7 @@ impl Node {
         if op.key().len() > limits.max_key {
             return Err(Refused::KeyTooLong { got: op.key().len(), limit: limits.max_key });
         }
-        let held = self.data.get(op.key()).filter(|held| held.live_at(now.wall_ms));
+        let held = self.replica.data.get(op.key()).filter(|held| held.live_at(now.wall_ms));
         let hidden = held.is_some_and(|held| !self.shows(held, now.wall_ms));
         let previous = held.filter(|_| !hidden).cloned();
         let Some(left) = result_of(&op, previous.as_deref(), hidden) else {
@@ -228,15 +216,15 @@ impl Node {
         {
             return Err(Refused::ValueTooLong { got: value.len(), limit: limits.max_value });
         }
-        let stamp = self.clock.tick(now.wall_ms);
-        let entry = self.keep(match left.value {
+        let stamp = self.replica.clock.tick(now.wall_ms);
+        let entry = self.replica.keep(match left.value {
             Some(value) if left.owned => {
                 Entry::new(op.key(), &value, stamp, left.expires_at).owned()
             }
             Some(value) => Entry::new(op.key(), &value, stamp, left.expires_at),
             None => Entry::tombstone(op.key(), stamp),
         });
-        if let data::Applied::New(replaced) = self.data.apply(Arc::clone(&entry)) {
+        if let data::Applied::New(replaced) = self.replica.data.apply(Arc::clone(&entry)) {
             self.certificates.succeed(entry.key());
             self.stats.local_writes += 1;
             out.push(applied(Space::Data, &entry, replaced, None));
@@ -277,7 +265,7 @@ impl Node {
     /// Closes a turn: does what is due and packs everything that is to be sent.
     pub fn flush(&mut self, now: Now, out: &mut Vec<Output>) {
         self.outbox.advance(now.mono, &mut self.stats, out);
-        self.data.advance(now.wall_ms);
+        self.replica.data.advance(now.wall_ms);
         if !self.left {
             self.watch_members(now, out);
             self.watch_comparisons(now);
@@ -353,7 +341,7 @@ impl Node {
             return self.apply_member(entry, from, now, out);
         }
         if self.is_fenced(entry.stamp()) {
-            match self.data.get(entry.key()).filter(|held| held.stamp() == entry.stamp()) {
+            match self.replica.data.get(entry.key()).filter(|held| held.stamp() == entry.stamp()) {
                 // The same write with another value is for the audit to judge.
                 Some(held) if held != entry => {}
                 Some(_) => {
@@ -377,26 +365,26 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Fate {
-        if !self.clock.admits(entry.stamp(), now.wall_ms) {
+        if !self.replica.clock.admits(entry.stamp(), now.wall_ms) {
             self.stats.refused_skew += 1;
             return Fate::Useless;
         }
-        if self.data.get(entry.key()).is_none_or(|held| held.stamp() < entry.stamp()) {
+        if self.replica.data.get(entry.key()).is_none_or(|held| held.stamp() < entry.stamp()) {
             self.note_stray(entry, from, now, out);
         }
         if let Some(fate) = self.accept_by_age(entry, from, now, out) {
             return fate;
         }
-        let data::Applied::New(replaced) = self.data.apply(Arc::clone(entry)) else {
+        let data::Applied::New(replaced) = self.replica.data.apply(Arc::clone(entry)) else {
             self.stats.entries_stale += 1;
-            let held = self.data.get(entry.key());
+            let held = self.replica.data.get(entry.key());
             return match held.is_some_and(|held| held.stamp() == entry.stamp()) {
                 true => Fate::Known,
                 false => Fate::Useless,
             };
         };
         self.certificates.succeed(entry.key());
-        self.clock.observe(entry.stamp());
+        self.replica.clock.observe(entry.stamp());
         self.stats.entries_new += 1;
         let same = |replaced: &Arc<Entry>| replaced.stamp() == entry.stamp();
         self.stats.stamp_conflicts += u64::from(replaced.as_ref().is_some_and(same));
@@ -420,7 +408,7 @@ impl Node {
     /// The users' data.
     #[must_use]
     pub fn data(&self) -> &Map {
-        &self.data
+        &self.replica.data
     }
 
     /// True if this member takes part as far as this node knows: it is alive or suspect.
@@ -439,14 +427,7 @@ impl Node {
     /// Digest of one of the maps.
     #[must_use]
     pub fn digest(&self, space: Space) -> Digest {
-        self.map(space).digest()
-    }
-
-    fn map(&self, space: Space) -> &Map {
-        match space {
-            Space::Data => &self.data,
-            Space::Roster => &self.roster,
-        }
+        self.replica.map(space).digest()
     }
 
     /// All members that are known, this node included, in the order of their ids.

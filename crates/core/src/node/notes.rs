@@ -46,12 +46,12 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Option<Stamp> {
-        let entry = Entry::new(key, value, self.clock.tick(now.wall_ms), None);
+        let entry = Entry::new(key, value, self.replica.clock.tick(now.wall_ms), None);
         if !is_note(&entry) || !is_sound(&entry) {
             return None;
         }
         let (stamp, entry) = (entry.stamp(), Arc::new(entry));
-        if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(&entry)) {
+        if let data::Applied::New(replaced) = self.replica.roster.apply(Arc::clone(&entry)) {
             self.notes += u64::from(replaced.is_none());
             out.push(applied(Space::Roster, &entry, replaced, None));
             self.spread(Space::Roster, entry, None, now);
@@ -64,7 +64,7 @@ impl Node {
     pub fn notes(&self) -> Vec<Arc<Entry>> {
         let mut notes = Vec::new();
         if self.notes > 0 {
-            self.roster.walk(Range::ALL, &mut |_, entry| {
+            self.replica.roster.walk(Range::ALL, &mut |_, entry| {
                 notes.extend(is_note(entry).then(|| Arc::clone(entry)));
                 ControlFlow::Continue(())
             });
@@ -73,8 +73,8 @@ impl Node {
     }
 
     pub(super) fn restore_note(&mut self, entry: &Arc<Entry>) {
-        self.clock.observe(entry.stamp());
-        if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
+        self.replica.clock.observe(entry.stamp());
+        if let data::Applied::New(replaced) = self.replica.roster.apply(Arc::clone(entry)) {
             self.notes += u64::from(replaced.is_none());
         }
     }
@@ -87,7 +87,7 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Fate {
-        let held = self.roster.get(entry.key());
+        let held = self.replica.roster.get(entry.key());
         match held.map(|held| held.stamp().cmp(&entry.stamp())) {
             Some(std::cmp::Ordering::Equal) => return Fate::Known,
             Some(std::cmp::Ordering::Greater) => return Fate::Useless,
@@ -98,12 +98,12 @@ impl Node {
             self.stats.refused_notes += 1;
             return Fate::Useless;
         }
-        if !self.clock.admits(entry.stamp(), now.wall_ms) {
+        if !self.replica.clock.admits(entry.stamp(), now.wall_ms) {
             self.stats.refused_skew += 1;
             return Fate::Useless;
         }
-        self.clock.observe(entry.stamp());
-        if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
+        self.replica.clock.observe(entry.stamp());
+        if let data::Applied::New(replaced) = self.replica.roster.apply(Arc::clone(entry)) {
             self.notes += u64::from(replaced.is_none());
             self.entropy.stir(now.mono, &mut self.rng);
             out.push(applied(Space::Roster, entry, replaced, Some(from.peer)));

@@ -115,7 +115,7 @@ impl Node {
             Message::Rumors(rumors) => {
                 let mut knew = Vec::with_capacity(rumors.entries.len());
                 for entry in rumors.entries {
-                    let entry = self.keep(entry);
+                    let entry = self.replica.keep(entry);
                     let fate = self.apply(rumors.space, &entry, from, now, out);
                     knew.push(fate != Fate::New);
                     if fate == Fate::New {
@@ -181,7 +181,7 @@ impl Node {
     ) -> usize {
         let mut new = 0;
         for entry in entries {
-            let entry = self.keep(entry);
+            let entry = self.replica.keep(entry);
             if self.apply(space, &entry, from, now, out) == Fate::New {
                 new += 1;
                 // Rumor mongering takes up what anti-entropy has found (Demers et al. 1987, 1.5).
@@ -209,7 +209,7 @@ impl Node {
         let count = entries.len();
         let mut news = Vec::with_capacity(count);
         for entry in entries {
-            let entry = self.keep(entry);
+            let entry = self.replica.keep(entry);
             let age = now.wall_ms.saturating_sub(entry.stamp().wall_ms());
             let young = rumor.space == Space::Data && age < STILL_NEWS_MS;
             match self.apply(rumor.space, &entry, from, now, out) {

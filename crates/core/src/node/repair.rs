@@ -109,8 +109,8 @@ impl Node {
     /// Sends the digests of both maps.
     pub(super) fn open(&mut self, to: SocketAddr, flow: Flow, answer: bool, now: Now) {
         let cut = self.cut(now);
-        let data = self.data.digest_at(cut).unwrap_or_else(|| self.data.digest());
-        let opening = Opening { flow, answer, cut, data, roster: self.roster.digest() };
+        let data = self.replica.data.digest_at(cut).unwrap_or_else(|| self.replica.data.digest());
+        let opening = Opening { flow, answer, cut, data, roster: self.replica.roster.digest() };
         self.outbox.push(to, Class::Repair, Via::Datagram, kind::DIGEST, &[&opening.encode()]);
     }
 
@@ -130,8 +130,8 @@ impl Node {
         let settle = self.settle_ms();
         Desk {
             map: match space {
-                Space::Data => &self.data,
-                Space::Roster => &self.roster,
+                Space::Data => &self.replica.data,
+                Space::Roster => &self.replica.roster,
             },
             space,
             to,
@@ -145,8 +145,9 @@ impl Node {
     }
 
     pub(super) fn on_opening(&mut self, from: &Origin, opening: &Opening, now: Now) {
-        self.data.advance(now.wall_ms);
-        let data = self.data.digest_at(opening.cut).unwrap_or_else(|| self.data.digest());
+        self.replica.data.advance(now.wall_ms);
+        let data =
+            self.replica.data.digest_at(opening.cut).unwrap_or_else(|| self.replica.data.digest());
         let (flow, answer) = (opening.flow, opening.answer);
         let peer = Opener { id: from.peer, addr: from.address, flow, answer };
         if data == opening.data {
@@ -156,7 +157,7 @@ impl Node {
         let mut equal = true;
         for (space, mine, theirs) in [
             (Space::Data, data, opening.data),
-            (Space::Roster, self.roster.digest(), opening.roster),
+            (Space::Roster, self.replica.roster.digest(), opening.roster),
         ] {
             if mine != theirs {
                 equal = false;
@@ -422,7 +423,8 @@ mod tests {
         let head = Head { flow, space: Space::Data, cut: Cut::around(NOW.wall_ms, 300) };
         let digest = Digest { count, sum: 5 };
         let opening = sketch::Opening { digest, root: 6, ..sketch::Opening::default() };
-        [head.encode(), Greeting { roster: node.roster.digest(), opening }.encode()].concat()
+        [head.encode(), Greeting { roster: node.replica.roster.digest(), opening }.encode()]
+            .concat()
     }
 
     fn kinds(answers: &[(u8, Via, Vec<u8>)]) -> Vec<u8> {
@@ -493,7 +495,7 @@ mod tests {
             answer: false,
             cut: Cut::around(NOW.wall_ms, 0),
             data: Digest { count: 1000, sum: 5 },
-            roster: node.roster.digest(),
+            roster: node.replica.roster.digest(),
         };
         let opened = answers(&mut node, Via::Datagram, kind::DIGEST, &opening.encode());
         assert_eq!(pulls(&opened), [0]);

@@ -329,7 +329,7 @@ impl Node {
     /// Hands the token on: hop `hop` is to be made by this node.
     fn hand_on(&mut self, pass: Pass, hop: u32, now: Now) {
         let Some(peer) = pass.receiver(hop) else { return };
-        let token = Token { pass, hop, digest: self.data.digest(), former: Arc::new([]) };
+        let token = Token { pass, hop, digest: self.replica.data.digest(), former: Arc::new([]) };
         self.carry(Carry { token, peer, walk: None, until: now.mono, tries: 0 }, now);
     }
 
@@ -340,7 +340,7 @@ impl Node {
         carry.tries = carry.tries.saturating_add(1);
         carry.until = now.mono.after(PATIENCE * carry.tries.min(8));
         if let Some(to) = to {
-            carry.token.digest = self.data.digest();
+            carry.token.digest = self.replica.data.digest();
             let body = carry.token.encode();
             self.send_ring(to, kind::RING_TOKEN, &body);
         }
@@ -426,7 +426,7 @@ impl Node {
         }
         self.stats.ring_completed += 1;
         let entry = Arc::new(horizon.to_entry(pass.order.len()));
-        if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(&entry)) {
+        if let data::Applied::New(replaced) = self.replica.roster.apply(Arc::clone(&entry)) {
             out.push(applied(Space::Roster, &entry, replaced, None));
             self.spread(Space::Roster, entry, None, now);
         }
@@ -488,7 +488,7 @@ impl Node {
         {
             guest.compares.clone_from(&pending.strays);
         }
-        if token.hop == 0 || token.digest == self.data.digest() {
+        if token.hop == 0 || token.digest == self.replica.data.digest() {
             return self.arrived(guest, from.address, now, out);
         }
         self.rounds.guests.push((guest, now.mono.after(GUEST)));
@@ -500,7 +500,7 @@ impl Node {
         let stamp = data::Stamp { time: pass.horizon, node: pass.by };
         let late = now.wall_ms > pass.started_ms.saturating_add(FORGOTTEN_MS);
         if pass.receiver(hop) != Some(self.identity.id)
-            || !self.clock.admits(stamp, now.wall_ms)
+            || !self.replica.clock.admits(stamp, now.wall_ms)
             || late
         {
             return Verdict::Over;
@@ -583,7 +583,7 @@ impl Node {
         let pending = self.coverage.pending.iter().find(|pending| pending.pass.id == pass);
         let taken = pending.into_iter().flat_map(|pending| &pending.strays);
         let late = taken.skip(guest.compares.len()).map(|(_, item)| item);
-        guest.strays.iter().chain(late).any(|item| self.data.find(*item).is_some())
+        guest.strays.iter().chain(late).any(|item| self.replica.data.find(*item).is_some())
     }
 
     /// A walk to this node has ended.

@@ -45,8 +45,8 @@ impl Node {
     /// Puts this node's own record into its roster; returns the entry.
     pub(super) fn enrol_self(&mut self, now: Now) -> Arc<Entry> {
         let record = self.own_record(if self.left { State::Left } else { State::Alive });
-        let entry = self.keep(record.to_entry());
-        let _ = self.roster.apply(Arc::clone(&entry));
+        let entry = self.replica.keep(record.to_entry());
+        let _ = self.replica.roster.apply(Arc::clone(&entry));
         self.table.update(&record, &entry, now.mono);
         entry
     }
@@ -66,7 +66,7 @@ impl Node {
                 self.incarnation = record.incarnation + 1;
                 self.enrol_self(now);
             }
-        } else if let data::Applied::New(_) = self.roster.apply(Arc::clone(entry)) {
+        } else if let data::Applied::New(_) = self.replica.roster.apply(Arc::clone(entry)) {
             self.table.update(&record, entry, now.mono);
             self.believe(&record, now);
         }
@@ -94,7 +94,7 @@ impl Node {
     /// What this node knows of the members, to be given to another.
     #[must_use]
     pub fn roster(&self) -> Roster {
-        Roster { map: self.roster.clone(), table: self.table.clone() }
+        Roster { map: self.replica.roster.clone(), table: self.table.clone() }
     }
 
     /// Knows of the members from now on what another node knew. As if each record had been
@@ -103,7 +103,7 @@ impl Node {
     /// A record of this node in it is of an earlier run, unless it is just the one of this run.
     pub fn adopt(&mut self, roster: &Roster, now: Now) {
         let own = self.table.get(self.identity.id).map(|own| Arc::clone(own.entry));
-        self.roster = roster.map.clone();
+        self.replica.roster = roster.map.clone();
         self.table = roster.table.of(self.identity.id);
         let members = self.table.peer_count() + 1;
         for member in self.table.not_alive().filter(|member| member.id != self.identity.id) {
@@ -166,7 +166,7 @@ impl Node {
 
     /// Somebody asks to be let in: tell everyone of it, and open an exchange.
     pub(super) fn on_join(&mut self, from: &Origin, entry: Entry, now: Now, out: &mut Vec<Output>) {
-        let entry = self.keep(entry);
+        let entry = self.replica.keep(entry);
         if self.apply(Space::Roster, &entry, from, now, out) == Fate::New {
             self.spread(Space::Roster, entry, Some(from.peer), now);
         }
@@ -235,7 +235,7 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        if let data::Applied::New(replaced) = self.roster.apply(Arc::clone(entry)) {
+        if let data::Applied::New(replaced) = self.replica.roster.apply(Arc::clone(entry)) {
             let before = self.table.get(record.id).map(|held| held.state);
             self.table.update(record, entry, now.mono);
             self.believe(record, now);
@@ -377,7 +377,7 @@ impl Node {
         if record.witnesses.last() != Some(&self.identity.id) {
             record.witnesses.push(self.identity.id);
         }
-        let entry = self.keep(record.to_entry());
+        let entry = self.replica.keep(record.to_entry());
         self.accept_member(&record, &entry, None, now, out);
         if state == State::Dead {
             self.tell(record.gossip, &entry);

@@ -68,7 +68,7 @@ impl Comparisons {
 impl Node {
     /// Begins a comparison by sketches, or by checksums if there are no sketches for that.
     pub(super) fn open_by_sketch(&mut self, peer: NodeId, to: SocketAddr, flow: Flow, now: Now) {
-        let (cut, roster) = (self.cut(now), self.roster.digest());
+        let (cut, roster) = (self.cut(now), self.replica.roster.digest());
         let expected = std::mem::take(&mut self.comparisons.expected);
         let mut desk = self.desk(Space::Data, to, now);
         let Some(exchange) = Exchange::begin(&mut desk, flow, cut, roster, expected) else {
@@ -89,7 +89,7 @@ impl Node {
 
     /// Answers an opening: by sketches where this node keeps them, else by checksums.
     pub(super) fn on_sketch(&mut self, from: &Origin, greeting: &Headed<Greeting>, now: Now) {
-        self.data.advance(now.wall_ms);
+        self.replica.data.advance(now.wall_ms);
         let (head, theirs) = (greeting.head, greeting.body.opening.digest);
         let peer = super::repair::Opener {
             id: from.peer,
@@ -97,13 +97,14 @@ impl Node {
             flow: head.flow,
             answer: false,
         };
-        let roster = self.roster.digest();
+        let roster = self.replica.roster.digest();
         let mut equal = true;
         if shortened(roster) != greeting.body.roster {
             equal = false;
             self.on_difference(&peer, Space::Roster, roster, greeting.body.roster, now);
         }
-        let data = self.data.digest_at(head.cut).unwrap_or_else(|| self.data.digest());
+        let data =
+            self.replica.data.digest_at(head.cut).unwrap_or_else(|| self.replica.data.digest());
         if head.space == Space::Data && shortened(data) != theirs {
             equal = false;
             if !self.fill_in_bulk(&peer, Space::Data, data, theirs, now)
@@ -145,7 +146,7 @@ impl Node {
         step: impl FnOnce(&mut Exchange, &mut crate::reconcile::Desk<'_>) -> Stand,
     ) {
         let Some(mut comparison) = self.comparisons.take(from.peer) else { return };
-        self.data.advance(now.wall_ms);
+        self.replica.data.advance(now.wall_ms);
         self.stir_and_progress(now);
         let Some(mut desk) = self.open_desk(space, from.address, now) else {
             return self.comparisons.add(comparison);
@@ -174,7 +175,7 @@ impl Node {
     }
 
     pub(super) fn on_sketch_ask(&mut self, from: SocketAddr, ask: &Headed<Ask>, now: Now) {
-        self.data.advance(now.wall_ms);
+        self.replica.data.advance(now.wall_ms);
         self.stir_and_progress(now);
         if let Some(mut desk) = self.open_desk(ask.head.space, from, now) {
             on_ask(&mut desk, ask);

@@ -34,7 +34,7 @@ impl Node {
         }
         if self.rounds.carry(session(&pass), from.peer).is_none() {
             let former = self.coverage.former.iter().copied().collect();
-            let token = Token { pass, hop: SIEVE, digest: self.data.digest(), former };
+            let token = Token { pass, hop: SIEVE, digest: self.replica.data.digest(), former };
             let carry = Carry { token, peer: from.peer, walk: None, until: now.mono, tries: 0 };
             self.carry(carry, now);
         }
@@ -47,7 +47,7 @@ impl Node {
             |(guest, _): &(Guest, Instant)| guest.sieves() && guest.session != token.session();
         if !self.coverage.is_behind()
             || self.coverage.horizon > Some(offered)
-            || !self.clock.admits(stamp, now.wall_ms)
+            || !self.replica.clock.admits(stamp, now.wall_ms)
             || self.rounds.guests.iter().any(other)
         {
             return Verdict::Over;

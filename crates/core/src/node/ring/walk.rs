@@ -16,7 +16,7 @@ impl Node {
         let Some(walk) = &mut carry.walk else { return };
         carry.until = now.mono.after(GUEST);
         let before = walk.sent();
-        let (kind, body) = walk.next(&self.data, self.config.repair.piece_bytes);
+        let (kind, body) = walk.next(&self.replica.data, self.config.repair.piece_bytes);
         self.stats.ring_entries_sent += walk.sent() - before;
         self.send_ring(to, kind, &body);
     }
@@ -24,7 +24,7 @@ impl Node {
     pub(in crate::node) fn on_differ(&mut self, from: &Origin, differ: &Step<Differ>, now: Now) {
         let Some(at) = self.rounds.carry(differ.session, from.peer) else { return };
         let walk = self.rounds.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
-        if walk.is_some_and(|walk| walk.on_differ(&self.data, differ)) {
+        if walk.is_some_and(|walk| walk.on_differ(&self.replica.data, differ)) {
             self.walk_on(at, from.address, now);
         }
     }
@@ -49,7 +49,7 @@ impl Node {
         };
         *until = now.mono.after(GUEST);
         let guest = guest.clone();
-        match guest.on_check(&self.data, check) {
+        match guest.on_check(&self.replica.data, check) {
             Some(differ) => self.send_ring(from.address, kind::RING_DIFFER, &differ.encode()),
             None => self.arrived(guest, from.address, now, out),
         }
@@ -71,7 +71,7 @@ impl Node {
             return self.answer_token(from.address, page.session, Verdict::Later);
         };
         *until = now.mono.after(GUEST);
-        let want = guest.on_page(&self.data, page);
+        let want = guest.on_page(&self.replica.data, page);
         if want.body.is_empty() {
             self.drop_surplus_of(want.session, from.peer, now, out);
         }
@@ -96,7 +96,7 @@ impl Node {
         let Some((guest, _)) = self.rounds.guests.get_mut(place).filter(|(g, _)| g.sieves()) else {
             return;
         };
-        let surplus = guest.surplus(&self.data);
+        let surplus = guest.surplus(&self.replica.data);
         let guest = guest.clone();
         for entry in surplus {
             self.drop_surplus(&entry, &guest, now, out);
@@ -118,11 +118,11 @@ impl Node {
         let guest = guest.clone();
         let origin = Origin { pass: (!guest.sieves()).then_some(session.pass), ..*from };
         for entry in entries {
-            let entry = self.keep(entry);
-            if let Some(held) = self.data.get(entry.key()).cloned()
+            let entry = self.replica.keep(entry);
+            if let Some(held) = self.replica.data.get(entry.key()).cloned()
                 && held.stamp() > entry.stamp()
                 && guest.sieves()
-                && guest.is_surplus(&self.data, &held)
+                && guest.is_surplus(&self.replica.data, &held)
             {
                 self.drop_surplus(&held, &guest, now, out);
             }
