@@ -1,6 +1,6 @@
 //! Ring repair, as a node tells of it.
 
-use rumormill_core::node::ring::{NoPass, NotForgotten};
+use rumormill_core::spread::ring::{NoPass, NotForgotten};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 

@@ -6,7 +6,7 @@
 //!
 //! Arrows point down only: [`base`] knows nothing of the rest; [`data`] (entries, stamps, the map)
 //! stands on it; [`reconcile`] finds out what differs between two maps; [`member`] knows who is
-//! there; [`spread`] moves entries; [`node`] alone joins them.
+//! there; [`retain`] knows what may go; [`spread`] moves entries; [`node`] alone joins them.
 
 // A peer's bytes can never end the program.
 #![cfg_attr(
@@ -26,6 +26,7 @@ pub mod message;
 pub mod node;
 pub mod output;
 pub mod reconcile;
+pub mod retain;
 pub mod spread;
 pub mod stats;
 pub mod wire;

@@ -60,24 +60,8 @@ pub enum Message<'a> {
     Check(audit::Check),
     /// Where it differs.
     Checked(audit::Checked),
-    /// The token of a pass, or the offer to bring a member back.
-    RingToken(ring::Token),
-    /// What its receiver says.
-    RingAnswer(ring::Answer),
-    /// Digests of ranges.
-    RingCheck(ring::Step<ring::Check>),
-    /// Which of them differ.
-    RingDiffer(ring::Step<ring::Differ>),
-    /// The items of ranges.
-    RingItems(ring::Step<ring::Page>),
-    /// Which of them are wanted.
-    RingWant(ring::Step<ring::Want>),
-    /// Those.
-    RingEntries(ring::Step<ring::Load>),
-    /// How a pass goes on.
-    RingProgress(ring::Progress),
-    /// Brings the sender back, which a pass has not covered. Body: the pass, if it knows one.
-    Resync(u64),
+    /// A message of ring repair.
+    Ring(ring::Message),
     /// Are these writes held?
     CoverageAsk(coverage::Ask<'a>),
     /// Whether they are.
@@ -124,19 +108,10 @@ impl<'a> Message<'a> {
             kind::WANTS => Self::Wants(sketch::Wants::decode(body)?),
             kind::CHECK => Self::Check(audit::Check::decode(body)?),
             kind::CHECKED => Self::Checked(audit::Checked::decode(body)?),
-            kind::RING_TOKEN => Self::RingToken(ring::Token::decode(body)?),
-            kind::RING_ANSWER => Self::RingAnswer(ring::Answer::decode(body)?),
-            kind::RING_CHECK => Self::RingCheck(ring::Step::<ring::Check>::read(body)?),
-            kind::RING_DIFFER => Self::RingDiffer(ring::Step::<ring::Differ>::read(body)?),
-            kind::RING_ITEMS => Self::RingItems(ring::Step::<ring::Page>::read(body)?),
-            kind::RING_WANT => Self::RingWant(ring::Step::<ring::Want>::read(body)?),
-            kind::RING_ENTRIES => Self::RingEntries(ring::Step::<ring::Load>::read(body)?),
-            kind::RING_PROGRESS => Self::RingProgress(ring::Progress::decode(body)?),
-            kind::RESYNC => Self::Resync(body.u64()?),
             kind::COVERAGE_ASK => Self::CoverageAsk(coverage::Ask::decode(body)?),
             kind::COVERAGE_ANSWER => Self::CoverageAnswer(coverage::Answer::decode(body)?),
             kind::FRESHEN => Self::Freshen,
-            _ => return Ok(None),
+            _ => return Ok(ring::Message::decode(kind, body)?.map(Self::Ring)),
         }))
     }
 }

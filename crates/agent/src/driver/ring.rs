@@ -3,9 +3,9 @@
 use super::Driver;
 use crate::ring::{ForgetError, HorizonInfo, RepairError, RingRun, RingStatus};
 use rumormill_core::member::{Record, State};
-use rumormill_core::node::horizon::Horizon;
-use rumormill_core::node::ring::{NoPass, NotForgotten, Run};
+use rumormill_core::retain::Horizon;
 use rumormill_core::spread::ring::Stage;
+use rumormill_core::spread::ring::{NoPass, NotForgotten, Run};
 use rumormill_core::{Instant, NodeId};
 use std::sync::PoisonError;
 use std::time::Duration;

@@ -42,6 +42,11 @@ impl Clock {
         self.last = self.last.max(stamp.time);
     }
 
+    /// No more stamps up to this time come from here.
+    pub fn raise(&mut self, time: u64) {
+        self.last = self.last.max(time);
+    }
+
     /// The largest time issued or observed.
     #[must_use]
     pub fn last(&self) -> u64 {

@@ -41,7 +41,7 @@ impl Node {
     /// True while it is known why this replica differs from others, or may seem to: what a write
     /// from far ahead has replaced is not known any more to who has restarted since.
     fn is_excused(&self, now: Now) -> bool {
-        let behind = self.coverage.is_behind() || self.coverage.is_collecting();
+        let behind = self.standing.is_behind() || self.standing.is_collecting();
         let ahead = self.replica.clock.last() >> 16 > now.wall_ms.saturating_add(millis(YOUNG));
         self.entropy.in_bulk(Space::Data) || behind || ahead
     }

@@ -8,8 +8,8 @@ use crate::data::{Cut, Stamp};
 use crate::member::State;
 use crate::output::{Class, Output, Via};
 use crate::reconcile::Flow;
+use crate::retain::Pass;
 use crate::spread::coverage::{About, Answer, Ask, Known, Questions, Unasked, Want, freshen};
-use crate::spread::ring::Pass;
 use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -81,13 +81,13 @@ impl Node {
 
     /// The latest pass, if this node was part of it.
     fn own_pass(&self) -> Option<&Pass> {
-        let covered = self.coverage.covered.as_ref();
-        covered.filter(|_| self.is_covered() && self.has_fence())
+        let covered = self.standing.covered();
+        covered.filter(|_| self.is_covered() && self.standing.has_fence())
     }
 
     pub(super) fn on_coverage_ask(&mut self, from: &Origin, ask: &Ask<'_>) {
         // Who was part of the pass had what it asks for before the pass, and everyone has it since.
-        let listed = self.coverage.covered.as_ref().is_some_and(|pass| pass.lists(from.peer));
+        let listed = self.standing.covered().is_some_and(|pass| pass.lists(from.peer));
         let held = ask.writes.iter().all(|(key, stamp)| {
             self.holds(key, *stamp)
                 || (listed && self.replica.data.get(key).is_none() && self.is_proven(key, *stamp))

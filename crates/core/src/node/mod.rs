@@ -4,13 +4,12 @@
 //! which packs all that the turn has to say into as few packets as it can.
 
 mod audit;
-mod certificates;
 mod coverage;
-pub mod horizon;
 pub mod notes;
 mod receive;
 mod repair;
-pub mod ring;
+mod retain;
+mod ring;
 mod roster;
 mod sketch;
 
@@ -32,11 +31,13 @@ use crate::member::suspicion::Suspicions;
 use crate::member::twin::Twin;
 use crate::member::{Member, Table, Tags};
 use crate::output::{Output, Via, applied};
+use crate::retain::{Certificates, Standing, horizon};
 use crate::spread::Method;
 use crate::spread::audit::{Auditor, Divergence};
 use crate::spread::coverage::Questions;
 use crate::spread::entropy::{Compare, Entropy, Filling};
 use crate::spread::mail::DirectMail;
+use crate::spread::ring::Rounds;
 use crate::spread::rumor::Mongering;
 use crate::spread::sessions::Sessions;
 use crate::spread::tree::Tree;
@@ -97,9 +98,9 @@ pub struct Node {
     comparisons: sketch::Comparisons,
     auditor: Auditor,
     sessions: Sessions,
-    coverage: horizon::Coverage,
-    certificates: certificates::Certificates,
-    rounds: ring::Rounds,
+    standing: Standing,
+    certificates: Certificates,
+    rounds: Rounds,
     questions: Questions,
     freshness: coverage::Freshness,
     outbox: Outbox,
@@ -120,6 +121,31 @@ macro_rules! env {
     };
 }
 use env;
+
+/// The replica and what is around it, borrowed from a node field by field.
+macro_rules! holding {
+    ($node:ident, $now:expr, $out:expr) => {
+        crate::retain::Holding {
+            env: env!($node, $now),
+            wall_ms: $now.wall_ms,
+            replica: &mut $node.replica,
+            out: &mut *$out,
+        }
+    };
+}
+use holding;
+
+/// What ring repair works on, borrowed from a node field by field.
+macro_rules! site {
+    ($node:ident, $now:expr, $out:expr) => {
+        crate::spread::ring::Site {
+            hold: holding!($node, $now, $out),
+            standing: &mut $node.standing,
+            rejoin: &$node.rejoin,
+        }
+    };
+}
+use site;
 
 impl Node {
     /// A node that knows nobody and holds nothing. `seed` determines all its random choices.
@@ -158,9 +184,9 @@ impl Node {
             comparisons: sketch::Comparisons::default(),
             auditor: Auditor::new(&config.repair, seed, now.mono),
             sessions: Sessions::default(),
-            coverage: horizon::Coverage::default(),
-            certificates: certificates::Certificates::new(keyed, now.mono),
-            rounds: ring::Rounds::new(now.mono),
+            standing: Standing::new(config.ring.policy()),
+            certificates: Certificates::new(config.ring.policy(), keyed, now.mono),
+            rounds: ring::rounds(&config, now),
             questions: Questions::default(),
             freshness: coverage::Freshness::default(),
             outbox: Outbox::within(&config.limits, now.mono),
@@ -182,13 +208,7 @@ impl Node {
     /// Takes in an entry that this node had persisted. Comes before all input.
     pub fn restore(&mut self, space: Space, entry: Arc<Entry>, now: Now) {
         match space {
-            Space::Data => {
-                self.replica.clock.observe(entry.stamp());
-                match self.is_certificate(&entry, now) {
-                    true => self.restore_certificate(entry),
-                    false => drop(self.replica.data.apply(entry)),
-                }
-            }
+            Space::Data => self.restore_data(entry, now),
             Space::Roster if entry.key() == horizon::KEY => self.restore_horizon(&entry),
             Space::Roster if notes::is_note(&entry) => self.restore_note(&entry),
             Space::Roster => self.restore_member(&entry, now),
@@ -254,7 +274,7 @@ impl Node {
             Input::StreamLost { to } => {
                 self.stats.streams_lost += 1;
                 self.stats.bulk_stalled += u64::from(self.entropy.stream_lost(to));
-                self.ring_stream_lost(to, now);
+                self.rounds.stream_lost(to, &self.table, now.mono);
             }
             Input::Tick => {}
             Input::Join { seeds } => self.join(seeds, now),
@@ -269,10 +289,11 @@ impl Node {
         if !self.left {
             self.watch_members(now, out);
             self.watch_comparisons(now);
+            self.standing.poll(&mut holding!(self, now, out));
             self.watch_rounds(now, out);
-            self.watch_certificates(now, out);
+            self.certificates.poll(&mut holding!(self, now, out));
             // Others drop the same at this moment: the two are compared afterwards.
-            if !self.coverage.is_collecting() && !self.certificates.is_busy() {
+            if !self.standing.is_collecting() && !self.certificates.is_busy() {
                 self.begin_repair(now);
                 self.begin_audit(now);
             }
@@ -281,7 +302,7 @@ impl Node {
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
         self.watch_questions(now, out);
-        self.keep_coverage(out);
+        self.standing.keep(out);
         for (to, (messages, bytes)) in self.outbox.exchanged() {
             self.sessions.sent(to, messages, bytes, now.mono);
         }
@@ -304,7 +325,9 @@ impl Node {
         }
         let repair = earlier(self.entropy.deadline(), self.comparisons.deadline());
         let repair = earlier(repair, self.auditor.deadline());
-        let repair = earlier(repair, self.rounds_deadline());
+        let repair = earlier(repair, self.rounds.deadline(&self.standing));
+        let repair = earlier(repair, self.standing.is_collecting().then_some(Instant(0)));
+        let repair = earlier(repair, self.certificates.deadline());
         earlier(earlier(spread, repair), Some(self.members_due()))
     }
 
@@ -369,10 +392,7 @@ impl Node {
             self.stats.refused_skew += 1;
             return Fate::Useless;
         }
-        if self.replica.data.get(entry.key()).is_none_or(|held| held.stamp() < entry.stamp()) {
-            self.note_stray(entry, from, now, out);
-        }
-        if let Some(fate) = self.accept_by_age(entry, from, now, out) {
+        if let Some(fate) = self.judge(entry, from, now, out) {
             return fate;
         }
         let data::Applied::New(replaced) = self.replica.data.apply(Arc::clone(entry)) else {

@@ -3,8 +3,8 @@
 use crate::{ms, secs};
 use rumormill_core::config::Config;
 use rumormill_core::data::Space;
-use rumormill_core::node::ring::NoPass;
 use rumormill_core::spread::Method;
+use rumormill_core::spread::ring::NoPass;
 use rumormill_core::spread::ring::{Stage, Tombstones};
 use rumormill_sim::{Options, Start, World};
 use std::time::Duration;

@@ -5,6 +5,7 @@ use crate::base::codec::{DecodeError, Reader, Write};
 use crate::base::id::NodeId;
 use crate::data::sketch::ItemId;
 use crate::data::{Digest, Entry, Range, block};
+use crate::wire::kind;
 use serde::Serialize;
 use std::sync::Arc;
 
@@ -15,8 +16,52 @@ pub(super) const ITEMS: usize = 4096;
 /// Items that a message may list or ask for.
 const MAX_ITEMS: usize = 1 << 20;
 
+/// A message of ring repair.
+#[derive(Clone, Debug)]
+pub enum Message {
+    /// The token of a pass, or the offer to bring a member back.
+    Token(Token),
+    /// What its receiver says.
+    Answer(Answer),
+    /// Digests of ranges.
+    Check(Step<Check>),
+    /// Which of them differ.
+    Differ(Step<Differ>),
+    /// The items of ranges.
+    Items(Step<Page>),
+    /// Which of them are wanted.
+    Want(Step<Want>),
+    /// Those.
+    Entries(Step<Load>),
+    /// How a pass goes on.
+    Progress(Progress),
+    /// Brings the sender back, which a pass has not covered. Body: the pass, if it knows one.
+    Resync(u64),
+}
+
+impl Message {
+    /// Reads a message; `None` if it is none of ring repair.
+    ///
+    /// # Errors
+    /// If the body is not one of its kind.
+    pub fn decode(kind: u8, mut body: Reader<'_>) -> Result<Option<Self>, DecodeError> {
+        Ok(Some(match kind {
+            kind::RING_TOKEN => Self::Token(Token::decode(body)?),
+            kind::RING_ANSWER => Self::Answer(Answer::decode(body)?),
+            kind::RING_CHECK => Self::Check(Step::<Check>::read(body)?),
+            kind::RING_DIFFER => Self::Differ(Step::<Differ>::read(body)?),
+            kind::RING_ITEMS => Self::Items(Step::<Page>::read(body)?),
+            kind::RING_WANT => Self::Want(Step::<Want>::read(body)?),
+            kind::RING_ENTRIES => Self::Entries(Step::<Load>::read(body)?),
+            kind::RING_PROGRESS => Self::Progress(Progress::decode(body)?),
+            kind::RESYNC => Self::Resync(body.u64()?),
+            _ => return Ok(None),
+        }))
+    }
+}
+
 /// Which walk a message belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Session {
     /// The pass.
     pub pass: u64,

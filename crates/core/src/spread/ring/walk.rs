@@ -52,6 +52,12 @@ impl Walk {
         }
     }
 
+    /// Which one it is.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        self.session
+    }
+
     /// Entries that it has sent so far.
     #[must_use]
     pub fn sent(&self) -> u64 {

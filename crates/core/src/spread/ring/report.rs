@@ -1,7 +1,8 @@
 //! What a node says of passes: how the one that it began goes on, and why it refuses.
 
+use super::Stage;
 use crate::base::id::NodeId;
-use crate::spread::ring::Stage;
+
 use serde::Serialize;
 use std::net::SocketAddr;
 use std::sync::Arc;

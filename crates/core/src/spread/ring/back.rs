@@ -1,0 +1,59 @@
+//! The way back for a member that the latest pass has not covered, at either end.
+
+use super::rounds::{Carry, RETRY, Rounds, SIEVES, Site};
+use super::{Pass, SIEVE, Session, Token, Verdict};
+use crate::base::time::{Instant, micros};
+use crate::data::Stamp;
+use crate::retain::Horizon;
+use crate::wire::{Origin, kind};
+
+impl Rounds {
+    /// Asks a random member to bring this node back to what the latest pass covered.
+    pub(super) fn ask_for_the_way_back(&mut self, filling: bool, site: &mut Site<'_>) {
+        let (now, rng) = (site.now().mono, &mut *site.hold.env.rng);
+        self.resync = Instant(now.after(RETRY).0 + rng.below(micros(RETRY)));
+        // What is being filled anyway is compared when it is full.
+        if self.brought_back().is_some() || filling {
+            return;
+        }
+        let pass = site.standing.horizon().map_or(0, |horizon| horizon.pass);
+        if let Some(peer) = site.hold.env.table.random(rng) {
+            site.send(peer.gossip, kind::RESYNC, &pass.to_le_bytes());
+        }
+    }
+
+    pub(super) fn on_resync(&mut self, from: &Origin, site: &mut Site<'_>) {
+        let session = |pass: &Pass| Session { pass: pass.id, hop: SIEVE };
+        let standing = &*site.standing;
+        let Some(pass) = standing.covered().cloned().filter(|_| !standing.is_behind()) else {
+            return;
+        };
+        let sieves = self.carries.iter().filter(|carry| carry.token.hop == SIEVE);
+        let member = site.table().get(from.peer);
+        let known = member.is_some_and(|member| member.gossip() == from.address);
+        if !known || sieves.count() >= SIEVES || standing.is_collecting() {
+            return;
+        }
+        if self.carried(session(&pass), from.peer).is_none() {
+            let former = standing.former().iter().copied().collect();
+            let digest = site.hold.replica.data.digest();
+            let token = Token { pass, hop: SIEVE, digest, former };
+            let (peer, until) = (from.peer, site.now().mono);
+            self.carry(Carry { token, peer, walk: None, until, tries: 0 }, site);
+        }
+    }
+
+    pub(super) fn judge_sieve(&mut self, token: &Token, site: &mut Site<'_>) -> Verdict {
+        let stamp = Stamp { time: token.pass.horizon, node: token.pass.by };
+        let offered = Horizon { time: token.pass.horizon, pass: token.pass.id };
+        let mut sieves = self.guests.iter().filter(|(guest, _)| guest.sieves());
+        if !site.standing.is_behind()
+            || site.standing.horizon() > Some(offered)
+            || !site.hold.replica.clock.admits(stamp, site.hold.wall_ms)
+            || sieves.any(|(guest, _)| guest.session != token.session())
+        {
+            return Verdict::Over;
+        }
+        Verdict::Different
+    }
+}

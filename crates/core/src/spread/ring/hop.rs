@@ -1,0 +1,153 @@
+//! The messages of a walk between two replicas, at either end: of a hop of a pass, or of the way back
+//! of a member.
+
+use super::rounds::{Deed, Delivery, GUEST, Rounds, Site};
+use super::{Check, Differ, Load, Page, Session, Step, Verdict, Want};
+use crate::base::id::NodeId;
+use crate::data::{Entry, Space};
+use crate::wire::{Origin, kind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+impl Rounds {
+    /// Sends the next message of a walk.
+    pub(super) fn walk_on(&mut self, at: usize, to: SocketAddr, site: &mut Site<'_>) {
+        let Some(carry) = self.carries.get_mut(at) else { return };
+        let Some(walk) = &mut carry.walk else { return };
+        carry.until = site.now().mono.after(GUEST);
+        let before = walk.sent();
+        let (kind, body) = walk.next(&site.hold.replica.data, self.piece_bytes);
+        site.hold.env.stats.ring_entries_sent += walk.sent() - before;
+        site.send(to, kind, &body);
+    }
+
+    pub(super) fn on_differ(&mut self, from: &Origin, differ: &Step<Differ>, site: &mut Site<'_>) {
+        let Some(at) = self.carried(differ.session, from.peer) else { return };
+        let walk = self.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
+        if walk.is_some_and(|walk| walk.on_differ(&site.hold.replica.data, differ)) {
+            self.walk_on(at, from.address, site);
+        }
+    }
+
+    pub(super) fn on_want(&mut self, from: &Origin, want: &Step<Want>, site: &mut Site<'_>) {
+        let Some(at) = self.carried(want.session, from.peer) else { return };
+        let walk = self.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
+        if walk.is_some_and(|walk| walk.on_want(want)) {
+            self.walk_on(at, from.address, site);
+        }
+    }
+
+    pub(super) fn on_check(
+        &mut self,
+        from: &Origin,
+        check: &Step<Check>,
+        site: &mut Site<'_>,
+    ) -> Vec<Deed> {
+        let is = |session: Session, peer| session == check.session && peer == from.peer;
+        let place = self.guests.iter().position(|(guest, _)| is(guest.session, guest.peer));
+        let Some((place, (guest, until))) =
+            place.and_then(|place| Some((place, self.guests.get_mut(place)?)))
+        else {
+            Self::answer_token(from.address, check.session, Verdict::Later, site);
+            return Vec::new();
+        };
+        *until = site.now().mono.after(GUEST);
+        match guest.on_check(&site.hold.replica.data, check) {
+            Some(differ) => {
+                site.send(from.address, kind::RING_DIFFER, &differ.encode());
+                Vec::new()
+            }
+            None => {
+                let (guest, _) = self.guests.remove(place);
+                self.arrived(guest, from.address, site)
+            }
+        }
+    }
+
+    pub(super) fn on_page(
+        &mut self,
+        from: &Origin,
+        page: Step<Page>,
+        site: &mut Site<'_>,
+    ) -> Vec<Deed> {
+        let Some((guest, until)) = self.guest(page.session, from.peer) else {
+            Self::answer_token(from.address, page.session, Verdict::Later, site);
+            return Vec::new();
+        };
+        *until = site.now().mono.after(GUEST);
+        let want = guest.on_page(&site.hold.replica.data, page);
+        let deeds = match want.body.is_empty() {
+            true => self.sieve(want.session, from.peer, site),
+            false => Vec::new(),
+        };
+        site.send(from.address, kind::RING_WANT, &want.encode());
+        deeds
+    }
+
+    /// Everything wanted of a page is here: what is surplus in its ranges goes.
+    fn sieve(&mut self, session: Session, peer: NodeId, site: &mut Site<'_>) -> Vec<Deed> {
+        let Some((guest, _)) = self.guest(session, peer).filter(|(guest, _)| guest.sieves()) else {
+            return Vec::new();
+        };
+        let surplus = guest.surplus(&site.hold.replica.data);
+        let guest = &*guest;
+        let known = |id| guest.known(id);
+        let anew = surplus.iter().filter_map(|entry| {
+            debug_assert!(entry.stamp().time <= guest.pass.horizon, "later writes stay");
+            site.standing.sieve(entry, known, &mut site.hold)
+        });
+        anew.map(|entry| Deed::Spread(Space::Data, entry)).collect()
+    }
+
+    pub(super) fn on_load(
+        &mut self,
+        from: &Origin,
+        load: Step<Load>,
+        site: &mut Site<'_>,
+    ) -> Vec<Deed> {
+        let Step { session, number, body: Load { entries, last } } = load;
+        let Some((guest, until)) = self.guest(session, from.peer) else {
+            Self::answer_token(from.address, session, Verdict::Later, site);
+            return Vec::new();
+        };
+        *until = site.now().mono.after(GUEST);
+        let origin = Origin { pass: (!guest.sieves()).then_some(session.pass), ..*from };
+        vec![Deed::Take(Delivery { origin, entries, session, number, last })]
+    }
+
+    /// Makes way for an entry of a delivery. Returns whether it is to be offered to the replica, and
+    /// what has been written anew, to be spread.
+    #[must_use]
+    pub fn admit(
+        &mut self,
+        delivery: &Delivery,
+        entry: &Entry,
+        site: &mut Site<'_>,
+    ) -> (bool, Option<Arc<Entry>>) {
+        let Some((guest, _)) = self.guest(delivery.session, delivery.origin.peer) else {
+            return (false, None);
+        };
+        if !guest.sieves() {
+            return (!site.standing.is_below(entry.stamp()), None);
+        }
+        let data = &site.hold.replica.data;
+        let held = data.get(entry.key()).filter(|held| held.stamp() > entry.stamp());
+        let surplus = held.filter(|held| guest.is_surplus(data, held)).cloned();
+        let known = |id| guest.known(id);
+        let anew = surplus.and_then(|held| site.standing.sieve(&held, known, &mut site.hold));
+        (true, anew)
+    }
+
+    /// All of a delivery has been offered to the replica: the walk goes on.
+    #[must_use]
+    pub fn taken(&mut self, delivery: &Delivery, site: &mut Site<'_>) -> Vec<Deed> {
+        let &Delivery { origin, session, number, last, .. } = delivery;
+        let deeds = match last {
+            true => self.sieve(session, origin.peer, site),
+            false => Vec::new(),
+        };
+        let go_on = Step { session, number, body: Want::new() };
+        site.send(origin.address, kind::RING_WANT, &go_on.encode());
+        deeds
+    }
+}
