@@ -1,6 +1,8 @@
 //! What a user can ask of one key on one node.
 
 use super::entry::Entry;
+use super::stamp::Stamp;
+use std::borrow::Cow;
 use std::sync::Arc;
 use thiserror::Error;
 
@@ -81,6 +83,57 @@ impl Op {
             | Self::Delete { key }
             | Self::Append { key, .. }
             | Self::Expire { key, .. } => key,
+        }
+    }
+
+    /// What it leaves of what readers see under the key; `None` if it has nothing to do. `hidden`
+    /// says that there is an entry that they do not see.
+    #[must_use]
+    pub fn leaves<'a>(&'a self, seen: Option<&'a Entry>, hidden: bool) -> Option<Left<'a>> {
+        let old_expiry = seen.and_then(Entry::expires_at);
+        let resolve = |expiry: Expiry| match expiry {
+            Expiry::Never => None,
+            Expiry::At(at) => Some(at),
+            Expiry::Keep => old_expiry,
+        };
+        let was_owned = seen.is_some_and(|seen| seen.owner().is_some());
+        let (value, expires_at, owned) = match self {
+            Self::Put { value, expiry, .. } => {
+                (Some(Cow::Borrowed(&**value)), resolve(*expiry), false)
+            }
+            Self::PutOwned { value, expiry, .. } => {
+                (Some(Cow::Borrowed(&**value)), resolve(*expiry), true)
+            }
+            Self::Delete { .. } => (seen.is_some() || hidden).then_some((None, None, false))?,
+            Self::Append { tail, .. } => {
+                let head = seen.and_then(Entry::value).unwrap_or_default();
+                (Some(Cow::Owned([head, tail].concat())), old_expiry, was_owned)
+            }
+            Self::Expire { expiry, .. } => {
+                (seen?.value().map(Cow::Borrowed), resolve(*expiry), was_owned)
+            }
+        };
+        Some(Left { value, expires_at, owned })
+    }
+}
+
+/// What an operation leaves.
+#[derive(Debug)]
+pub struct Left<'a> {
+    /// `None`: deleted.
+    pub value: Option<Cow<'a, [u8]>>,
+    expires_at: Option<u64>,
+    owned: bool,
+}
+
+impl Left<'_> {
+    /// As an entry.
+    #[must_use]
+    pub fn entry(&self, key: &[u8], stamp: Stamp) -> Entry {
+        match &self.value {
+            Some(value) if self.owned => Entry::new(key, value, stamp, self.expires_at).owned(),
+            Some(value) => Entry::new(key, value, stamp, self.expires_at),
+            None => Entry::tombstone(key, stamp),
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::base::rng::Rng;
 use crate::base::time::{Instant, Now};
 use crate::config::Config;
 use crate::data::{
-    self, Clock, Digest, Entry, Expiry, Fate, Map, Op, Outcome, Pool, Refused, Replica, Space,
+    self, Clock, Digest, Entry, Fate, Map, Op, Outcome, Pool, Refused, Replica, Space,
 };
 use crate::input::Input;
 use crate::member::flight::Recorder;
@@ -44,7 +44,6 @@ use crate::spread::tree::Tree;
 use crate::stats::Stats;
 use crate::wire::packet::Header;
 use crate::wire::{Origin, Outbox};
-use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -228,7 +227,7 @@ impl Node {
         let held = self.replica.data.get(op.key()).filter(|held| held.live_at(now.wall_ms));
         let hidden = held.is_some_and(|held| !self.shows(held, now.wall_ms));
         let previous = held.filter(|_| !hidden).cloned();
-        let Some(left) = result_of(&op, previous.as_deref(), hidden) else {
+        let Some(left) = op.leaves(previous.as_deref(), hidden) else {
             return Ok(Outcome { previous, written: None });
         };
         if let Some(value) = &left.value
@@ -237,13 +236,8 @@ impl Node {
             return Err(Refused::ValueTooLong { got: value.len(), limit: limits.max_value });
         }
         let stamp = self.replica.clock.tick(now.wall_ms);
-        let entry = self.replica.keep(match left.value {
-            Some(value) if left.owned => {
-                Entry::new(op.key(), &value, stamp, left.expires_at).owned()
-            }
-            Some(value) => Entry::new(op.key(), &value, stamp, left.expires_at),
-            None => Entry::tombstone(op.key(), stamp),
-        });
+        debug_assert!(self.standing.may_issue(stamp), "no stamp below a horizon that came by");
+        let entry = self.replica.keep(left.entry(op.key(), stamp));
         if let data::Applied::New(replaced) = self.replica.data.apply(Arc::clone(&entry)) {
             self.certificates.succeed(entry.key());
             self.stats.local_writes += 1;
@@ -519,44 +513,10 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     }
 }
 
-/// What an operation leaves.
-struct Left<'a> {
-    /// `None`: deleted.
-    value: Option<Cow<'a, [u8]>>,
-    expires_at: Option<u64>,
-    owned: bool,
-}
-
-/// What an operation leaves; `None` if it has nothing to do. `hidden` says that there is an entry
-/// that readers do not see.
-fn result_of<'a>(op: &'a Op, held: Option<&'a Entry>, hidden: bool) -> Option<Left<'a>> {
-    let old_expiry = held.and_then(Entry::expires_at);
-    let resolve = |expiry: Expiry| match expiry {
-        Expiry::Never => None,
-        Expiry::At(at) => Some(at),
-        Expiry::Keep => old_expiry,
-    };
-    let was_owned = held.is_some_and(|held| held.owner().is_some());
-    let (value, expires_at, owned) = match op {
-        Op::Put { value, expiry, .. } => (Some(Cow::Borrowed(&**value)), resolve(*expiry), false),
-        Op::PutOwned { value, expiry, .. } => {
-            (Some(Cow::Borrowed(&**value)), resolve(*expiry), true)
-        }
-        Op::Delete { .. } => (held.is_some() || hidden).then_some((None, None, false))?,
-        Op::Append { tail, .. } => {
-            let head = held.and_then(Entry::value).unwrap_or_default();
-            (Some(Cow::Owned([head, tail].concat())), old_expiry, was_owned)
-        }
-        Op::Expire { expiry, .. } => {
-            (held?.value().map(Cow::Borrowed), resolve(*expiry), was_owned)
-        }
-    };
-    Some(Left { value, expires_at, owned })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::Expiry;
     use crate::member::State;
     use crate::member::record::tests::record;
 
