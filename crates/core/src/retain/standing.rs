@@ -164,6 +164,12 @@ impl Standing {
 
     /// This node holds everything up to the horizon of a pass that is complete.
     pub fn cover(&mut self, pass: Pass, replica: &mut Replica) {
+        // While a walk brings it back to one pass, a later one may cover it: what that has dropped
+        // must not come back.
+        let later = |held: &Pass| (held.horizon, held.id) > (pass.horizon, pass.id);
+        if self.covered.as_ref().is_some_and(later) {
+            return;
+        }
         self.raise(pass.horizon, &mut replica.clock);
         let horizon = Horizon { time: pass.horizon, pass: pass.id };
         self.horizon = self.horizon.max(Some(horizon));
@@ -392,6 +398,23 @@ mod tests {
             assert_eq!(standing.covered().map(|pass| pass.id), done.then_some(5));
             standing.check(&ground.replica);
         }
+    }
+
+    #[test]
+    fn the_way_back_does_not_lead_behind_a_later_pass() {
+        let (mut ground, mut standing) = (Ground::new(1, 3), standing());
+        let (earlier, later) = (pass(1, H, &[2, 3]), pass(2, H + 10, &[1, 2]));
+        standing.visit(&later, &mut ground.replica.clock);
+        standing.learn(Horizon { time: H, pass: 1 }, &mut ground.holding());
+        assert!(standing.is_behind(), "a walk begins to bring it back");
+        standing.reached(&later, 2);
+        standing.learn(Horizon { time: H + 10, pass: 2 }, &mut ground.holding());
+        // The walk ends.
+        standing.cover(earlier, &mut ground.replica);
+        assert_eq!(standing.covered(), Some(&later));
+        assert!(!standing.is_behind() && standing.former().is_empty());
+        assert!(standing.is_fenced(Stamp { time: H + 10, node: NodeId(2) }, None));
+        standing.check(&ground.replica);
     }
 
     #[test]
