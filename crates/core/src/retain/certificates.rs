@@ -323,7 +323,7 @@ impl Certificates {
 mod tests {
     use super::*;
     use crate::retain::Tombstones;
-    use crate::retain::tests::{Ground, entry, policy};
+    use crate::retain::tests::{Ground, assert_found, entry, policy};
     use std::net::SocketAddr;
 
     const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -410,6 +410,26 @@ mod tests {
             assert_eq!(machine.map().digest().count, dormant);
             assert_eq!(ground.stats.tombstones_collected, 51 - left - dormant);
             assert_eq!(ground.out.len() as u64, 51 - left - dormant);
+        }
+    }
+
+    #[test]
+    fn planted_faults_are_found() {
+        let plants: [(&str, fn(&mut Certificates, &mut Ground)); 4] = [
+            ("in the data and apart from it", |_, ground| {
+                ground.put(&entry("k", 1 << 60, 2, Some("v")));
+            }),
+            ("what is not kept cannot be awake", |machine, _| drop(machine.awake.insert(7, 1))),
+            ("no certificate", |machine, _| machine.restore(entry("new", 1, 2, Some("v")))),
+            ("nothing lies dormant here", |machine, _| machine.policy = policy(Tombstones::Timed)),
+        ];
+        for (what, plant) in plants {
+            let mut ground = Ground::new(1, 1);
+            let mut machine = certificates(&ground, Tombstones::Dormant);
+            machine.restore(entry("k", days_ago(&ground, 8), 2, None));
+            machine.check(&ground.replica.data);
+            plant(&mut machine, &mut ground);
+            assert_found(what, || machine.check(&ground.replica.data));
         }
     }
 }

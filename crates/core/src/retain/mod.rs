@@ -127,6 +127,14 @@ pub(crate) mod tests {
         }
     }
 
+    /// Fails unless a check panics and says so.
+    pub(crate) fn assert_found(what: &str, check: impl FnOnce()) {
+        let found = std::panic::catch_unwind(std::panic::AssertUnwindSafe(check)).unwrap_err();
+        let said = found.downcast_ref::<String>().map(String::as_str);
+        let said = said.or_else(|| found.downcast_ref::<&str>().copied()).unwrap_or_default();
+        assert!(said.contains(what), "planted: {what}; found: {said}");
+    }
+
     pub(crate) fn policy(tombstones: Tombstones) -> Policy {
         let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
         let (keep_for, keep_dormant) = (days(3), days(30));

@@ -340,7 +340,7 @@ fn let_go(entry: &Entry, collected: bool, hold: &mut Holding<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retain::tests::{Ground, H, NOW, entry, pass, policy};
+    use crate::retain::tests::{Ground, H, NOW, assert_found, entry, pass, policy};
 
     fn standing() -> Standing {
         Standing::new(policy(Tombstones::Horizon))
@@ -415,6 +415,40 @@ mod tests {
         assert!(!standing.is_behind() && standing.former().is_empty());
         assert!(standing.is_fenced(Stamp { time: H + 10, node: NodeId(2) }, None));
         standing.check(&ground.replica);
+    }
+
+    #[test]
+    fn planted_faults_are_found() {
+        let plants: [(&str, fn(&mut Standing, &mut Ground)); 8] = [
+            ("a pass is kept twice", |standing, _| {
+                standing.pending.push(standing.pending[0].clone());
+            }),
+            ("a pass is done with its last visit", |standing, _| standing.pending[0].done = true),
+            ("a pass came by above the floor", |standing, _| standing.floor = H),
+            ("the clock is below a horizon", |_, ground| {
+                ground.replica.clock = Clock::new(NodeId(1), std::time::Duration::ZERO);
+            }),
+            ("a former member is kept twice", |standing, _| {
+                standing.former.extend([(NodeId(7), H); 2]);
+            }),
+            ("a member of the pass is a former one", |standing, _| {
+                standing.former.push((NodeId(2), H));
+            }),
+            ("had not ended at the horizon", |standing, _| {
+                standing.collecting.push_back(entry("k", H + 1, 2, None));
+            }),
+            ("what a pass covers is confirmed", |standing, _| {
+                standing.confirmed = Confirmed::default();
+            }),
+        ];
+        for (what, plant) in plants {
+            let (mut ground, mut standing) = (Ground::new(1, 2), standing());
+            standing.cover(pass(1, H, &[1, 2]), &mut ground.replica);
+            standing.visit(&pass(2, H + 10, &[1, 2]), &mut ground.replica.clock);
+            standing.check(&ground.replica);
+            plant(&mut standing, &mut ground);
+            assert_found(what, || standing.check(&ground.replica));
+        }
     }
 
     #[test]

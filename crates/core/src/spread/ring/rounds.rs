@@ -244,11 +244,13 @@ impl Rounds {
         let carries: Set<_> = self.carries.iter().map(|c| (c.token.session(), c.peer)).collect();
         assert_eq!(carries.len(), self.carries.len(), "a walk is given twice");
         for Carry { token, peer, walk, until, .. } in &self.carries {
-            assert!(*until <= now.after(PATIENCE * MAX_TRIES).max(now.after(GUEST)), "it waits");
-            assert!(*peer != own, "a walk leads to this node itself");
             assert!(
-                walk.is_none() || walk.as_ref().is_some_and(|w| w.session() == token.session())
+                *until <= now.after(PATIENCE * MAX_TRIES).max(now.after(GUEST)),
+                "it waits for too long"
             );
+            assert!(*peer != own, "a walk leads to this node itself");
+            let other = walk.as_ref().filter(|walk| walk.session() != token.session());
+            assert!(other.is_none(), "a token has come to the walk of another");
             if token.hop == SIEVE {
                 continue;
             }
@@ -280,10 +282,11 @@ impl Rounds {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::Pass;
     use super::*;
     use crate::output::Via;
     use crate::retain::Tombstones;
-    use crate::retain::tests::{Ground, NOW, policy};
+    use crate::retain::tests::{Ground, H, NOW, assert_found, pass, policy};
 
     /// A site, and what it borrows from.
     pub(in super::super) struct Place {
@@ -316,6 +319,48 @@ pub(super) mod tests {
             let left = self.standing.note_stray(entry, &origin, &self.ground.replica.data);
             assert!(left.is_empty());
             self.ground.put(entry);
+        }
+    }
+
+    /// A node that has a token to hand on to node 2, and takes part in a walk from there.
+    fn busy(place: &mut Place) -> Rounds {
+        let mut rounds = Rounds::new(Config::default(), Duration::ZERO, 1000, NOW.mono);
+        let pass = |id| Pass { by: NodeId(1), ..pass(id, H + id, &[2, 1, 3]) };
+        rounds.hand_on(pass(1), 0, &mut place.site());
+        let token = Token { pass: pass(2), hop: 1, digest: Default::default(), former: [].into() };
+        rounds.guests.push((Guest::new(&token, NodeId(2)), NOW.mono.after(GUEST)));
+        rounds
+    }
+
+    #[test]
+    fn planted_faults_are_found() {
+        let plants: [(&str, fn(&mut Rounds)); 8] = [
+            ("a token goes its way", |rounds| rounds.carries[0].peer = NodeId(3)),
+            ("a walk leads to this node itself", |rounds| rounds.carries[0].peer = NodeId(1)),
+            ("each hop begins where the one before has ended", |rounds| {
+                rounds.carries[0].token.pass.by = NodeId(2);
+            }),
+            ("it waits for too long", |rounds| rounds.carries[0].until = NOW.mono.after(GUEST * 2)),
+            ("the walk of another", |rounds| {
+                let mut token = rounds.carries[0].token.clone();
+                token.hop = 3;
+                rounds.carries[0].walk = Some(Walk::new(&token));
+            }),
+            ("a walk is taken twice", |rounds| {
+                let guest = rounds.guests[0].clone();
+                rounds.guests.push(guest);
+            }),
+            ("a walk leads to another node", |rounds| rounds.guests[0].0.session.hop = 2),
+            ("a guest waits for too long", |rounds| {
+                rounds.guests[0].1 = NOW.mono.after(GUEST * 2);
+            }),
+        ];
+        for (what, plant) in plants {
+            let mut place = Place::new(1, 3);
+            let mut rounds = busy(&mut place);
+            rounds.check(&place.standing, NodeId(1), NOW.mono);
+            plant(&mut rounds);
+            assert_found(what, || rounds.check(&place.standing, NodeId(1), NOW.mono));
         }
     }
 }
