@@ -35,6 +35,7 @@ pub use base::id::NodeId;
 pub use base::time::{Instant, Now};
 pub use config::Config;
 pub use input::Input;
-pub use node::{Identity, Node};
+pub use member::Identity;
+pub use node::Node;
 pub use output::Output;
 pub use stats::Stats;

@@ -3,8 +3,8 @@
 use super::{Driver, Turn, name_of};
 use crate::seal::{Action, Door, Holder, Keeper, Keyring, KeyringError, Note, drawn};
 use rumormill_core::data::Space;
+use rumormill_core::member::notes::is_note;
 use rumormill_core::member::{Member, Record};
-use rumormill_core::node::notes::is_note;
 use rumormill_core::output::Applied;
 use rumormill_core::{Node, Now, Output};
 

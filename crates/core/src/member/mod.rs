@@ -3,25 +3,34 @@
 //!
 //! [`probe`] asks members whether they are there, [`suspicion`] gives the silent time to answer,
 //! [`health`] doubts this node itself first, [`rejoin`] finds lost members again, [`twin`] bounds the
-//! quarrel of two with one id, and [`flight`] remembers why what was believed. They do not know each other; the node joins them.
+//! quarrel of two with one id, and [`flight`] remembers why what was believed. They do not know each
+//! other; [`watch`] joins them. [`notes`] are what else the roster carries.
 
 pub mod config;
 pub mod env;
 pub mod flight;
 pub mod health;
+pub mod identity;
+pub mod notes;
 pub mod probe;
 pub mod record;
 pub mod rejoin;
 mod roll;
+pub mod roster;
 pub mod suspicion;
 pub mod table;
 pub mod tags;
 pub mod twin;
+pub mod watch;
 pub mod zone;
 
 pub use config::Config;
 pub use env::Env;
+pub use identity::Identity;
+pub use notes::Notes;
 pub use record::{Record, State};
+pub use roster::Roster;
 pub use table::{Member, Table};
 pub use tags::Tags;
+pub use watch::Watch;
 pub use zone::Zone;

@@ -15,7 +15,7 @@ use crate::base::id::NodeId;
 use crate::base::time::{Instant, micros};
 use crate::member::Env;
 use crate::output::{Class, Via};
-use crate::wire::kind;
+use crate::wire::{Origin, Outbox, kind};
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -338,6 +338,13 @@ impl Prober {
         pinged.push(id);
         true
     }
+}
+
+/// Answers a ping.
+pub fn pong(number: u64, from: &Origin, outbox: &mut Outbox) {
+    let mut body = Vec::with_capacity(10);
+    body.put_varint(number);
+    outbox.push(from.address, Class::Membership, from.via, kind::PONG, &[&body]);
 }
 
 fn ping(to: SocketAddr, number: u64, via: Via, env: &mut Env<'_>) {

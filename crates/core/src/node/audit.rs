@@ -97,7 +97,7 @@ mod tests {
     use crate::config::Config;
     use crate::data::{Entry, Expiry, Op, Stamp};
     use crate::input::Input;
-    use crate::node::Identity;
+    use crate::member::Identity;
     use crate::output::Output;
     use crate::spread::entropy::Compare;
     use std::collections::VecDeque;

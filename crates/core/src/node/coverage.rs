@@ -35,7 +35,7 @@ impl Node {
         until: Instant,
         now: Now,
     ) -> Result<u64, Unasked> {
-        if self.left {
+        if self.watch.has_left() {
             return Err(Unasked::Left);
         }
         let (writes, own_pass) = (&about.writes, self.own_pass());
@@ -114,7 +114,7 @@ impl Node {
     /// Asks a random member to compare itself with this node now; if both agree, the staleness is
     /// small again soon.
     pub fn freshen(&mut self) {
-        if self.left {
+        if self.watch.has_left() {
             return;
         }
         if let Some(peer) = self.table.random(&mut self.rng) {

@@ -5,15 +5,12 @@
 
 mod audit;
 mod coverage;
-pub mod notes;
+mod members;
 mod receive;
 mod repair;
 mod retain;
 mod ring;
-mod roster;
 mod sketch;
-
-pub use roster::Roster;
 
 use crate::base::hash::Keyed;
 use crate::base::id::NodeId;
@@ -25,11 +22,8 @@ use crate::data::{
 };
 use crate::input::Input;
 use crate::member::flight::Recorder;
-use crate::member::probe::Prober;
-use crate::member::rejoin::Rejoin;
-use crate::member::suspicion::Suspicions;
-use crate::member::twin::Twin;
-use crate::member::{Member, Table, Tags};
+use crate::member::notes::{self, Notes};
+use crate::member::{Identity, Member, Table, Watch};
 use crate::output::{Output, Via, applied};
 use crate::retain::{Certificates, Standing, horizon};
 use crate::spread::Method;
@@ -44,52 +38,18 @@ use crate::spread::tree::Tree;
 use crate::stats::Stats;
 use crate::wire::packet::Header;
 use crate::wire::{Origin, Outbox};
-use std::net::SocketAddr;
 use std::sync::Arc;
-
-/// Who a node is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The id of its data folder.
-    pub id: NodeId,
-    /// A name for people, at most [`crate::member::record::MAX_NAME`] bytes; more is cut off.
-    pub name: String,
-    /// The address that others reach it at.
-    pub gossip: SocketAddr,
-    /// Where it serves the Redis protocol, if it does.
-    pub redis: Option<SocketAddr>,
-    /// Where it serves HTTP, if it does.
-    pub http: Option<SocketAddr>,
-    /// What its operator says of it.
-    pub tags: Tags,
-}
-
-impl Identity {
-    /// A node that serves gossip only and says nothing else of itself.
-    #[must_use]
-    pub fn new(id: NodeId, name: impl Into<String>, gossip: SocketAddr) -> Self {
-        Self { id, name: name.into(), gossip, redis: None, http: None, tags: Tags::default() }
-    }
-}
 
 /// One node.
 #[derive(Debug)]
 pub struct Node {
     config: Config,
-    identity: Identity,
     header: Header,
     rng: Rng,
     replica: Replica,
     table: Table,
-    incarnation: u64,
-    left: bool,
-    prober: Prober,
-    suspicions: Suspicions,
-    rejoin: Rejoin,
-    recorder: Recorder,
-    twin: Twin,
-    /// Entries of the roster that are no members.
-    notes: u64,
+    watch: Watch,
+    notes: Notes,
     tree: Tree,
     mongering: Mongering,
     mail: DirectMail,
@@ -140,11 +100,28 @@ macro_rules! site {
         crate::spread::ring::Site {
             hold: holding!($node, $now, $out),
             standing: &mut $node.standing,
-            rejoin: &$node.rejoin,
+            rejoin: $node.watch.rejoin(),
         }
     };
 }
 use site;
+
+/// The same for the watch over the members.
+macro_rules! registry {
+    ($node:ident, $now:expr, $out:expr) => {
+        crate::member::env::Registry {
+            now: $now,
+            table: &mut $node.table,
+            replica: &mut $node.replica,
+            rng: &mut $node.rng,
+            limits: &$node.config.limits,
+            outbox: &mut $node.outbox,
+            stats: &mut $node.stats,
+            out: $out,
+        }
+    };
+}
+use registry;
 
 impl Node {
     /// A node that knows nobody and holds nothing. `seed` determines all its random choices.
@@ -162,15 +139,8 @@ impl Node {
             header: Header { tag: keyed.tag(), sender: identity.id },
             replica: Replica::new(data, Map::new(keyed), clock),
             table: Table::new(identity.id),
-            // A restarted node must overrule what was said of it before.
-            incarnation: now.wall_ms.max(1),
-            left: false,
-            prober: Prober::new(config.member.clone(), now.mono, &mut rng),
-            suspicions: Suspicions::new(config.member.clone()),
-            rejoin: Rejoin::new(config.member.rejoin_interval, now.mono),
-            recorder: Recorder::default(),
-            twin: Twin::new(now.mono),
-            notes: 0,
+            watch: Watch::new(config.member.clone(), identity, now, &mut rng),
+            notes: Notes::default(),
             tree: Tree::new(config.spread.tree.clone()),
             mongering: Mongering::new(config.spread.rumor.clone()),
             mail: DirectMail::new(config.spread.mail.clone()),
@@ -191,11 +161,10 @@ impl Node {
             outbox: Outbox::within(&config.limits, now.mono),
             stats: Stats::default(),
             rng,
-            identity,
             config,
         };
         node.replica.data.advance(now.wall_ms);
-        node.enrol_self(now);
+        node.watch.enrol(&mut registry!(node, now, &mut Vec::new()));
         node
     }
 
@@ -209,8 +178,12 @@ impl Node {
         match space {
             Space::Data => self.restore_data(entry, now),
             Space::Roster if entry.key() == horizon::KEY => self.restore_horizon(&entry),
-            Space::Roster if notes::is_note(&entry) => self.restore_note(&entry),
-            Space::Roster => self.restore_member(&entry, now),
+            Space::Roster if notes::is_note(&entry) => {
+                self.notes.restore(&entry, &mut self.replica);
+            }
+            Space::Roster => {
+                self.watch.restore(&entry, &mut registry!(self, now, &mut Vec::new()));
+            }
         }
     }
 
@@ -280,7 +253,7 @@ impl Node {
     pub fn flush(&mut self, now: Now, out: &mut Vec<Output>) {
         self.outbox.advance(now.mono, &mut self.stats, out);
         self.replica.data.advance(now.wall_ms);
-        if !self.left {
+        if !self.watch.has_left() {
             self.watch_members(now, out);
             self.watch_comparisons(now);
             self.standing.poll(&mut holding!(self, now, out));
@@ -292,7 +265,7 @@ impl Node {
                 self.begin_audit(now);
             }
         }
-        self.tree.poll(self.identity.id, &mut env!(self, now));
+        self.tree.poll(self.header.sender, &mut env!(self, now));
         self.mongering.poll(&mut env!(self, now));
         self.mail.poll(&mut env!(self, now));
         self.watch_questions(now, out);
@@ -314,7 +287,7 @@ impl Node {
         let spread = earlier(spread, self.mail.deadline());
         let spread = earlier(spread, self.outbox.budgets().deadline());
         let spread = earlier(spread, self.questions.deadline());
-        if self.left {
+        if self.watch.has_left() {
             return spread;
         }
         let repair = earlier(self.entropy.deadline(), self.comparisons.deadline());
@@ -322,7 +295,7 @@ impl Node {
         let repair = earlier(repair, self.rounds.deadline(&self.standing));
         let repair = earlier(repair, self.standing.is_collecting().then_some(Instant(0)));
         let repair = earlier(repair, self.certificates.deadline());
-        earlier(earlier(spread, repair), Some(self.members_due()))
+        earlier(earlier(spread, repair), Some(self.watch.deadline()))
     }
 
     /// Gives a new entry to the configured method of spreading.
@@ -351,11 +324,8 @@ impl Node {
         if space == Space::Roster && entry.key() == horizon::KEY {
             return self.apply_horizon(entry, from, now, out);
         }
-        if space == Space::Roster && notes::is_note(entry) {
-            return self.apply_note(entry, from, now, out);
-        }
         if space == Space::Roster {
-            return self.apply_member(entry, from, now, out);
+            return self.apply_roster(entry, from, now, out);
         }
         if self.is_fenced(entry.stamp()) {
             match self.replica.data.get(entry.key()).filter(|held| held.stamp() == entry.stamp()) {
@@ -410,7 +380,7 @@ impl Node {
     /// Who this node is.
     #[must_use]
     pub fn identity(&self) -> &Identity {
-        &self.identity
+        self.watch.identity()
     }
 
     /// The settings.
@@ -452,7 +422,7 @@ impl Node {
     /// What happened to the membership lately, as this node saw it.
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
-        &self.recorder
+        self.watch.recorder()
     }
 
     /// How far this node's replica has been filled from another's, while that goes on.
@@ -476,14 +446,14 @@ impl Node {
     /// How much this node doubts itself: 0 if it is well.
     #[must_use]
     pub fn doubt(&self) -> u32 {
-        self.prober.health().score()
+        self.watch.doubt()
     }
 
     /// True if this node sees less than half of the members that it knows and that have not said
     /// goodbye: it may be on the small side of a partition.
     #[must_use]
     pub fn partition_suspected(&self) -> bool {
-        self.rejoin.lost_members() > self.table.peer_count() + 1
+        self.watch.rejoin().lost_members() > self.table.peer_count() + 1
     }
 
     /// Counters.
@@ -501,7 +471,7 @@ impl Node {
     /// True once this node has said goodbye.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        self.left
+        self.watch.has_left()
     }
 }
 
@@ -519,6 +489,7 @@ mod tests {
     use crate::data::Expiry;
     use crate::member::State;
     use crate::member::record::tests::record;
+    use std::net::SocketAddr;
 
     const NOW: Now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };
     const OTHER: NodeId = NodeId(9);

@@ -1,17 +1,17 @@
 //! What a packet does to a node.
 
 use super::{Node, env};
-use crate::base::codec::{DecodeError, Reader, Write as _};
+use crate::base::codec::{DecodeError, Reader};
 use crate::base::time::Now;
 use crate::data::{Entry, Fate, Space, block};
+use crate::member::probe;
 use crate::message::Message;
-use crate::output::{Class, Output, Via};
+use crate::output::{Output, Via};
 use crate::spread::{Method, tree};
 use crate::wire::Origin;
 use crate::wire::kind;
 use crate::wire::packet::{Header, message_len, next_message};
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 /// A tree rumor whose entries are known already is still passed on while they are this young, since
 /// anti-entropy may have been faster than the tree; later it can only be a repetition.
@@ -34,7 +34,7 @@ impl Node {
             Err(DecodeError::Stranger) => return self.stats.dropped_strangers += 1,
             Err(_) => return self.stats.dropped_malformed += 1,
         };
-        if header.sender == self.identity.id {
+        if header.sender == self.header.sender {
             return self.stats.dropped_own += 1;
         }
         let from = Origin::new(header.sender, address, via, sealed);
@@ -75,8 +75,8 @@ impl Node {
                 break;
             }
         }
-        if wonders && !self.left {
-            self.tell_its_state(&from, now);
+        if wonders && !self.watch.has_left() {
+            self.watch.overheard(&from, &mut env!(self, now));
         }
     }
 
@@ -88,25 +88,23 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> Result<(), DecodeError> {
         // A node that has left listens only to who has heard of it.
-        if self.left && !matches!(message, Message::TreeAnswer(_) | Message::MailReceipt(_)) {
+        if self.watch.has_left()
+            && !matches!(message, Message::TreeAnswer(_) | Message::MailReceipt(_))
+        {
             return Ok(());
         }
         match message {
-            Message::Ping(number) => {
-                let mut body = Vec::with_capacity(10);
-                body.put_varint(number);
-                self.outbox.push(from.address, Class::Membership, from.via, kind::PONG, &[&body]);
-            }
+            Message::Ping(number) => probe::pong(number, from, &mut self.outbox),
             Message::Pong(number) => {
-                let took = self.prober.answered(from.peer, number, &mut env!(self, now));
+                let took = self.watch.answered(from.peer, number, &mut env!(self, now));
                 if let Some(took) = took {
                     self.tree.sample(self.table.zone_of(from.peer), took);
                 }
             }
             Message::ProbeForMe(request) => {
-                self.prober.relay(from.address, request, &mut env!(self, now));
+                self.watch.relay(from.address, request, &mut env!(self, now));
             }
-            Message::Probed(report) => self.prober.reported(from.peer, report),
+            Message::Probed(report) => self.watch.reported(from.peer, report),
             Message::Join(entry) => self.on_join(from, entry, now, out),
             Message::Tree(rumor) => self.on_tree(from, &rumor, now, out)?,
             Message::TreeAnswer(answer) => {
@@ -215,22 +213,6 @@ impl Node {
         self.tree.pass_on(rumor, &news, whole, &mut env!(self, now));
         Ok(())
     }
-
-    /// A member that is held dead or gone but talks is told so, so that it can refute. One that is
-    /// not known at all is asked in, and makes itself known by opening an exchange: it may know
-    /// somebody and so not ask again by itself.
-    fn tell_its_state(&mut self, from: &Origin, now: Now) {
-        let to = from.address;
-        match self.table.get(from.peer) {
-            None if self.rejoin.wants_in(to, now.mono) => self.knock(to),
-            None => {}
-            Some(member) if !member.state.is_present() => {
-                let entry = Arc::clone(member.entry);
-                self.tell(to, &entry);
-            }
-            Some(_) => {}
-        }
-    }
 }
 
 /// True for messages that are answered with repair.
@@ -258,12 +240,13 @@ fn is_request(kind: u8) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::codec::Write as _;
     use crate::base::id::NodeId;
     use crate::base::time::Instant;
     use crate::config::Config;
     use crate::input::Input;
+    use crate::member::Identity;
     use crate::member::record::tests::record;
-    use crate::node::Identity;
     use crate::wire::packet::{HEADER, frame_message};
     use std::sync::Arc;
 

@@ -195,9 +195,9 @@ impl Node {
     /// True if a bulk transfer from a member had better come from one of this node's own zone. A
     /// node that has just joined knows neither its sender's zone nor who else is in its own.
     fn waits_for_near(&mut self, sender: NodeId, now: Now) -> bool {
-        let has_zone = !self.identity.tags.zone().is_empty() || self.table.is_zoned();
+        let has_zone = !self.watch.identity().tags.zone().is_empty() || self.table.is_zoned();
         let near = self.table.peer(sender).is_some()
-            && self.table.zone_of(sender) == self.table.zone_of(self.identity.id);
+            && self.table.zone_of(sender) == self.table.zone_of(self.header.sender);
         has_zone && !near && self.entropy.waits_for_near(now.mono)
     }
 
@@ -345,7 +345,7 @@ mod tests {
     use crate::config::Config;
     use crate::data::{Entry, Stamp};
     use crate::input::Input;
-    use crate::node::Identity;
+    use crate::member::Identity;
     use crate::reconcile::sketch::{self, Greeting, Head};
     use crate::wire::packet::{HEADER, Header, frame_message, next_message};
     use std::sync::Arc;

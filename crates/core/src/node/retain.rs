@@ -110,7 +110,7 @@ impl Node {
 
     /// A peer was found to hold all that this node had written before a cut.
     pub(super) fn confirm(&mut self, peer: NodeId, cut: Cut) {
-        let members = self.table.peer_count() + 1 + self.rejoin.lost_members();
+        let members = self.table.peer_count() + 1 + self.watch.rejoin().lost_members();
         self.standing.confirm(peer, cut, self.replica.clock.last(), members);
     }
 
@@ -120,7 +120,7 @@ impl Node {
     pub fn check_retention(&self, now: Now) {
         self.standing.check(&self.replica);
         self.certificates.check(&self.replica.data);
-        self.rounds.check(&self.standing, self.identity.id, now.mono);
+        self.rounds.check(&self.standing, self.header.sender, now.mono);
     }
 }
 
@@ -128,7 +128,7 @@ impl Node {
 mod tests {
     use super::*;
     use crate::config::Config;
-    use crate::node::Identity;
+    use crate::member::Identity;
     use crate::output::Via;
     use crate::retain::Tombstones;
     use crate::retain::tests::{H, NOW, entry, pass};

@@ -1,6 +1,6 @@
 //! How ring repair is joined to a node.
 
-use super::{Node, env, holding, repair, site};
+use super::{Node, env, holding, registry, repair, site};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::data::Space;
@@ -22,7 +22,7 @@ impl Node {
     /// # Errors
     /// If there can be none now.
     pub fn begin_pass(&mut self, now: Now, out: &mut Vec<Output>) -> Result<u64, NoPass> {
-        if self.left {
+        if self.watch.has_left() {
             return Err(NoPass::Left);
         }
         let (id, deeds) = self.rounds.begin(&mut site!(self, now, out))?;
@@ -36,7 +36,7 @@ impl Node {
     /// # Errors
     /// [`NoPass::Seeds`] if this node knows of no pass to go on from and waits for its seeds.
     pub fn seeds_found(&self, now: Now) -> Result<(), NoPass> {
-        self.rounds.seeds_found(now.mono, &self.standing, &self.table, &self.rejoin)
+        self.rounds.seeds_found(now.mono, &self.standing, &self.table, self.watch.rejoin())
     }
 
     /// The last pass that this node began.
@@ -65,7 +65,8 @@ impl Node {
         out: &mut Vec<Output>,
     ) -> Result<(), NotForgotten> {
         if may_forget(id, force, &self.standing, &self.table)? {
-            self.declare(id, State::Forgotten, now, out);
+            self.watch.declare(id, State::Forgotten, &mut registry!(self, now, out));
+            self.spread_news(now);
         }
         Ok(())
     }
