@@ -1,9 +1,10 @@
 //! Every message, as the closed sum of what the parts define.
 
 use crate::base::codec::{DecodeError, Reader};
-use crate::data::{Entry, block};
+use crate::data::{Entry, Space, block};
 use crate::member::probe;
-use crate::reconcile::{audit, checksum, full, sketch};
+use crate::reconcile::{Flow, audit, checksum, full, sketch};
+use crate::spread::entropy::Compare;
 use crate::spread::{coverage, mail, ring, rumor, tree};
 use crate::wire::kind;
 
@@ -113,5 +114,22 @@ impl<'a> Message<'a> {
             kind::FRESHEN => Self::Freshen,
             _ => return Ok(ring::Message::decode(kind, body)?.map(Self::Ring)),
         }))
+    }
+
+    /// The exchange of anti-entropy that it begins, if it begins one: how differences are found, and
+    /// which way entries move.
+    #[must_use]
+    pub fn opens(&self) -> Option<(Compare, Flow)> {
+        match self {
+            Self::Digest(opening) if !opening.answer => Some((Compare::Checksum, opening.flow)),
+            Self::Sketch(greeting) => Some((Compare::Sketch, greeting.head.flow)),
+            Self::Pull(full::Pull { from: 0, back, pushed: false, space: Space::Data }) => {
+                Some((Compare::Full, Flow { mine: *back, yours: true }))
+            }
+            Self::Piece(full::Piece { from: 0, pushed: true, space: Space::Data, .. }) => {
+                Some((Compare::Full, Flow { mine: true, yours: false }))
+            }
+            _ => None,
+        }
     }
 }

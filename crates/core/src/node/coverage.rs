@@ -1,25 +1,18 @@
 //! How many members hold a write, and how fresh this node is: the questions of users that only
 //! other members can answer.
 
-use super::{Node, env, repair};
+use super::{Node, env};
 use crate::base::id::NodeId;
-use crate::base::time::{Instant, Now, micros, millis};
+use crate::base::time::{Instant, Now, millis};
 use crate::data::{Cut, Stamp};
 use crate::member::State;
-use crate::output::{Class, Output, Via};
+use crate::output::Output;
 use crate::reconcile::Flow;
 use crate::retain::Pass;
-use crate::spread::coverage::{About, Answer, Ask, Known, Questions, Unasked, Want, freshen};
-use crate::wire::{Origin, kind};
+use crate::spread::coverage::{self, About, Ask, Known, Unasked, Want, freshen};
+use crate::wire::Origin;
 use std::net::SocketAddr;
 use std::time::Duration;
-
-/// When this node was last known to agree with another member.
-#[derive(Debug, Default)]
-pub(super) struct Freshness {
-    /// The latest time before which another member had nothing that this node lacked.
-    agreed: Option<Instant>,
-}
 
 impl Node {
     /// Asks how many members hold these writes, or newer ones under their keys; the answer is
@@ -43,15 +36,8 @@ impl Node {
         let proven = upto && writes.iter().all(|(key, stamp)| self.is_proven(key, *stamp));
         let pass = own_pass.filter(|_| proven);
         let members: Vec<NodeId> = pass.map(|pass| pass.order.to_vec()).unwrap_or_default();
-        // A stamp may be ahead of the clock. One more millisecond: it lies before the cut then.
-        let settled = |upto: u64| (upto >> 16).saturating_add(self.least_staleness_ms() + 1);
-        let cut_in = about.upto.map_or(0, |upto| settled(upto).saturating_sub(now.wall_ms));
-        let known = Known {
-            own: proven || writes.iter().all(|(key, stamp)| self.holds(key, *stamp)),
-            members: &members,
-            young: writes.iter().any(|(_, stamp)| Questions::is_young(*stamp, now.wall_ms)),
-            cut_from: Instant(now.mono.0.saturating_add(cut_in.saturating_mul(1000))),
-        };
+        let own = proven || writes.iter().all(|(key, stamp)| self.holds(key, *stamp));
+        let known = Known::of(about, own, &members, self.least_staleness_ms(), now);
         self.questions.ask(about, want, until, known, &mut env!(self, now))
     }
 
@@ -93,10 +79,7 @@ impl Node {
                 || (listed && self.replica.data.get(key).is_none() && self.is_proven(key, *stamp))
         });
         self.stats.coverage_answered += 1;
-        let body = Answer { number: ask.number, held }.encode();
-        // As an update it waits for the disk like what it speaks of.
-        let kind = kind::COVERAGE_ANSWER;
-        self.outbox.push(from.address, Class::Updates, Via::Datagram, kind, &[&body]);
+        coverage::answer(ask.number, held, from.address, &mut self.outbox);
     }
 
     /// Time since this node was last known to hold all that some other member held: every write
@@ -108,7 +91,7 @@ impl Node {
         if self.table.peer_count() == 0 && self.table.not_alive().all(|m| m.state >= State::Left) {
             return Some(Duration::ZERO);
         }
-        self.freshness.agreed.map(|agreed| now.mono.since(agreed))
+        self.freshness.staleness(now.mono)
     }
 
     /// Asks a random member to compare itself with this node now; if both agree, the staleness is
@@ -129,7 +112,7 @@ impl Node {
     }
 
     fn least_staleness_ms(&self) -> u64 {
-        millis(repair::hidden(&self.config))
+        millis(self.entropy.hidden())
     }
 
     pub(super) fn on_freshen(&mut self, from: SocketAddr, now: Now) {
@@ -138,18 +121,13 @@ impl Node {
 
     /// Another member was found to hold the same at a cut.
     pub(super) fn agrees(&mut self, peer: NodeId, cut: Cut, now: Now) {
+        self.confirm(peer, cut);
         let time = match cut.is_none() {
             true => self.replica.clock.last(),
             false => (cut.first_ms() << 16).saturating_sub(1),
         };
         self.questions.agreed(peer, time, now.mono);
-        // The cut is by the other's clock: it is not taken for later than this node's own would be.
-        let first = match cut.is_none() {
-            true => now.wall_ms,
-            false => cut.first_ms().min(self.cut(now).first_ms()),
-        };
-        let ago = Duration::from_millis(now.wall_ms.saturating_sub(first));
-        let at = Instant(now.mono.0.saturating_sub(micros(ago)));
-        self.freshness.agreed = self.freshness.agreed.max(Some(at));
+        let latest = self.entropy.cut(now.wall_ms);
+        self.freshness.agreed(cut, latest, now);
     }
 }

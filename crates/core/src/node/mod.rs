@@ -3,14 +3,12 @@
 //! A turn is any number of [`Node::write`] and [`Node::handle`], closed by one [`Node::flush`],
 //! which packs all that the turn has to say into as few packets as it can.
 
-mod audit;
 mod coverage;
 mod members;
 mod receive;
 mod repair;
 mod retain;
 mod ring;
-mod sketch;
 
 use crate::base::hash::Keyed;
 use crate::base::id::NodeId;
@@ -25,10 +23,11 @@ use crate::member::flight::Recorder;
 use crate::member::notes::{self, Notes};
 use crate::member::{Identity, Member, Table, Watch};
 use crate::output::{Output, Via, applied};
+use crate::reconcile::sketch::Comparisons;
 use crate::retain::{Certificates, Standing, horizon};
 use crate::spread::Method;
 use crate::spread::audit::{Auditor, Divergence};
-use crate::spread::coverage::Questions;
+use crate::spread::coverage::{Freshness, Questions};
 use crate::spread::entropy::{Compare, Entropy, Filling};
 use crate::spread::mail::DirectMail;
 use crate::spread::ring::Rounds;
@@ -54,14 +53,14 @@ pub struct Node {
     mongering: Mongering,
     mail: DirectMail,
     entropy: Entropy,
-    comparisons: sketch::Comparisons,
+    comparisons: Comparisons,
     auditor: Auditor,
     sessions: Sessions,
     standing: Standing,
     certificates: Certificates,
     rounds: Rounds,
     questions: Questions,
-    freshness: coverage::Freshness,
+    freshness: Freshness,
     outbox: Outbox,
     stats: Stats,
 }
@@ -123,6 +122,25 @@ macro_rules! registry {
 }
 use registry;
 
+/// What one end of an exchange works with.
+macro_rules! desk {
+    ($node:ident, $space:expr, $to:expr, $now:expr) => {{
+        let (wall_ms, settle) = ($now.wall_ms, $node.entropy.settle_ms());
+        crate::reconcile::Desk {
+            map: $node.replica.map($space),
+            space: $space,
+            to: $to,
+            young_from: wall_ms.saturating_sub(settle),
+            young_until: wall_ms.saturating_add(settle),
+            piece_bytes: $node.outbox.budgets().piece($node.config.repair.piece_bytes),
+            limits: &$node.config.limits,
+            outbox: &mut $node.outbox,
+            stats: &mut $node.stats,
+        }
+    }};
+}
+use desk;
+
 impl Node {
     /// A node that knows nobody and holds nothing. `seed` determines all its random choices.
     #[must_use]
@@ -135,29 +153,30 @@ impl Node {
             Compare::Full | Compare::Checksum => Map::new(keyed),
         }
         .audited();
+        let (own, tag) = (identity.id, keyed.tag());
+        let watch = Watch::new(config.member.clone(), identity, now, &mut rng);
+        let alone = config.spread.method == Method::None;
+        let entropy = Entropy::new(config.repair.clone(), alone, now.mono, &mut rng);
+        let (hidden, piece) = (entropy.hidden(), config.repair.piece_bytes);
+        let rounds = Rounds::new(config.ring.clone(), hidden, piece, now.mono);
         let mut node = Self {
-            header: Header { tag: keyed.tag(), sender: identity.id },
+            header: Header { tag, sender: own },
             replica: Replica::new(data, Map::new(keyed), clock),
-            table: Table::new(identity.id),
-            watch: Watch::new(config.member.clone(), identity, now, &mut rng),
+            table: Table::new(own),
+            watch,
             notes: Notes::default(),
             tree: Tree::new(config.spread.tree.clone()),
             mongering: Mongering::new(config.spread.rumor.clone()),
             mail: DirectMail::new(config.spread.mail.clone()),
-            entropy: Entropy::new(
-                config.repair.clone(),
-                repair::hidden(&config),
-                now.mono,
-                &mut rng,
-            ),
-            comparisons: sketch::Comparisons::default(),
+            entropy,
+            comparisons: Comparisons::default(),
             auditor: Auditor::new(&config.repair, seed, now.mono),
             sessions: Sessions::default(),
             standing: Standing::new(config.ring.policy()),
             certificates: Certificates::new(config.ring.policy(), keyed, now.mono),
-            rounds: ring::rounds(&config, now),
+            rounds,
             questions: Questions::default(),
-            freshness: coverage::Freshness::default(),
+            freshness: Freshness::default(),
             outbox: Outbox::within(&config.limits, now.mono),
             stats: Stats::default(),
             rng,

@@ -7,6 +7,9 @@ use crate::data::{Entry, Fate, Space, block};
 use crate::member::probe;
 use crate::message::Message;
 use crate::output::{Output, Via};
+use crate::reconcile::checksum;
+use crate::reconcile::sketch::Cells;
+use crate::reconcile::sketch::exchange::on_wants;
 use crate::spread::{Method, tree};
 use crate::wire::Origin;
 use crate::wire::kind;
@@ -136,25 +139,37 @@ impl Node {
             }
             Message::MailReceipt(number) => self.mail.confirmed(from.peer, number, now.mono),
             Message::Digest(opening) => self.on_opening(from, &opening, now),
-            Message::Split(split) => self.on_split(from.address, &split, now),
-            Message::Items(items) => self.on_items(from.address, &items, now),
-            Message::Want(want) => self.on_want(from.address, &want, now),
+            Message::Split(split) => {
+                self.answer(split.space, from, now, |desk| checksum::on_split(desk, &split));
+            }
+            Message::Items(items) => {
+                self.answer(items.space, from, now, |desk| checksum::on_items(desk, &items));
+            }
+            Message::Want(want) => {
+                self.answer(want.space, from, now, |desk| checksum::on_want(desk, &want));
+            }
             Message::Entries(entries) => {
                 self.entropy.progress(now.mono);
                 self.take_in(entries.space, entries.entries, from, now, out);
             }
-            Message::Pull(pull) => self.on_pull(from.address, pull, now),
+            Message::Pull(pull) => self.on_pull(from, pull, now),
             Message::Piece(piece) => self.on_piece(from, piece, now, out),
             Message::Sketch(greeting) => self.on_sketch(from, &greeting, now),
-            Message::SketchReply(reply) => self.on_sketch_reply(from, &reply, now),
-            Message::SketchAsk(ask) => self.on_sketch_ask(from.address, &ask, now),
-            Message::SketchBatch(batch) => self.on_sketch_batch(from, &batch, now),
-            Message::Wants(wants) => self.on_wants(from.address, &wants, now),
+            Message::SketchReply(reply) => {
+                self.on_cells(from, reply.head.space, &Cells::First(&reply), now);
+            }
+            Message::SketchAsk(ask) => self.on_sketch_ask(from, &ask, now),
+            Message::SketchBatch(batch) => {
+                self.on_cells(from, batch.head.space, &Cells::More(&batch), now);
+            }
+            Message::Wants(wants) => {
+                self.answer(wants.space, from, now, |desk| on_wants(desk, &wants));
+            }
             Message::Ring(message) => self.on_ring(from, message, now, out),
             Message::CoverageAsk(ask) => self.on_coverage_ask(from, &ask),
             Message::CoverageAnswer(answer) => self.questions.answered(from.peer, answer, now.mono),
             Message::Freshen => self.on_freshen(from.address, now),
-            Message::Check(check) => self.on_check(from.address, check, now),
+            Message::Check(check) => self.on_check(from, check, now),
             Message::Checked(checked) => self.on_checked(from, &checked, now),
         }
         Ok(())

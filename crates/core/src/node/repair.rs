@@ -1,48 +1,23 @@
-//! How anti-entropy and reconciliation are joined to a node.
+//! How anti-entropy, comparison and the divergence alarm are joined to a node.
 
-use super::Node;
-use crate::base::id::NodeId;
-use crate::base::time::{Now, millis};
-use crate::config::Config;
+use super::{Node, desk};
+use crate::base::time::Now;
 use crate::data::{Cut, Digest, Space};
 use crate::member::table::Peer;
 use crate::message::Message;
 use crate::output::{Class, Output, Via};
-use crate::reconcile::checksum::{self, Items, Opening, Split, Want};
+use crate::reconcile::audit::{self, Check, Checked};
+use crate::reconcile::checksum::{self, Opening};
 use crate::reconcile::full::{self, Piece, Pull};
+use crate::reconcile::sketch::exchange::{on_ask, on_opening};
+use crate::reconcile::sketch::message::shortened;
+use crate::reconcile::sketch::{Answered, Ask, Cells, Greeting, Headed, Stand, Unknown};
 use crate::reconcile::{Desk, Flow};
-use crate::spread::Method;
-use crate::spread::entropy::{Compare, Entropy};
+use crate::spread::audit::YOUNG;
+use crate::spread::entropy::{Begin, Compare, Opener, Plan};
 use crate::spread::sessions::Outcome;
 use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
-use std::time::Duration;
-
-/// Where nothing else carries updates, there is nothing to wait for.
-fn settle(config: &Config) -> Duration {
-    match config.spread.method {
-        Method::None => Duration::ZERO,
-        _ => config.repair.settle,
-    }
-}
-
-/// How long after it was written an entry is compared for sure.
-pub(super) fn hidden(config: &Config) -> Duration {
-    match settle(config) {
-        Duration::ZERO => Duration::ZERO,
-        settle => settle + Cut::GRAIN,
-    }
-}
-
-/// Who opened a comparison.
-pub(super) struct Opener {
-    pub(super) id: NodeId,
-    pub(super) addr: SocketAddr,
-    /// Which way entries may move, as it sees it.
-    pub(super) flow: Flow,
-    /// True if it answered an opening of this node's.
-    pub(super) answer: bool,
-}
 
 impl Node {
     /// Begins an exchange if it is time.
@@ -50,108 +25,76 @@ impl Node {
         let (peer, stalled) = self.entropy.poll(now.mono, &self.table, &mut self.rng);
         self.stats.bulk_stalled += u64::from(stalled);
         if let Some(bulk) = self.entropy.due_piece(now.mono) {
-            let mut desk = self.desk(bulk.space, bulk.addr, now);
-            full::pull(&mut desk, false, false, bulk.from, Via::Stream);
+            let desk = &mut desk!(self, bulk.space, bulk.addr, now);
+            full::pull(desk, false, false, bulk.from, Via::Stream);
         }
-        if let Some(peer) = peer {
-            if let Some(at) = self.entropy.resume_bulk(&peer, now.mono) {
+        let Some(peer) = peer else { return };
+        match self.entropy.begin(&peer, now.mono) {
+            Begin::Resume(from) => {
                 self.stats.bulk_resumed += 1;
-                let mut desk = self.desk(Space::Data, peer.gossip, now);
-                return full::pull(&mut desk, false, false, at, Via::Stream);
+                let desk = &mut desk!(self, Space::Data, peer.gossip, now);
+                full::pull(desk, false, false, from, Via::Stream);
             }
-            // What is on its way in bulk is not to be found missing as well. The others go on
-            // comparing with this node.
-            if self.entropy.in_bulk(Space::Data) {
-                return;
+            Begin::Nothing => {}
+            Begin::Compare => {
+                let flow = self.entropy.config().direction.flow();
+                self.compare_with(peer, flow, now);
             }
-            let flow = self.entropy.config().direction.flow();
-            self.compare_with(peer, flow, now);
         }
     }
 
     /// Begins an exchange with a member.
-    pub(super) fn compare_with(&mut self, peer: Peer, flow: Flow, now: Now) {
+    fn compare_with(&mut self, peer: Peer, flow: Flow, now: Now) {
         self.stats.repair_sessions += 1;
         let method = self.entropy.config().compare;
         self.sessions.begin((peer.id, peer.gossip), true, method, flow, now);
-        match self.entropy.config().compare {
-            Compare::Full => {}
-            Compare::Checksum => return self.open(peer.gossip, flow, false, now),
-            Compare::Sketch => return self.open_by_sketch(peer.id, peer.gossip, flow, now),
-        }
-        for space in Space::ALL {
-            let mut desk = self.desk(space, peer.gossip, now);
-            if flow.yours {
-                full::pull(&mut desk, flow.mine, false, 0, Via::Datagram);
-            } else {
-                full::send(&mut desk, false, true, 0);
+        match method {
+            Compare::Full => {
+                for space in Space::ALL {
+                    full::begin(&mut desk!(self, space, peer.gossip, now), flow);
+                }
             }
+            Compare::Checksum => self.open(peer.gossip, flow, false, now),
+            Compare::Sketch => self.open_by_sketch(&peer, flow, now),
+        }
+    }
+
+    /// Begins a comparison by sketches, or by checksums if there are no sketches for that.
+    pub(super) fn open_by_sketch(&mut self, peer: &Peer, flow: Flow, now: Now) {
+        let at = (self.entropy.cut(now.wall_ms), self.replica.roster.digest());
+        let desk = &mut desk!(self, Space::Data, peer.gossip, now);
+        if !self.comparisons.begin(peer.id, flow, at, desk, now.mono) {
+            self.sessions.known(peer.gossip, Outcome::FellBack, 0);
+            self.open(peer.gossip, flow, false, now);
         }
     }
 
     /// Keeps an account of the exchange that a message begins, if it begins one.
     pub(super) fn note_opening(&mut self, from: &Origin, message: &Message<'_>, now: Now) {
-        let whole = |back: bool| Flow { mine: back, yours: true };
-        let (method, flow) = match message {
-            Message::Digest(opening) if !opening.answer => (Compare::Checksum, opening.flow),
-            Message::Sketch(greeting) => (Compare::Sketch, greeting.head.flow),
-            Message::Pull(Pull { from: 0, back, pushed: false, space: Space::Data }) => {
-                (Compare::Full, whole(*back))
-            }
-            Message::Piece(Piece { from: 0, pushed: true, space: Space::Data, .. }) => {
-                (Compare::Full, Flow { mine: true, yours: false })
-            }
-            _ => return,
-        };
-        self.sessions.begin((from.peer, from.address), false, method, flow, now);
+        if let Some((method, flow)) = message.opens() {
+            self.sessions.begin((from.peer, from.address), false, method, flow, now);
+        }
     }
 
     /// Sends the digests of both maps.
     pub(super) fn open(&mut self, to: SocketAddr, flow: Flow, answer: bool, now: Now) {
-        let cut = self.cut(now);
-        let data = self.replica.data.digest_at(cut).unwrap_or_else(|| self.replica.data.digest());
-        let opening = Opening { flow, answer, cut, data, roster: self.replica.roster.digest() };
-        self.outbox.push(to, Class::Repair, Via::Datagram, kind::DIGEST, &[&opening.encode()]);
+        let cut = self.entropy.cut(now.wall_ms);
+        let (data, roster) = (self.data_at(cut), self.replica.roster.digest());
+        let body = Opening { flow, answer, cut, data, roster }.encode();
+        self.outbox.push(to, Class::Repair, Via::Datagram, kind::DIGEST, &[&body]);
     }
 
-    /// The cut at which the data is compared now.
-    pub(super) fn cut(&self, now: Now) -> Cut {
-        match self.settle_ms() {
-            0 => Cut::NONE,
-            settle => Cut::around(now.wall_ms, settle),
-        }
-    }
-
-    fn settle_ms(&self) -> u64 {
-        millis(settle(&self.config))
-    }
-
-    pub(super) fn desk(&mut self, space: Space, to: SocketAddr, now: Now) -> Desk<'_> {
-        let settle = self.settle_ms();
-        Desk {
-            map: match space {
-                Space::Data => &self.replica.data,
-                Space::Roster => &self.replica.roster,
-            },
-            space,
-            to,
-            young_from: now.wall_ms.saturating_sub(settle),
-            young_until: now.wall_ms.saturating_add(settle),
-            piece_bytes: self.outbox.budgets().piece(self.config.repair.piece_bytes),
-            limits: &self.config.limits,
-            outbox: &mut self.outbox,
-            stats: &mut self.stats,
-        }
+    /// The digest of the data at a cut; of all of it if that is too long ago.
+    fn data_at(&self, cut: Cut) -> Digest {
+        self.replica.data.digest_at(cut).unwrap_or_else(|| self.replica.data.digest())
     }
 
     pub(super) fn on_opening(&mut self, from: &Origin, opening: &Opening, now: Now) {
         self.replica.data.advance(now.wall_ms);
-        let data =
-            self.replica.data.digest_at(opening.cut).unwrap_or_else(|| self.replica.data.digest());
-        let (flow, answer) = (opening.flow, opening.answer);
-        let peer = Opener { id: from.peer, addr: from.address, flow, answer };
+        let data = self.data_at(opening.cut);
+        let (id, addr, flow, answer) = (from.peer, from.address, opening.flow, opening.answer);
+        let peer = Opener { id, addr, flow, answer };
         if data == opening.data {
-            self.confirm(from.peer, opening.cut);
             self.agrees(from.peer, opening.cut, now);
         }
         let mut equal = true;
@@ -167,16 +110,67 @@ impl Node {
         self.count_equal(from.address, equal);
     }
 
+    /// Answers an opening: by sketches where this node keeps them, else by checksums.
+    pub(super) fn on_sketch(&mut self, from: &Origin, greeting: &Headed<Greeting>, now: Now) {
+        self.replica.data.advance(now.wall_ms);
+        let (head, theirs) = (greeting.head, greeting.body.opening.digest);
+        let (id, addr, flow, answer) = (from.peer, from.address, head.flow, false);
+        let peer = Opener { id, addr, flow, answer };
+        let roster = self.replica.roster.digest();
+        let mut equal = true;
+        if shortened(roster) != greeting.body.roster {
+            equal = false;
+            self.on_difference(&peer, Space::Roster, roster, greeting.body.roster, now);
+        }
+        let data = self.data_at(head.cut);
+        if head.space == Space::Data && shortened(data) != theirs {
+            equal = false;
+            if !self.fill_in_bulk(&peer, Space::Data, data, theirs, now) {
+                self.answer_by_sketch(&peer, greeting, data, now);
+            }
+        } else if head.space == Space::Data {
+            self.agrees(from.peer, head.cut, now);
+            self.stats.sketch_equal += 1;
+        }
+        self.count_equal(from.address, equal);
+    }
+
+    fn answer_by_sketch(
+        &mut self,
+        peer: &Opener,
+        greeting: &Headed<Greeting>,
+        data: Digest,
+        now: Now,
+    ) {
+        let mut desk = desk!(self, Space::Data, peer.addr, now);
+        if !desk.is_open() {
+            return;
+        }
+        match on_opening(&mut desk, greeting) {
+            Answered::Known(count) => self.solved(peer.addr, count),
+            Answered::Unserved => {
+                self.sessions.known(peer.addr, Outcome::FellBack, 0);
+                self.on_difference(peer, Space::Data, data, greeting.body.opening.digest, now);
+            }
+            Answered::Equal | Answered::Replied => {}
+        }
+    }
+
     /// Counts an exchange that this node answers, if both ends hold the same.
-    pub(super) fn count_equal(&mut self, from: SocketAddr, equal: bool) {
+    fn count_equal(&mut self, from: SocketAddr, equal: bool) {
         if equal {
             self.stats.repair_equal += 1;
             self.sessions.known(from, Outcome::Equal, 0);
         }
     }
 
+    fn solved(&mut self, with: SocketAddr, differences: usize) {
+        self.comparisons.found(differences);
+        self.sessions.known(with, Outcome::Solved, differences);
+    }
+
     /// Goes on by checksums where a map differs.
-    pub(super) fn on_difference(
+    fn on_difference(
         &mut self,
         peer: &Opener,
         space: Space,
@@ -184,25 +178,17 @@ impl Node {
         theirs: Digest,
         now: Now,
     ) {
-        if !self.fill_in_bulk(peer, space, mine, theirs, now)
-            && !peer.answer
-            && let Some(mut desk) = self.open_desk(space, peer.addr, now)
-        {
+        if self.fill_in_bulk(peer, space, mine, theirs, now) || peer.answer {
+            return;
+        }
+        let mut desk = desk!(self, space, peer.addr, now);
+        if desk.is_open() {
             checksum::begin(&mut desk, peer.flow.flip(), theirs.count);
         }
     }
 
-    /// True if a bulk transfer from a member had better come from one of this node's own zone. A
-    /// node that has just joined knows neither its sender's zone nor who else is in its own.
-    fn waits_for_near(&mut self, sender: NodeId, now: Now) -> bool {
-        let has_zone = !self.watch.identity().tags.zone().is_empty() || self.table.is_zoned();
-        let near = self.table.peer(sender).is_some()
-            && self.table.zone_of(sender) == self.table.zone_of(self.header.sender);
-        has_zone && !near && self.entropy.waits_for_near(now.mono)
-    }
-
     /// If one end lacks most, it is filled in bulk, and there is nothing to compare.
-    pub(super) fn fill_in_bulk(
+    fn fill_in_bulk(
         &mut self,
         peer: &Opener,
         space: Space,
@@ -210,77 +196,84 @@ impl Node {
         theirs: Digest,
         now: Now,
     ) -> bool {
-        self.entropy.stir(now.mono, &mut self.rng);
-        if self.entropy.in_bulk(space) {
-            return true;
-        }
-        let (flow, from) = (peer.flow.flip(), peer.addr);
-        if Entropy::wants_bulk(mine.count, theirs.count) {
-            self.sessions.known(from, Outcome::Bulk, 0);
-            if flow.yours
-                && !(space == Space::Data && self.waits_for_near(peer.id, now))
-                && let Some(at) =
-                    self.entropy.begin_bulk(peer.id, from, space, theirs.count, now.mono)
-            {
-                full::pull(&mut self.desk(space, from, now), false, false, at, Via::Stream);
+        let counts = (mine.count, theirs.count);
+        match self.entropy.plan(peer, space, counts, &self.table, now.mono, &mut self.rng) {
+            Plan::Compare => return false,
+            Plan::Wait => {}
+            Plan::Fill(from) => {
+                self.sessions.known(peer.addr, Outcome::Bulk, 0);
+                if let Some(from) = from {
+                    let desk = &mut desk!(self, space, peer.addr, now);
+                    full::pull(desk, false, false, from, Via::Stream);
+                }
             }
-            return true;
-        }
-        if Entropy::wants_bulk(theirs.count, mine.count) && flow.mine {
-            self.sessions.known(from, Outcome::Bulk, 0);
-            if !peer.answer {
-                self.open(from, flow, true, now);
+            Plan::Offer => {
+                self.sessions.known(peer.addr, Outcome::Bulk, 0);
+                if !peer.answer {
+                    self.open(peer.addr, peer.flow.flip(), true, now);
+                }
             }
-            return true;
         }
-        false
+        true
     }
 
-    /// The desk for a request; `None` if the peer has been sent enough for this turn, or all peers
-    /// for the moment.
-    pub(super) fn open_desk(
+    /// Answers a message of an exchange, unless the peer has been sent enough.
+    pub(super) fn answer(
         &mut self,
         space: Space,
-        from: SocketAddr,
+        from: &Origin,
         now: Now,
-    ) -> Option<Desk<'_>> {
-        let behind = self.outbox.budgets().repair_is_behind();
-        let desk = self.desk(space, from, now);
-        if behind || desk.budget() == 0 {
-            desk.stats.repair_shed += 1;
-            return None;
-        }
-        Some(desk)
-    }
-
-    pub(super) fn on_split(&mut self, from: SocketAddr, split: &Split, now: Now) {
-        self.stir_and_progress(now);
-        if let Some(mut desk) = self.open_desk(split.space, from, now) {
-            checksum::on_split(&mut desk, split);
+        work: impl FnOnce(&mut Desk<'_>),
+    ) {
+        self.entropy.goes_on(now.mono, &mut self.rng);
+        let mut desk = desk!(self, space, from.address, now);
+        if desk.is_open() {
+            work(&mut desk);
         }
     }
 
-    pub(super) fn on_items(&mut self, from: SocketAddr, items: &Items, now: Now) {
-        self.stir_and_progress(now);
-        if let Some(mut desk) = self.open_desk(items.space, from, now) {
-            checksum::on_items(&mut desk, items);
+    /// Goes on with a comparison by sketches that this node began.
+    pub(super) fn on_cells(&mut self, from: &Origin, space: Space, cells: &Cells<'_>, now: Now) {
+        if !self.comparisons.hear(from.peer) {
+            return;
+        }
+        self.replica.data.advance(now.wall_ms);
+        self.entropy.goes_on(now.mono, &mut self.rng);
+        let mut desk = desk!(self, space, from.address, now);
+        if !desk.is_open() {
+            return;
+        }
+        match self.comparisons.go_on(from.peer, cells, &mut desk, now.mono) {
+            None | Some((Stand::Open, _)) => {}
+            Some((Stand::Known(count), _)) => self.solved(from.address, count),
+            Some((Stand::Unknown(why), flow)) => {
+                let too_many = why == Unknown::TooMany;
+                let outcome = if too_many { Outcome::TooMany } else { Outcome::FellBack };
+                self.sessions.known(from.address, outcome, 0);
+                self.open(from.address, flow, false, now);
+            }
         }
     }
 
-    pub(super) fn on_want(&mut self, from: SocketAddr, want: &Want, now: Now) {
-        self.stir_and_progress(now);
-        if let Some(mut desk) = self.open_desk(want.space, from, now) {
-            checksum::on_want(&mut desk, want);
+    pub(super) fn on_sketch_ask(&mut self, from: &Origin, ask: &Headed<Ask>, now: Now) {
+        self.replica.data.advance(now.wall_ms);
+        self.answer(ask.head.space, from, now, |desk| on_ask(desk, ask));
+    }
+
+    /// Looks after comparisons whose other end is silent.
+    pub(super) fn watch_comparisons(&mut self, now: Now) {
+        if self.comparisons.deadline().is_none_or(|until| until > now.mono) {
+            return;
+        }
+        let desk = &mut desk!(self, Space::Data, self.watch.identity().gossip, now);
+        for addr in self.comparisons.poll(desk, now.mono) {
+            self.sessions.known(addr, Outcome::GaveUp, 0);
         }
     }
 
-    pub(super) fn stir_and_progress(&mut self, now: Now) {
-        self.entropy.stir(now.mono, &mut self.rng);
-        self.entropy.progress(now.mono);
-    }
-
-    pub(super) fn on_pull(&mut self, from: SocketAddr, pull: Pull, now: Now) {
-        if let Some(mut desk) = self.open_desk(pull.space, from, now) {
+    pub(super) fn on_pull(&mut self, from: &Origin, pull: Pull, now: Now) {
+        let mut desk = desk!(self, pull.space, from.address, now);
+        if desk.is_open() {
             full::send(&mut desk, pull.back, pull.pushed, pull.from);
         }
     }
@@ -296,51 +289,84 @@ impl Node {
         let bytes = entries.iter().map(|entry| entry.size() + 24).sum();
         let shown = if piece.back { entries.clone() } else { Vec::new() };
         self.take_in(piece.space, entries, from, now, out);
+        let desk = &mut desk!(self, piece.space, from.address, now);
         if piece.back {
             piece.entries = shown;
-            full::send_missing(&mut self.desk(piece.space, from.address, now), &piece);
+            full::send_missing(desk, &piece);
         }
-        // A late or repeated piece asks for nothing: the transfer would go on twice.
-        let place = (from.peer, piece.space, piece.from);
-        let bulk = self.entropy.bulk().map(|bulk| (bulk.peer, bulk.space, bulk.from));
-        if bulk == Some(place) && !piece.pushed {
-            self.stats.bulk_pieces += 1;
+        let (space, place) = (piece.space, (from.peer, piece.space, piece.from));
+        if self.entropy.expects(place) && !piece.pushed {
+            desk.stats.bulk_pieces += 1;
             self.entropy.progress(now.mono);
-            let (space, next) = (piece.space, piece.next);
-            if let Some(at) = self.entropy.advance_bulk(from.peer, space, next, bytes, now.mono) {
-                full::pull(
-                    &mut self.desk(piece.space, from.address, now),
-                    false,
-                    false,
-                    at,
-                    Via::Stream,
-                );
+            let next = self.entropy.advance_bulk(from.peer, space, piece.next, bytes, now.mono);
+            if let Some(at) = next {
+                full::pull(desk, false, false, at, Via::Stream);
             }
         } else if self.auditor.expects(place) {
             self.entropy.progress(now.mono);
             if let Some(at) = self.auditor.advance(piece.next, now.mono) {
-                full::pull(
-                    &mut self.desk(Space::Data, from.address, now),
-                    true,
-                    false,
-                    at,
-                    Via::Stream,
-                );
+                full::pull(desk, true, false, at, Via::Stream);
             }
         } else if let Some(at) = piece.next
             && (piece.pushed || self.entropy.config().compare == Compare::Full)
         {
             self.entropy.progress(now.mono);
-            let mut desk = self.desk(piece.space, from.address, now);
-            full::pull(&mut desk, piece.back, piece.pushed, at, Via::Stream);
+            full::pull(desk, piece.back, piece.pushed, at, Via::Stream);
+        }
+    }
+
+    /// Verifies a part of the own replica and asks a member whether it holds the same, if it is
+    /// time.
+    pub(super) fn begin_audit(&mut self, now: Now) {
+        let Some((part, peer)) = self.auditor.poll(now.mono, &self.table) else { return };
+        self.auditor.verify(part, &mut self.replica.data, &mut self.stats);
+        if let Some(peer) = peer.filter(|_| !self.is_excused(now)) {
+            let desk = &mut desk!(self, Space::Data, peer.gossip, now);
+            self.auditor.question(&peer, self.config.repair.settle, now.wall_ms, desk);
+        }
+    }
+
+    /// True while it is known why this replica differs from others, or may seem to: what a write
+    /// from far ahead has replaced is not known any more to who has restarted since.
+    fn is_excused(&self, now: Now) -> bool {
+        let behind = self.standing.is_behind() || self.standing.is_collecting();
+        let young = crate::base::time::millis(YOUNG);
+        let ahead = self.replica.clock.last() >> 16 > now.wall_ms.saturating_add(young);
+        self.entropy.in_bulk(Space::Data) || behind || ahead
+    }
+
+    pub(super) fn on_check(&mut self, from: &Origin, check: Check, now: Now) {
+        self.replica.data.advance(now.wall_ms);
+        let excused = self.is_excused(now);
+        let mut desk = desk!(self, Space::Data, from.address, now);
+        if desk.is_open() {
+            audit::on_check(&mut desk, check, excused);
+        }
+    }
+
+    pub(super) fn on_checked(&mut self, from: &Origin, checked: &Checked, now: Now) {
+        self.replica.data.advance(now.wall_ms);
+        let excused = self.is_excused(now);
+        let desk = &mut desk!(self, Space::Data, from.address, now);
+        let different = self.auditor.on_checked(from.peer, checked, excused, now, desk);
+        // What repair can see between just these two, it is to mend before the next check.
+        if let Some(peer) = self.table.peer(from.peer)
+            && different
+            && !self.comparisons.is_open(from.peer)
+        {
+            self.compare_with(peer, Flow { mine: true, yours: true }, now);
         }
     }
 }
 
 #[cfg(test)]
+mod alarm_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::base::codec::{Reader, Write as _};
+    use crate::base::id::NodeId;
     use crate::base::time::Instant;
     use crate::config::Config;
     use crate::data::{Entry, Stamp};
@@ -464,7 +490,8 @@ mod tests {
         let mut other = node_of(400, Compare::Sketch);
         let (kind, reply) = (kind::SKETCH_REPLY, reply.clone());
         assert!(kinds(&answers(&mut other, Via::Datagram, kind, &reply)).is_empty());
-        other.open_by_sketch(PEER, peer(), Flow { mine: true, yours: true }, NOW);
+        let with = Peer { id: PEER, gossip: peer(), alive: true };
+        other.open_by_sketch(&with, Flow { mine: true, yours: true }, NOW);
         assert_eq!(
             kinds(&answers(&mut other, Via::Datagram, kind, &reply))[..],
             [kind::SKETCH, kind::SKETCH_ASK]

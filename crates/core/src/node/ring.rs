@@ -1,20 +1,15 @@
 //! How ring repair is joined to a node.
 
-use super::{Node, env, holding, registry, repair, site};
+use super::{Node, env, holding, registry, site};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::data::Space;
 use crate::member::State;
 use crate::output::Output;
 use crate::spread::ring::{
-    Deed, Delivery, Message, NoPass, NotForgotten, Rounds, Run, may_forget, members_away,
+    Deed, Delivery, Message, NoPass, NotForgotten, Run, may_forget, members_away,
 };
 use crate::wire::Origin;
-
-pub(super) fn rounds(config: &crate::Config, now: Now) -> Rounds {
-    let piece = config.repair.piece_bytes;
-    Rounds::new(config.ring.clone(), repair::hidden(config), piece, now.mono)
-}
 
 impl Node {
     /// Begins a pass of ring repair over all members, from a random one on.

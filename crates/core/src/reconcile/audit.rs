@@ -8,6 +8,9 @@
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::data::audit::PARTS;
 use crate::data::{Cut, Sums};
+use crate::output::Via;
+use crate::reconcile::Desk;
+use crate::wire::kind;
 
 /// Asks whether the other end holds the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +114,13 @@ impl Checked {
         };
         Ok(Self { cut, stand })
     }
+}
+
+/// Answers a check, by an end that holds something else for good reason or not.
+pub fn on_check(desk: &mut Desk<'_>, check: Check, excused: bool) {
+    let sums = desk.map.audit_at(check.cut).filter(|_| !excused);
+    let body = Checked::of(check, sums.as_ref()).encode();
+    desk.push_via(Via::Datagram, kind::CHECKED, &[&body]);
 }
 
 #[cfg(test)]

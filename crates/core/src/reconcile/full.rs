@@ -6,7 +6,7 @@
 //! another peer if need be. A replica that fits one piece is pushed in one message, pulled in two
 //! and exchanged both ways in three.
 
-use super::{Desk, space};
+use super::{Desk, Flow, space};
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::data::{Entry, Space, block};
 use crate::output::Via;
@@ -81,6 +81,15 @@ impl Piece {
         }
         let entries = block::read(&mut body)?;
         Ok(Self { space, back: bits & 1 != 0, pushed: bits & 2 != 0, from, next, entries })
+    }
+}
+
+/// Begins an exchange of everything: pulls if entries may come, else pushes.
+pub fn begin(desk: &mut Desk<'_>, flow: Flow) {
+    if flow.yours {
+        pull(desk, flow.mine, false, 0, Via::Datagram);
+    } else {
+        send(desk, false, true, 0);
     }
 }
 

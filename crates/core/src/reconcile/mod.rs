@@ -112,6 +112,14 @@ impl Desk<'_> {
         room.min(self.piece_bytes)
     }
 
+    /// True if a request may be answered: the peer has not been sent enough for this turn, nor all
+    /// peers for the moment. Else it is counted as shed.
+    pub fn is_open(&mut self) -> bool {
+        let open = !self.outbox.budgets().repair_is_behind() && self.budget() > 0;
+        self.stats.repair_shed += u64::from(!open);
+        open
+    }
+
     fn room(&self) -> usize {
         self.limits.datagram.saturating_sub(HEADER + 32)
     }

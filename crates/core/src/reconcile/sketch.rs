@@ -16,6 +16,7 @@
 //! and when its entries have moved, the digests are compared again. What sketches cannot tell (two
 //! writes of one name, a peer that lies, too many differences) is left to comparison by ranges.
 
+pub mod comparisons;
 pub mod exchange;
 pub mod message;
 pub mod peel;
@@ -23,6 +24,7 @@ pub mod session;
 #[cfg(test)]
 mod tests;
 
+pub use comparisons::{Cells, Comparisons};
 pub use exchange::{Answered, Exchange, Stand};
 pub use message::{Ask, Batch, Greeting, Head, Headed, Opening, Reply, Wants};
 pub use session::{Answer, Limits, Session, Step, Unknown, answer, open, serve};

@@ -10,9 +10,14 @@
 use super::entropy;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
-use crate::base::time::{Instant, micros};
-use crate::data::{Cut, Range, Space, audit};
+use crate::base::time::{Instant, Now, micros, millis};
+use crate::data::{Cut, Map, Range, Space, audit};
 use crate::member::table::{Peer, Table};
+use crate::output::Via;
+use crate::reconcile::audit::{Check, Checked, Stand};
+use crate::reconcile::{Desk, full};
+use crate::stats::Stats;
+use crate::wire::kind;
 use std::time::Duration;
 
 /// Checks that must find a part different by the same amount.
@@ -33,6 +38,10 @@ const STALL: Duration = Duration::from_secs(5);
 /// What is stamped less than this long ago is left out of checks: repair is given several goes at
 /// it. Less than cuts can be gone back to.
 pub const YOUNG: Duration = Duration::from_secs(2);
+/// No cut begins longer ago than this: it is still to be had when the question arrives.
+const OLDEST: Duration = Duration::from_secs(5);
+/// Entries of the own replica that are read at once, about.
+const ENTRIES: u64 = 4096;
 
 /// A part of the map in which a member stays different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,9 +163,60 @@ impl Auditor {
         Some((self.part, peer))
     }
 
-    /// The own replica has been verified up to a part.
-    pub fn verified(&mut self, next: u8) {
-        self.part = next;
+    /// Verifies the own replica from a part on, and puts right what is kept about it.
+    pub fn verify(&mut self, part: u8, map: &mut Map, stats: &mut Stats) {
+        let verified = map.verify(part, ENTRIES);
+        self.part = verified.next;
+        stats.audit_content_faults += u64::from(verified.content.is_some());
+        if verified.digest.is_some() {
+            stats.audit_digest_faults += 1;
+            map.rebuild();
+        }
+    }
+
+    /// Asks a member whether it holds the same, where what is younger than `settle` is left out of
+    /// comparisons.
+    pub fn question(&mut self, peer: &Peer, settle: Duration, wall_ms: u64, desk: &mut Desk<'_>) {
+        let cut = Cut::from(wall_ms, millis(YOUNG.max(settle).min(OLDEST)));
+        // After a wall clock was set back, nothing is known of its time until it has caught up.
+        let Some(total) = desk.map.audit_at(cut).map(|sums| sums.total()) else { return };
+        self.ask(peer.id, cut);
+        desk.push_via(Via::Datagram, kind::CHECK, &[&Check { cut, total }.encode()]);
+    }
+
+    /// Takes an answer in; true if it was asked for and something differs. `excused` says that it
+    /// is known why this replica may differ.
+    pub fn on_checked(
+        &mut self,
+        from: NodeId,
+        checked: &Checked,
+        excused: bool,
+        now: Now,
+        desk: &mut Desk<'_>,
+    ) -> bool {
+        if !self.answered(from, checked.cut) {
+            return false;
+        }
+        let mine = desk.map.audit_at(checked.cut);
+        let differences = match (&checked.stand, mine) {
+            (Stand::Equal, _) => Vec::new(),
+            (Stand::Different(theirs), Some(mine)) if !excused => {
+                Checked::differences(theirs, &mine)
+            }
+            _ => {
+                self.forget(from);
+                return false;
+            }
+        };
+        desk.stats.audit_checks += 1;
+        desk.stats.audit_different += u64::from(!differences.is_empty());
+        let findings = self.learn(from, &differences, now.mono, now.wall_ms);
+        desk.stats.divergences += findings.told;
+        desk.stats.divergences_healed += findings.healed;
+        if let Some(first) = findings.exchange {
+            full::pull(desk, true, false, first, Via::Stream);
+        }
+        !differences.is_empty()
     }
 
     /// A member is asked at a cut.

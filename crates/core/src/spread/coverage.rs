@@ -5,19 +5,23 @@
 //! number of a question is random, so that no answer to an earlier run is taken for one to this.
 //! Where writes are too many to be named, a member that is found equal at a later cut has them all.
 
-use crate::base::codec::{DecodeError, Reader, Write as _};
+mod freshness;
+mod message;
+mod question;
+
+pub use freshness::Freshness;
+pub use message::{Answer, Ask};
+
 use crate::base::id::NodeId;
-use crate::base::time::Instant;
+use crate::base::time::{Instant, Now};
 use crate::data::Stamp;
-use crate::data::entry::MAX_KEY;
 use crate::member::Env;
-use crate::member::Table;
 use crate::output::{Class, Covered, Via};
-use crate::wire::Outbox;
-use crate::wire::kind;
+use crate::wire::{Outbox, kind};
+use message::parts_of;
+use question::{Asked, Question, UPTO};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::ops::Bound;
 use std::str::FromStr;
 use std::time::Duration;
 use thiserror::Error;
@@ -32,23 +36,10 @@ const MAX_QUESTIONS: usize = 1024;
 const MAX_ASKED: usize = 1 << 20;
 /// A question is put in so many messages at most: a bit each says what a member holds.
 const MAX_PARTS: usize = 63;
-/// The bit that says whether a member holds everything up to a time.
-const UPTO: u64 = 1 << 63;
-/// Bytes of a message up to which another write is added: with its envelope it fits a datagram.
-const PART: usize = 1000;
-/// Members that are asked in one turn, and the rest until the next: a large cluster is not asked in
-/// one burst (guess).
-const BATCH: usize = 256;
-const PACE: Duration = Duration::from_millis(1);
 /// What was just written is on its way: it is asked for after so long (guess: the window of the
 /// tree rumor and two hops in a LAN), if it is younger than `YOUNG_MS`.
 const FIRST: Duration = Duration::from_millis(3);
 const YOUNG_MS: u64 = 20;
-/// Pause after a no, and after a silence, which may be a long way; doubled with every try (guess).
-const AFTER_NO: Duration = Duration::from_millis(10);
-const AFTER_SILENCE: Duration = Duration::from_millis(100);
-/// The longest pause.
-const LONGEST: Duration = Duration::from_secs(1);
 /// Members asked beyond those needed, at least.
 const SPARE: usize = 2;
 
@@ -142,63 +133,20 @@ pub struct Known<'a> {
     pub cut_from: Instant,
 }
 
-/// Do you hold these, or newer ones under their keys?
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask<'a> {
-    /// The answer repeats it.
-    pub number: u64,
-    /// The writes.
-    pub writes: Vec<(&'a [u8], Stamp)>,
-}
-
-impl<'a> Ask<'a> {
-    /// Reads a body: the number, then for each write its time, writer and key.
-    ///
-    /// # Errors
-    /// If it is malformed, or names too many.
-    pub fn decode(mut body: Reader<'a>) -> Result<Self, DecodeError> {
-        let number = body.u64()?;
-        let mut writes = Vec::new();
-        while !body.is_empty() {
-            if writes.len() >= MAX_WRITES {
-                let (got, bound) = (writes.len() as u64 + 1, MAX_WRITES as u64);
-                return Err(DecodeError::TooLong { what: "writes asked for", got, bound });
-            }
-            let stamp = Stamp { time: body.u64()?, node: NodeId(body.u64()?) };
-            writes.push((body.bytes("key", MAX_KEY)?, stamp));
-        }
-        Ok(Self { number, writes })
-    }
-}
-
-/// The answer: all of them, or not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// That of the question.
-    pub number: u64,
-    /// True if all are held.
-    pub held: bool,
-}
-
-impl Answer {
-    /// As a body: the number, and 1 or 0.
+impl<'a> Known<'a> {
+    /// What is known now of a question, if what is younger than `hidden_ms` is left out of
+    /// comparisons.
     #[must_use]
-    pub fn encode(self) -> [u8; 9] {
-        let mut body = [u8::from(self.held); 9];
-        body.iter_mut().zip(self.number.to_le_bytes()).for_each(|(to, byte)| *to = byte);
-        body
-    }
-
-    /// Reads a body.
-    ///
-    /// # Errors
-    /// If it is malformed.
-    pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let number = body.u64()?;
-        match body.u8()? {
-            0 => Ok(Self { number, held: false }),
-            1 => Ok(Self { number, held: true }),
-            _ => Err(DecodeError::Invalid("answer about coverage")),
+    pub fn of(about: &About, own: bool, members: &'a [NodeId], hidden_ms: u64, now: Now) -> Self {
+        // A stamp may be ahead of the clock. One more millisecond: it lies before the cut then.
+        let settled = |upto: u64| (upto >> 16).saturating_add(hidden_ms + 1);
+        let cut_in = about.upto.map_or(0, |upto| settled(upto).saturating_sub(now.wall_ms));
+        let young = |stamp: Stamp| stamp.wall_ms().saturating_add(YOUNG_MS) > now.wall_ms;
+        Self {
+            own,
+            members,
+            young: about.writes.iter().any(|(_, stamp)| young(*stamp)),
+            cut_from: Instant(now.mono.0.saturating_add(cut_in.saturating_mul(1000))),
         }
     }
 }
@@ -211,39 +159,6 @@ pub struct Questions {
     /// Which question the number of a message belongs to, and which part of it.
     numbers: BTreeMap<u64, (u64, u32)>,
     done: Vec<Covered>,
-}
-
-#[derive(Debug)]
-struct Question {
-    want: Want,
-    until: Instant,
-    next: Instant,
-    /// The bodies of the messages that put it.
-    parts: Vec<(u64, Vec<u8>)>,
-    /// All own writes up to this time belong to it, for which nobody is asked before `cut_from`.
-    upto: Option<u64>,
-    cut_from: Instant,
-    /// True if this node holds everything itself.
-    own: bool,
-    asked: BTreeMap<NodeId, Asked>,
-    /// How many of those hold everything, some of them gone perhaps.
-    holders: usize,
-    /// How many of them have said nothing.
-    silent: usize,
-    /// How many members are asked, where not all are.
-    reach: usize,
-    /// Where a batch of members was full.
-    from: Option<NodeId>,
-}
-
-/// What a member has been asked, and has said.
-#[derive(Clone, Copy, Debug)]
-struct Asked {
-    /// A bit for every part that it is not known to hold.
-    lacks: u64,
-    tries: u32,
-    due: Instant,
-    answered: bool,
 }
 
 impl Questions {
@@ -304,12 +219,6 @@ impl Questions {
         Ok(self.last)
     }
 
-    /// True if what was stamped at this time may still be on its way to most.
-    #[must_use]
-    pub fn is_young(stamp: Stamp, wall_ms: u64) -> bool {
-        stamp.wall_ms().saturating_add(YOUNG_MS) > wall_ms
-    }
-
     /// Takes a question back: nobody waits for it any more.
     pub fn forget(&mut self, token: u64) {
         let Some(question) = self.open.remove(&token) else { return };
@@ -361,133 +270,11 @@ impl Questions {
     }
 }
 
-impl Question {
-    fn due(&self) -> Instant {
-        self.next.min(self.until)
-    }
-
-    /// A member says whether it holds a part.
-    fn heard(&mut self, sender: NodeId, part: u64, held: bool, now: Instant) {
-        let Some(asked) = self.asked.get_mut(&sender) else { return };
-        if asked.lacks == 0 {
-            return;
-        }
-        if held {
-            asked.lacks &= !part;
-            self.holders += usize::from(asked.lacks == 0);
-        } else {
-            asked.due = now.after(pause(AFTER_NO, asked.tries));
-        }
-        let due = asked.due;
-        self.silent -= usize::from(!std::mem::replace(&mut asked.answered, true));
-        // The turn ends with a look at it, if it may be done or is due earlier now.
-        self.next = match self.may_be_done(self.asked.len() + 1) {
-            true => now,
-            false => self.next.min(due),
-        };
-    }
-
-    fn held(&self) -> usize {
-        self.holders + usize::from(self.own)
-    }
-
-    /// True unless it is sure that it is not done yet.
-    fn may_be_done(&self, of: usize) -> bool {
-        match self.want.needed(of) {
-            Some(needed) => self.held() >= needed,
-            None => self.silent == 0,
-        }
-    }
-
-    /// Counts only who is still there.
-    fn settle(&mut self, table: &Table) {
-        self.asked.retain(|id, _| table.peer(*id).is_some());
-        self.holders = self.asked.values().filter(|asked| asked.lacks == 0).count();
-        self.silent = self.asked.values().filter(|asked| !asked.answered).count();
-    }
-
-    fn is_done(&self, table: &Table) -> bool {
-        let peers = table.peer_count();
-        match self.want {
-            Want::Survey => self.asked.len() >= peers && self.may_be_done(peers + 1),
-            _ => self.may_be_done(peers + 1),
-        }
-    }
-
-    fn outcome(&self, token: u64, table: &Table) -> Covered {
-        let lacks = |id: &NodeId| self.asked.get(id).is_none_or(|asked| asked.lacks > 0);
-        let without = table.peers().map(|peer| peer.id).filter(lacks).take(MAX_NAMED).collect();
-        let (held, of, done) = (self.held(), table.peer_count() + 1, self.is_done(table));
-        Covered { token, held, of, done, without }
-    }
-
-    /// Chooses whom to ask, more with every round, and asks who is due.
-    fn put(&mut self, env: &mut Env<'_>) {
-        let peers = env.table.peer_count();
-        let all = match self.want {
-            Want::All | Want::Share(_) | Want::Survey => true,
-            Want::Members(_) => self.reach > peers / 2,
-        };
-        let parts = (1_u64 << self.parts.len().min(MAX_PARTS)) - 1;
-        let lacks = parts | self.upto.map_or(0, |_| UPTO);
-        let new = Asked { lacks, tries: 0, due: env.now, answered: false };
-        if all {
-            for peer in env.table.peers() {
-                self.asked.entry(peer.id).or_insert(new);
-            }
-        } else {
-            while self.asked.len() < self.reach
-                && let Some(peer) = env.table.random(env.rng)
-            {
-                self.asked.entry(peer.id).or_insert(new);
-            }
-            self.reach += self.reach / 2;
-        }
-        self.silent = self.asked.values().filter(|asked| !asked.answered).count();
-        let full = self.send(env);
-        let open = self.asked.values().filter(|asked| asked.lacks > 0);
-        let next = open.map(|asked| asked.due).min();
-        // Members may have come or gone meanwhile.
-        let look = env.now.after(LONGEST);
-        self.next = match full {
-            true => env.now.after(PACE),
-            false => next.map_or(look, |next| next.min(look)),
-        };
-    }
-
-    /// Asks a batch of those that are due; true if there are more.
-    fn send(&mut self, env: &mut Env<'_>) -> bool {
-        let mut count = 0;
-        let from = self.from.take().map_or(Bound::Unbounded, Bound::Included);
-        for (id, asked) in self.asked.range_mut((from, Bound::Unbounded)) {
-            if asked.lacks == 0 || asked.due > env.now {
-                continue;
-            }
-            if count >= BATCH {
-                self.from = Some(*id);
-                return true;
-            }
-            let Some(peer) = env.table.peer(*id) else { continue };
-            count += 1;
-            for (part, (_, body)) in self.parts.iter().enumerate() {
-                if asked.lacks >> part & 1 == 1 {
-                    env.stats.coverage_asked += 1;
-                    let kind = kind::COVERAGE_ASK;
-                    env.outbox.push(peer.gossip, Class::Updates, Via::Datagram, kind, &[body]);
-                }
-            }
-            asked.tries += 1;
-            asked.due = env.now.after(pause(AFTER_SILENCE, asked.tries));
-            if asked.lacks & UPTO != 0 {
-                match self.cut_from <= env.now {
-                    true => freshen(peer.gossip, env.outbox),
-                    false => asked.due = asked.due.min(self.cut_from),
-                }
-            }
-        }
-        // Those before the place where this began may be due again.
-        from != Bound::Unbounded
-    }
+/// Tells who asks whether all that it names is held.
+pub fn answer(number: u64, held: bool, to: SocketAddr, outbox: &mut Outbox) {
+    // As an update it waits for the disk like what it speaks of.
+    let body = Answer { number, held }.encode();
+    outbox.push(to, Class::Updates, Via::Datagram, kind::COVERAGE_ANSWER, &[&body]);
 }
 
 /// Asks a member to compare itself with this node now.
@@ -495,36 +282,12 @@ pub fn freshen(to: SocketAddr, outbox: &mut Outbox) {
     outbox.push(to, Class::Repair, Via::Datagram, kind::FRESHEN, &[]);
 }
 
-fn pause(first: Duration, tries: u32) -> Duration {
-    (first * (1 << tries.saturating_sub(1).min(10))).min(LONGEST)
-}
-
-/// The messages that ask for these writes, with their numbers.
-fn parts_of(writes: &[Named], mut number: impl FnMut() -> u64) -> Vec<(u64, Vec<u8>)> {
-    let least = writes.len().div_ceil(MAX_PARTS);
-    let (mut parts, mut count): (Vec<(u64, Vec<u8>)>, usize) = (Vec::new(), 0);
-    for (key, stamp) in writes {
-        let fits = |body: &Vec<u8>| count < least || body.len() + key.len() + 20 <= PART;
-        if !parts.last().is_some_and(|(_, body)| fits(body)) {
-            let number = number();
-            parts.push((number, number.to_le_bytes().to_vec()));
-            count = 0;
-        }
-        if let Some((_, body)) = parts.last_mut() {
-            body.put(&stamp.time.to_le_bytes());
-            body.put(&stamp.node.0.to_le_bytes());
-            body.put_bytes(key);
-            count += 1;
-        }
-    }
-    parts
-}
-
 #[cfg(test)]
 mod tests {
+    use super::question::{AFTER_NO, AFTER_SILENCE, PACE};
     use super::*;
+    use crate::base::codec::Reader;
     use crate::spread::tests::Stand;
-    use proptest::prelude::*;
 
     fn write(key: &str) -> Named {
         (key.as_bytes().into(), Stamp { time: 5, node: NodeId(0) })
@@ -695,29 +458,5 @@ mod tests {
         assert_eq!(needed(Want::Share(0.07)), Some(7));
         assert_eq!(needed(Want::Share(0.071)), Some(8));
         assert_eq!(Want::Share(0.1).needed(3), Some(1));
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_asked_is_read_back(
-            keys in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 1..300),
-        ) {
-            let stamp = |at: usize| Stamp { time: at as u64, node: NodeId(7) };
-            let writes: Vec<Named> = keys
-                .iter()
-                .enumerate()
-                .map(|(at, key)| (key.as_slice().into(), stamp(at)))
-                .collect();
-            let mut last = 0;
-            let parts = parts_of(&writes, || { last += 1; last });
-            prop_assert!(parts.len() <= MAX_PARTS);
-            let mut read: Vec<Named> = Vec::new();
-            for (number, body) in &parts {
-                let ask = Ask::decode(Reader::new(body)).unwrap();
-                prop_assert_eq!(ask.number, *number);
-                read.extend(ask.writes.iter().map(|(key, stamp)| ((*key).into(), *stamp)));
-            }
-            prop_assert_eq!(read, writes);
-        }
     }
 }

@@ -4,10 +4,14 @@
 //! A simple epidemic (SI): every node stays infective for ever. This file says when, with whom and
 //! which way; how differences are found is the business of [`crate::reconcile`].
 
+mod plan;
+
+pub use plan::{Begin, Opener, Plan};
+
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
-use crate::base::time::{Instant, micros, text};
-use crate::data::Space;
+use crate::base::time::{Instant, micros, millis, text};
+use crate::data::{Cut, Space};
 use crate::member::table::{Peer, Table};
 use crate::reconcile::Flow;
 use serde::{Deserialize, Serialize};
@@ -154,8 +158,8 @@ pub struct Entropy {
     next: Option<Instant>,
     /// Exchanges since the last news or difference.
     calm: u32,
-    /// How long news is hidden from comparison, because it is still on its way by other means.
-    hidden: Duration,
+    /// For how long news is still on its way by other means.
+    settle: Duration,
     /// When the latest news can be compared.
     shown: Instant,
     busy_until: Instant,
@@ -169,21 +173,46 @@ pub struct Entropy {
 }
 
 impl Entropy {
-    /// A machine that begins at once, or never if the interval is zero. News cannot be compared
-    /// before it has been `hidden` for so long.
+    /// A machine that begins at once, or never if the interval is zero. `alone` says that nothing
+    /// else carries updates, so that there is nothing to wait for.
     #[must_use]
-    pub fn new(config: Config, hidden: Duration, now: Instant, rng: &mut Rng) -> Self {
+    pub fn new(config: Config, alone: bool, now: Instant, rng: &mut Rng) -> Self {
+        let settle = if alone { Duration::ZERO } else { config.settle };
         let next = (!config.interval.is_zero())
             .then(|| Instant(now.0 + rng.below(micros(config.interval).max(1))));
         let (shown, busy_until) = (Instant(0), Instant(0));
         let (bulk, resume, entries, far_from) = (None, [0; 2], 0, None);
-        Self { config, next, calm: 0, hidden, shown, busy_until, bulk, resume, entries, far_from }
+        Self { config, next, calm: 0, settle, shown, busy_until, bulk, resume, entries, far_from }
     }
 
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// For how long after it was written an entry is on its way by other means, milliseconds.
+    #[must_use]
+    pub fn settle_ms(&self) -> u64 {
+        millis(self.settle)
+    }
+
+    /// How long after it was written an entry is compared for sure.
+    #[must_use]
+    pub fn hidden(&self) -> Duration {
+        match self.settle {
+            Duration::ZERO => Duration::ZERO,
+            settle => settle + Cut::GRAIN,
+        }
+    }
+
+    /// The cut at which the data is compared at a wall time.
+    #[must_use]
+    pub fn cut(&self, wall_ms: u64) -> Cut {
+        match self.settle_ms() {
+            0 => Cut::NONE,
+            settle => Cut::around(wall_ms, settle),
+        }
     }
 
     /// When the next exchange is due or a transfer counts as stalled.
@@ -235,7 +264,7 @@ impl Entropy {
 
     /// True if a bulk transfer had better wait, since it would come from another zone: a member of
     /// this node's own zone may be found that has it all. For two intervals at most.
-    pub fn waits_for_near(&mut self, now: Instant) -> bool {
+    fn waits(&mut self, now: Instant) -> bool {
         let from = *self.far_from.get_or_insert(now.after(self.config.interval * 2));
         now < from
     }
@@ -247,7 +276,7 @@ impl Entropy {
 
     /// Something is new: compare often again as soon as it can be compared.
     pub fn news(&mut self, now: Instant, rng: &mut Rng) {
-        self.shown = now.after(self.hidden);
+        self.shown = now.after(self.hidden());
         self.hurry(self.shown, rng);
     }
 
@@ -258,6 +287,12 @@ impl Entropy {
             let soon = Instant(from.0 + rng.below(micros(self.config.interval).max(1)));
             self.next = Some(next.min(soon));
         }
+    }
+
+    /// An exchange goes on that found something different.
+    pub fn goes_on(&mut self, now: Instant, rng: &mut Rng) {
+        self.stir(now, rng);
+        self.progress(now);
     }
 
     /// An exchange goes on: begin no other for a moment.
@@ -393,15 +428,13 @@ mod tests {
     use crate::member::{State, Tags};
     use std::sync::Arc;
 
-    const HIDDEN: Duration = Duration::from_millis(400);
-
     fn ms(ms: u64) -> Instant {
         Instant(ms * 1000)
     }
 
     fn machine(config: Config) -> (Entropy, Rng) {
         let mut rng = Rng::new(1);
-        (Entropy::new(config, HIDDEN, Instant(0), &mut rng), rng)
+        (Entropy::new(config, false, Instant(0), &mut rng), rng)
     }
 
     /// Waits for the next exchange; answers when it begins.
@@ -555,10 +588,10 @@ mod tests {
     #[test]
     fn a_transfer_from_afar_waits_for_two_intervals() {
         let (mut entropy, _) = machine(Config::default());
-        assert!(entropy.waits_for_near(ms(1000)) && entropy.waits_for_near(ms(1399)));
-        assert!(!entropy.waits_for_near(ms(1400)));
+        assert!(entropy.waits(ms(1000)) && entropy.waits(ms(1399)));
+        assert!(!entropy.waits(ms(1400)));
         entropy.begin_bulk(NodeId(1), Stand::addr(1), Space::Data, 9, ms(1400));
-        assert!(entropy.waits_for_near(ms(5000)), "the next one waits as well");
+        assert!(entropy.waits(ms(5000)), "the next one waits as well");
     }
 
     #[test]
