@@ -25,15 +25,12 @@ use crate::member::{Identity, Member, Table, Watch};
 use crate::output::{Output, Via, applied};
 use crate::reconcile::sketch::Comparisons;
 use crate::retain::{Certificates, Standing, horizon};
-use crate::spread::Method;
 use crate::spread::audit::{Auditor, Divergence};
 use crate::spread::coverage::{Freshness, Questions};
 use crate::spread::entropy::{Compare, Entropy, Filling};
-use crate::spread::mail::DirectMail;
 use crate::spread::ring::Rounds;
-use crate::spread::rumor::Mongering;
 use crate::spread::sessions::Sessions;
-use crate::spread::tree::Tree;
+use crate::spread::{Method, Ways};
 use crate::stats::Stats;
 use crate::wire::packet::Header;
 use crate::wire::{Origin, Outbox};
@@ -49,9 +46,7 @@ pub struct Node {
     table: Table,
     watch: Watch,
     notes: Notes,
-    tree: Tree,
-    mongering: Mongering,
-    mail: DirectMail,
+    ways: Ways,
     entropy: Entropy,
     comparisons: Comparisons,
     auditor: Auditor,
@@ -165,9 +160,7 @@ impl Node {
             table: Table::new(own),
             watch,
             notes: Notes::default(),
-            tree: Tree::new(config.spread.tree.clone()),
-            mongering: Mongering::new(config.spread.rumor.clone()),
-            mail: DirectMail::new(config.spread.mail.clone()),
+            ways: Ways::new(&config.spread),
             entropy,
             comparisons: Comparisons::default(),
             auditor: Auditor::new(&config.repair, seed, now.mono),
@@ -284,9 +277,7 @@ impl Node {
                 self.begin_audit(now);
             }
         }
-        self.tree.poll(self.header.sender, &mut env!(self, now));
-        self.mongering.poll(&mut env!(self, now));
-        self.mail.poll(&mut env!(self, now));
+        self.ways.poll(self.header.sender, &mut env!(self, now));
         self.watch_questions(now, out);
         self.standing.keep(out);
         for (to, (messages, bytes)) in self.outbox.exchanged() {
@@ -302,9 +293,7 @@ impl Node {
     /// When the next turn is due even without input: [`Input::Tick`], then [`Node::flush`].
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let spread = earlier(self.tree.deadline(), self.mongering.deadline());
-        let spread = earlier(spread, self.mail.deadline());
-        let spread = earlier(spread, self.outbox.budgets().deadline());
+        let spread = earlier(self.ways.deadline(), self.outbox.budgets().deadline());
         let spread = earlier(spread, self.questions.deadline());
         if self.watch.has_left() {
             return spread;
@@ -323,12 +312,7 @@ impl Node {
             Space::Data => self.entropy.news(now.mono, &mut self.rng),
             Space::Roster => self.entropy.stir(now.mono, &mut self.rng),
         }
-        match self.config.spread.method {
-            Method::Tree => self.tree.add(space, entry),
-            Method::Rumor => self.mongering.add(space, entry, from, &mut env!(self, now)),
-            Method::DirectMail => self.mail.add(space, entry),
-            Method::None => {}
-        }
+        self.ways.add(space, entry, from, &mut env!(self, now));
     }
 
     /// Offers a peer's entry to the replica.
@@ -484,7 +468,7 @@ impl Node {
     /// Rumors that are hot and mails that wait for a receipt: 0 once there is nothing left to tell.
     #[must_use]
     pub fn telling(&self) -> usize {
-        self.mongering.hot() + self.mail.waiting()
+        self.ways.telling()
     }
 
     /// True once this node has said goodbye.

@@ -3,22 +3,18 @@
 use super::{Node, env};
 use crate::base::codec::{DecodeError, Reader};
 use crate::base::time::Now;
-use crate::data::{Entry, Fate, Space, block};
+use crate::data::{Entry, Fate, Space};
 use crate::member::probe;
 use crate::message::Message;
 use crate::output::{Output, Via};
 use crate::reconcile::checksum;
 use crate::reconcile::sketch::Cells;
 use crate::reconcile::sketch::exchange::on_wants;
-use crate::spread::{Method, tree};
+use crate::spread::tree;
 use crate::wire::Origin;
 use crate::wire::kind;
 use crate::wire::packet::{Header, message_len, next_message};
 use std::net::SocketAddr;
-
-/// A tree rumor whose entries are known already is still passed on while they are this young, since
-/// anti-entropy may have been faster than the tree; later it can only be a repetition.
-const STILL_NEWS_MS: u64 = 10_000;
 
 impl Node {
     /// Takes a packet in: checks the header, then message by message. What is malformed is dropped
@@ -101,7 +97,7 @@ impl Node {
             Message::Pong(number) => {
                 let took = self.watch.answered(from.peer, number, &mut env!(self, now));
                 if let Some(took) = took {
-                    self.tree.sample(self.table.zone_of(from.peer), took);
+                    self.ways.tree.sample(self.table.zone_of(from.peer), took);
                 }
             }
             Message::ProbeForMe(request) => {
@@ -109,9 +105,11 @@ impl Node {
             }
             Message::Probed(report) => self.watch.reported(from.peer, report),
             Message::Join(entry) => self.on_join(from, entry, now, out),
-            Message::Tree(rumor) => self.on_tree(from, &rumor, now, out)?,
+            Message::Tree(rumor) => self.on_tree(from, rumor, now, out)?,
             Message::TreeAnswer(answer) => {
-                answer.tokens().for_each(|token| self.tree.answered(from.peer, token, now.mono));
+                answer
+                    .tokens()
+                    .for_each(|token| self.ways.tree.answered(from.peer, token, now.mono));
             }
             Message::Rumors(rumors) => {
                 let mut knew = Vec::with_capacity(rumors.entries.len());
@@ -120,7 +118,7 @@ impl Node {
                     let fate = self.apply(rumors.space, &entry, from, now, out);
                     knew.push(fate != Fate::New);
                     if fate == Fate::New {
-                        self.mongering.add(
+                        self.ways.mongering.add(
                             rumors.space,
                             entry,
                             Some(from.peer),
@@ -128,16 +126,16 @@ impl Node {
                         );
                     }
                 }
-                self.mongering.answer(rumors.token, &knew, from.address, &mut env!(self, now));
+                self.ways.mongering.answer(rumors.token, &knew, from.address, &mut env!(self, now));
             }
             Message::RumorsAnswer(answer) => {
-                self.mongering.answered(&answer, &mut env!(self, now));
+                self.ways.mongering.answered(&answer, &mut env!(self, now));
             }
             Message::Mail(mail) => {
                 self.take_in(mail.space, mail.entries, from, now, out);
-                self.mail.confirm(mail.number, from.address, &mut env!(self, now));
+                self.ways.mail.confirm(mail.number, from.address, &mut env!(self, now));
             }
-            Message::MailReceipt(number) => self.mail.confirmed(from.peer, number, now.mono),
+            Message::MailReceipt(number) => self.ways.mail.confirmed(from.peer, number, now.mono),
             Message::Digest(opening) => self.on_opening(from, &opening, now),
             Message::Split(split) => {
                 self.answer(split.space, from, now, |desk| checksum::on_split(desk, &split));
@@ -189,10 +187,7 @@ impl Node {
             let entry = self.replica.keep(entry);
             if self.apply(space, &entry, from, now, out) == Fate::New {
                 new += 1;
-                // Rumor mongering takes up what anti-entropy has found (Demers et al. 1987, 1.5).
-                if self.config.spread.method == Method::Rumor {
-                    self.mongering.add(space, entry, Some(from.peer), &mut env!(self, now));
-                }
+                self.ways.found(space, entry, from.peer, &mut env!(self, now));
             }
         }
         new
@@ -201,31 +196,18 @@ impl Node {
     fn on_tree(
         &mut self,
         from: &Origin,
-        rumor: &tree::Rumor<'_>,
+        rumor: tree::Rumor<'_>,
         now: Now,
         out: &mut Vec<Output>,
     ) -> Result<(), DecodeError> {
-        if !self.tree.first_time(rumor) {
-            self.stats.tree_duplicates += 1;
-            self.tree.answer(rumor, from.address);
-            return Ok(());
-        }
-        let entries = block::read(&mut Reader::new(rumor.block))?;
-        let count = entries.len();
-        let mut news = Vec::with_capacity(count);
+        let arrived = self.ways.tree.arrive(rumor, from, &mut self.stats)?;
+        let Some((mut passage, entries)) = arrived else { return Ok(()) };
         for entry in entries {
             let entry = self.replica.keep(entry);
-            let age = now.wall_ms.saturating_sub(entry.stamp().wall_ms());
-            let young = rumor.space == Space::Data && age < STILL_NEWS_MS;
-            match self.apply(rumor.space, &entry, from, now, out) {
-                Fate::New | Fate::Old => news.push(entry),
-                Fate::Known if young => news.push(entry),
-                Fate::Known | Fate::Useless => {}
-            }
+            let fate = self.apply(passage.space(), &entry, from, now, out);
+            passage.judged(entry, fate, now.wall_ms);
         }
-        self.tree.answer(rumor, from.address);
-        let whole = news.len() == count;
-        self.tree.pass_on(rumor, &news, whole, &mut env!(self, now));
+        self.ways.tree.pass_on(passage, &mut env!(self, now));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 //! anti-entropy beneath them that makes up for what they lose.
 //!
 //! Each is a machine of its own file with its own settings and messages. They do not know each
-//! other; the node joins them.
+//! other; [`Ways`] lists those that new entries are given to, and the node joins the rest.
 
 pub mod audit;
 pub mod coverage;
@@ -14,7 +14,15 @@ pub mod rumor;
 pub mod sessions;
 pub mod tree;
 
+use crate::base::id::NodeId;
+use crate::base::time::Instant;
+use crate::data::{Entry, Space};
+use crate::member::Env;
+use mail::DirectMail;
+use rumor::Mongering;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tree::Tree;
 
 /// The ways to spread a new entry.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +51,75 @@ pub struct Config {
     pub rumor: rumor::Config,
     /// Settings of direct mail.
     pub mail: mail::Config,
+}
+
+/// The ways to spread, of which one is configured: what is new is given to that one, and all are
+/// listened to.
+#[derive(Debug)]
+pub struct Ways {
+    method: Method,
+    /// The tree rumor.
+    pub tree: Tree,
+    /// Rumor mongering.
+    pub mongering: Mongering,
+    /// Direct mail.
+    pub mail: DirectMail,
+}
+
+impl Ways {
+    /// With nothing to tell.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            method: config.method,
+            tree: Tree::new(config.tree.clone()),
+            mongering: Mongering::new(config.rumor.clone()),
+            mail: DirectMail::new(config.mail.clone()),
+        }
+    }
+
+    /// Gives a new entry to the configured way; `from` is the peer that it came from.
+    pub fn add(
+        &mut self,
+        space: Space,
+        entry: Arc<Entry>,
+        from: Option<NodeId>,
+        env: &mut Env<'_>,
+    ) {
+        match self.method {
+            Method::Tree => self.tree.add(space, entry),
+            Method::Rumor => self.mongering.add(space, entry, from, env),
+            Method::DirectMail => self.mail.add(space, entry),
+            Method::None => {}
+        }
+    }
+
+    /// Anti-entropy has found an entry: rumor mongering takes that up (Demers et al. 1987, 1.5).
+    pub fn found(&mut self, space: Space, entry: Arc<Entry>, from: NodeId, env: &mut Env<'_>) {
+        if self.method == Method::Rumor {
+            self.mongering.add(space, entry, Some(from), env);
+        }
+    }
+
+    /// Sends what is due.
+    pub fn poll(&mut self, own: NodeId, env: &mut Env<'_>) {
+        self.tree.poll(own, env);
+        self.mongering.poll(env);
+        self.mail.poll(env);
+    }
+
+    /// When something is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let all = [self.tree.deadline(), self.mongering.deadline(), self.mail.deadline()];
+        all.into_iter().flatten().min()
+    }
+
+    /// Rumors that are hot and mails that wait for a receipt.
+    #[must_use]
+    pub fn telling(&self) -> usize {
+        self.mongering.hot() + self.mail.waiting()
+    }
 }
 
 #[cfg(test)]

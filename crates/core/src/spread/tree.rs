@@ -25,12 +25,17 @@
 //! run of zones loses the zone that it enters by, a range of ids the id of the receiver. Nothing
 //! goes in circles; who is missed is for anti-entropy.
 
+mod answers;
+mod message;
+mod passage;
 mod scope;
 
+pub use message::{Answer, Rumor};
+pub use passage::Passage;
 pub use scope::Scope;
 
 use super::rtt::Rtt;
-use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::codec::{DecodeError, Reader};
 use crate::base::hash::Fixed;
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, text};
@@ -39,7 +44,10 @@ use crate::member::Env;
 use crate::member::Zone;
 use crate::member::table::{Peer, Span, Table};
 use crate::output::{Class, Via};
-use crate::wire::kind;
+use crate::stats::Stats;
+use crate::wire::Origin;
+use answers::{Answers, COLLECT};
+use message::Head;
 use scope::{Part, cut, cut_run};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -65,11 +73,6 @@ const LEAF_TRIES: usize = 4;
 /// The bits of a token that count how often the branch had been sent before, so that an answer says
 /// which of the sends it answers.
 const AGAIN: u64 = 7;
-/// Answers within this time of the last ones travel together (guess: half of the shortest wait for
-/// one).
-const COLLECT: Duration = Duration::from_millis(10);
-/// Answers in one message.
-const MAX_ANSWERS: usize = 256;
 /// Zones to which round trips are estimated apart; further ones share an estimate.
 const RTTS: usize = 64;
 
@@ -107,107 +110,6 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self { fanout: 8, window: Duration::from_millis(1), acknowledge: Acknowledge::All }
-    }
-}
-
-/// A rumor as it arrives.
-#[derive(Clone, Debug)]
-pub struct Rumor<'a> {
-    /// Which map.
-    pub space: Space,
-    /// What to answer with; 0 if no answer is wanted.
-    pub token: u64,
-    /// What the receiver is to pass it on to.
-    pub scope: Scope,
-    /// The entries as they stand in the message.
-    pub block: &'a [u8],
-    /// Scope and entries, which tell rumors apart.
-    told: &'a [u8],
-}
-
-impl<'a> Rumor<'a> {
-    /// Reads the body of a tree rumor, but for its entries.
-    ///
-    /// # Errors
-    /// If it is truncated or names no space.
-    pub fn decode(kind: u8, mut body: Reader<'a>) -> Result<Self, DecodeError> {
-        let space = Space::from_code(body.u8()?).ok_or(DecodeError::Invalid("space"))?;
-        let token = body.varint()?;
-        let told = body.clone().take(body.remaining())?;
-        let scope = Scope::decode(kind, &mut body)?;
-        let block = body.take(body.remaining())?;
-        Ok(Self { space, token, scope, block, told })
-    }
-}
-
-/// An answer as it arrives: the tokens of the rumors that have arrived.
-#[derive(Clone, Debug)]
-pub struct Answer<'a>(Reader<'a>);
-
-impl<'a> Answer<'a> {
-    /// Reads the body of an answer.
-    ///
-    /// # Errors
-    /// If it is truncated, or holds more than this machine writes.
-    pub fn decode(body: Reader<'a>) -> Result<Self, DecodeError> {
-        let answer = Self(body);
-        let mut body = answer.0.clone();
-        for _ in 0..MAX_ANSWERS {
-            if body.is_empty() {
-                return Ok(answer);
-            }
-            body.varint()?;
-        }
-        match body.is_empty() {
-            true => Ok(answer),
-            false => Err(DecodeError::Invalid("number of answers")),
-        }
-    }
-
-    /// The tokens.
-    pub fn tokens(mut self) -> impl Iterator<Item = u64> {
-        std::iter::from_fn(move || self.0.varint().ok())
-    }
-}
-
-/// What stands before the entries of a rumor. There is one for each copy, so it is made in place.
-struct Head {
-    bytes: [u8; HEAD],
-    len: usize,
-}
-
-/// Space, token and the longest scope.
-const HEAD: usize = 1 + 10 + 20;
-
-impl Head {
-    fn new(space: Space, token: u64, scope: Scope) -> Self {
-        let mut head = Self { bytes: [0; HEAD], len: 0 };
-        head.put(&[space.code()]);
-        head.put_varint(token);
-        scope.encode(&mut head);
-        head
-    }
-
-    /// One token, as the body of an answer.
-    fn answer(token: u64) -> Self {
-        let mut head = Self { bytes: [0; HEAD], len: 0 };
-        head.put_varint(token);
-        head
-    }
-
-    fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.len).unwrap_or_default()
-    }
-}
-
-impl Write for Head {
-    fn put(&mut self, bytes: &[u8]) {
-        let behind = self.len + bytes.len();
-        debug_assert!(behind <= HEAD, "a head has room for the longest scope");
-        if let Some(room) = self.bytes.get_mut(self.len..behind) {
-            room.copy_from_slice(bytes);
-            self.len = behind;
-        }
     }
 }
 
@@ -253,10 +155,7 @@ pub struct Tree {
     timers: BTreeSet<(Instant, u64)>,
     waiting_bytes: usize,
     next_token: u64,
-    /// Tokens to be answered, with whom they are to be sent to.
-    answers: Vec<(SocketAddr, u64)>,
-    /// When answers last went out on their own.
-    answered: Option<Instant>,
+    answers: Answers,
     /// By zone; all in one where zones make no difference.
     rtts: BTreeMap<Zone, Rtt>,
 }
@@ -274,8 +173,7 @@ impl Tree {
             timers: BTreeSet::new(),
             waiting_bytes: 0,
             next_token: AGAIN + 1,
-            answers: Vec::new(),
-            answered: None,
+            answers: Answers::default(),
             rtts: BTreeMap::new(),
             config,
         }
@@ -314,12 +212,7 @@ impl Tree {
         let pending = self.pending.iter().any(|pending| !pending.is_empty());
         let flush = pending.then(|| self.flush_at());
         let retry = self.timers.first().map(|(due, _)| *due);
-        let answer = (!self.answers.is_empty()).then(|| self.answer_at());
-        flush.into_iter().chain(retry).chain(answer).min()
-    }
-
-    fn answer_at(&self) -> Instant {
-        self.answered.map_or(Instant(0), |answered| answered.after(COLLECT))
+        flush.into_iter().chain(retry).chain(self.answers.deadline()).min()
     }
 
     fn flush_at(&self) -> Instant {
@@ -337,15 +230,7 @@ impl Tree {
         if self.flush_at() <= env.now && self.pending.iter().any(|pending| !pending.is_empty()) {
             self.send_pending(own, env);
         }
-        if !self.answers.is_empty() && self.answer_at() <= env.now {
-            self.answered = Some(env.now);
-            // Stable: the tokens for one peer stay in their order.
-            self.answers.sort_by_key(|(to, _)| *to);
-            for answers in self.answers.chunk_by(|one, next| one.0 == next.0) {
-                send_answers(answers, env);
-            }
-            self.answers.clear();
-        }
+        self.answers.poll(env);
     }
 
     fn send_pending(&mut self, own: NodeId, env: &mut Env<'_>) {
@@ -383,7 +268,7 @@ impl Tree {
     }
 
     /// True the first time that a rumor comes in.
-    pub fn first_time(&mut self, rumor: &Rumor<'_>) -> bool {
+    fn first_time(&mut self, rumor: &Rumor<'_>) -> bool {
         let hash = Fixed.hash_one(rumor.told);
         if self.seen.is_empty() {
             self.seen.resize(SEEN, 0);
@@ -401,13 +286,6 @@ impl Tree {
         }
     }
 
-    /// Answers a rumor that asks for it, with the next poll or soon after.
-    pub fn answer(&mut self, rumor: &Rumor<'_>, to: SocketAddr) {
-        if rumor.token != 0 {
-            self.answers.push((to, rumor.token));
-        }
-    }
-
     /// A delegate has answered.
     pub fn answered(&mut self, from: NodeId, token: u64, now: Instant) {
         let (first, again) = (token & !AGAIN, (token & AGAIN) as usize);
@@ -422,15 +300,30 @@ impl Tree {
         }
     }
 
-    /// Passes entries on to the range that came with them.
-    pub fn pass_on(
+    /// A rumor has come in: it is answered, and its entries are handed out to be judged, unless it
+    /// came before.
+    ///
+    /// # Errors
+    /// If its entries cannot be read.
+    pub fn arrive<'a>(
         &mut self,
-        rumor: &Rumor<'_>,
-        entries: &[Arc<Entry>],
-        whole: bool,
-        env: &mut Env<'_>,
-    ) {
-        if entries.is_empty() {
+        rumor: Rumor<'a>,
+        from: &Origin,
+        stats: &mut Stats,
+    ) -> Result<Option<(Passage<'a>, Vec<Entry>)>, DecodeError> {
+        let entries = match self.first_time(&rumor) {
+            true => Some(block::read(&mut Reader::new(rumor.block))?),
+            false => None,
+        };
+        self.answers.add(rumor.token, from.address);
+        stats.tree_duplicates += u64::from(entries.is_none());
+        Ok(entries.map(|entries| (Passage::new(rumor, entries.len()), entries)))
+    }
+
+    /// Passes on to the range that came with a rumor what others may have a use for.
+    pub fn pass_on(&mut self, passage: Passage<'_>, env: &mut Env<'_>) {
+        let Passage { rumor, count, news } = passage;
+        if news.is_empty() {
             return;
         }
         // Most of the members are leaves of the tree.
@@ -438,11 +331,11 @@ impl Tree {
         if parts.is_empty() {
             return;
         }
-        let blocks = match whole {
+        let blocks = match news.len() == count {
             true => vec![rumor.block.into()],
-            false => blocks(entries, env),
+            false => blocks(&news, env),
         };
-        self.delegate(rumor.space, &parts, &blocks, entries.len(), env);
+        self.delegate(rumor.space, &parts, &blocks, news.len(), env);
     }
 
     /// Sends a delegate of each part the blocks.
@@ -483,11 +376,7 @@ impl Tree {
                     &[head.bytes(), block],
                 );
             }
-            // Answers that wait for this peer ride along.
-            if !self.answers.is_empty() {
-                let riding = self.answers.extract_if(.., |(to, _)| *to == delegate.gossip);
-                send_answers(&riding.collect::<Vec<_>>(), env);
-            }
+            self.answers.ride(delegate.gossip, env);
             env.stats.update_copies += entries as u64;
             if matches!(scope, Scope::Across { .. }) {
                 env.stats.tree_crossings += entries as u64;
@@ -572,21 +461,6 @@ fn blocks(entries: &[Arc<Entry>], env: &Env<'_>) -> Vec<Arc<[u8]>> {
     blocks.into_iter().map(Into::into).collect()
 }
 
-/// Sends answers that all go to one peer.
-fn send_answers(answers: &[(SocketAddr, u64)], env: &mut Env<'_>) {
-    let kind = kind::TREE_ANSWER;
-    if let [(to, token)] = answers {
-        let answer = Head::answer(*token);
-        return env.outbox.push(*to, Class::Updates, Via::Datagram, kind, &[answer.bytes()]);
-    }
-    for answers in answers.chunks(MAX_ANSWERS.min(env.room() / 10)) {
-        let Some((to, _)) = answers.first() else { return };
-        let mut body = Vec::with_capacity(10 * answers.len());
-        answers.iter().for_each(|(_, token)| body.put_varint(*token));
-        env.outbox.push(*to, Class::Updates, Via::Datagram, kind, &[&body]);
-    }
-}
-
 /// A random member that was not tried, one that is not suspected if there is one.
 fn choose(span: Span, is_tried: impl Fn(NodeId) -> bool, env: &mut Env<'_>) -> Option<Peer> {
     let picked = env.rng.index(span.len());
@@ -598,11 +472,23 @@ fn choose(span: Span, is_tried: impl Fn(NodeId) -> bool, env: &mut Env<'_>) -> O
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::tests::{Sent, Stand, entry};
+    use super::message::MAX_ANSWERS;
     use super::*;
     use crate::member::record::tests::record;
     use crate::member::{State, Tags};
+    use crate::wire::kind;
+
+    /// The body of a rumor to everyone, without entries.
+    pub(in crate::spread) fn rumor_body() -> Vec<u8> {
+        let scope = Scope::All { start: NodeId(1), end: NodeId(1) };
+        Head::new(Space::Data, 8, scope).bytes().to_vec()
+    }
+
+    pub(in crate::spread) fn read_body(body: &[u8]) -> Rumor<'_> {
+        Rumor::decode(kind::TREE, Reader::new(body)).unwrap()
+    }
 
     fn read_answer(body: Reader<'_>) -> Result<Vec<u64>, DecodeError> {
         Ok(Answer::decode(body)?.tokens().collect())
@@ -694,10 +580,8 @@ mod tests {
         let rumor = |tree: &mut Tree, token, to| {
             let head =
                 Head::new(Space::Data, token, Scope::All { start: NodeId(1), end: NodeId(1) });
-            tree.answer(
-                &Rumor::decode(kind::TREE, Reader::new(head.bytes())).unwrap(),
-                Stand::addr(to),
-            );
+            let rumor = Rumor::decode(kind::TREE, Reader::new(head.bytes())).unwrap();
+            tree.answers.add(rumor.token, Stand::addr(to));
         };
         rumor(&mut tree, 8, 5);
         rumor(&mut tree, 0, 5);
@@ -728,7 +612,7 @@ mod tests {
         assert!(read_answer(Reader::new(&[0x80])).is_err());
         let (mut stand, tokens) = (Stand::new(1, 1), [u64::MAX; 2 * MAX_ANSWERS]);
         let answers = tokens.map(|token| (Stand::addr(1), token));
-        send_answers(&answers, &mut stand.env());
+        answers::send(&answers, &mut stand.env());
         let sent = stand.sent();
         let read = sent.iter().flat_map(|sent| read_answer(Reader::new(&sent.body)).unwrap());
         assert_eq!(read.collect::<Vec<_>>(), tokens);
