@@ -280,8 +280,8 @@ impl Node {
         self.ways.poll(self.header.sender, &mut env!(self, now));
         self.watch_questions(now, out);
         self.standing.keep(out);
-        for (to, (messages, bytes)) in self.outbox.exchanged() {
-            self.sessions.sent(to, messages, bytes, now.mono);
+        for (to, cost) in self.outbox.exchanged() {
+            self.sessions.sent(to, cost, now.mono);
         }
         self.sessions.poll(now.mono);
         let table = &self.table;

@@ -41,7 +41,7 @@ impl Node {
         while !reader.is_empty() {
             let decoded = next_message(&mut reader)
                 .and_then(|(kind, body)| {
-                    if !asked && is_request(kind) {
+                    if !asked && kind::is_request(kind) {
                         self.outbox.asked(address, bytes.len());
                         asked = true;
                     }
@@ -52,17 +52,11 @@ impl Node {
                 })
                 .and_then(|message| match message {
                     Some(message) => {
-                        let before = (self.stats.repair_entries_sent, self.stats.entries_new);
                         self.note_opening(&from, &message, now);
                         if let Some(bytes) = exchange {
                             self.sessions.received(address, bytes, now.mono);
                         }
-                        let done = self.on_message(&from, message, now, out);
-                        if exchange.is_some() {
-                            let sent = self.stats.repair_entries_sent - before.0;
-                            self.sessions.moved(address, sent, self.stats.entries_new - before.1);
-                        }
-                        done
+                        self.on_message(&from, message, now, out)
                     }
                     None => {
                         self.stats.unknown_messages += 1;
@@ -148,7 +142,8 @@ impl Node {
             }
             Message::Entries(entries) => {
                 self.entropy.progress(now.mono);
-                self.take_in(entries.space, entries.entries, from, now, out);
+                let new = self.take_in(entries.space, entries.entries, from, now, out);
+                self.sessions.brought(from.address, new);
             }
             Message::Pull(pull) => self.on_pull(from, pull, now),
             Message::Piece(piece) => self.on_piece(from, piece, now, out),
@@ -210,28 +205,6 @@ impl Node {
         self.ways.tree.pass_on(passage, &mut env!(self, now));
         Ok(())
     }
-}
-
-/// True for messages that are answered with repair.
-fn is_request(kind: u8) -> bool {
-    matches!(
-        kind,
-        kind::JOIN
-            | kind::DIGEST
-            | kind::SPLIT
-            | kind::ITEMS
-            | kind::WANT
-            | kind::PULL
-            | kind::PIECE
-            | kind::SKETCH
-            | kind::SKETCH_REPLY
-            | kind::SKETCH_ASK
-            | kind::SKETCH_BATCH
-            | kind::WANTS
-            | kind::FRESHEN
-            | kind::CHECK
-            | kind::CHECKED
-    )
 }
 
 #[cfg(test)]

@@ -288,7 +288,8 @@ impl Node {
         let entries = std::mem::take(&mut piece.entries);
         let bytes = entries.iter().map(|entry| entry.size() + 24).sum();
         let shown = if piece.back { entries.clone() } else { Vec::new() };
-        self.take_in(piece.space, entries, from, now, out);
+        let new = self.take_in(piece.space, entries, from, now, out);
+        self.sessions.brought(from.address, new);
         let desk = &mut desk!(self, piece.space, from.address, now);
         if piece.back {
             piece.entries = shown;

@@ -103,7 +103,7 @@ pub fn pull(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64, via: Via) 
 /// Sends the piece that begins at a hash.
 pub fn send(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64) {
     let (entries, next) = desk.map.page(from, desk.budget(), block::MAX_ENTRIES);
-    desk.stats.repair_entries_sent += entries.len() as u64;
+    desk.carries(entries.len());
     let bits = u8::from(back) | u8::from(pushed) << 1 | u8::from(next.is_some()) << 2;
     let mut body = vec![desk.space.code(), bits];
     body.put(&from.to_le_bytes());

@@ -129,9 +129,15 @@ impl Desk<'_> {
         self.space == Space::Data && (self.young_from..self.young_until).contains(&wall)
     }
 
+    /// Messages carry so many entries: reported to whoever keeps an account of the exchange.
+    fn carries(&mut self, entries: usize) {
+        self.stats.repair_entries_sent += entries as u64;
+        self.outbox.carries(self.to, entries);
+    }
+
     /// Sends entries.
     pub fn send_entries(&mut self, entries: &[Arc<Entry>]) {
-        self.stats.repair_entries_sent += entries.len() as u64;
+        self.carries(entries.len());
         for block in block::chunks(entries.iter().map(AsRef::as_ref), self.room()) {
             self.push(kind::ENTRIES, &[&[self.space.code()], &block]);
         }

@@ -9,6 +9,7 @@ use super::entropy::{Compare, Direction};
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, millis};
 use crate::reconcile::Flow;
+use crate::wire::Cost;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -212,10 +213,11 @@ impl Sessions {
     }
 
     /// Messages of repair went out.
-    pub fn sent(&mut self, to: SocketAddr, messages: u64, bytes: u64, now: Instant) {
+    pub fn sent(&mut self, to: SocketAddr, cost: Cost, now: Instant) {
         let Some(open) = self.get(to) else { return };
-        open.session.sent_messages += messages;
-        open.session.sent_bytes += bytes;
+        open.session.sent_messages += cost.messages;
+        open.session.sent_bytes += cost.bytes;
+        open.session.entries_sent += cost.entries;
         open.session.round_trips += u64::from(!open.session.begun_here && !open.said);
         (open.last, open.said) = (now, true);
     }
@@ -235,11 +237,10 @@ impl Sessions {
         self.open.iter().any(|open| open.to == with && open.outcome == Some(Outcome::Bulk))
     }
 
-    /// Entries moved.
-    pub fn moved(&mut self, with: SocketAddr, sent: u64, received: u64) {
-        if let Some(open) = self.get(with) {
-            open.session.entries_sent += sent;
-            open.session.entries_received += received;
+    /// Entries came in messages of repair, and so many were new.
+    pub fn brought(&mut self, from: SocketAddr, new: usize) {
+        if let Some(open) = self.get(from) {
+            open.session.entries_received += new as u64;
         }
     }
 
@@ -335,6 +336,10 @@ mod tests {
         SocketAddr::from(([10, 0, 0, peer as u8], 1))
     }
 
+    fn cost(messages: u64, bytes: u64, entries: u64) -> Cost {
+        Cost { messages, bytes, entries }
+    }
+
     fn begin(sessions: &mut Sessions, peer: u64, here: bool, ms: u64) {
         sessions.begin((NodeId(peer), address(peer)), here, Compare::Sketch, FLOW, at(ms));
     }
@@ -345,15 +350,15 @@ mod tests {
         begin(&mut sessions, 1, true, 0);
         begin(&mut sessions, 2, false, 1);
         let mono = |ms| at(ms).mono;
-        sessions.sent(address(1), 1, 40, mono(0));
+        sessions.sent(address(1), cost(1, 40, 0), mono(0));
         sessions.received(address(1), 300, mono(5));
-        sessions.sent(address(1), 2, 100, mono(6));
+        sessions.sent(address(1), cost(2, 100, 4), mono(6));
         sessions.known(address(1), Outcome::Solved, 9);
         sessions.received(address(1), 500, mono(10));
-        sessions.moved(address(1), 4, 5);
+        sessions.brought(address(1), 5);
         sessions.received(address(2), 40, mono(1));
         sessions.known(address(2), Outcome::Equal, 0);
-        sessions.sent(address(3), 1, 9, mono(1));
+        sessions.sent(address(3), cost(1, 9, 0), mono(1));
         sessions.poll(mono(20));
         assert_eq!(sessions.latest().len(), 1, "equal: over at once");
         sessions.poll(mono(1010));
@@ -382,10 +387,10 @@ mod tests {
         };
         assert_eq!(ended(|_| ()), Outcome::Quiet);
         assert_eq!(ended(|it| it.received(address(1), 9, Instant(1))), Outcome::GaveUp);
-        assert_eq!(ended(|it| it.moved(address(1), 0, 1)), Outcome::Solved);
+        assert_eq!(ended(|it| it.brought(address(1), 1)), Outcome::Solved);
         let both = |it: &mut Sessions| {
             it.known(address(1), Outcome::TooMany, 0);
-            it.moved(address(1), 0, 1);
+            it.brought(address(1), 1);
         };
         assert_eq!(ended(both), Outcome::TooMany);
         let bulk = |it: &mut Sessions| {
@@ -402,7 +407,7 @@ mod tests {
         for number in 0..5000 {
             begin(&mut sessions, number % 200, true, number);
             if number == 7 {
-                sessions.moved(address(7), 1, 0);
+                sessions.sent(address(7), cost(1, 9, 1), at(number).mono);
             }
             assert!(sessions.open.len() <= MAX_OPEN);
         }

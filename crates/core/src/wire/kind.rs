@@ -84,3 +84,25 @@ pub const FRESHEN: u8 = 54;
 pub fn is_exchange(kind: u8) -> bool {
     (DIGEST..=WANTS).contains(&kind)
 }
+
+/// True for messages that are answered with repair.
+#[must_use]
+pub fn is_request(kind: u8) -> bool {
+    matches!(
+        kind,
+        JOIN | DIGEST
+            | SPLIT
+            | ITEMS
+            | WANT
+            | PULL
+            | PIECE
+            | SKETCH
+            | SKETCH_REPLY
+            | SKETCH_ASK
+            | SKETCH_BATCH
+            | WANTS
+            | FRESHEN
+            | CHECK
+            | CHECKED
+    )
+}

@@ -11,4 +11,4 @@ pub mod outbox;
 pub mod packet;
 
 pub use origin::Origin;
-pub use outbox::Outbox;
+pub use outbox::{Cost, Outbox};

@@ -36,10 +36,21 @@ pub struct Outbox {
     asked: BTreeMap<SocketAddr, usize>,
     /// Bytes of repair queued in this turn. For each map apart, so that neither starves the other.
     repair: BTreeMap<(SocketAddr, Space), usize>,
-    /// Messages and bytes of exchanges queued in this turn.
-    exchanged: BTreeMap<SocketAddr, (u64, u64)>,
+    /// What exchanges have queued in this turn.
+    exchanged: BTreeMap<SocketAddr, Cost>,
     /// What holds packets back; by default nothing does.
     budgets: Budgets,
+}
+
+/// What an exchange has queued for one receiver.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cost {
+    /// Messages.
+    pub messages: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Entries in them.
+    pub entries: u64,
 }
 
 type Address = (SocketAddr, Class, Via);
@@ -78,9 +89,9 @@ impl Outbox {
     pub fn push(&mut self, to: SocketAddr, class: Class, via: Via, kind: u8, body: &[&[u8]]) {
         let len: usize = body.iter().map(|part| part.len()).sum();
         if class == Class::Repair && kind::is_exchange(kind) {
-            let (messages, bytes) = self.exchanged.entry(to).or_default();
-            *messages += 1;
-            *bytes += message_len(len) as u64;
+            let cost = self.exchanged.entry(to).or_default();
+            cost.messages += 1;
+            cost.bytes += message_len(len) as u64;
         }
         let place = self.place((to, class, via), message_len(len));
         let Some(queue) = self.queues.get_mut(place) else { return };
@@ -139,8 +150,13 @@ impl Outbox {
         most.saturating_sub(self.repair.get(&(to, space)).copied().unwrap_or(0))
     }
 
-    /// The messages and bytes of exchanges that were queued since the last call, by receiver.
-    pub fn exchanged(&mut self) -> BTreeMap<SocketAddr, (u64, u64)> {
+    /// Messages of an exchange carry so many entries.
+    pub fn carries(&mut self, to: SocketAddr, entries: usize) {
+        self.exchanged.entry(to).or_default().entries += entries as u64;
+    }
+
+    /// What exchanges have queued since the last call, by receiver.
+    pub fn exchanged(&mut self) -> BTreeMap<SocketAddr, Cost> {
         std::mem::take(&mut self.exchanged)
     }
 
