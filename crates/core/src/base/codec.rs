@@ -224,6 +224,44 @@ pub fn varint_len(value: u64) -> usize {
     (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
 }
 
+/// One of a few values, told by a number of one byte.
+pub trait Coded: Copy + PartialEq + 'static {
+    /// What it is, for errors.
+    const NAME: &'static str;
+    /// The values in the order of their numbers, the first of which is 0.
+    const VALUES: &'static [Self];
+
+    /// Its number.
+    #[must_use]
+    fn to_code(self) -> u8 {
+        let place = Self::VALUES.iter().position(|value| *value == self);
+        debug_assert!(place.is_some(), "every value has a number");
+        place.unwrap_or_default() as u8
+    }
+
+    /// The value with a number.
+    ///
+    /// # Errors
+    /// If there is none.
+    fn of_code(code: u8) -> Result<Self, DecodeError> {
+        let value = Self::VALUES.get(usize::from(code)).copied();
+        value.ok_or(DecodeError::Invalid(Self::NAME))
+    }
+
+    /// Appends its number.
+    fn encode(self, to: &mut impl Write) {
+        to.put(&[self.to_code()]);
+    }
+
+    /// Reads one.
+    ///
+    /// # Errors
+    /// If the input is at its end, or the number is nobody's.
+    fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::of_code(from.u8()?)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,5 +301,29 @@ mod tests {
         bytes.put_varint(1 << 40);
         let error = Reader::new(&bytes).bytes("value", 1 << 20);
         assert!(matches!(error, Err(DecodeError::TooLong { what: "value", .. })));
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Light {
+        Red,
+        Green,
+    }
+
+    impl Coded for Light {
+        const NAME: &'static str = "light";
+        const VALUES: &'static [Self] = &[Self::Red, Self::Green];
+    }
+
+    #[test]
+    fn a_value_is_told_by_its_number() {
+        let mut bytes = Vec::new();
+        Light::Green.encode(&mut bytes);
+        Light::Red.encode(&mut bytes);
+        assert_eq!(bytes, [1, 0]);
+        let mut reader = Reader::new(&bytes);
+        assert_eq!(Light::decode(&mut reader), Ok(Light::Green));
+        assert_eq!(Light::decode(&mut reader), Ok(Light::Red));
+        assert_eq!(Light::decode(&mut reader), Err(DecodeError::Truncated));
+        assert_eq!(Light::of_code(2), Err(DecodeError::Invalid("light")));
     }
 }

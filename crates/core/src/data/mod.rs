@@ -27,6 +27,8 @@ pub use recent::Cut;
 pub use replica::Replica;
 pub use stamp::Stamp;
 
+use crate::base::codec::Coded;
+
 /// What became of an entry that a peer sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -61,10 +63,13 @@ impl Space {
             Self::Roster => 1,
         }
     }
+}
 
-    /// The space with this number, if there is one.
-    #[must_use]
-    pub fn from_code(code: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|space| space.code() == code)
+impl Coded for Space {
+    const NAME: &'static str = "space";
+    const VALUES: &'static [Self] = &Self::ALL;
+
+    fn to_code(self) -> u8 {
+        self.code()
     }
 }

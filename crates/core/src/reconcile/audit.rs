@@ -5,7 +5,7 @@
 //! parts where the totals differ. Nothing is repaired by that; what it leads to is decided by
 //! [`crate::spread::audit`].
 
-use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::codec::{Coded, DecodeError, Reader, Write};
 use crate::data::audit::PARTS;
 use crate::data::{Cut, Sums};
 use crate::output::Via;
@@ -60,6 +60,19 @@ pub enum Stand {
     Different(Vec<u32>),
 }
 
+/// How a message says which.
+#[derive(Clone, Copy, PartialEq)]
+enum Tag {
+    Equal,
+    Unknown,
+    Different,
+}
+
+impl Coded for Tag {
+    const NAME: &'static str = "stand";
+    const VALUES: &'static [Self] = &[Self::Equal, Self::Unknown, Self::Different];
+}
+
 impl Checked {
     /// The answer to a check by who holds `sums` at its cut, if that is known.
     #[must_use]
@@ -86,14 +99,13 @@ impl Checked {
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::with_capacity(16);
         self.cut.encode(&mut body);
-        match &self.stand {
-            Stand::Equal => body.put(&[0]),
-            Stand::Unknown => body.put(&[1]),
-            Stand::Different(parts) => {
-                body.put(&[2]);
-                parts.iter().for_each(|part| body.put(&part.to_le_bytes()));
-            }
-        }
+        let (tag, parts) = match &self.stand {
+            Stand::Equal => (Tag::Equal, &[][..]),
+            Stand::Unknown => (Tag::Unknown, &[][..]),
+            Stand::Different(parts) => (Tag::Different, &parts[..]),
+        };
+        tag.encode(&mut body);
+        parts.iter().for_each(|part| body.put(&part.to_le_bytes()));
         body
     }
 
@@ -103,14 +115,13 @@ impl Checked {
     /// If it is none that [`Checked::encode`] writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
         let cut = Cut::decode(&mut body)?;
-        let stand = match body.u8()? {
-            0 => Stand::Equal,
-            1 => Stand::Unknown,
-            2 => {
+        let stand = match Tag::decode(&mut body)? {
+            Tag::Equal => Stand::Equal,
+            Tag::Unknown => Stand::Unknown,
+            Tag::Different => {
                 let parts = (0..PARTS).map(|_| body.u32());
                 Stand::Different(parts.collect::<Result<_, _>>()?)
             }
-            _ => return Err(DecodeError::Invalid("stand")),
         };
         Ok(Self { cut, stand })
     }

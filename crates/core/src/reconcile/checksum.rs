@@ -5,8 +5,8 @@
 //! every factor of 16 in the number of entries, and the bytes grow with the differences times the
 //! depth. One small message where nothing differs.
 
-use super::{Desk, Flow, space};
-use crate::base::codec::{DecodeError, Reader, Write};
+use super::{Desk, Flow};
+use crate::base::codec::{Coded as _, DecodeError, Reader, Write};
 use crate::base::hash::Set;
 use crate::data::{Cut, Digest, Entry, Range, Space};
 use crate::wire::kind;
@@ -102,7 +102,7 @@ impl Split {
     /// If it is none that this module writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
         let flow = Flow::from_bits(body.u8()?);
-        let space = space(&mut body)?;
+        let space = Space::decode(&mut body)?;
         let mut parents = Vec::new();
         while !body.is_empty() {
             if parents.len() >= MAX_RANGES {
@@ -145,7 +145,7 @@ impl Items {
     /// If it is none that this module writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
         let flow = Flow::from_bits(body.u8()?);
-        let space = space(&mut body)?;
+        let space = Space::decode(&mut body)?;
         let range = Range::decode(&mut body)?;
         Ok(Self { flow, space, range, items: hashes(&mut body)? })
     }
@@ -172,7 +172,7 @@ impl Want {
     /// # Errors
     /// If it is none that this module writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let space = space(&mut body)?;
+        let space = Space::decode(&mut body)?;
         let range = Range::decode(&mut body)?;
         Ok(Self { space, range, items: hashes(&mut body)? })
     }

@@ -6,8 +6,8 @@
 //! another peer if need be. A replica that fits one piece is pushed in one message, pulled in two
 //! and exchanged both ways in three.
 
-use super::{Desk, Flow, space};
-use crate::base::codec::{DecodeError, Reader, Write};
+use super::{Desk, Flow};
+use crate::base::codec::{Coded as _, DecodeError, Reader, Write};
 use crate::data::{Entry, Space, block};
 use crate::output::Via;
 use crate::wire::kind;
@@ -41,7 +41,7 @@ impl Pull {
     /// # Errors
     /// If it is truncated or names no space.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let (space, bits) = (space(&mut body)?, body.u8()?);
+        let (space, bits) = (Space::decode(&mut body)?, body.u8()?);
         Ok(Self { space, back: bits & 1 != 0, pushed: bits & 2 != 0, from: body.u64()? })
     }
 }
@@ -69,7 +69,7 @@ impl Piece {
     /// # Errors
     /// If it is none that [`send`] writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let space = space(&mut body)?;
+        let space = Space::decode(&mut body)?;
         let bits = body.u8()?;
         let from = body.u64()?;
         let next = match bits & 4 {

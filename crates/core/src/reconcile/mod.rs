@@ -12,7 +12,7 @@ pub mod checksum;
 pub mod full;
 pub mod sketch;
 
-use crate::base::codec::{DecodeError, Reader};
+use crate::base::codec::{Coded as _, DecodeError, Reader};
 use crate::data::{Entry, Map, Space, block};
 use crate::limits::Limits;
 use crate::output::Via;
@@ -63,13 +63,9 @@ impl Entries {
     /// # Errors
     /// If it is none that [`Desk::send_entries`] writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let space = space(&mut body)?;
+        let space = Space::decode(&mut body)?;
         Ok(Self { space, entries: block::read(&mut body)? })
     }
-}
-
-fn space(body: &mut Reader<'_>) -> Result<Space, DecodeError> {
-    Space::from_code(body.u8()?).ok_or(DecodeError::Invalid("space"))
 }
 
 /// What one end of an exchange works with for the length of one message.

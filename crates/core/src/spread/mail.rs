@@ -4,7 +4,7 @@
 //! Fast and simple in tiny clusters. Not enough alone: an outbox that is full drops, and a writer
 //! that dies takes its outboxes along (Demers et al. 1987, section 1.2).
 
-use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::codec::{Coded as _, DecodeError, Reader, Write};
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, text};
 use crate::data::{Entry, Space, block};
@@ -53,7 +53,7 @@ impl Mail {
     /// # Errors
     /// If it is none that this machine writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let space = Space::from_code(body.u8()?).ok_or(DecodeError::Invalid("space"))?;
+        let space = Space::decode(&mut body)?;
         let number = body.varint()?;
         Ok(Self { space, number, entries: block::read(&mut body)? })
     }

@@ -5,7 +5,7 @@
 //! rule after Demers et al. 1987 ("Epidemic Algorithms for Replicated Database Maintenance",
 //! section 1.4) it becomes removed: it keeps the entry and spreads it no more.
 
-use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::codec::{Coded as _, DecodeError, Reader, Write};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
@@ -91,7 +91,7 @@ impl Rumors {
     /// # Errors
     /// If it is none that this machine writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let space = Space::from_code(body.u8()?).ok_or(DecodeError::Invalid("space"))?;
+        let space = Space::decode(&mut body)?;
         let token = body.varint()?;
         Ok(Self { space, token, entries: block::read(&mut body)? })
     }

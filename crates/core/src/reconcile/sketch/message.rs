@@ -1,9 +1,9 @@
 //! What the ends of a comparison by sketches say to each other.
 
-use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::codec::{Coded as _, DecodeError, Reader, Write};
 use crate::data::sketch::{Cells, Coarse, Fine, MAX_CELLS, Version};
 use crate::data::{Cut, Digest, Space};
-use crate::reconcile::{Flow, space};
+use crate::reconcile::Flow;
 
 /// Cells that are looked at in an opening or a reply: more would not fit a datagram.
 pub const MAX_FIRST: usize = 128;
@@ -50,7 +50,7 @@ impl Head {
 
     fn decode(body: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let bits = body.u8()?;
-        let space = Space::from_code(bits >> 2).ok_or(DecodeError::Invalid("space"))?;
+        let space = Space::of_code(bits >> 2)?;
         Ok(Self { flow: Flow::from_bits(bits), space, cut: Cut::decode(body)? })
     }
 }
@@ -130,7 +130,7 @@ impl Wants {
     /// # Errors
     /// If it names no space, or more items than [`MAX_WANTS`].
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
-        let space = space(&mut body)?;
+        let space = Space::decode(&mut body)?;
         let len = body.remaining() / 4;
         if len > MAX_WANTS {
             let (got, bound) = (len as u64, MAX_WANTS as u64);

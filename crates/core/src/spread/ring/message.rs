@@ -1,7 +1,7 @@
 //! What the members of a pass say to each other.
 
 use super::{MAX_ORDER, Pass, SIEVE};
-use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::codec::{Coded, DecodeError, Reader, Write};
 use crate::base::id::NodeId;
 use crate::data::sketch::ItemId;
 use crate::data::{Digest, Entry, Range, block};
@@ -150,6 +150,11 @@ pub enum Verdict {
     Over,
 }
 
+impl Coded for Verdict {
+    const NAME: &'static str = "verdict";
+    const VALUES: &'static [Self] = &[Self::Done, Self::Different, Self::Later, Self::Over];
+}
+
 /// An answer to a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -165,12 +170,7 @@ impl Answer {
     pub fn encode(self) -> Vec<u8> {
         let mut body = Vec::with_capacity(16);
         self.session.encode(&mut body);
-        body.put(&[match self.verdict {
-            Verdict::Done => 0,
-            Verdict::Different => 1,
-            Verdict::Later => 2,
-            Verdict::Over => 3,
-        }]);
+        self.verdict.encode(&mut body);
         body
     }
 
@@ -180,14 +180,7 @@ impl Answer {
     /// If it is none that [`Answer::encode`] writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
         let session = Session::decode(&mut body)?;
-        let verdict = match body.u8()? {
-            0 => Verdict::Done,
-            1 => Verdict::Different,
-            2 => Verdict::Later,
-            3 => Verdict::Over,
-            _ => return Err(DecodeError::Invalid("verdict")),
-        };
-        Ok(Self { session, verdict })
+        Ok(Self { session, verdict: Verdict::decode(&mut body)? })
     }
 }
 
@@ -214,18 +207,18 @@ pub enum Stage {
     Over,
 }
 
+impl Coded for Stage {
+    const NAME: &'static str = "stage";
+    const VALUES: &'static [Self] = &[Self::Reached, Self::Waiting, Self::Complete, Self::Over];
+}
+
 impl Progress {
     /// As the body of a message.
     #[must_use]
     pub fn encode(self) -> Vec<u8> {
         let mut body = Vec::with_capacity(16);
         self.session.encode(&mut body);
-        body.put(&[match self.stage {
-            Stage::Reached => 0,
-            Stage::Waiting => 1,
-            Stage::Complete => 2,
-            Stage::Over => 3,
-        }]);
+        self.stage.encode(&mut body);
         body
     }
 
@@ -235,14 +228,7 @@ impl Progress {
     /// If it is none that [`Progress::encode`] writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
         let session = Session::decode(&mut body)?;
-        let stage = match body.u8()? {
-            0 => Stage::Reached,
-            1 => Stage::Waiting,
-            2 => Stage::Complete,
-            3 => Stage::Over,
-            _ => return Err(DecodeError::Invalid("stage")),
-        };
-        Ok(Self { session, stage })
+        Ok(Self { session, stage: Stage::decode(&mut body)? })
     }
 }
 

@@ -1,7 +1,7 @@
 //! The messages of the tree rumor: the rumor and its answer.
 
 use super::Scope;
-use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::codec::{Coded as _, DecodeError, Reader, Write};
 use crate::data::Space;
 
 /// Answers in one message.
@@ -28,7 +28,7 @@ impl<'a> Rumor<'a> {
     /// # Errors
     /// If it is truncated or names no space.
     pub fn decode(kind: u8, mut body: Reader<'a>) -> Result<Self, DecodeError> {
-        let space = Space::from_code(body.u8()?).ok_or(DecodeError::Invalid("space"))?;
+        let space = Space::decode(&mut body)?;
         let token = body.varint()?;
         let told = body.clone().take(body.remaining())?;
         let scope = Scope::decode(kind, &mut body)?;
