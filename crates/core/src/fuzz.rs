@@ -18,6 +18,7 @@ use crate::member::Record;
 use crate::message::Message;
 use crate::node::Node;
 use crate::output::{Applied, Send, Via};
+use crate::reconcile::Message as Repair;
 use crate::wire::packet::{Header, MAX_FRAME, next_message};
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -104,8 +105,8 @@ fn entries_in(message: &Message<'_>) -> Vec<(Space, Entry)> {
         }
         Message::Rumors(rumors) => (rumors.space, rumors.entries.clone()),
         Message::Mail(mail) => (mail.space, mail.entries.clone()),
-        Message::Entries(entries) => (entries.space, entries.entries.clone()),
-        Message::Piece(piece) => (piece.space, piece.entries.clone()),
+        Message::Repair(Repair::Entries(entries)) => (entries.space, entries.entries.clone()),
+        Message::Repair(Repair::Piece(piece)) => (piece.space, piece.entries.clone()),
         _ => return Vec::new(),
     };
     entries.into_iter().map(|entry| (space, entry)).collect()

@@ -10,8 +10,8 @@ use rumormill_core::base::hash::Keyed;
 use rumormill_core::base::rng::Rng;
 use rumormill_core::data::{Cut, Digest, Entry, Map, Range, Space, Stamp};
 use rumormill_core::limits::Limits;
-use rumormill_core::message::Message;
 use rumormill_core::output::{Output, Via};
+use rumormill_core::reconcile::Message;
 use rumormill_core::reconcile::checksum::{self, Opening};
 use rumormill_core::reconcile::sketch::exchange::{on_ask, on_opening, on_wants};
 use rumormill_core::reconcile::sketch::{

@@ -7,11 +7,9 @@ use crate::base::time::{Instant, Now, millis};
 use crate::data::{Cut, Stamp};
 use crate::member::State;
 use crate::output::Output;
-use crate::reconcile::Flow;
 use crate::retain::Pass;
 use crate::spread::coverage::{self, About, Ask, Known, Unasked, Want, freshen};
 use crate::wire::Origin;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 impl Node {
@@ -112,11 +110,7 @@ impl Node {
     }
 
     fn least_staleness_ms(&self) -> u64 {
-        millis(self.entropy.hidden())
-    }
-
-    pub(super) fn on_freshen(&mut self, from: SocketAddr, now: Now) {
-        self.open(from, Flow { mine: true, yours: true }, true, now);
+        millis(self.repair.entropy.hidden())
     }
 
     /// Another member was found to hold the same at a cut.
@@ -127,7 +121,7 @@ impl Node {
             false => (cut.first_ms() << 16).saturating_sub(1),
         };
         self.questions.agreed(peer, time, now.mono);
-        let latest = self.entropy.cut(now.wall_ms);
+        let latest = self.repair.entropy.cut(now.wall_ms);
         self.freshness.agreed(cut, latest, now);
     }
 }

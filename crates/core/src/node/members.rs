@@ -6,7 +6,6 @@ use crate::base::time::Now;
 use crate::data::{Entry, Fate, Space, Stamp};
 use crate::member::{Roster, Tags, notes};
 use crate::output::Output;
-use crate::reconcile::Flow;
 use crate::wire::Origin;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +32,7 @@ impl Node {
             false => self.watch.offer(entry, from, registry),
         };
         if fate == Fate::New {
-            self.entropy.stir(now.mono, &mut self.rng);
+            self.repair.entropy.stir(now.mono, &mut self.rng);
         }
         self.spread_news(now);
         fate
@@ -70,7 +69,7 @@ impl Node {
         if self.apply(Space::Roster, &entry, from, now, out) == Fate::New {
             self.spread(Space::Roster, entry, Some(from.peer), now);
         }
-        self.open(from.address, Flow { mine: true, yours: true }, false, now);
+        self.open(from, false, now, out);
     }
 
     /// Changes what this node's operator says of it, and tells everyone.

@@ -23,11 +23,11 @@ use crate::member::flight::Recorder;
 use crate::member::notes::{self, Notes};
 use crate::member::{Identity, Member, Table, Watch};
 use crate::output::{Output, Via, applied};
-use crate::reconcile::sketch::Comparisons;
 use crate::retain::{Certificates, Standing, horizon};
-use crate::spread::audit::{Auditor, Divergence};
+use crate::spread::audit::Divergence;
 use crate::spread::coverage::{Freshness, Questions};
-use crate::spread::entropy::{Compare, Entropy, Filling};
+use crate::spread::entropy::{Compare, Filling};
+use crate::spread::repair::Repair;
 use crate::spread::ring::Rounds;
 use crate::spread::sessions::Sessions;
 use crate::spread::{Method, Ways};
@@ -47,10 +47,7 @@ pub struct Node {
     watch: Watch,
     notes: Notes,
     ways: Ways,
-    entropy: Entropy,
-    comparisons: Comparisons,
-    auditor: Auditor,
-    sessions: Sessions,
+    repair: Repair,
     standing: Standing,
     certificates: Certificates,
     rounds: Rounds,
@@ -79,7 +76,7 @@ use env;
 macro_rules! holding {
     ($node:ident, $now:expr, $out:expr) => {
         crate::retain::Holding {
-            env: env!($node, $now),
+            env: crate::node::env!($node, $now),
             wall_ms: $now.wall_ms,
             replica: &mut $node.replica,
             out: &mut *$out,
@@ -92,7 +89,7 @@ use holding;
 macro_rules! site {
     ($node:ident, $now:expr, $out:expr) => {
         crate::spread::ring::Site {
-            hold: holding!($node, $now, $out),
+            hold: crate::node::holding!($node, $now, $out),
             standing: &mut $node.standing,
             rejoin: $node.watch.rejoin(),
         }
@@ -117,25 +114,6 @@ macro_rules! registry {
 }
 use registry;
 
-/// What one end of an exchange works with.
-macro_rules! desk {
-    ($node:ident, $space:expr, $to:expr, $now:expr) => {{
-        let (wall_ms, settle) = ($now.wall_ms, $node.entropy.settle_ms());
-        crate::reconcile::Desk {
-            map: $node.replica.map($space),
-            space: $space,
-            to: $to,
-            young_from: wall_ms.saturating_sub(settle),
-            young_until: wall_ms.saturating_add(settle),
-            piece_bytes: $node.outbox.budgets().piece($node.config.repair.piece_bytes),
-            limits: &$node.config.limits,
-            outbox: &mut $node.outbox,
-            stats: &mut $node.stats,
-        }
-    }};
-}
-use desk;
-
 impl Node {
     /// A node that knows nobody and holds nothing. `seed` determines all its random choices.
     #[must_use]
@@ -151,8 +129,8 @@ impl Node {
         let (own, tag) = (identity.id, keyed.tag());
         let watch = Watch::new(config.member.clone(), identity, now, &mut rng);
         let alone = config.spread.method == Method::None;
-        let entropy = Entropy::new(config.repair.clone(), alone, now.mono, &mut rng);
-        let (hidden, piece) = (entropy.hidden(), config.repair.piece_bytes);
+        let repair = Repair::new(&config.repair, alone, seed, now.mono, &mut rng);
+        let (hidden, piece) = (repair.entropy.hidden(), config.repair.piece_bytes);
         let rounds = Rounds::new(config.ring.clone(), hidden, piece, now.mono);
         let mut node = Self {
             header: Header { tag, sender: own },
@@ -161,10 +139,7 @@ impl Node {
             watch,
             notes: Notes::default(),
             ways: Ways::new(&config.spread),
-            entropy,
-            comparisons: Comparisons::default(),
-            auditor: Auditor::new(&config.repair, seed, now.mono),
-            sessions: Sessions::default(),
+            repair,
             standing: Standing::new(config.ring.policy()),
             certificates: Certificates::new(config.ring.policy(), keyed, now.mono),
             rounds,
@@ -252,7 +227,7 @@ impl Node {
             }
             Input::StreamLost { to } => {
                 self.stats.streams_lost += 1;
-                self.stats.bulk_stalled += u64::from(self.entropy.stream_lost(to));
+                self.stats.bulk_stalled += u64::from(self.repair.entropy.stream_lost(to));
                 self.rounds.stream_lost(to, &self.table, now.mono);
             }
             Input::Tick => {}
@@ -267,23 +242,22 @@ impl Node {
         self.replica.data.advance(now.wall_ms);
         if !self.watch.has_left() {
             self.watch_members(now, out);
-            self.watch_comparisons(now);
+            self.repair.watch(&mut holding!(self, now, out));
             self.standing.poll(&mut holding!(self, now, out));
             self.watch_rounds(now, out);
             self.certificates.poll(&mut holding!(self, now, out));
             // Others drop the same at this moment: the two are compared afterwards.
             if !self.standing.is_collecting() && !self.certificates.is_busy() {
-                self.begin_repair(now);
-                self.begin_audit(now);
+                self.begin_repair(now, out);
             }
         }
         self.ways.poll(self.header.sender, &mut env!(self, now));
         self.watch_questions(now, out);
         self.standing.keep(out);
         for (to, cost) in self.outbox.exchanged() {
-            self.sessions.sent(to, cost, now.mono);
+            self.repair.sessions.sent(to, cost, now.mono);
         }
-        self.sessions.poll(now.mono);
+        self.repair.sessions.poll(now.mono);
         let table = &self.table;
         let known = |ip| table.peers().any(|peer| peer.gossip.ip() == ip);
         let far = |to| table.is_far(to);
@@ -293,24 +267,24 @@ impl Node {
     /// When the next turn is due even without input: [`Input::Tick`], then [`Node::flush`].
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let spread = earlier(self.ways.deadline(), self.outbox.budgets().deadline());
-        let spread = earlier(spread, self.questions.deadline());
-        if self.watch.has_left() {
-            return spread;
-        }
-        let repair = earlier(self.entropy.deadline(), self.comparisons.deadline());
-        let repair = earlier(repair, self.auditor.deadline());
-        let repair = earlier(repair, self.rounds.deadline(&self.standing));
-        let repair = earlier(repair, self.standing.is_collecting().then_some(Instant(0)));
-        let repair = earlier(repair, self.certificates.deadline());
-        earlier(earlier(spread, repair), Some(self.watch.deadline()))
+        let always =
+            [self.ways.deadline(), self.outbox.budgets().deadline(), self.questions.deadline()];
+        let present = [
+            Some(self.watch.deadline()),
+            self.repair.deadline(),
+            self.rounds.deadline(&self.standing),
+            self.standing.is_collecting().then_some(Instant(0)),
+            self.certificates.deadline(),
+        ];
+        let present = present.into_iter().filter(|_| !self.watch.has_left());
+        always.into_iter().chain(present).flatten().min()
     }
 
     /// Gives a new entry to the configured method of spreading.
     fn spread(&mut self, space: Space, entry: Arc<Entry>, from: Option<NodeId>, now: Now) {
         match space {
-            Space::Data => self.entropy.news(now.mono, &mut self.rng),
-            Space::Roster => self.entropy.stir(now.mono, &mut self.rng),
+            Space::Data => self.repair.entropy.news(now.mono, &mut self.rng),
+            Space::Roster => self.repair.entropy.stir(now.mono, &mut self.rng),
         }
         self.ways.add(space, entry, from, &mut env!(self, now));
     }
@@ -375,7 +349,7 @@ impl Node {
         self.stats.entries_new += 1;
         let same = |replaced: &Arc<Entry>| replaced.stamp() == entry.stamp();
         self.stats.stamp_conflicts += u64::from(replaced.as_ref().is_some_and(same));
-        self.entropy.news(now.mono, &mut self.rng);
+        self.repair.entropy.news(now.mono, &mut self.rng);
         out.push(applied(Space::Data, entry, replaced, Some(from.peer)));
         Fate::New
     }
@@ -431,19 +405,19 @@ impl Node {
     /// How far this node's replica has been filled from another's, while that goes on.
     #[must_use]
     pub fn filling(&self) -> Option<Filling> {
-        self.entropy.filling()
+        self.repair.entropy.filling()
     }
 
     /// What the latest exchanges of anti-entropy cost.
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
-        &self.sessions
+        &self.repair.sessions
     }
 
     /// Where other members stay different although repair goes on, as far as this node has found
     /// out: nowhere, if all is well.
     pub fn divergences(&self) -> impl Iterator<Item = Divergence> + '_ {
-        self.auditor.divergences()
+        self.repair.auditor.divergences()
     }
 
     /// How much this node doubts itself: 0 if it is well.
@@ -475,14 +449,6 @@ impl Node {
     #[must_use]
     pub fn has_left(&self) -> bool {
         self.watch.has_left()
-    }
-}
-
-/// The earlier of two deadlines.
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
     }
 }
 

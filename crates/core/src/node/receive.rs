@@ -7,9 +7,6 @@ use crate::data::{Entry, Fate, Space};
 use crate::member::probe;
 use crate::message::Message;
 use crate::output::{Output, Via};
-use crate::reconcile::checksum;
-use crate::reconcile::sketch::Cells;
-use crate::reconcile::sketch::exchange::on_wants;
 use crate::spread::tree;
 use crate::wire::Origin;
 use crate::wire::kind;
@@ -37,32 +34,23 @@ impl Node {
             return self.stats.dropped_own += 1;
         }
         let from = Origin::new(header.sender, address, via, sealed);
-        let (mut asked, mut wonders, mut exchange) = (via == Via::Stream, false, None);
+        let (mut asked, mut wonders) = (via == Via::Stream, false);
         while !reader.is_empty() {
-            let decoded = next_message(&mut reader)
-                .and_then(|(kind, body)| {
-                    if !asked && kind::is_request(kind) {
-                        self.outbox.asked(address, bytes.len());
-                        asked = true;
-                    }
-                    let message_bytes = message_len(body.remaining()) as u64;
-                    exchange = kind::is_exchange(kind).then_some(message_bytes);
-                    wonders |= matches!(kind, kind::PING | kind::DIGEST | kind::SKETCH);
-                    Message::decode(kind, body)
-                })
-                .and_then(|message| match message {
-                    Some(message) => {
-                        self.note_opening(&from, &message, now);
-                        if let Some(bytes) = exchange {
-                            self.sessions.received(address, bytes, now.mono);
-                        }
-                        self.on_message(&from, message, now, out)
-                    }
+            let decoded = next_message(&mut reader).and_then(|(kind, body)| {
+                if !asked && kind::is_request(kind) {
+                    self.outbox.asked(address, bytes.len());
+                    asked = true;
+                }
+                wonders |= matches!(kind, kind::PING | kind::DIGEST | kind::SKETCH);
+                let bytes = message_len(body.remaining()) as u64;
+                match Message::decode(kind, body)? {
+                    Some(message) => self.on_message(&from, message, bytes, now, out),
                     None => {
                         self.stats.unknown_messages += 1;
                         Ok(())
                     }
-                });
+                }
+            });
             if decoded.is_err() {
                 self.stats.dropped_malformed += 1;
                 break;
@@ -77,6 +65,7 @@ impl Node {
         &mut self,
         from: &Origin,
         message: Message<'_>,
+        bytes: u64,
         now: Now,
         out: &mut Vec<Output>,
     ) -> Result<(), DecodeError> {
@@ -130,40 +119,14 @@ impl Node {
                 self.ways.mail.confirm(mail.number, from.address, &mut env!(self, now));
             }
             Message::MailReceipt(number) => self.ways.mail.confirmed(from.peer, number, now.mono),
-            Message::Digest(opening) => self.on_opening(from, &opening, now),
-            Message::Split(split) => {
-                self.answer(split.space, from, now, |desk| checksum::on_split(desk, &split));
-            }
-            Message::Items(items) => {
-                self.answer(items.space, from, now, |desk| checksum::on_items(desk, &items));
-            }
-            Message::Want(want) => {
-                self.answer(want.space, from, now, |desk| checksum::on_want(desk, &want));
-            }
-            Message::Entries(entries) => {
-                self.entropy.progress(now.mono);
-                let new = self.take_in(entries.space, entries.entries, from, now, out);
-                self.sessions.brought(from.address, new);
-            }
-            Message::Pull(pull) => self.on_pull(from, pull, now),
-            Message::Piece(piece) => self.on_piece(from, piece, now, out),
-            Message::Sketch(greeting) => self.on_sketch(from, &greeting, now),
-            Message::SketchReply(reply) => {
-                self.on_cells(from, reply.head.space, &Cells::First(&reply), now);
-            }
-            Message::SketchAsk(ask) => self.on_sketch_ask(from, &ask, now),
-            Message::SketchBatch(batch) => {
-                self.on_cells(from, batch.head.space, &Cells::More(&batch), now);
-            }
-            Message::Wants(wants) => {
-                self.answer(wants.space, from, now, |desk| on_wants(desk, &wants));
+            Message::Repair(message) => {
+                self.repair.received(from, &message, bytes, now);
+                self.on_repair(from, message, now, out);
             }
             Message::Ring(message) => self.on_ring(from, message, now, out),
             Message::CoverageAsk(ask) => self.on_coverage_ask(from, &ask),
             Message::CoverageAnswer(answer) => self.questions.answered(from.peer, answer, now.mono),
-            Message::Freshen => self.on_freshen(from.address, now),
-            Message::Check(check) => self.on_check(from, check, now),
-            Message::Checked(checked) => self.on_checked(from, &checked, now),
+            Message::Freshen => self.open(from, true, now, out),
         }
         Ok(())
     }

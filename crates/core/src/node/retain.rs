@@ -1,6 +1,6 @@
 //! How what may go, and what cannot be news, is joined to a node.
 
-use super::{Node, env, holding, site};
+use super::{Node, holding, site};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::data::{Cut, Entry, Fate, Map, Space, Stamp};
@@ -71,7 +71,7 @@ impl Node {
     ) -> Fate {
         let fate = horizon::offer(entry, from.peer, &mut holding!(self, now, out));
         if fate == Fate::New {
-            self.entropy.stir(now.mono, &mut self.rng);
+            self.repair.entropy.stir(now.mono, &mut self.rng);
             if let Some(horizon) = Horizon::of(entry) {
                 self.rounds.learn(horizon, &mut site!(self, now, out));
             }
@@ -100,7 +100,7 @@ impl Node {
         }
         let by_age = self.certificates.judge(entry, from, &mut holding!(self, now, out))?;
         if by_age.fate == Fate::New {
-            self.entropy.news(now.mono, &mut self.rng);
+            self.repair.entropy.news(now.mono, &mut self.rng);
         }
         if let Some(certificate) = by_age.activated {
             self.spread(Space::Data, certificate, None, now);

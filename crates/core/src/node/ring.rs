@@ -1,6 +1,6 @@
 //! How ring repair is joined to a node.
 
-use super::{Node, env, holding, registry, site};
+use super::{Node, registry, site};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::data::Space;
@@ -68,7 +68,7 @@ impl Node {
 
     /// Does what is due.
     pub(super) fn watch_rounds(&mut self, now: Now, out: &mut Vec<Output>) {
-        let filling = self.entropy.in_bulk(Space::Data);
+        let filling = self.repair.entropy.in_bulk(Space::Data);
         self.rounds.poll(filling, &mut site!(self, now, out));
         let Some(long_dead) = self.rounds.look(&mut site!(self, now, out)) else { return };
         for id in long_dead {

@@ -10,7 +10,10 @@
 pub mod audit;
 pub mod checksum;
 pub mod full;
+pub mod message;
 pub mod sketch;
+
+pub use message::Message;
 
 use crate::base::codec::{Coded as _, DecodeError, Reader};
 use crate::data::{Entry, Map, Space, block};
@@ -151,7 +154,6 @@ pub(crate) mod tests {
     use crate::base::id::NodeId;
     use crate::base::rng::Rng;
     use crate::data::{Cut, Digest, Range, Stamp};
-    use crate::message::Message;
     use crate::output::Output;
     use crate::wire::packet::{Header, next_message};
     use proptest::prelude::*;

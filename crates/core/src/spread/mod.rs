@@ -8,6 +8,7 @@ pub mod audit;
 pub mod coverage;
 pub mod entropy;
 pub mod mail;
+pub mod repair;
 pub mod ring;
 pub mod rtt;
 pub mod rumor;

@@ -11,6 +11,7 @@ use crate::input::Input;
 use crate::member::Identity;
 use crate::output::Output;
 use crate::output::Via;
+use crate::reconcile::Message;
 use crate::reconcile::audit::{Checked, Stand};
 use crate::spread::entropy::Compare;
 use crate::wire::Origin;
@@ -211,10 +212,11 @@ fn only_the_answer_that_was_asked_for_is_taken_in() {
     let stand = Stand::Different(vec![9; crate::data::audit::PARTS]);
     let checked = Checked { cut: Cut::NONE, stand };
     let node = &mut cluster.nodes[0];
-    node.auditor.ask(NodeId(2), Cut::around(WALL, 300));
+    node.repair.auditor.ask(NodeId(2), Cut::around(WALL, 300));
     for (peer, at) in [(2, 1), (3, 2)] {
         let from = Origin::new(NodeId(peer), address(at), Via::Datagram, false);
-        node.on_checked(&from, &checked, now(9000));
+        let message = Message::Checked(checked.clone());
+        node.on_repair(&from, message, now(9000), &mut Vec::new());
     }
     assert_eq!(node.stats().audit_checks, checks);
 }

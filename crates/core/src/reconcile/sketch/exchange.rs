@@ -279,7 +279,7 @@ mod tests {
     use crate::base::codec::Reader;
     use crate::base::rng::Rng;
     use crate::data::sketch::Version;
-    use crate::message::Message;
+    use crate::reconcile::Message;
     use crate::reconcile::tests::{
         BOTH, Letter, Model, PULL, PUSH, Pair, completes, map, survives, two_models, write,
     };
