@@ -114,4 +114,14 @@ impl Notes {
         }
         Fate::New
     }
+
+    /// Checks that there are as many as are counted.
+    pub(crate) fn check(&self, roster: &Map) {
+        let mut held = 0;
+        roster.walk(Range::ALL, &mut |_, entry| {
+            held += u64::from(is_note(entry));
+            ControlFlow::Continue(())
+        });
+        assert_eq!(self.count, held, "notes, as counted and as they are");
+    }
 }

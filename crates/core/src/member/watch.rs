@@ -4,6 +4,7 @@
 //! It joins the machines of this folder. What everyone is to hear of waits in [`Watch::news`] until
 //! it is handed to the configured way of spreading. What this node says of itself is in `own`.
 
+mod check;
 mod own;
 
 use super::env::Registry;
@@ -386,6 +387,7 @@ mod tests {
     use crate::member::Table;
     use crate::member::record::tests::record;
     use crate::output::Output;
+    use crate::retain::tests::assert_found;
     use crate::stats::Stats;
 
     /// The watch of node 1, and what it works on.
@@ -459,12 +461,15 @@ mod tests {
             self.news()
         }
 
+        /// What everyone is to hear; nothing is left over then.
         fn news(&mut self) -> Vec<(u64, State)> {
             let said = |entry: Arc<Entry>| {
                 let record = Record::from_entry(&entry).unwrap();
                 (record.id.0, record.state)
             };
-            self.watch.news().into_iter().map(said).collect()
+            let news = self.watch.news().into_iter().map(said).collect();
+            self.watch.check(&self.table);
+            news
         }
 
         /// To whom messages of one kind wait in the outbox; empties it.
@@ -548,5 +553,24 @@ mod tests {
         assert_eq!(stand.hears(record(4, 1, State::Alive)), Fate::Useless);
         assert_eq!(stand.hears(record(3, 2, State::Alive)), Fate::New);
         assert_eq!((stand.table.len(), stand.stats.refused_members), (3, 1));
+    }
+
+    #[test]
+    fn planted_faults_are_found() {
+        let plants: [(&str, fn(&mut Stand)); 4] = [
+            ("what this node says of itself", |stand| stand.watch.incarnation += 1),
+            ("what this node says of itself", |stand| stand.watch.left = true),
+            ("those that are sought", |stand| stand.watch.rejoin.lost(NodeId(3))),
+            ("1 entries were not told", |stand| {
+                let own = stand.at(|watch, registry| watch.enrol(registry));
+                stand.watch.news.push(own);
+            }),
+        ];
+        for (what, plant) in plants {
+            let mut stand = Stand::new(3);
+            stand.watch.check(&stand.table);
+            plant(&mut stand);
+            assert_found(what, || stand.watch.check(&stand.table));
+        }
     }
 }

@@ -108,6 +108,13 @@ impl Node {
         Some(stamp)
     }
 
+    /// Panics unless what this node says of itself, whom it seeks and how many notes it counts fit
+    /// what it holds. To be called between turns; for tests.
+    pub fn check_membership(&self) {
+        self.watch.check(&self.table);
+        self.notes.check(&self.replica.roster);
+    }
+
     /// All notes that this node holds.
     #[must_use]
     pub fn notes(&self) -> Vec<Arc<Entry>> {
@@ -158,6 +165,8 @@ mod tests {
                 }
             }
             assert_eq!(members(&one), members(&other));
+            one.check_membership();
+            other.check_membership();
             assert_eq!(one.digest(Space::Roster), other.digest(Space::Roster));
             // How long a suspect has depends on how many members are known.
             let suspects = |node: &Node| node.watch.suspicions().deadline().is_some();
@@ -218,6 +227,7 @@ mod note_tests {
                 let mut out = Vec::new();
                 nodes[index].handle(Input::Tick, at(ms), &mut out);
                 nodes[index].flush(at(ms), &mut out);
+                nodes[index].check_membership();
                 for output in out {
                     let Output::Send(packet) = output else { continue };
                     let (from, bytes) = (nodes[index].identity().gossip, packet.bytes.as_slice());

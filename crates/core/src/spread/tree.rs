@@ -29,6 +29,7 @@ mod answers;
 mod message;
 mod passage;
 mod scope;
+mod seen;
 
 pub use message::{Answer, Rumor};
 pub use passage::Passage;
@@ -36,22 +37,20 @@ pub use scope::Scope;
 
 use super::rtt::Rtt;
 use crate::base::codec::{DecodeError, Reader};
-use crate::base::hash::Fixed;
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, text};
 use crate::data::{Entry, Space, block};
-use crate::member::Env;
-use crate::member::Zone;
 use crate::member::table::{Peer, Span, Table};
+use crate::member::{Env, Zone};
 use crate::output::{Class, Via};
 use crate::stats::Stats;
 use crate::wire::Origin;
 use answers::{Answers, COLLECT};
 use message::Head;
 use scope::{Part, cut, cut_run};
+use seen::Seen;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
-use std::hash::BuildHasher as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,9 +58,6 @@ use std::time::Duration;
 /// Bytes of branches that wait for an answer; over that, branches are sent without asking for one
 /// (guess: a few hundred datagrams).
 const WAITING_BYTES: usize = 1 << 20;
-/// Rumors remembered so that a datagram that the network repeats is not passed on again. A lossy
-/// table: a collision forgets the older one.
-const SEEN: usize = 2048;
 /// A busy node's window is at most this many times the configured one.
 const BUSY: u32 = 8;
 /// Times a branch is sent before it is left to anti-entropy: once, again, and to three others. A
@@ -150,7 +146,7 @@ pub struct Tree {
     last: Option<Instant>,
     /// The window now: see [`Tree::adapt`].
     window: Duration,
-    seen: Vec<u32>,
+    seen: Seen,
     branches: BTreeMap<u64, Branch>,
     timers: BTreeSet<(Instant, u64)>,
     waiting_bytes: usize,
@@ -168,7 +164,7 @@ impl Tree {
             pending: Default::default(),
             last: None,
             window: config.window,
-            seen: Vec::new(),
+            seen: Seen::default(),
             branches: BTreeMap::new(),
             timers: BTreeSet::new(),
             waiting_bytes: 0,
@@ -267,25 +263,6 @@ impl Tree {
         self.last = Some(env.now);
     }
 
-    /// True the first time that a rumor comes in.
-    fn first_time(&mut self, rumor: &Rumor<'_>) -> bool {
-        let hash = Fixed.hash_one(rumor.told);
-        if self.seen.is_empty() {
-            self.seen.resize(SEEN, 0);
-        }
-        // Half of the hash tells rumors apart, other bits say where. Small, since in a simulated
-        // cluster each rumor finds the table of each node out of the processor's caches.
-        let told = (hash >> 32) as u32 | 1;
-        match self.seen.get_mut(hash as usize % SEEN) {
-            Some(slot) if *slot == told => false,
-            Some(slot) => {
-                *slot = told;
-                true
-            }
-            None => true,
-        }
-    }
-
     /// A delegate has answered.
     pub fn answered(&mut self, from: NodeId, token: u64, now: Instant) {
         let (first, again) = (token & !AGAIN, (token & AGAIN) as usize);
@@ -311,7 +288,7 @@ impl Tree {
         from: &Origin,
         stats: &mut Stats,
     ) -> Result<Option<(Passage<'a>, Vec<Entry>)>, DecodeError> {
-        let entries = match self.first_time(&rumor) {
+        let entries = match self.seen.is_first(rumor.told) {
             true => Some(block::read(&mut Reader::new(rumor.block))?),
             false => None,
         };
@@ -570,8 +547,8 @@ pub(super) mod tests {
         let again = poll(&mut tree, &mut stand);
         assert_ne!(first[0].body, again[0].body);
         let mut receiver = Tree::new(Config::default());
-        assert!(receiver.first_time(&read(&first[0])));
-        assert!(!receiver.first_time(&read(&again[0])));
+        assert!(receiver.seen.is_first(read(&first[0]).told));
+        assert!(!receiver.seen.is_first(read(&again[0]).told));
     }
 
     #[test]

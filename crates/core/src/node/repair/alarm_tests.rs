@@ -79,6 +79,8 @@ impl Cluster {
         let mut out = Vec::new();
         work(&mut self.nodes[at], &mut out);
         self.nodes[at].flush(now(self.ms), &mut out);
+        self.nodes[at].check_membership();
+        self.nodes[at].check_comparisons(now(self.ms));
         letters.extend(out.into_iter().filter_map(|output| match output {
             Output::Send(packet) => Some((at, packet)),
             Output::Applied(_) | Output::Removed(_) | Output::Keep(_) | Output::Covered(_) => None,

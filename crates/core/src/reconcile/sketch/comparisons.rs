@@ -1,5 +1,7 @@
 //! The comparisons by sketches that a node began: one with each peer, for as long as cells come.
 
+mod check;
+
 use super::{Batch, Exchange, Headed, Reply, Stand};
 use crate::base::id::NodeId;
 use crate::base::time::Instant;
