@@ -557,7 +557,8 @@ mod tests {
 
     #[test]
     fn planted_faults_are_found() {
-        let plants: [(&str, fn(&mut Stand)); 4] = [
+        type Plant = (&'static str, fn(&mut Stand));
+        let plants: [Plant; 4] = [
             ("what this node says of itself", |stand| stand.watch.incarnation += 1),
             ("what this node says of itself", |stand| stand.watch.left = true),
             ("those that are sought", |stand| stand.watch.rejoin.lost(NodeId(3))),

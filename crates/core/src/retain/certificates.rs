@@ -415,11 +415,14 @@ mod tests {
 
     #[test]
     fn planted_faults_are_found() {
-        let plants: [(&str, fn(&mut Certificates, &mut Ground)); 4] = [
+        type Plant = (&'static str, fn(&mut Certificates, &mut Ground));
+        let plants: [Plant; 4] = [
             ("in the data and apart from it", |_, ground| {
                 ground.put(&entry("k", 1 << 60, 2, Some("v")));
             }),
-            ("what is not kept cannot be awake", |machine, _| drop(machine.awake.insert(7, 1))),
+            ("what is not kept cannot be awake", |machine, _| {
+                machine.awake.insert(7, 1);
+            }),
             ("no certificate", |machine, _| machine.restore(entry("new", 1, 2, Some("v")))),
             ("nothing lies dormant here", |machine, _| machine.policy = policy(Tombstones::Timed)),
         ];

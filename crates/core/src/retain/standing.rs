@@ -419,7 +419,8 @@ mod tests {
 
     #[test]
     fn planted_faults_are_found() {
-        let plants: [(&str, fn(&mut Standing, &mut Ground)); 8] = [
+        type Plant = (&'static str, fn(&mut Standing, &mut Ground));
+        let plants: [Plant; 8] = [
             ("a pass is kept twice", |standing, _| {
                 standing.pending.push(standing.pending[0].clone());
             }),

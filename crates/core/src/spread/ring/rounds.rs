@@ -334,7 +334,8 @@ pub(super) mod tests {
 
     #[test]
     fn planted_faults_are_found() {
-        let plants: [(&str, fn(&mut Rounds)); 8] = [
+        type Plant = (&'static str, fn(&mut Rounds));
+        let plants: [Plant; 8] = [
             ("a token goes its way", |rounds| rounds.carries[0].peer = NodeId(3)),
             ("a walk leads to this node itself", |rounds| rounds.carries[0].peer = NodeId(1)),
             ("each hop begins where the one before has ended", |rounds| {
