@@ -1,14 +1,16 @@
 //! What a test does to a world: processes, disks, network, faults, load.
 
 use crate::checkers::Violation;
+use crate::copies::Copied;
 use crate::disk::Disk;
+use crate::event::Event;
 use crate::faults::{Fault, Plan};
 use crate::host::address;
-use crate::ledger::{Snapshot, WriteId};
+use crate::ledger::WriteId;
 use crate::options::Start;
 use crate::trace::{Kind, Line};
 use crate::workload::Workload;
-use crate::world::{Event, World};
+use crate::world::World;
 use rumormill_core::base::time::micros;
 use rumormill_core::data::Space;
 use rumormill_core::member::Tags;
@@ -19,15 +21,6 @@ use rumormill_core::{Input, Instant, Node, NodeId, Now, Output};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A copy of a node's disk.
-#[derive(Clone, Debug)]
-pub struct Copied {
-    id: NodeId,
-    disk: Disk,
-    kept: Vec<u8>,
-    held: Snapshot,
-}
 
 /// Nodes whose addresses a booting node is given, where nothing else is said.
 const SEEDS: usize = 3;

@@ -17,6 +17,7 @@ mod gossip;
 mod graph;
 mod mail;
 mod model;
+mod outcome;
 mod partners;
 mod phone_call;
 mod population;

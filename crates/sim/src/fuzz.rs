@@ -4,7 +4,7 @@
 //! leaves the others as they were.
 
 use crate::faults::{self, Fault};
-use crate::network::Latency;
+use crate::latency::Latency;
 use crate::options::{Options, Start};
 use crate::scenario::{Scenario, Trouble, copied};
 use crate::workload::Workload;

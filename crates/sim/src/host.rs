@@ -1,9 +1,9 @@
 //! A machine: its address, its disk, and the process on it, if one runs.
 
-use crate::control::Copied;
+use crate::copies::Copied;
 use crate::disk::Disk;
+use crate::event::Event;
 use crate::traffic::Traffic;
-use crate::world::Event;
 use rumormill_core::member::Tags;
 use rumormill_core::output::{Covered, Send};
 use rumormill_core::{Identity, Instant, Node, NodeId};

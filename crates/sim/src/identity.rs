@@ -1,16 +1,8 @@
 //! Who runs where: names, moved and copied disks, backups. Of the disks only what they hold of the
 //! members moves: the users' data stays with the machine.
 
-use crate::disk::Disk;
+use crate::copies::Backup;
 use crate::world::World;
-use rumormill_core::NodeId;
-
-/// What a disk held of the members at some time, and whose it was.
-#[derive(Clone, Debug)]
-pub struct Backup {
-    id: NodeId,
-    disk: Disk,
-}
 
 impl World {
     /// Gives a node another name from its next boot on.

@@ -1,6 +1,7 @@
 //! What can be set on a world.
 
-use crate::network::{Conditions, Latency};
+use crate::latency::Latency;
+use crate::network::Conditions;
 use crate::zones::Placement;
 use rumormill_core::Config;
 use rumormill_core::base::time::text;

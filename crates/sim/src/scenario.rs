@@ -3,8 +3,8 @@
 
 use crate::checkers::Violation;
 use crate::faults::{Fault, Plan};
+use crate::latency::Latency;
 use crate::ledger::Ledger;
-use crate::network::Latency;
 use crate::options::{Options, Start};
 use crate::scenario::caught::caught;
 use crate::workload::Workload;

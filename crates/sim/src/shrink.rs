@@ -6,7 +6,7 @@
 
 use crate::checkers::Violation;
 use crate::faults::Fault;
-use crate::network::Latency;
+use crate::latency::Latency;
 use crate::options::Options;
 use crate::scenario::{Found, Scenario, Trouble, Write, within};
 use std::time::Duration;

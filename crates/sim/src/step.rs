@@ -419,7 +419,7 @@ fn what(kind: Kind) -> What {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Latency;
+    use crate::latency::Latency;
     use crate::options::{Options, Start};
     use proptest::prelude::*;
     use std::cell::RefCell;

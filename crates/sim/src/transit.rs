@@ -1,11 +1,12 @@
 //! The ways of packets: from a node's output through the network into another node's input.
 
 use crate::checkers::bounded;
+use crate::event::Event;
 use crate::host::{address, index_of};
 use crate::packet::Packet;
 use crate::stream::Sent;
 use crate::trace::{Kind, Line};
-use crate::world::{Event, World};
+use crate::world::World;
 use rumormill_core::base::time::micros;
 use rumormill_core::output::{Send, Via};
 use rumormill_core::{Input, Instant};
@@ -199,7 +200,7 @@ impl World {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::network::Latency;
+    use crate::latency::Latency;
     use crate::options::{Options, Start};
     use crate::world::WriteError;
     use rumormill_core::Output;

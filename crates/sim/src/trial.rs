@@ -195,7 +195,7 @@ impl<W: FnMut(Progress) -> bool> Run<'_, W> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::network::Latency;
+    use crate::latency::Latency;
     use crate::script::Setting;
     use crate::zones::Zones;
     use rumormill_core::spread::Method;

@@ -6,6 +6,7 @@ use crate::checkers::{
 };
 use crate::delivery::Delivery;
 use crate::ledger::{Ledger, WriteId};
+use crate::meter;
 use crate::trace::{Line, Persisted};
 use crate::traffic::Traffic;
 use crate::world::World;
@@ -220,6 +221,29 @@ impl World {
         self.hosts.iter().filter_map(|host| host.node.as_ref()).map(|n| counter(n.stats())).sum()
     }
 
+    /// Every counter of all nodes together, those of processes that have ended included.
+    #[must_use]
+    pub fn counters(&self) -> Vec<(&'static str, u64)> {
+        let mut sums = self.meter.retired.clone();
+        for node in self.hosts.iter().filter_map(|host| host.node.as_ref()) {
+            meter::add(&mut sums, node.stats());
+        }
+        let names = Stats::default();
+        let names = names.all().into_iter().map(|(name, _, _)| name);
+        names.zip(sums.into_iter().chain(std::iter::repeat(0))).collect()
+    }
+
+    /// What the network dropped because there was no room: datagrams that found the link of their
+    /// sender, the link of their receiver, or the socket of a paused process full.
+    #[must_use]
+    pub fn dropped_full(&self) -> [(&'static str, u64); 3] {
+        [
+            ("uplink_full", self.network.uplinks.dropped),
+            ("downlink_full", self.network.downlinks.dropped),
+            ("socket_full", self.meter.socket_full),
+        ]
+    }
+
     /// Events that have happened: packets that came to their end, wake-ups, faults, writes.
     #[must_use]
     pub fn events(&self) -> u64 {
@@ -246,5 +270,25 @@ impl World {
     /// Gives every event from now on to a listener, with the entry that it tells of.
     pub fn on_entries(&mut self, listener: impl FnMut(&Line<'_>, Option<Persisted<'_>>) + 'static) {
         self.trace.listen(Box::new(listener));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Options, World};
+    use std::time::Duration;
+
+    #[test]
+    fn counters_outlive_their_process() {
+        let mut world = World::new(Options { seed: 4, nodes: 8, ..Options::default() });
+        world.run_for(Duration::from_secs(1)).unwrap();
+        let probes = |world: &World| {
+            world.counters().iter().find(|(name, _)| *name == "probes_sent").unwrap().1
+        };
+        let before = probes(&world);
+        world.restart(1);
+        assert!(before > 0);
+        assert_eq!(probes(&world), before);
+        assert!(world.events() > 0);
     }
 }

@@ -9,6 +9,7 @@ use crate::checkers::{
 };
 use crate::clock::Clocks;
 use crate::disk::Disk;
+use crate::event::Event;
 use crate::faults::Fault;
 use crate::host::Host;
 use crate::ledger::{Ledger, WriteId};
@@ -31,21 +32,6 @@ use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// What is to happen at some time.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Event {
-    /// A node may have something due.
-    Wake(u32),
-    /// A packet arrives.
-    Packet(u32),
-    /// A sender learns that a stream is lost.
-    StreamLost { from: u32, to: u32, id: u32 },
-    /// A step of a plan.
-    Fault(u32),
-    /// The next write of a workload.
-    Write { load: u32 },
-}
 
 /// How often [`World::run_until`] looks.
 const GRAIN: Duration = Duration::from_millis(1);

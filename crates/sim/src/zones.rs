@@ -20,7 +20,7 @@
 //! latency = "lognormal:41ms,0.05"
 //! ```
 
-use crate::network::Latency;
+use crate::latency::Latency;
 use crate::text::list;
 use serde::{Deserialize, Serialize};
 

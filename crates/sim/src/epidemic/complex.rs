@@ -6,8 +6,8 @@
 
 use super::course::State;
 use super::model::{Contact, Method, Model, Stop, Watch};
+use super::outcome::{Cycle, Outcome};
 use super::simple::{self, Simple, below};
-use super::trial::{Cycle, Outcome};
 use rumormill_core::base::rng::Rng;
 
 /// 64 nodes.

@@ -5,9 +5,9 @@
 
 use super::course::State;
 use super::model::{Contact, Method, Model, Stop, Watch};
+use super::outcome::{Cycle, Outcome};
 use super::partners::Partners;
 use super::population;
-use super::trial::{Cycle, Outcome};
 use rumormill_core::base::rng::Rng;
 
 /// It knew at the start of the cycle.

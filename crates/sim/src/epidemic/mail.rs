@@ -4,9 +4,9 @@
 use super::course::State;
 use super::down::Down;
 use super::model::{Model, Watch};
+use super::outcome::{Cycle, Outcome};
 use super::partners;
 use super::population;
-use super::trial::{Cycle, Outcome};
 use rumormill_core::base::rng::Rng;
 
 /// Runs one trial: a cycle for the letters, and one for each time they are sent again.

@@ -12,9 +12,9 @@
 
 use super::course::State;
 use super::model::{Model, Watch};
+use super::outcome::{Cycle, Outcome};
 use super::partners;
 use super::population;
-use super::trial::{Cycle, Outcome};
 use rumormill_core::base::rng::Rng;
 
 /// Never heard.

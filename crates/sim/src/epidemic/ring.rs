@@ -4,8 +4,8 @@
 use super::course::State;
 use super::down::Down;
 use super::model::{Model, Watch};
+use super::outcome::{Cycle, Outcome};
 use super::population;
-use super::trial::{Cycle, Outcome};
 use rumormill_core::base::rng::Rng;
 
 /// Hops between two looks at the wish to end.

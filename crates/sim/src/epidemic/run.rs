@@ -2,8 +2,9 @@
 
 use super::course::MeanCourse;
 use super::model::{Invalid, Model, Watch};
+use super::outcome::Outcome;
 use super::summary::{Messages, Moments, Sample, Summary};
-use super::trial::{self, Outcome};
+use super::trial;
 use rayon::prelude::*;
 use std::sync::atomic::Ordering;
 

@@ -9,8 +9,8 @@
 
 use super::course::State;
 use super::model::{Contact, Method, Model, Watch};
+use super::outcome::{Cycle, Outcome};
 use super::partners::other;
-use super::trial::{Cycle, Outcome};
 use rumormill_core::base::rng::Rng;
 
 /// Nodes whose state is beyond what the caches of one core hold.

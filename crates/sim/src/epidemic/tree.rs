@@ -8,8 +8,8 @@
 use super::course::State;
 use super::down::Down;
 use super::model::{Model, Watch};
+use super::outcome::{Cycle, Outcome};
 use super::population;
-use super::trial::{Cycle, Outcome};
 use rumormill_core::base::rng::Rng;
 
 /// Members from a place on the circle on.

@@ -1,0 +1,16 @@
+//! What waits in the queue of a world.
+
+/// What is to happen at some time.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Event {
+    /// A node may have something due.
+    Wake(u32),
+    /// A packet arrives.
+    Packet(u32),
+    /// A sender learns that a stream is lost.
+    StreamLost { from: u32, to: u32, id: u32 },
+    /// A step of a plan.
+    Fault(u32),
+    /// The next write of a workload.
+    Write { load: u32 },
+}
