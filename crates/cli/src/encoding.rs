@@ -1,4 +1,7 @@
-//! Bytes as text: percent-encoding for paths, base64 for JSON, escapes for terminals.
+//! Bytes as text: percent-encoding for paths, base64 for JSON, escapes for terminals; and times, as
+//! the API takes them.
+
+use std::time::Duration;
 
 const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
@@ -19,6 +22,11 @@ pub fn percent(bytes: &[u8]) -> String {
         ".." => "%2E%2E".into(),
         _ => text,
     }
+}
+
+/// A time to live, as the API takes it.
+pub fn ttl_query(ttl: Duration) -> String {
+    format!("{}ms", ttl.as_millis())
 }
 
 /// Base64 with padding (RFC 4648, section 4).

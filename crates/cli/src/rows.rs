@@ -4,9 +4,8 @@ mod csv;
 mod jsonl;
 mod lines;
 
-use crate::args::TtlText;
-use crate::client::ttl_query;
-use crate::encoding::base64;
+use crate::args::{InputFormat, TtlText};
+use crate::encoding::{base64, ttl_query};
 use serde::Serialize;
 use std::io::{self, BufRead};
 
@@ -28,6 +27,15 @@ impl RowFormat {
             "jsonl" | "ndjson" => Some(Self::Jsonl),
             "csv" => Some(Self::Csv),
             _ => None,
+        }
+    }
+}
+
+impl From<InputFormat> for RowFormat {
+    fn from(format: InputFormat) -> Self {
+        match format {
+            InputFormat::Jsonl => Self::Jsonl,
+            InputFormat::Csv => Self::Csv,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Arguments of the commands that speak to an agent.
 
-use crate::rows::RowFormat;
 use clap::{Args, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -361,15 +360,6 @@ pub enum InputFormat {
     Jsonl,
     /// key,value[,ttl].
     Csv,
-}
-
-impl From<InputFormat> for RowFormat {
-    fn from(format: InputFormat) -> Self {
-        match format {
-            InputFormat::Jsonl => Self::Jsonl,
-            InputFormat::Csv => Self::Csv,
-        }
-    }
 }
 
 #[derive(Debug, Args)]

@@ -10,19 +10,24 @@ mod lifeguard;
 mod plan;
 mod point;
 mod replay;
+mod seeds;
+mod settings;
 mod sweep;
 mod topology;
+mod trials;
 
 pub use cluster::{Begin, ClusterArgs, ConfigArgs, Hop, LoadArgs, NetworkArgs};
 pub use draw::DrawArgs;
-pub use epidemic::{EpidemicArgs, MethodArg, SettingsArgs};
+pub use epidemic::EpidemicArgs;
 pub use exchange::ExchangeArgs;
-pub use fuzz::{FuzzArgs, Seeds};
+pub use fuzz::FuzzArgs;
 pub use graph::GraphArgs;
 pub use lifeguard::LifeguardArgs;
 pub use plan::PlanArgs;
 pub use point::PointArgs;
 pub use replay::{Kinds, ReplayArgs};
+pub use seeds::Seeds;
+pub use settings::{MethodArg, SettingsArgs};
 pub use sweep::SweepArgs;
 pub use topology::{Name, Source, TopologyArgs};
 

@@ -4,6 +4,7 @@ mod chaos;
 mod fleet;
 mod folder;
 mod input;
+mod say;
 mod spread;
 mod stop;
 
@@ -11,6 +12,7 @@ use crate::args::{DemoArgs, Format};
 use crate::output::{Output, count};
 use fleet::Fleet;
 use folder::Folder;
+use say::say;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use stop::Stop;
@@ -102,15 +104,6 @@ fn stay(
             break;
         }
         fleet.check()?;
-    }
-    Ok(())
-}
-
-/// Tells people what goes on; programs get results only.
-fn say(out: &mut Output, line: impl AsRef<str>) -> anyhow::Result<()> {
-    if !out.is_json() {
-        out.line(line)?;
-        out.flush()?;
     }
     Ok(())
 }

@@ -1,17 +1,14 @@
 //! Puts charts on paper, one below the other: frame, axes, series, legend.
 
+mod legend;
+
+use super::chart::{Chart, Series, Style};
 use super::data::{Point, Stroke, along, dashed, runs, strokes, thinned};
 use super::layout::{Layout, PAPER};
-use super::legend;
 use super::marks::{Look, looks};
 use super::pen::{self, FAINT, FINE_GRID, FRAME, GRID, INK, Pen, Type};
-use super::{Chart, Series, Style};
+use super::text::{LABEL, SMALL, TICK, TITLE};
 use plotters::style::text_anchor::HPos;
-
-pub const TITLE: f64 = 16.0;
-pub const SMALL: f64 = 11.0;
-pub const TICK: f64 = 12.0;
-pub const LABEL: f64 = 13.0;
 
 /// All charts as one SVG.
 pub fn svg(charts: &[Chart]) -> anyhow::Result<String> {

@@ -1,12 +1,11 @@
 //! Where the parts of a chart go, so that none covers another.
 
+use super::chart::{Chart, Style};
 use super::data::Point;
-use super::draw::{SMALL, TICK, TITLE};
 use super::legend;
 use super::marks::MOST_SERIES;
 use super::scale::{Ends, Scale, is_drawable};
-use super::text::{width, wrap};
-use super::{Chart, Style};
+use super::text::{SMALL, TICK, TITLE, width, wrap};
 use anyhow::{Context as _, bail};
 
 /// How wide the paper is.

@@ -1,17 +1,12 @@
-//! Which line is which: beside the frame, or beneath it where names are long. Never over data.
+//! The place of the legend: beside the frame, or beneath it where names are long. Never over data.
 
-use super::data::dashed;
-use super::draw::TICK;
-use super::layout::Layout;
-use super::marks::Look;
-use super::pen::{INK, Pen, Type};
-use super::text::width;
-use super::{Chart, Style};
+use super::chart::Chart;
+use super::text::{TICK, width};
 
 /// The sample before a name.
-const SAMPLE: f64 = 30.0;
-const ROW: f64 = 19.0;
-const GAP: f64 = 14.0;
+pub const SAMPLE: f64 = 30.0;
+pub const ROW: f64 = 19.0;
+pub const GAP: f64 = 14.0;
 /// Names wider than this go beneath.
 const WIDEST: f64 = 190.0;
 
@@ -20,11 +15,11 @@ const WIDEST: f64 = 190.0;
 pub struct Place {
     entries: usize,
     /// Of one entry.
-    wide: f64,
-    columns: usize,
-    is_beside: bool,
-    left: f64,
-    top: f64,
+    pub wide: f64,
+    pub columns: usize,
+    pub is_beside: bool,
+    pub left: f64,
+    pub top: f64,
 }
 
 impl Place {
@@ -62,41 +57,4 @@ impl Place {
     pub fn below(self, top: f64) -> Self {
         Self { top, ..self }
     }
-}
-
-pub fn draw(
-    pen: &mut Pen<'_>,
-    chart: &Chart,
-    looks: &[Look],
-    layout: &Layout,
-) -> anyhow::Result<()> {
-    let place = layout.legend;
-    let top = if place.is_beside { layout.top } else { place.top };
-    let named = chart.series.iter().zip(looks).filter(|(series, _)| !series.name.is_empty());
-    for (index, (series, look)) in named.enumerate() {
-        let (row, column) = (index / place.columns, index % place.columns);
-        let x = place.left + column as f64 * (place.wide + GAP);
-        let y = top + (row as f64 + 0.5) * ROW;
-        sample(pen, series.style, *look, (x, y))?;
-        pen.text(&series.name, (x + SAMPLE + 8.0, y), Type::new(TICK, INK))?;
-    }
-    Ok(())
-}
-
-fn sample(pen: &mut Pen<'_>, style: Style, look: Look, (x, y): (f64, f64)) -> anyhow::Result<()> {
-    let line = [(x, y), (x + SAMPLE, y)];
-    match style {
-        Style::Bars => {
-            return pen.rectangle((x + 8.0, y - 6.0), (x + 22.0, y + 6.0), look.colour, true);
-        }
-        Style::Dashed => {
-            for dash in dashed(&line, look.dashes) {
-                pen.line(&dash, look.colour, 1.6, 1.0)?;
-            }
-            return Ok(());
-        }
-        Style::Points => {}
-        Style::Line | Style::LineAndPoints => pen.line(&line, look.colour, 2.0, 1.0)?,
-    }
-    pen.mark(look.marker, (x + SAMPLE / 2.0, y), look.colour)
 }

@@ -1,6 +1,6 @@
 //! Colours, markers and dashes: told apart in print, in grey, and by colour-blind people.
 
-use super::Style;
+use super::chart::Style;
 use plotters::style::RGBColor;
 
 /// Okabe and Ito's colours without yellow, which is lost on white.

@@ -1,6 +1,6 @@
 //! Axes: from where to where, and which values are named.
 
-use super::Axis;
+use super::chart::Axis;
 use super::text::{number, power_of_ten};
 use anyhow::bail;
 

@@ -1,5 +1,11 @@
 //! Text on plots: how wide it will be, where it breaks, and numbers as labels.
 
+// Sizes of letters.
+pub const TITLE: f64 = 16.0;
+pub const SMALL: f64 = 11.0;
+pub const TICK: f64 = 12.0;
+pub const LABEL: f64 = 13.0;
+
 /// About how wide text is in the widest of the usual sans-serif fonts. Nobody knows which one the
 /// reader has.
 pub fn width(text: &str, size: f64) -> f64 {

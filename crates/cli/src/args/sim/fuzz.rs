@@ -1,6 +1,7 @@
 //! Arguments of `rumormill sim fuzz`.
 
 use super::draw::{DrawArgs, TraceArgs};
+use super::seeds::{Seeds, seeds};
 use clap::Args;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -62,31 +63,6 @@ pub struct FuzzArgs {
     pub trace: TraceArgs,
 }
 
-/// Seeds from the first to before the end, which may be open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Seeds {
-    pub first: u64,
-    pub end: Option<u64>,
-}
-
-/// Seeds stay below this: they are written as numbers that every reader of TOML knows.
-pub const MAX_SEED: u64 = i64::MAX as u64;
-
-fn seeds(text: &str) -> Result<Seeds, String> {
-    let (first, end) = match text.split_once("..") {
-        None => {
-            let seed = super::replay::seed(text)?;
-            (seed, Some(seed + 1))
-        }
-        Some((first, "")) => (super::replay::seed(first)?, None),
-        Some((first, end)) => (super::replay::seed(first)?, Some(super::replay::seed(end)?)),
-    };
-    match end {
-        Some(end) if end <= first => Err("no seed is in it; write it as in 0..100".into()),
-        _ => Ok(Seeds { first, end }),
-    }
-}
-
 fn minutes(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(minutes) if minutes > 0.0 && minutes <= 100_000.0 => {
@@ -101,13 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn seeds_are_one_or_many() {
-        assert_eq!(seeds("5"), Ok(Seeds { first: 5, end: Some(6) }));
-        assert_eq!(seeds("0..10"), Ok(Seeds { first: 0, end: Some(10) }));
-        assert_eq!(seeds("7.."), Ok(Seeds { first: 7, end: None }));
-        for bad in ["", "..", "..5", "5..5", "9..2", "x", "99999999999999999999"] {
-            assert!(seeds(bad).is_err(), "{bad}");
-        }
+    fn minutes_are_numbers_above_zero() {
         assert!(minutes("0.5").is_ok() && minutes("0").is_err() && minutes("nan").is_err());
     }
 }

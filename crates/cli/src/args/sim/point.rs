@@ -1,6 +1,6 @@
 //! Everything that makes an epidemic, which a sweep can vary by name.
 
-use super::epidemic::SettingsArgs;
+use super::settings::SettingsArgs;
 use super::topology::TopologyArgs;
 use clap::{ArgAction, Args, Command, FromArgMatches as _, builder::Resettable};
 
@@ -65,7 +65,7 @@ impl PointArgs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::sim::epidemic::ContactArg;
+    use crate::args::sim::settings::ContactArg;
     use crate::args::{Name, Source};
     use clap::Parser;
 

@@ -1,7 +1,7 @@
 //! Arguments of `rumormill sim replay`.
 
 use super::draw::DrawArgs;
-use super::fuzz::MAX_SEED;
+use super::seeds::seed;
 use clap::Args;
 use rumormill_sim::step::What;
 use std::path::PathBuf;
@@ -68,10 +68,4 @@ fn kind(text: &str) -> Result<Kinds, String> {
         let names: Vec<&str> = What::ALL.iter().map(|(_, name)| *name).collect();
         format!("there are {}, and all", names.join(", "))
     })
-}
-
-/// A seed.
-pub fn seed(text: &str) -> Result<u64, String> {
-    let seed = text.parse::<u64>().ok().filter(|&seed| seed < MAX_SEED);
-    seed.ok_or_else(|| format!("{text:?} is no seed: seeds are numbers below 2^63 - 1"))
 }

@@ -1,7 +1,7 @@
 //! Arguments of `rumormill sim sweep`.
 
-use super::epidemic::RunArgs;
 use super::point::PointArgs;
+use super::trials::RunArgs;
 use clap::Args;
 use std::path::PathBuf;
 

@@ -1,8 +1,9 @@
 //! Killing an agent under load, and checking that no acknowledged write is lost.
 
 use super::fleet::Fleet;
+use super::say::say;
+use super::spread;
 use super::stop::Stop;
-use super::{say, spread};
 use crate::client::{Client, EntryJson};
 use crate::output::{Output, count};
 use anyhow::Context as _;

@@ -10,7 +10,7 @@ use crate::commands::progress;
 use crate::failure::{Code, Failure};
 use crate::output::Output;
 use indicatif::ProgressBar;
-use report::{Failed, Report};
+use report::Report;
 use rumormill_sim::fuzz::Draw;
 use rumormill_sim::{Scenario, Violation};
 use std::num::NonZero;
@@ -169,9 +169,4 @@ impl<'a> Hunt<'a> {
         found.sort_by_key(|violation| violation.seed);
         (self.ran.into_inner(), found)
     }
-}
-
-/// What of a seed's failure is kept and shown.
-fn failed(violation: Violation) -> Failed {
-    Failed { violation, shrunk: None, file: Ok(None) }
 }

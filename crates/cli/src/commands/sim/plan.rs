@@ -1,6 +1,7 @@
 //! `rumormill sim plan`: what a deployment will cost and how fast it will be.
 
 mod advice;
+mod expect;
 mod scenarios;
 mod words;
 
@@ -8,55 +9,11 @@ use super::cluster::{run_all, setup};
 use super::interrupt;
 use crate::args::{Format, PlanArgs};
 use crate::output::Output;
-use advice::Warning;
+use expect::{Plan, expect};
 use rumormill_sim::{Report, Trial};
-use scenarios::{Kind, Scenario};
-use serde::Serialize;
+use scenarios::Scenario;
 use serde_json::json;
 use std::sync::atomic::Ordering;
-
-/// What to expect of the whole cluster. Times are null where nothing was measured.
-#[derive(Debug, Default, Serialize)]
-struct Expect {
-    delivery_ms: Delivery,
-    /// The same with 1 % and 5 % of datagrams lost on top.
-    delivery_ms_loss_1: Delivery,
-    delivery_ms_loss_5: Delivery,
-    delivery_ms_tenth_crashed: Delivery,
-    delivery_ms_slow_node: Delivery,
-    bytes_per_node_per_second: Load,
-    messages_per_node_per_second: Load,
-    copies_per_node: f64,
-    amplification: Option<f64>,
-    /// From a crash until all live nodes hold the crashed one dead.
-    detection_ms: Option<f64>,
-    /// From the end of a partition until all nodes agree.
-    heal_ms: Option<f64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Delivery {
-    p50: Option<f64>,
-    p99: Option<f64>,
-    last: Option<f64>,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-struct Load {
-    idle: Option<f64>,
-    loaded: Option<f64>,
-}
-
-/// Everything that a plan says.
-struct Plan<'a> {
-    args: &'a PlanArgs,
-    simulated: usize,
-    /// What delivery times of the simulated cluster are multiplied by.
-    scale: f64,
-    done: Vec<(&'a Scenario, Report)>,
-    expect: Expect,
-    warnings: Vec<Warning>,
-}
 
 pub fn run(args: &PlanArgs, format: Format) -> anyhow::Result<()> {
     let flags = setup::flags(&args.config, None, None)?;
@@ -96,36 +53,6 @@ fn slowest_hop(scenarios: &[Scenario]) -> f64 {
     match &scenario.trial.options.zones {
         Some(zones) => zones.longest().as_secs_f64() * 1.2,
         None => scenarios::slow_hop(scenario.trial.options.latency),
-    }
-}
-
-fn expect(done: &[(&Scenario, Report)], scale: f64) -> Expect {
-    let of = |kind: Kind| {
-        let found = done.iter().find(|(scenario, _)| scenario.kind == kind);
-        found.map(|(_, report)| report)
-    };
-    let delivery = |kind: Kind| {
-        let figures = of(kind).map(|report| report.delivery_ms).unwrap_or_default();
-        let scaled = |time: Option<f64>| time.map(|ms| ms * scale);
-        Delivery { p50: scaled(figures.p50), p99: scaled(figures.p99), last: scaled(figures.max) }
-    };
-    let load = |figure: fn(&Report) -> f64| Load {
-        idle: of(Kind::Idle).map(figure),
-        loaded: of(Kind::AsIs).map(figure),
-    };
-    let as_is = of(Kind::AsIs);
-    Expect {
-        delivery_ms: delivery(Kind::AsIs),
-        delivery_ms_loss_1: delivery(Kind::LossOne),
-        delivery_ms_loss_5: delivery(Kind::LossFive),
-        delivery_ms_tenth_crashed: delivery(Kind::Crashed),
-        delivery_ms_slow_node: delivery(Kind::SlowNode),
-        bytes_per_node_per_second: load(|report| report.bytes.per_node_per_second),
-        messages_per_node_per_second: load(|report| report.messages_per_node_per_second),
-        copies_per_node: as_is.map_or(0.0, |report| report.copies_per_node),
-        amplification: as_is.and_then(|report| report.amplification),
-        detection_ms: of(Kind::Crashed).and_then(|report| report.detection_ms.all),
-        heal_ms: of(Kind::Divided).and_then(|report| report.settle_ms),
     }
 }
 

@@ -18,6 +18,12 @@ pub struct Failed {
     pub file: Result<Option<PathBuf>, String>,
 }
 
+impl From<Violation> for Failed {
+    fn from(violation: Violation) -> Self {
+        Self { violation, shrunk: None, file: Ok(None) }
+    }
+}
+
 /// Everything.
 pub struct Report {
     pub seeds: Seeds,

@@ -23,7 +23,7 @@ pub fn all(
     for (index, violation) in violations.into_iter().enumerate() {
         let seed = violation.seed;
         let scenario = draw.scenario(seed);
-        let mut failed = super::failed(violation);
+        let mut failed = Failed::from(violation);
         if index < args.shrink && !args.shrink_for.is_zero() && !stop.load(Ordering::Relaxed) {
             let begun = Instant::now();
             let mut go_on = || {

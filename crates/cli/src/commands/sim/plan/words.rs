@@ -1,7 +1,7 @@
 //! The plan in words and numbers.
 
+use super::expect::{Delivery, Plan};
 use super::scenarios::Kind;
-use super::{Delivery, Plan};
 use crate::commands::sim::cluster::table::ms;
 use crate::output::{Output, bytes, count};
 
