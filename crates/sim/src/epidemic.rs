@@ -15,6 +15,7 @@ mod down;
 pub mod edge_list;
 mod gossip;
 mod graph;
+mod invalid;
 mod mail;
 mod model;
 mod outcome;
@@ -32,7 +33,8 @@ mod trial;
 
 pub use distances::Distances;
 pub use graph::Graph;
-pub use model::{Contact, Contacts, Invalid, Method, Model, Stop, Watch};
+pub use invalid::Invalid;
+pub use model::{Contact, Contacts, Method, Model, Stop, Watch};
 pub use run::{THREADS, TRIALS, run};
 pub use spatial::Spatial;
 pub use summary::{Messages, Moments, Round, Sample, Spread, Summary, Traffic};

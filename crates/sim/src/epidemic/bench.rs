@@ -1,7 +1,8 @@
 //! What a contact costs, beside a plain loop that does the least a contact can: draw a number and
 //! touch that bit of a set.
 
-use super::model::{Contact, Invalid};
+use super::invalid::Invalid;
+use super::model::Contact;
 use super::simple::Simple;
 use rumormill_core::base::rng::Rng;
 use serde::Serialize;

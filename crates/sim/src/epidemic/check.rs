@@ -1,6 +1,7 @@
 //! Which settings make an epidemic, and how much memory it takes.
 
-use super::model::{Contact, Contacts, Invalid, Method, Model, Stop};
+use super::invalid::Invalid;
+use super::model::{Contact, Contacts, Method, Model, Stop};
 use super::trial::Engine;
 use super::{complex, simple};
 

@@ -167,11 +167,6 @@ impl Model {
     }
 }
 
-/// Settings that make no epidemic, with what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Invalid(pub String);
-
 /// Shared with whoever watches a run: how far it is, and the wish to end it.
 #[derive(Debug, Default)]
 pub struct Watch {

@@ -1,7 +1,8 @@
 //! Many trials of one epidemic, on all cores.
 
 use super::course::MeanCourse;
-use super::model::{Invalid, Model, Watch};
+use super::invalid::Invalid;
+use super::model::{Model, Watch};
 use super::outcome::Outcome;
 use super::summary::{Messages, Moments, Sample, Summary};
 use super::trial;
