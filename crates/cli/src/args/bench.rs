@@ -63,11 +63,15 @@ update is 64 bytes: a key of 16 and a value of 48. For each number of nodes:
   lost             ... updates that some node did not have after 30 s
   cpu              ... CPU time of this process per update and node, writers and checks included
   idle             bytes sent per second and node while nothing happens
+With --import, updates are also written at one node of a fresh cluster as fast as it takes them:
+  written, everywhere   until the last is acknowledged, and until all nodes hold all
+  received              bytes received / bytes of the updates, at the other node with the most
 Bursts are repeated on fresh clusters and the medians shown.
 
 Examples:
   rumormill bench spread
-  rumormill bench spread --nodes 64 --bursts 5 --format json")]
+  rumormill bench spread --nodes 64 --bursts 5 --format json
+  rumormill bench spread --nodes 5,16 --import 100000")]
 pub struct BenchSpreadArgs {
     /// Numbers of nodes, one measurement each.
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "16,64,256",
@@ -83,6 +87,10 @@ pub struct BenchSpreadArgs {
     #[arg(long, value_name = "N", default_value_t = 3,
           value_parser = clap::value_parser!(u16).range(1..=100))]
     pub bursts: u16,
+    /// Updates that are written at one node in bulk; 0 measures nothing of it.
+    #[arg(long, value_name = "N", default_value_t = 0,
+          value_parser = clap::value_parser!(u32).range(..=10_000_000))]
+    pub import: u32,
     /// How long to watch the idle cluster.
     #[arg(long, value_name = "TIME", default_value = "10s",
           value_parser = humantime::parse_duration)]

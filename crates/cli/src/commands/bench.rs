@@ -25,6 +25,7 @@ fn spread(args: &BenchSpreadArgs, format: Format) -> anyhow::Result<()> {
             updates: args.updates as usize,
             burst: args.burst as usize,
             bursts: usize::from(args.bursts),
+            import: u64::from(args.import),
             idle: args.idle,
             sealed: args.sealed,
             seed: args.seed,
@@ -39,20 +40,10 @@ fn spread(args: &BenchSpreadArgs, format: Format) -> anyhow::Result<()> {
             out.json(&report)?;
             out.flush()?;
         }
-        rows.push(vec![
-            report.nodes.to_string(),
-            format!("{:.2} ms", report.t50_ms),
-            format!("{:.2} ms", report.t99_ms),
-            format!("{:.2} ms", report.t100_ms),
-            format!("{:.3}", report.amplification),
-            format!("{:.1} ms", report.last_delivery_ms),
-            report.lost.to_string(),
-            format!("{:.2} us", report.cpu_us_per_delivery),
-            format!("{:.0} B/s", report.idle_bytes_per_second),
-        ]);
+        rows.push(row(&report));
     }
     if !out.is_json() {
-        let header = [
+        let mut header = vec![
             "nodes",
             "t50",
             "t99",
@@ -63,7 +54,32 @@ fn spread(args: &BenchSpreadArgs, format: Format) -> anyhow::Result<()> {
             "cpu",
             "idle",
         ];
+        if args.import > 0 {
+            header.extend(["written", "everywhere", "received"]);
+        }
         out.table(&header, rows)?;
     }
     out.flush()
+}
+
+fn row(report: &spread::Report) -> Vec<String> {
+    let mut row = vec![
+        report.nodes.to_string(),
+        format!("{:.2} ms", report.t50_ms),
+        format!("{:.2} ms", report.t99_ms),
+        format!("{:.2} ms", report.t100_ms),
+        format!("{:.3}", report.amplification),
+        format!("{:.1} ms", report.last_delivery_ms),
+        report.lost.to_string(),
+        format!("{:.2} us", report.cpu_us_per_delivery),
+        format!("{:.0} B/s", report.idle_bytes_per_second),
+    ];
+    if let Some(import) = &report.import {
+        row.extend([
+            format!("{:.0} ms", import.written_ms),
+            format!("{:.0} ms", import.everywhere_ms),
+            format!("{:.3}", import.received_per_byte),
+        ]);
+    }
+    row
 }

@@ -2,6 +2,7 @@
 
 mod agent;
 mod client;
+mod costs;
 #[cfg(unix)]
 mod coverage;
 #[cfg(unix)]
@@ -10,7 +11,6 @@ mod demo;
 mod disk;
 mod docs;
 mod epidemics;
-mod figures;
 mod files;
 mod fleet;
 mod help;

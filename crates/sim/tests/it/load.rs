@@ -38,3 +38,21 @@ fn five_thousand_writes_a_second_with_loss_converge_and_nothing_is_repaired_in_f
     let again = world.total(|stats| stats.tree_redelegated);
     assert!(again <= deliveries * 5 / 100, "{again} sent again");
 }
+
+/// Bytes that a node sends in a second while nothing happens.
+fn idle_rate(nodes: usize) -> f64 {
+    let mut world = World::new(Options { seed: 5, nodes, ..Options::default() });
+    world.write(0, "a", "b").unwrap();
+    // Anti-entropy has doubled its interval to the longest by then.
+    world.run_for(secs(120)).unwrap();
+    let before = world.total_traffic().all_sent().bytes;
+    world.run_for(secs(60)).unwrap();
+    (world.total_traffic().all_sent().bytes - before) as f64 / nodes as f64 / 60.0
+}
+
+#[test]
+fn an_idle_node_costs_the_same_in_a_larger_cluster() {
+    let rates = [5, 16, 256].map(idle_rate);
+    println!("idle, bytes per node and second among 5, 16, 256: {rates:.0?}");
+    assert!(rates.iter().all(|rate| *rate <= 1.1 * rates[0]), "{rates:?}");
+}

@@ -12,6 +12,8 @@ use tokio::task::JoinSet;
 pub const UPDATE: usize = 64;
 /// Bytes of it that are the key.
 const KEY: usize = 16;
+/// Updates that are written at once in a bulk.
+const BATCH: u64 = 1000;
 /// An update that has not arrived by now counts as lost.
 const LOST: Duration = Duration::from_secs(30);
 
@@ -26,6 +28,8 @@ pub struct Options {
     pub burst: usize,
     /// Bursts; the median is reported.
     pub bursts: usize,
+    /// Updates that one node writes in bulk; 0 for none.
+    pub import: u64,
     /// How long to watch the idle cluster.
     pub idle: Duration,
     /// Whether gossip is encrypted.
@@ -57,6 +61,22 @@ pub struct Report {
     pub cpu_us_per_delivery: f64,
     /// Bytes sent per second and node while nothing happens.
     pub idle_bytes_per_second: f64,
+    /// A bulk of updates, if one was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub import: Option<Import>,
+}
+
+/// What came of a bulk of updates, written at one node.
+#[derive(Clone, Debug, Serialize)]
+pub struct Import {
+    /// How many.
+    pub updates: u64,
+    /// Until the last was acknowledged, ms.
+    pub written_ms: f64,
+    /// Until every node held all, ms.
+    pub everywhere_ms: f64,
+    /// Bytes received / (updates x 64), at the other node with the most.
+    pub received_per_byte: f64,
 }
 
 /// Why a measurement failed.
@@ -112,6 +132,13 @@ pub async fn run(options: &Options, progress: impl Fn(&str)) -> Result<Report, B
     report.amplification = of(|cost| cost.amplification);
     report.cpu_us_per_delivery = of(|cost| cost.cpu_us_per_delivery);
     report.lost = costs.iter().map(|cost| cost.lost).sum();
+    if options.import > 0 {
+        progress("import");
+        let nodes = start(options).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        report.import = Some(import(&nodes, options.import).await?);
+        stop(nodes).await;
+    }
     Ok(report)
 }
 
@@ -231,6 +258,27 @@ async fn burst(nodes: &[Rumormill], options: &Options, rng: &mut Rng) -> Result<
         amplification: (sent_bytes(nodes) - sent_before) as f64 / (pairs * UPDATE as f64),
         cpu_us_per_delivery: (cpu_time()? - cpu_before).as_secs_f64() * 1e6 / pairs,
         lost,
+    })
+}
+
+/// Many updates at one node, as fast as it takes them.
+async fn import(nodes: &[Rumormill], updates: u64) -> Result<Import, BenchError> {
+    let received = || nodes.iter().map(|node| node.status().traffic.received_bytes);
+    let before: Vec<u64> = received().collect();
+    let begun = Instant::now();
+    for first in (0..updates).step_by(BATCH as usize) {
+        let batch = first..updates.min(first + BATCH);
+        nodes[0].write(batch.map(update).collect()).await?;
+    }
+    let written = begun.elapsed();
+    let all = || nodes.iter().all(|node| node.len() == updates);
+    let everywhere = wait("an import at every node", all).await? - begun;
+    let each = received().zip(before).skip(1).map(|(after, before)| after - before);
+    Ok(Import {
+        updates,
+        written_ms: written.as_secs_f64() * 1e3,
+        everywhere_ms: everywhere.as_secs_f64() * 1e3,
+        received_per_byte: each.max().unwrap_or(0) as f64 / (updates * UPDATE as u64) as f64,
     })
 }
 
