@@ -80,6 +80,17 @@ impl Output {
         Ok(())
     }
 
+    /// Tells people which files were written.
+    pub fn files<'a>(
+        &mut self,
+        paths: impl IntoIterator<Item = &'a std::path::PathBuf>,
+    ) -> anyhow::Result<()> {
+        for path in paths {
+            self.line(format!("written: {}", path.display()))?;
+        }
+        Ok(())
+    }
+
     /// Sends on what has been written.
     pub fn flush(&mut self) -> anyhow::Result<()> {
         written(self.to.flush())

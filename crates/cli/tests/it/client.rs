@@ -1,8 +1,6 @@
 //! Commands that speak to an agent.
 
-use super::process::{Agent, rumormill, run, until};
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use super::process::{Agent, listen, rumormill, run, until};
 
 #[test]
 fn without_an_agent_they_end_with_3_and_say_what_to_do() {
@@ -127,14 +125,7 @@ fn watch_prints_changes() {
     let agent = Agent::start(&[]);
     let args = ["watch", "--prefix", "w/", "--count", "2", "--format", "json"];
     let mut command = rumormill(&[&args[..], &["--http", &agent.http]].concat());
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let (said, heard) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        while let Some(Ok(line)) = lines.next() {
-            said.send(line).unwrap();
-        }
-    });
+    let (mut child, heard) = listen(&mut command);
     // The watch begins some time after the process has started.
     let first = until("it sees a change", || {
         agent.run(&["set", "other", "x"]).good();

@@ -1,6 +1,6 @@
 //! `rumormill sim cluster` and `rumormill sim plan`. Small clusters: these are debug builds.
 
-use super::process::{Run, run};
+use super::process::{Run, file_in, run};
 use serde_json::Value;
 use std::path::Path;
 
@@ -135,11 +135,7 @@ fn direct_mail_alone_does_not_survive_a_writer() {
 #[test]
 fn bad_input_is_refused_with_what_to_write() {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
+    let file = |name: &str, text: &str| file_in(folder.path(), name, text);
     let zones = format!("zones:{}", file("zones.toml", "[[zone]]\nname = 'a'\ninside = '1'"));
     let config = file("agent.toml", "[spread]\nmethod = 'carrier-pigeon'");
     for (args, says) in [

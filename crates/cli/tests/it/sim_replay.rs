@@ -1,6 +1,6 @@
 //! `rumormill sim fuzz` and `rumormill sim replay`: found, shrunk, saved, shown again.
 
-use super::process::run;
+use super::process::{file_in, run};
 use serde_json::Value;
 
 /// Settings that do harm: an outbox for next to nothing, and no repair to make up for it.
@@ -106,11 +106,7 @@ fn a_trace_is_written_and_looked_through() {
 #[test]
 fn what_cannot_be_is_refused() {
     let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
+    let file = |name: &str, text: &str| file_in(folder.path(), name, text);
     let nonsense = file("nonsense", "what is this?");
     let trace = file("bad.trace", "# rumormill trace 1, seed 1, 3 nodes\n1.000000 n1 sing\n");
     let nowhere = file(

@@ -1,9 +1,7 @@
 //! TLS between the real agent and the real client.
 
 use super::papers::{Authority, Papers};
-use super::process::{Agent, Run, rumormill, run, run_with, until};
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
+use super::process::{Agent, Run, listen, rumormill, run, run_with, until};
 use tempfile::TempDir;
 
 struct World {
@@ -70,14 +68,7 @@ fn a_watch_over_https_and_files_from_the_environment() {
     let url = format!("https://{}", agent.http);
     let mut command = rumormill(&["watch", "--prefix", "w/", "--count", "1", "--format", "json"]);
     command.env("RUMORMILL_HTTP", &url).env("RUMORMILL_CA", world.ca());
-    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let (said, heard) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        while let Some(Ok(line)) = lines.next() {
-            said.send(line).unwrap();
-        }
-    });
+    let (mut child, heard) = listen(&mut command);
     let line = until("it sees a change", || {
         world.run(&agent, &["set", "w/a", "1"]).good();
         heard.try_recv().ok()

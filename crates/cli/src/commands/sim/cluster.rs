@@ -136,9 +136,7 @@ fn show(
         table::one(&mut out, variant, report)?;
     }
     if !out.is_json() {
-        for path in args.plot.iter().chain(&args.csv) {
-            out.line(format!("written: {}", path.display()))?;
-        }
+        out.files(args.plot.iter().chain(&args.csv))?;
     }
     out.flush()
 }

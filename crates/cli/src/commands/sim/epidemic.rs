@@ -45,9 +45,7 @@ pub fn run(args: &EpidemicArgs, format: Format) -> anyhow::Result<()> {
         true => out.json(&report::Json { summary: &summary, theory: &theory, interrupted })?,
         false => {
             report::people(&mut out, &model, &summary, &theory, trials)?;
-            for path in args.plot.iter().chain(&args.csv) {
-                out.line(format!("written: {}", path.display()))?;
-            }
+            out.files(args.plot.iter().chain(&args.csv))?;
         }
     }
     out.flush()?;

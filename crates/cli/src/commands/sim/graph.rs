@@ -50,9 +50,7 @@ pub fn run(args: &GraphArgs, format: Format) -> anyhow::Result<()> {
         plot::write(path, &charts)?;
     }
     if !output.is_json() {
-        for path in [&args.plot, &args.csv].into_iter().flatten() {
-            output.line(format!("written: {}", path.display()))?;
-        }
+        output.files([&args.plot, &args.csv].into_iter().flatten())?;
     }
     output.flush()
 }

@@ -48,9 +48,7 @@ pub fn run(args: &LifeguardArgs, format: Format) -> anyhow::Result<()> {
         true => out.json(&report::json(args, &outcomes, interrupted))?,
         false => {
             report::people(args, &outcomes, interrupted, &mut out)?;
-            for path in args.plot.iter().filter(|_| drawn).chain(&args.csv) {
-                out.line(format!("written: {}", path.display()))?;
-            }
+            out.files(args.plot.iter().filter(|_| drawn).chain(&args.csv))?;
         }
     }
     out.flush()?;

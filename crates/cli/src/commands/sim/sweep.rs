@@ -50,9 +50,7 @@ pub fn run(args: &SweepArgs, format: Format) -> anyhow::Result<()> {
         true => out.json(&report::json(&varied, &points, effort, interrupted)?)?,
         false => {
             report::people(&mut out, &varied, &points, trials, places.len())?;
-            for path in args.plot.iter().chain(&args.csv) {
-                out.line(format!("written: {}", path.display()))?;
-            }
+            out.files(args.plot.iter().chain(&args.csv))?;
         }
     }
     out.flush()?;
