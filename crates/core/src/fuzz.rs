@@ -27,8 +27,15 @@ use std::sync::Arc;
 /// A message of any kind: the first byte is the kind.
 pub fn message(data: &[u8]) {
     let Some((kind, body)) = data.split_first() else { return };
-    if let Ok(Some(message)) = Message::decode(*kind, Reader::new(body)) {
-        assert!(entries_in(&message).iter().all(|(_, entry)| entry.size() <= data.len()));
+    read_message(*kind, Reader::new(body));
+}
+
+/// What a message brings is no larger than the message.
+fn read_message(kind: u8, body: Reader<'_>) {
+    let len = body.remaining();
+    if let Ok(Some(message)) = Message::decode(kind, body) {
+        let size: usize = entries_in(&message).iter().map(|(_, entry)| entry.size()).sum();
+        assert!(size <= len, "{size} bytes of entries in a message of {len}");
     }
 }
 
@@ -43,8 +50,11 @@ pub fn packet(data: &[u8]) {
 }
 
 fn read_messages(mut reader: Reader<'_>) {
+    let mut left = reader.remaining();
     while let Ok((kind, body)) = next_message(&mut reader) {
-        let _ = Message::decode(kind, body);
+        assert!(body.remaining() + reader.remaining() < left, "a message is read twice");
+        left = reader.remaining();
+        read_message(kind, body);
     }
 }
 

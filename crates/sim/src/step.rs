@@ -492,8 +492,21 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_panic(line: String) {
-            let _ = line.parse::<Step>();
+        fn any_text_is_a_line_only_if_it_begins_with_a_time(line: String) {
+            let time = line.split_whitespace().next().is_some_and(|word| word.contains('.'));
+            prop_assert!(line.parse::<Step>().is_err() || time);
+        }
+
+        #[test]
+        fn what_is_read_is_written_and_read_again(
+            line in "[0-9]{1,9}\\.[0-9]{6} (n[0-9]{1,4}|-) (write|hold|tick|member|send)\
+                     ( (peer=n?[0-9]{1,3}|key=[a-z\\\\]{0,3}|stamp=[0-9.@n]{1,9}|member=n[0-9]|\
+                     state=(alive|dead|x)|size=[0-9]{1,6}|count=-?[0-9]{1,6}|later=5)){0,4}\
+                     ( note=[a-z =]{0,9})?",
+        ) {
+            if let Ok(step) = line.parse::<Step>() {
+                prop_assert_eq!(step.to_string().parse(), Ok(step));
+            }
         }
     }
 }

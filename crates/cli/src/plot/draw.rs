@@ -329,6 +329,13 @@ mod tests {
         let mut chart = chart(&[Style::Line], &[(0.0, 0.0), (1000.0, 1000.0)]);
         chart.x.range = Some((0.0, 10.0));
         chart.y.range = Some((0.0, 10.0));
-        well_formed(&svg(&[chart]).unwrap());
+        let svg = svg(&[chart]).unwrap();
+        well_formed(&svg);
+        let points = svg.split("points=\"").skip(1).filter_map(|rest| rest.split('"').next());
+        let numbers = points.flat_map(|points| points.split([' ', ',']));
+        let numbers: Vec<f64> = numbers.filter_map(|number| number.parse().ok()).collect();
+        let most = numbers.iter().copied().fold(0.0, f64::max);
+        assert!(!numbers.is_empty() && most <= 10.0 * PAPER, "{most}");
+        assert!(numbers.iter().all(|number| *number >= 0.0), "{numbers:?}");
     }
 }

@@ -263,9 +263,23 @@ pub trait Coded: Copy + PartialEq + 'static {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
+    use proptest::test_runner::TestCaseError;
+    use std::fmt::Debug;
+
+    /// What can be read from any bytes is read as the same from what it is written as.
+    pub(crate) fn reads_again<T: PartialEq + Debug>(
+        bytes: &[u8],
+        decode: impl Fn(Reader<'_>) -> Result<T, DecodeError>,
+        encode: impl Fn(&T) -> Vec<u8>,
+    ) -> Result<(), TestCaseError> {
+        if let Ok(value) = decode(Reader::new(bytes)) {
+            prop_assert_eq!(decode(Reader::new(&encode(&value))), Ok(value));
+        }
+        Ok(())
+    }
 
     proptest! {
         #[test]
@@ -281,9 +295,24 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
+        fn any_bytes_are_read_in_order_and_within_bounds(bytes: Vec<u8>) {
             let mut reader = Reader::new(&bytes);
-            while reader.bytes("test", 64).is_ok() || reader.varint().is_ok() {}
+            loop {
+                let left = reader.remaining();
+                if let Ok(taken) = reader.bytes("test", 64) {
+                    let end = bytes.len() - reader.remaining();
+                    prop_assert!(taken.len() <= 64);
+                    prop_assert_eq!(taken, &bytes[end - taken.len()..end]);
+                } else if let Ok(value) = reader.varint() {
+                    let mut again = Vec::new();
+                    again.put_varint(value);
+                    prop_assert_eq!(Reader::new(&again).varint(), Ok(value));
+                    prop_assert!(again.len() <= left);
+                } else {
+                    break;
+                }
+                prop_assert!(reader.remaining() < left);
+            }
         }
     }
 

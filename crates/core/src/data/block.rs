@@ -135,6 +135,7 @@ pub fn max_len(entry: &Entry) -> usize {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::base::codec::tests::reads_again;
     use proptest::prelude::*;
 
     pub(crate) fn any_entry() -> impl Strategy<Value = Entry> {
@@ -189,8 +190,12 @@ pub(crate) mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
-            let _ = read(&mut Reader::new(&bytes));
+        fn what_any_bytes_say_is_read_again(bytes: Vec<u8>) {
+            reads_again(
+                &bytes,
+                |mut bytes| read(&mut bytes),
+                |entries| chunks(entries, usize::MAX).concat(),
+            )?;
         }
     }
 

@@ -300,8 +300,33 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn any_entry_is_read_without_panic(entry in crate::data::block::tests::any_entry()) {
-            let _ = (Record::from_entry(&entry), gossip(&entry));
+        fn a_damaged_record_is_refused_or_reads_as_what_it_says(
+            (id, incarnation) in (any::<u64>(), 0..=MAX_INCARNATION),
+            rank in 0_u64..1 << RANK_BITS,
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        ) {
+            let sound = record(id, 0, State::Alive).to_entry();
+            let mut value = sound.value().unwrap().to_vec();
+            for (at, byte) in changes {
+                let at = at.index(value.len());
+                value[at] = byte;
+            }
+            let stamp = Stamp { time: incarnation << RANK_BITS | rank, node: NodeId(id) };
+            let entry = Entry::new(sound.key(), &value, stamp, None);
+            if let Ok(record) = Record::from_entry(&entry) {
+                prop_assert_eq!(record.stamp(), stamp);
+                prop_assert_eq!(gossip(&entry), Some(record.gossip));
+                prop_assert_eq!(Record::from_entry(&record.to_entry()), Ok(record));
+            }
+        }
+
+        #[test]
+        fn any_entry_is_a_record_of_its_own_stamp_or_none(
+            entry in crate::data::block::tests::any_entry(),
+        ) {
+            if let Ok(record) = Record::from_entry(&entry) {
+                prop_assert_eq!(record.stamp(), entry.stamp());
+            }
         }
     }
 }

@@ -164,8 +164,18 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..99)) {
-            let _ = Tags::decode(&mut Reader::new(&bytes));
+        fn what_any_bytes_say_keeps_the_bounds(
+            count in 0_u8..9,
+            texts in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..9),
+        ) {
+            let mut bytes = vec![count];
+            texts.iter().for_each(|text| bytes.put_bytes(text));
+            if let Ok(tags) = Tags::decode(&mut Reader::new(&bytes)) {
+                prop_assert_eq!(tags.check(), Ok(()));
+                let mut again = Vec::new();
+                tags.encode(&mut again);
+                prop_assert_eq!(Tags::decode(&mut Reader::new(&again)), Ok(tags));
+            }
         }
     }
 }

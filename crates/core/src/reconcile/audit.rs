@@ -137,6 +137,7 @@ pub fn on_check(desk: &mut Desk<'_>, check: Check, excused: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::codec::tests::reads_again;
     use proptest::prelude::*;
 
     #[test]
@@ -164,9 +165,9 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..1200)) {
-            let _ = Check::decode(Reader::new(&bytes));
-            let _ = Checked::decode(Reader::new(&bytes));
+        fn what_any_bytes_say_is_read_again(bytes in prop::collection::vec(any::<u8>(), 0..1200)) {
+            reads_again(&bytes, Check::decode, |check| check.encode())?;
+            reads_again(&bytes, Checked::decode, Checked::encode)?;
         }
     }
 }

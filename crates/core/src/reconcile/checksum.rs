@@ -353,6 +353,7 @@ mod tests {
         BOTH, Letter, Model, PULL, PUSH, Pair, completes, map, survives, two_models,
     };
     use super::*;
+    use crate::base::codec::tests::reads_again;
     use crate::base::rng::Rng;
     use proptest::prelude::*;
 
@@ -375,11 +376,18 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
-            let _ = Opening::decode(Reader::new(&bytes));
-            let _ = Split::decode(Reader::new(&bytes));
-            let _ = Items::decode(Reader::new(&bytes));
-            let _ = Want::decode(Reader::new(&bytes));
+        fn any_bytes_say_no_more_than_there_is_room_for(bytes: Vec<u8>) {
+            reads_again(&bytes, Opening::decode, Opening::encode)?;
+            // A range takes a byte, and its parts one each at least.
+            if let Ok(split) = Split::decode(Reader::new(&bytes)) {
+                prop_assert!(split.ranges() <= bytes.len() / 17);
+            }
+            if let Ok(items) = Items::decode(Reader::new(&bytes)) {
+                prop_assert!(items.count() <= bytes.len() / 8);
+            }
+            if let Ok(want) = Want::decode(Reader::new(&bytes)) {
+                prop_assert!(want.count() <= bytes.len() / 8);
+            }
         }
     }
 

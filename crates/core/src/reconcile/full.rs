@@ -151,6 +151,7 @@ mod tests {
         BOTH, Model, PULL, PUSH, Pair, completes, map, survives, two_models, write,
     };
     use super::*;
+    use crate::base::codec::tests::reads_again;
     use crate::base::rng::Rng;
     use proptest::prelude::*;
 
@@ -173,9 +174,19 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
-            let _ = Pull::decode(Reader::new(&bytes));
-            let _ = Piece::decode(Reader::new(&bytes));
+        fn what_any_bytes_say_is_read_again_and_goes_forward(
+            bits: (bool, u8), hashes: (u64, u64), rest: Vec<u8>,
+        ) {
+            let mut bytes = vec![u8::from(bits.0), bits.1];
+            bytes.put(&hashes.0.to_le_bytes());
+            bytes.put(&hashes.1.to_le_bytes());
+            bytes.put(&rest);
+            reads_again(&bytes, Pull::decode, |pull| pull.encode())?;
+            if let Ok(piece) = Piece::decode(Reader::new(&bytes)) {
+                prop_assert!(piece.next.is_none_or(|next| next > piece.from));
+                let size: usize = piece.entries.iter().map(Entry::size).sum();
+                prop_assert!(size <= bytes.len());
+            }
         }
     }
 

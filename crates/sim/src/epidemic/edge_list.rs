@@ -193,13 +193,17 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_network_or_an_error(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _ = read(&bytes[..], 100);
+            if let Ok(list) = read(&bytes[..], 100) {
+                prop_assert!(list.graph.nodes() <= 200 && list.graph.edges() <= 100);
+            }
         }
 
         #[test]
         fn any_lines_are_a_network_or_an_error(lines in "([0-9]{1,3}|nodes|#|[a ])( [0-9]{1,3})?\n{0,20}") {
             if let Ok(list) = read(lines.as_bytes(), 100) {
-                prop_assert!(list.graph.nodes() <= 1000);
+                prop_assert!(list.graph.nodes() <= 200 && list.graph.edges() <= 100);
+                let links = lines.lines().filter(|line| line.starts_with(|c: char| c.is_ascii_digit()));
+                prop_assert_eq!(list.graph.edges() + list.doubles, links.count());
             }
         }
     }

@@ -142,8 +142,22 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_without_panic(text: String) {
-            let _ = Scenario::from_toml(&text);
+        fn a_damaged_text_is_refused_or_read_as_what_it_says(
+            seed in 0_u64..1 << 63,
+            (at, len) in (any::<prop::sample::Index>(), 0_usize..3),
+            with in "[0-9a-z.\"=]{0,2}",
+        ) {
+            let mut text = draw(seed).to_toml().unwrap();
+            let at = at.index(text.len());
+            text.replace_range(at..(at + len).min(text.len()), &with);
+            if let Ok(scenario) = Scenario::from_toml(&text) {
+                prop_assert_eq!(Scenario::from_toml(&scenario.to_toml().unwrap()), Ok(scenario));
+            }
+        }
+
+        #[test]
+        fn any_text_alone_is_no_scenario(text: String) {
+            prop_assert!(Scenario::from_toml(&text).is_err());
         }
     }
 

@@ -239,10 +239,20 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
-            let _ = Coarse::decode(&mut Reader::new(&bytes));
-            if let Ok(fine) = Fine::decode(&mut Reader::new(&bytes)) {
-                let _ = Strata::default().difference(&fine);
+        fn any_bytes_give_a_number(first in 0_u8..32, bits: [u8; 64]) {
+            let coarse = Coarse::decode(&mut Reader::new(&bits)).unwrap();
+            let difference = coarse.difference(&Coarse::default());
+            proptest::prop_assert!(difference.is_finite() && difference >= 0.0);
+            let mut again = Vec::new();
+            coarse.encode(&mut again);
+            proptest::prop_assert_eq!(&again[..], &bits[..again.len()]);
+
+            let bytes = [&[first][..], &bits].concat();
+            let fine = Fine::decode(&mut Reader::new(&bytes));
+            proptest::prop_assert_eq!(fine.is_ok(), usize::from(first) <= LEVELS - FINE);
+            if let Ok(fine) = fine {
+                let difference = Strata::default().difference(&fine);
+                proptest::prop_assert!(difference.is_finite() && difference >= 0.0);
             }
         }
     }

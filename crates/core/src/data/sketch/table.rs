@@ -256,8 +256,15 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
-            let _ = Cells::decode(&mut Reader::new(&bytes), 8);
+        fn any_bytes_are_whole_cells_within_the_bound_or_refused(bytes: Vec<u8>) {
+            let whole = bytes.len() % CELL_BYTES == 0 && bytes.len() <= 8 * CELL_BYTES;
+            let read = Cells::decode(&mut Reader::new(&bytes), 8);
+            prop_assert_eq!(read.is_ok(), whole);
+            if let Ok(cells) = read {
+                let mut again = Vec::new();
+                cells.encode(&mut again);
+                prop_assert_eq!(again, bytes);
+            }
         }
     }
 

@@ -402,19 +402,20 @@ impl Step<Load> {
 mod tests {
     use super::super::tests::token;
     use super::*;
+    use crate::base::codec::tests::reads_again;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_panic(bytes: Vec<u8>) {
-            let _ = Token::decode(Reader::new(&bytes));
-            let _ = Answer::decode(Reader::new(&bytes));
-            let _ = Progress::decode(Reader::new(&bytes));
-            let _ = Step::<Check>::read(Reader::new(&bytes));
-            let _ = Step::<Differ>::read(Reader::new(&bytes));
-            let _ = Step::<Page>::read(Reader::new(&bytes));
-            let _ = Step::<Want>::read(Reader::new(&bytes));
-            let _ = Step::<Load>::read(Reader::new(&bytes));
+        fn what_any_bytes_say_is_read_again(bytes: Vec<u8>) {
+            reads_again(&bytes, Token::decode, Token::encode)?;
+            reads_again(&bytes, Answer::decode, |answer| answer.encode())?;
+            reads_again(&bytes, Progress::decode, |progress| progress.encode())?;
+            reads_again(&bytes, Step::<Check>::read, Step::<Check>::encode)?;
+            reads_again(&bytes, Step::<Differ>::read, Step::<Differ>::encode)?;
+            reads_again(&bytes, Step::<Page>::read, Step::<Page>::encode)?;
+            reads_again(&bytes, Step::<Want>::read, Step::<Want>::encode)?;
+            reads_again(&bytes, Step::<Load>::read, Step::<Load>::encode)?;
         }
     }
 
