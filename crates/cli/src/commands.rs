@@ -10,6 +10,7 @@ mod export;
 mod forget;
 mod get;
 mod import;
+mod interrupt;
 mod keygen;
 mod keyring;
 mod leave;

@@ -1,8 +1,10 @@
 //! Standard output: for people or programs, and no panic when nobody reads it.
 
 use crate::args::Format;
+use crate::encoding::printable;
 use comfy_table::{Table, presets};
 use serde::Serialize;
+use serde_json::{Map, Value};
 use std::io::{self, BufWriter, IsTerminal as _, StdoutLock, Write};
 
 /// Whoever read standard output has closed it.
@@ -112,4 +114,15 @@ pub fn bytes(count: u64) -> String {
 /// A count for people, with separators.
 pub fn count(count: u64) -> String {
     indicatif::HumanCount(count).to_string()
+}
+
+/// Tags as people write them.
+pub fn tags(tags: &Map<String, Value>) -> String {
+    let tag = |(name, value): (&String, &Value)| {
+        printable(format!("{name}={}", value.as_str().unwrap_or_default()).as_bytes())
+    };
+    match tags.is_empty() {
+        true => "-".into(),
+        false => tags.iter().map(tag).collect::<Vec<_>>().join(" "),
+    }
 }

@@ -13,7 +13,7 @@ mod scale;
 mod text;
 
 pub use chart::{Axis, Chart, Series, Style};
-pub use file::{writable, write_rows};
+pub use file::{are_writable, write_rows};
 pub use marks::MOST_SERIES;
 
 use anyhow::Context as _;

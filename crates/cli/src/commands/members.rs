@@ -3,8 +3,8 @@
 use crate::args::{Format, MembersArgs};
 use crate::client::Client;
 use crate::encoding::printable;
-use crate::output::Output;
-use serde_json::{Map, Value};
+use crate::output::{self, Output};
+use serde_json::Value;
 
 pub fn run(args: &MembersArgs, format: Format) -> anyhow::Result<()> {
     let client = Client::new(&args.client)?;
@@ -32,21 +32,10 @@ pub fn run(args: &MembersArgs, format: Format) -> anyhow::Result<()> {
 fn cell(member: &Value, field: &str) -> String {
     let text = match member.get(field) {
         None | Some(Value::Null) => "-".into(),
-        Some(Value::Object(tags)) => words(tags),
+        Some(Value::Object(tags)) => output::tags(tags),
         Some(Value::String(text)) => printable(text.as_bytes()),
         Some(other) => other.to_string(),
     };
     let is_self = member.get("is_self").and_then(Value::as_bool).unwrap_or(false);
     if field == "name" && is_self { format!("{text} (answers)") } else { text }
-}
-
-/// Tags as people write them.
-pub fn words(tags: &Map<String, Value>) -> String {
-    let tag = |(name, value): (&String, &Value)| {
-        printable(format!("{name}={}", value.as_str().unwrap_or_default()).as_bytes())
-    };
-    match tags.is_empty() {
-        true => "-".into(),
-        false => tags.iter().map(tag).collect::<Vec<_>>().join(" "),
-    }
 }

@@ -6,7 +6,6 @@ mod epidemic;
 mod exchange;
 mod fuzz;
 mod graph;
-pub mod interrupt;
 mod lifeguard;
 mod memory;
 mod network;

@@ -1,10 +1,9 @@
 //! `rumormill status`.
 
-use super::members::words;
 use crate::args::{Format, StatusArgs};
 use crate::client::Client;
 use crate::encoding::printable;
-use crate::output::{Output, bytes, count};
+use crate::output::{self, Output, bytes, count};
 use serde_json::Value;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -96,7 +95,7 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         0 => "none".into(),
         doubt => format!("{doubt}: its probes wait so many times longer before it blames others"),
     };
-    let tags = status.get("tags").and_then(Value::as_object).map_or("-".into(), words);
+    let tags = status.get("tags").and_then(Value::as_object).map_or("-".into(), output::tags);
     let members = ["alive", "suspect", "dead", "left"]
         .map(|state| format!("{} {state}", number(&format!("/members/{state}"))));
     let members = match number("/members/forgotten") {

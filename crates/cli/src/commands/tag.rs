@@ -1,10 +1,9 @@
 //! `rumormill tag`.
 
-use super::members::words;
 use crate::args::{Format, TagArgs};
 use crate::client::Client;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{self, Output};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -31,7 +30,7 @@ pub fn run(args: &TagArgs, format: Format) -> anyhow::Result<()> {
             let tags = tags.get("tags").and_then(Value::as_object).cloned().unwrap_or_default();
             match tags.is_empty() {
                 true => out.line("no tags; set one with `rumormill tag NAME=VALUE`")?,
-                false => out.line(words(&tags))?,
+                false => out.line(output::tags(&tags))?,
             }
         }
     }

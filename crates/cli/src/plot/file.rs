@@ -6,11 +6,20 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+/// Says before long work if a plot and a table could not be written after it.
+///
+/// # Errors
+/// As [`writable`].
+pub fn are_writable(plot: Option<&Path>, csv: Option<&Path>) -> anyhow::Result<()> {
+    plot.map_or(Ok(()), |path| writable(path, "svg"))?;
+    csv.map_or(Ok(()), |path| writable(path, "csv"))
+}
+
 /// Says before long work if a file with this name could not be written after it.
 ///
 /// # Errors
 /// If the name ends in something else than `extension`, names a folder, or lies in no folder.
-pub fn writable(path: &Path, extension: &str) -> anyhow::Result<()> {
+fn writable(path: &Path, extension: &str) -> anyhow::Result<()> {
     let shown = path.display();
     if path.is_dir() {
         return Err(Failure::usage(format!("{shown} is a folder: name a file in it")));

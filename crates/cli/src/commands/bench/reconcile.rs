@@ -3,8 +3,8 @@
 mod trial;
 
 use crate::args::BenchReconcileArgs;
+use crate::commands::interrupt;
 use crate::commands::progress;
-use crate::commands::sim::interrupt;
 use crate::failure::Failure;
 use crate::output::Output;
 use serde::Serialize;

@@ -4,10 +4,9 @@ mod charts;
 pub(super) mod setup;
 pub(super) mod table;
 
-use super::interrupt;
 use super::trace_file::TraceFile;
 use crate::args::{ClusterArgs, Format};
-use crate::commands::progress;
+use crate::commands::{interrupt, progress};
 use crate::failure::{Code, Failure};
 use crate::output::Output;
 use crate::plot;
@@ -20,11 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 pub fn run(args: &ClusterArgs, format: Format) -> anyhow::Result<()> {
-    for (file, extension) in [(&args.plot, "svg"), (&args.csv, "csv")] {
-        if let Some(file) = file {
-            plot::writable(file, extension)?;
-        }
-    }
+    plot::are_writable(args.plot.as_deref(), args.csv.as_deref())?;
     let variants = setup::variants(args)?;
     let ignored = setup::without_meaning(&args.config);
     if !ignored.is_empty() && format == Format::Human {

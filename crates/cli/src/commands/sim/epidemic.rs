@@ -6,10 +6,9 @@ pub mod report;
 pub mod settings;
 pub mod theory;
 
-use super::interrupt;
 use super::watched::{Effort, threads, watched};
 use crate::args::{EpidemicArgs, Format};
-use crate::commands::progress;
+use crate::commands::{interrupt, progress};
 use crate::output::{Output, count};
 use crate::plot;
 use settings::{Plan, idle};
@@ -19,7 +18,7 @@ pub fn run(args: &EpidemicArgs, format: Format) -> anyhow::Result<()> {
     if let Some(idle) = idle(&args.point).first() {
         return Err(idle.failure());
     }
-    plot_and_csv_are_writable(args.plot.as_deref(), args.csv.as_deref())?;
+    plot::are_writable(args.plot.as_deref(), args.csv.as_deref())?;
     let threads = threads(args.run.threads);
     let at_once = threads.min(args.run.trials.max(1));
     let model = Plan::new(&args.point, &[], at_once)?.build(args.run.seed, at_once)?;
@@ -53,13 +52,4 @@ pub fn run(args: &EpidemicArgs, format: Format) -> anyhow::Result<()> {
         interrupt::end();
     }
     Ok(())
-}
-
-/// Says before the work what could not be written after it.
-pub fn plot_and_csv_are_writable(
-    plot: Option<&std::path::Path>,
-    csv: Option<&std::path::Path>,
-) -> anyhow::Result<()> {
-    plot.map_or(Ok(()), |path| plot::writable(path, "svg"))?;
-    csv.map_or(Ok(()), |path| plot::writable(path, "csv"))
 }

@@ -1,7 +1,7 @@
 //! `rumormill sim exchange`.
 
-use super::interrupt;
 use crate::args::{ExchangeArgs, Format};
+use crate::commands::interrupt;
 use crate::failure::Failure;
 use crate::output::{self, Output};
 use rumormill_sim::exchange::{ExchangeError, Exchanged, Part, Setup, Turn, exchange};

@@ -3,10 +3,10 @@
 mod report;
 mod shrinking;
 
+use super::draw;
 use super::trace_file::TraceFile;
-use super::{draw, interrupt};
 use crate::args::{Format, FuzzArgs, Seeds};
-use crate::commands::progress;
+use crate::commands::{interrupt, progress};
 use crate::failure::{Code, Failure};
 use crate::output::Output;
 use indicatif::ProgressBar;

@@ -4,10 +4,10 @@ mod charts;
 mod report;
 mod words;
 
+use super::memory;
 use super::network::{Built, NODES};
-use super::{interrupt, memory};
 use crate::args::{Format, GraphArgs};
-use crate::commands::progress;
+use crate::commands::{interrupt, progress};
 use crate::failure::Failure;
 use crate::output::{Output, count};
 use crate::plot;
@@ -57,12 +57,7 @@ pub fn run(args: &GraphArgs, format: Format) -> anyhow::Result<()> {
 
 /// What can be known before anything is built.
 fn check(args: &GraphArgs) -> anyhow::Result<()> {
-    if let Some(path) = &args.plot {
-        plot::writable(path, "svg")?;
-    }
-    if let Some(path) = &args.csv {
-        plot::writable(path, "csv")?;
-    }
+    plot::are_writable(args.plot.as_deref(), args.csv.as_deref())?;
     if args.sample == Some(0) {
         return Err(Failure::usage("--sample 0 measures nothing: search from at least 1 node"));
     }

@@ -5,10 +5,8 @@ mod report;
 mod runs;
 
 use super::cluster::setup::{flags, load};
-use super::epidemic::plot_and_csv_are_writable;
-use super::interrupt;
 use crate::args::{Format, LifeguardArgs};
-use crate::commands::progress;
+use crate::commands::{interrupt, progress};
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::plot;
@@ -21,7 +19,7 @@ use std::time::Duration;
 
 pub fn run(args: &LifeguardArgs, format: Format) -> anyhow::Result<()> {
     let config = check(args)?;
-    plot_and_csv_are_writable(args.plot.as_deref(), args.csv.as_deref())?;
+    plot::are_writable(args.plot.as_deref(), args.csv.as_deref())?;
     let stop = interrupt::flag()?;
     let runs = Runs { args, config: &config, stop: &stop };
     let bar = progress::steps("experiments", runs.steps() * Variant::ALL.len() as u64);

@@ -6,8 +6,8 @@ mod scenarios;
 mod words;
 
 use super::cluster::{run_all, setup};
-use super::interrupt;
 use crate::args::{Format, PlanArgs};
+use crate::commands::interrupt;
 use crate::output::Output;
 use expect::{Plan, expect};
 use rumormill_sim::{Report, Trial};

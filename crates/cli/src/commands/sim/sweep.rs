@@ -6,12 +6,10 @@ mod pictures;
 mod report;
 mod vary;
 
-use super::epidemic::plot_and_csv_are_writable;
 use super::epidemic::settings::{Plan, idle};
-use super::interrupt;
 use super::watched::{Effort, threads};
 use crate::args::{Format, SweepArgs};
-use crate::commands::progress;
+use crate::commands::{interrupt, progress};
 use crate::output::Output;
 use crate::plot;
 use anyhow::Context as _;
@@ -23,7 +21,7 @@ use vary::Vary;
 pub fn run(args: &SweepArgs, format: Format) -> anyhow::Result<()> {
     let varied = vary::all(&args.vary, std::env::args().skip(1))?;
     let places = places(&varied, &args.point)?;
-    plot_and_csv_are_writable(args.plot.as_deref(), args.csv.as_deref())?;
+    plot::are_writable(args.plot.as_deref(), args.csv.as_deref())?;
     let pictures = match args.plot {
         Some(_) => pictures(&varied, args.x.as_deref(), &args.y)?,
         None => Vec::new(),
