@@ -18,8 +18,9 @@ pub use table::Cells;
 
 use super::recent::Cut;
 use item::Place;
+use item::TABLES;
 use std::collections::VecDeque;
-use table::{TABLES, Table};
+use table::Table;
 
 /// Cells of the smallest table.
 const MIN_CELLS: usize = 64;

@@ -4,51 +4,16 @@
 //! are random, so their order is a random order; the tree rumor cuts ranges of it. What nodes know
 //! alike they can share: see [`Table::of`].
 
-use super::record::{self, Record, State};
+use super::known::{Member, gossip};
+use super::record::{Record, State};
 use super::roll::{Among, Roll, Said};
 use super::zone::Zone;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::Instant;
 use crate::data::Entry;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
-
-/// What a node knows of a member.
-#[derive(Clone, Copy, Debug)]
-pub struct Member<'a> {
-    /// Who.
-    pub id: NodeId,
-    /// What is believed of it.
-    pub state: State,
-    /// Of a suspect: how many have confirmed its silence.
-    pub confirmations: u8,
-    /// Its incarnation.
-    pub incarnation: u64,
-    /// When the state last changed here.
-    pub since: Instant,
-    /// Its entry in the roster.
-    pub entry: &'a Arc<Entry>,
-}
-
-impl<'a> Member<'a> {
-    pub(super) fn new(id: NodeId, entry: &'a Arc<Entry>, since: Instant) -> Self {
-        let (state, confirmations) = record::belief(entry.stamp());
-        let incarnation = record::incarnation(entry.stamp());
-        Self { id, state, confirmations, incarnation, since, entry }
-    }
-
-    /// Where it receives gossip.
-    #[must_use]
-    pub fn gossip(&self) -> SocketAddr {
-        gossip(self.entry)
-    }
-}
-
-/// Only entries that hold a record are in a table.
-fn gossip(entry: &Entry) -> SocketAddr {
-    record::gossip(entry).unwrap_or(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), 0))
-}
 
 /// Somebody to talk to: a present member that is not this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

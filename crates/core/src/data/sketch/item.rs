@@ -1,7 +1,9 @@
 //! How an item is named in sketches, and where its name puts it.
 
-use super::table::TABLES;
 use crate::data::digest::Range;
+
+/// Tables side by side.
+pub const TABLES: usize = 4;
 
 /// Bits of an item that repeat where its key is placed.
 const PLACE_BITS: u32 = 24;

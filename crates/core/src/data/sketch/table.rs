@@ -15,11 +15,9 @@
 //! 2024, "Practical Rateless Set Reconciliation", needs 1.72, 1.63, 1.45 and 1.38, and its upkeep
 //! is a square root and a division for each of 14 to 26 cells a write in place of four cells.
 
-use super::item::{ItemId, Place};
+use super::item::{ItemId, Place, TABLES};
 use crate::base::codec::{DecodeError, Reader, Write};
 
-/// Tables side by side.
-pub const TABLES: usize = 4;
 /// Bytes of a cell on the wire.
 pub const CELL_BYTES: usize = 9;
 

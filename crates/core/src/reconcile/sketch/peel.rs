@@ -1,8 +1,9 @@
 //! Reading a difference from the difference of two tables.
 
 use crate::data::sketch::item::Place;
+use crate::data::sketch::item::TABLES;
 use crate::data::sketch::strata::exp_minus;
-use crate::data::sketch::table::{TABLES, spots};
+use crate::data::sketch::table::spots;
 use crate::data::sketch::{Cells, ItemId};
 
 /// What came of it.
