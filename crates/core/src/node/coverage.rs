@@ -7,7 +7,6 @@ use crate::base::time::{Instant, Now, millis};
 use crate::data::{Cut, Stamp};
 use crate::member::State;
 use crate::output::Output;
-use crate::retain::Pass;
 use crate::spread::coverage::{self, About, Ask, Known, Unasked, Want, freshen};
 use crate::wire::Origin;
 use std::time::Duration;
@@ -29,12 +28,13 @@ impl Node {
         if self.watch.has_left() {
             return Err(Unasked::Left);
         }
-        let (writes, own_pass) = (&about.writes, self.own_pass());
-        let upto = own_pass.is_some_and(|pass| about.upto.is_none_or(|upto| upto <= pass.horizon));
-        let proven = upto && writes.iter().all(|(key, stamp)| self.is_proven(key, *stamp));
-        let pass = own_pass.filter(|_| proven);
+        let (writes, data) = (&about.writes, &self.replica.data);
+        let pass = self.standing.proof().filter(|pass| {
+            about.upto.is_none_or(|upto| upto <= pass.horizon)
+                && writes.iter().all(|(key, stamp)| pass.proves(key, *stamp, data))
+        });
         let members: Vec<NodeId> = pass.map(|pass| pass.order.to_vec()).unwrap_or_default();
-        let own = proven || writes.iter().all(|(key, stamp)| self.holds(key, *stamp));
+        let own = pass.is_some() || writes.iter().all(|(key, stamp)| self.holds(key, *stamp));
         let known = Known::of(about, own, &members, self.least_staleness_ms(), now);
         self.questions.ask(about, want, until, known, &mut env!(self, now))
     }
@@ -54,28 +54,15 @@ impl Node {
         held.is_some_and(|held| held.stamp() >= stamp)
     }
 
-    /// True if every member of the latest pass that this node was part of holds this write, or what
-    /// took its place. Under a key that is gone there was a tombstone, which all have dropped.
-    fn is_proven(&self, key: &[u8], stamp: Stamp) -> bool {
-        let Some(pass) = self.own_pass() else { return false };
-        let held = self.replica.data.get(key).map(|held| held.stamp());
-        let below = |stamp: Stamp| stamp.time <= pass.horizon;
-        below(stamp) && held.is_none_or(|held| held >= stamp && below(held))
-    }
-
-    /// The latest pass, if this node was part of it.
-    fn own_pass(&self) -> Option<&Pass> {
-        let covered = self.standing.covered();
-        covered.filter(|_| self.is_covered() && self.standing.has_fence())
-    }
-
     pub(super) fn on_coverage_ask(&mut self, from: &Origin, ask: &Ask<'_>) {
         // Who was part of the pass had what it asks for before the pass, and everyone has it since.
-        let listed = self.standing.covered().is_some_and(|pass| pass.lists(from.peer));
-        let held = ask.writes.iter().all(|(key, stamp)| {
-            self.holds(key, *stamp)
-                || (listed && self.replica.data.get(key).is_none() && self.is_proven(key, *stamp))
-        });
+        let pass = self.standing.proof().filter(|pass| pass.lists(from.peer));
+        let data = &self.replica.data;
+        let gone = |key: &[u8], stamp: Stamp| {
+            pass.is_some_and(|pass| data.get(key).is_none() && pass.proves(key, stamp, data))
+        };
+        let held =
+            ask.writes.iter().all(|(key, stamp)| self.holds(key, *stamp) || gone(key, *stamp));
         self.stats.coverage_answered += 1;
         coverage::answer(ask.number, held, from.address, &mut self.outbox);
     }

@@ -2,6 +2,7 @@
 
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::base::id::NodeId;
+use crate::data::{Map, Stamp};
 use std::sync::Arc;
 
 /// Members of a pass, at most.
@@ -51,6 +52,16 @@ impl Pass {
         self.order.contains(&id)
     }
 
+    /// True if every member of this pass, once it is complete, holds a write, or what took its
+    /// place; asked at one of them, which holds `data`. Under a key that is gone there was a
+    /// tombstone, which all have dropped.
+    #[must_use]
+    pub fn proves(&self, key: &[u8], stamp: Stamp, data: &Map) -> bool {
+        let held = data.get(key).map(|held| held.stamp());
+        let below = |stamp: Stamp| stamp.time <= self.horizon;
+        below(stamp) && held.is_none_or(|held| held >= stamp && below(held))
+    }
+
     /// Appends it.
     pub fn encode(&self, to: &mut Vec<u8>) {
         to.put(&self.id.to_le_bytes());
@@ -84,6 +95,8 @@ impl Pass {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::base::hash::Keyed;
+    use crate::data::Entry;
 
     pub(crate) fn pass(horizon: u64) -> Pass {
         let order = [NodeId(1), NodeId(2), NodeId(3)].into();
@@ -100,5 +113,20 @@ pub(crate) mod tests {
         assert_eq!(last, [false, false, true, true, true]);
         let alone = Pass { order: [NodeId(9)].into(), ..pass };
         assert_eq!((alone.hops(), alone.is_last_visit(0)), (0, true));
+    }
+
+    #[test]
+    fn a_pass_proves_what_is_held_from_below_its_horizon_or_gone() {
+        let mut data = Map::new(Keyed::for_cluster("test"));
+        let stamp = |time| Stamp { time, node: NodeId(7) };
+        for (key, time) in [(b"old", 50), (b"new", 101)] {
+            let _ = data.apply(Arc::new(Entry::new(key, b"v", stamp(time), None)));
+        }
+        let pass = pass(100);
+        let proves = |key: &[u8], time| pass.proves(key, stamp(time), &data);
+        assert!(proves(b"old", 50) && proves(b"old", 40), "it, or what took its place");
+        assert!(!proves(b"old", 60), "this one is not held here");
+        assert!(proves(b"gone", 100), "there was a tombstone");
+        assert!(!proves(b"gone", 101) && !proves(b"new", 40), "above the horizon nothing is sure");
     }
 }

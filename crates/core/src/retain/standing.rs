@@ -80,6 +80,13 @@ impl Standing {
         self.covered.as_ref()
     }
 
+    /// The latest pass, if this node was part of it and keeps out what is from before it: what it
+    /// proves can be told by what is held here.
+    #[must_use]
+    pub fn proof(&self) -> Option<&Pass> {
+        self.covered().filter(|_| !self.is_behind() && self.has_fence())
+    }
+
     /// True if the latest pass has not covered this node.
     #[must_use]
     pub fn is_behind(&self) -> bool {
