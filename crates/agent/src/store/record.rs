@@ -5,7 +5,7 @@
 //! as it stands in messages. The key is in both, which tells a mixed-up record from a good one.
 
 use fjall::Slice;
-use rumormill_core::base::codec::{DecodeError, Reader};
+use rumormill_core::base::codec::{Coded as _, DecodeError, Reader};
 use rumormill_core::data::block::{self, Context};
 use rumormill_core::data::{Entry, Space};
 
@@ -55,7 +55,7 @@ pub(super) fn body(entry: &Entry) -> Slice {
 /// If no version of this program writes such a record.
 pub(super) fn decode(name: &[u8], body: &[u8]) -> Result<(Space, Entry), DecodeError> {
     let (code, key) = name.split_first().ok_or(DecodeError::Truncated)?;
-    let space = Space::from_code(*code).ok_or(DecodeError::Invalid("space"))?;
+    let space = Space::of_code(*code)?;
     let mut reader = Reader::new(body);
     let version = reader.u8()?;
     if version != VERSION {
