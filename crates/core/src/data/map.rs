@@ -24,7 +24,7 @@ const LEAF: usize = 32;
 
 /// What became of an entry that was offered to the map.
 #[derive(Clone, Debug)]
-pub enum Applied {
+pub enum Merged {
     /// The map already held this write or a bigger one.
     Stale,
     /// The entry is now in the map, in place of the one given here.
@@ -246,11 +246,11 @@ impl Map {
     }
 
     /// Takes an entry in if its stamp is the bigger one.
-    pub fn apply(&mut self, entry: Arc<Entry>) -> Applied {
+    pub fn apply(&mut self, entry: Arc<Entry>) -> Merged {
         let hash = self.hash(entry.key());
         let held = self.get_hashed(hash, entry.key());
         if held.is_some_and(|held| !self.yields(held, &entry)) {
-            return Applied::Stale;
+            return Merged::Stale;
         }
         let change = Change {
             hash,
@@ -276,7 +276,7 @@ impl Map {
             }
         }
         self.make_room();
-        Applied::New(previous)
+        Merged::New(previous)
     }
 
     /// Takes an entry out, if just this write is held. Whoever leaves the write out of a comparison
@@ -830,7 +830,7 @@ mod tests {
                 let entry = entry(key, (start + after) << 16, false);
                 let new = map.item_hash(&entry);
                 let (wall, applied) = (entry.stamp().wall_ms(), map.apply(entry));
-                if let (Applied::New(old), false) = (applied, cut.leaves_out(wall)) {
+                if let (Merged::New(old), false) = (applied, cut.leaves_out(wall)) {
                     digest.add(new);
                     old.iter().for_each(|old| digest.remove(map.item_hash(old)));
                 }
@@ -932,10 +932,10 @@ mod tests {
     fn an_older_write_changes_nothing() {
         let mut map = map_of(&[entry(1, 10, false)]);
         let before = map.digest();
-        assert!(matches!(map.apply(entry(1, 9, true)), Applied::Stale));
-        assert!(matches!(map.apply(entry(1, 10, false)), Applied::Stale));
+        assert!(matches!(map.apply(entry(1, 9, true)), Merged::Stale));
+        assert!(matches!(map.apply(entry(1, 10, false)), Merged::Stale));
         assert_eq!(map.digest(), before);
-        assert!(matches!(map.apply(entry(1, 11, true)), Applied::New(Some(_))));
+        assert!(matches!(map.apply(entry(1, 11, true)), Merged::New(Some(_))));
         assert_eq!(map.tombstones(), 1);
     }
 }

@@ -20,7 +20,7 @@ pub use audit::Sums;
 pub use clock::Clock;
 pub use digest::{Digest, Range};
 pub use entry::Entry;
-pub use map::{Applied, Map, Verified, is_mortal};
+pub use map::{Map, Merged, Verified, is_mortal};
 pub use op::{Expiry, Op, Outcome, Refused};
 pub use pool::Pool;
 pub use recent::Cut;

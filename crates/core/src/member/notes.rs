@@ -5,7 +5,7 @@
 //! may say: they are taken in only from packets that came sealed ([`crate::Node::handle_sealed`]).
 
 use super::env::Registry;
-use crate::data::{Applied, Entry, Fate, Map, Range, Replica, Space};
+use crate::data::{Entry, Fate, Map, Merged, Range, Replica, Space};
 use crate::output::applied;
 use crate::wire::Origin;
 use std::cmp::Ordering;
@@ -56,7 +56,7 @@ impl Notes {
             return None;
         }
         let entry = Arc::new(entry);
-        if let Applied::New(replaced) = registry.replica.roster.apply(Arc::clone(&entry)) {
+        if let Merged::New(replaced) = registry.replica.roster.apply(Arc::clone(&entry)) {
             self.count += u64::from(replaced.is_none());
             registry.out.push(applied(Space::Roster, &entry, replaced, None));
         }
@@ -79,7 +79,7 @@ impl Notes {
     /// Takes in a note that this node had persisted.
     pub fn restore(&mut self, entry: &Arc<Entry>, replica: &mut Replica) {
         replica.clock.observe(entry.stamp());
-        if let Applied::New(replaced) = replica.roster.apply(Arc::clone(entry)) {
+        if let Merged::New(replaced) = replica.roster.apply(Arc::clone(entry)) {
             self.count += u64::from(replaced.is_none());
         }
     }
@@ -108,7 +108,7 @@ impl Notes {
             return Fate::Useless;
         }
         replica.clock.observe(entry.stamp());
-        if let Applied::New(replaced) = replica.roster.apply(Arc::clone(entry)) {
+        if let Merged::New(replaced) = replica.roster.apply(Arc::clone(entry)) {
             self.count += u64::from(replaced.is_none());
             registry.out.push(applied(Space::Roster, entry, replaced, Some(from.peer)));
         }

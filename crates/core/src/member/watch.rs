@@ -17,7 +17,7 @@ use super::{Config, Env, Identity, Record, Roster, State};
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, Now, millis};
-use crate::data::{Applied, Entry, Fate, Space, block};
+use crate::data::{Entry, Fate, Merged, Space, block};
 use crate::output::{Class, Via, applied};
 use crate::wire::{Origin, Outbox, kind};
 use std::cmp::Ordering;
@@ -136,7 +136,7 @@ impl Watch {
                 self.incarnation = record.incarnation + 1;
                 self.enrol(registry);
             }
-        } else if let Applied::New(_) = registry.replica.roster.apply(Arc::clone(entry)) {
+        } else if let Merged::New(_) = registry.replica.roster.apply(Arc::clone(entry)) {
             registry.table.update(&record, entry, registry.now.mono);
             self.believe(&record, registry);
         }
@@ -184,7 +184,7 @@ impl Watch {
         from: Option<NodeId>,
         registry: &mut Registry<'_>,
     ) {
-        if let Applied::New(replaced) = registry.replica.roster.apply(Arc::clone(entry)) {
+        if let Merged::New(replaced) = registry.replica.roster.apply(Arc::clone(entry)) {
             let before = registry.table.get(record.id).map(|held| held.state);
             registry.table.update(record, entry, registry.now.mono);
             self.believe(record, registry);

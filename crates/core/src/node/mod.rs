@@ -198,7 +198,7 @@ impl Node {
         let stamp = self.replica.clock.tick(now.wall_ms);
         debug_assert!(self.standing.may_issue(stamp), "no stamp below a horizon that came by");
         let entry = self.replica.keep(left.entry(op.key(), stamp));
-        if let data::Applied::New(replaced) = self.replica.data.apply(Arc::clone(&entry)) {
+        if let data::Merged::New(replaced) = self.replica.data.apply(Arc::clone(&entry)) {
             self.certificates.succeed(entry.key());
             self.stats.local_writes += 1;
             out.push(applied(Space::Data, &entry, replaced, None));
@@ -336,7 +336,7 @@ impl Node {
         if let Some(fate) = self.judge(entry, from, now, out) {
             return fate;
         }
-        let data::Applied::New(replaced) = self.replica.data.apply(Arc::clone(entry)) else {
+        let data::Merged::New(replaced) = self.replica.data.apply(Arc::clone(entry)) else {
             self.stats.entries_stale += 1;
             let held = self.replica.data.get(entry.key());
             return match held.is_some_and(|held| held.stamp() == entry.stamp()) {

@@ -255,7 +255,7 @@ impl Certificates {
         debug_assert!(held.stamp() < entry.stamp(), "it undoes only what is older");
         hold.replica.data.remove(held.key(), held.stamp());
         self.wake(self.map.hash(entry.key()), hold.wall_ms);
-        if let data::Applied::New(_) = self.map.apply(Arc::clone(entry)) {
+        if let data::Merged::New(_) = self.map.apply(Arc::clone(entry)) {
             hold.replica.clock.observe(entry.stamp());
             hold.env.stats.entries_new += 1;
             hold.env.stats.tombstones_retaken += 1;

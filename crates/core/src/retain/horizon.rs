@@ -51,7 +51,7 @@ pub fn offer(entry: &Arc<Entry>, from: NodeId, hold: &mut Holding<'_>) -> Fate {
         hold.env.stats.refused_skew += 1;
         return Fate::Useless;
     }
-    if let data::Applied::New(replaced) = hold.replica.roster.apply(Arc::clone(entry)) {
+    if let data::Merged::New(replaced) = hold.replica.roster.apply(Arc::clone(entry)) {
         hold.out.push(applied(Space::Roster, entry, replaced, Some(from)));
     }
     Fate::New

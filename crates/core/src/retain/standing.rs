@@ -267,7 +267,7 @@ impl Standing {
             Some(value) => Entry::new(entry.key(), value, stamp, entry.expires_at()),
             None => Entry::tombstone(entry.key(), stamp),
         });
-        let data::Applied::New(replaced) = hold.replica.data.apply(Arc::clone(&anew)) else {
+        let data::Merged::New(replaced) = hold.replica.data.apply(Arc::clone(&anew)) else {
             return None;
         };
         hold.out.push(applied(Space::Data, &anew, replaced, None));

@@ -86,7 +86,7 @@ impl Rounds {
         let entry = Arc::new(horizon.to_entry(pass.order.len()));
         let mut deeds = Vec::new();
         let roster = &mut site.hold.replica.roster;
-        if let data::Applied::New(replaced) = roster.apply(Arc::clone(&entry)) {
+        if let data::Merged::New(replaced) = roster.apply(Arc::clone(&entry)) {
             site.hold.out.push(applied(Space::Roster, &entry, replaced, None));
             deeds.push(Deed::Spread(Space::Roster, entry));
         }

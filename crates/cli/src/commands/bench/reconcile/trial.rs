@@ -5,7 +5,7 @@ use rumormill_core::base::codec::{DecodeError, Reader};
 use rumormill_core::base::hash::Keyed;
 use rumormill_core::base::rng::Rng;
 use rumormill_core::data::sketch::{ItemId, MAX_CELLS, Sketches, View};
-use rumormill_core::data::{Applied, Cut, Entry, Map, Stamp};
+use rumormill_core::data::{Cut, Entry, Map, Merged, Stamp};
 use rumormill_core::reconcile::sketch::{
     Answer, Ask, Batch, Difference, Limits, Opening, Reply, Session, Step, answer, open, serve,
 };
@@ -42,7 +42,7 @@ impl Replica {
     /// The items that come and go with a write.
     fn write(&mut self, entry: &Arc<Entry>) -> [Option<ItemId>; 2] {
         let (item, wall) = (self.map.item(entry), entry.stamp().wall_ms());
-        let Applied::New(old) = self.map.apply(Arc::clone(entry)) else { return [None, None] };
+        let Merged::New(old) = self.map.apply(Arc::clone(entry)) else { return [None, None] };
         let old = old.map(|old| self.map.item(&old));
         self.sketches.insert(item, wall);
         if let Some(old) = old {
