@@ -92,8 +92,8 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Option<Fate> {
-        let held = self.replica.data.get(entry.key());
-        if held.is_none_or(|held| held.stamp() < entry.stamp()) {
+        let held = |data: &Map| data.get(entry.key()).map(|held| held.stamp());
+        if self.standing.is_visited() && held(&self.replica.data) < Some(entry.stamp()) {
             for pass in self.standing.note_stray(entry, from, &self.replica.data) {
                 self.rounds.leave(pass, &mut site!(self, now, out));
             }

@@ -41,6 +41,12 @@ impl Standing {
         self.pending.iter().find(|pending| pending.pass.id == pass)
     }
 
+    /// True while a pass is under way that has visited this node.
+    #[must_use]
+    pub fn is_visited(&self) -> bool {
+        !self.pending.is_empty()
+    }
+
     /// True if a pass with a later horizon has visited this node.
     #[must_use]
     pub fn awaits_later(&self, horizon: u64) -> bool {
