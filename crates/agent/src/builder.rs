@@ -1,15 +1,17 @@
 //! Settings of an embedded node, and its start.
 
+use crate::clock::wall_ms;
 use crate::driver::{Driver, Durable, Turn};
 use crate::entropy::random_u64;
 use crate::error::StartError;
-use crate::handle::{Rumormill, Shared, Snapshot, wall_ms};
+use crate::handle::{Rumormill, Shared};
 use crate::net::stream::Streams;
 use crate::net::{self, Counters};
-use crate::ring::RingStatus;
+use crate::report::RingStatus;
 use crate::seal::{ClusterRing, Door, Encryption, Keeper, KeyRing, Lock, OVERHEAD};
 use crate::seeds::{Name, Resolver, Seed, Seeker, SystemResolver};
-use crate::store::{Store, StoreError, Writer};
+use crate::snapshot::Snapshot;
+use crate::store::{Fsync, Store, StoreError, Writer};
 use crate::view::View;
 use rumormill_core::base::hash::Keyed;
 use rumormill_core::data::Space;
@@ -38,17 +40,6 @@ pub struct Builder {
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) encryption: Encryption,
     pub(crate) config: Config,
-}
-
-/// When writes are forced to the disk.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Fsync {
-    /// Once a second: a killed process loses nothing, a power cut at most a second.
-    #[default]
-    Everysec,
-    /// Before every acknowledgement.
-    Always,
 }
 
 impl Default for Builder {
@@ -323,6 +314,14 @@ impl Builder {
         let Some(dir) = self.data.clone() else { return Ok(None) };
         let (cluster, fsync) = (self.config.cluster.clone(), self.fsync);
         blocking(move || Store::open(&dir, &cluster, fsync)).await.map(Some)
+    }
+}
+
+impl Rumormill {
+    /// Settings for a new node.
+    #[must_use]
+    pub fn builder() -> Builder {
+        Builder::default()
     }
 }
 

@@ -74,9 +74,3 @@ pub enum WriteError {
     #[error("the node has shut down")]
     Closed,
 }
-
-impl From<crate::store::StoreError> for StartError {
-    fn from(error: crate::store::StoreError) -> Self {
-        Self::Store(error.to_string())
-    }
-}

@@ -5,7 +5,7 @@ pub use crate::http::{fuzz_bulk as bulk, fuzz_query as query};
 pub use crate::redis::{fuzz_glob as glob, fuzz_resp as resp};
 pub use crate::tls::fuzz_validity as certificate;
 
-use crate::net::frame;
+use crate::frame;
 use crate::seal;
 use crate::store::fuzz_record;
 use std::future::Future;

@@ -7,28 +7,26 @@
 )]
 
 mod agent;
-mod alarm;
 mod builder;
-mod coverage;
+mod clock;
+mod command;
 mod driver;
 mod entropy;
 mod error;
+mod frame;
 #[doc(hidden)]
 pub mod fuzz;
 mod handle;
-mod history;
 #[doc(hidden)]
 pub mod http;
-mod ledger;
 mod net;
 #[doc(hidden)]
 pub mod redis;
-mod repair;
-mod ring;
+mod report;
 mod seal;
 mod seeds;
 pub mod settings;
-mod status;
+mod snapshot;
 mod store;
 mod tags;
 #[doc(hidden)]
@@ -36,23 +34,24 @@ pub mod tls;
 pub mod view;
 
 pub use agent::{Addresses, Agent, Ended};
-pub use alarm::{Alarms, SharedName};
-pub use builder::{Builder, Fsync};
-pub use coverage::{Coverage, CoverageError, KeyCoverage, StaleError, Want};
+pub use builder::Builder;
 pub use error::{StartError, WriteError};
 pub use handle::{Rumormill, SetOptions, Watch, WatchError};
-pub use history::{MAX_EVENTS, MemberEvents};
-pub use repair::{Diverged, MAX_SESSIONS, RepairStory};
-pub use ring::{ForgetError, HorizonInfo, RepairError, RingRun, RingStatus};
+pub use report::{
+    Alarms, Coverage, CoverageError, Diverged, ForgetError, HorizonInfo, KeyCoverage, MAX_EVENTS,
+    MAX_SESSIONS, MemberCounts, MemberEvents, MemberInfo, RepairError, RepairStory, RingRun,
+    RingStatus, SeedStatus, SharedName, StaleError, Status, Traffic,
+};
 pub use rumormill_core as core;
+pub use rumormill_core::spread::coverage::Want;
 #[doc(hidden)]
 pub use seal::cost as seal_cost;
 pub use seal::{
     Encryption, EncryptionStatus, Key, KeyError, KeyId, KeyRing, Keyring, KeyringError,
     KeyringMember, Refusals, file as key_file,
 };
-pub use seeds::{Lookup, Resolver, SeedStatus, SystemResolver};
+pub use seeds::{Lookup, Resolver, SystemResolver};
 pub use settings::Settings;
-pub use status::{MemberCounts, MemberInfo, Status, Traffic};
+pub use store::Fsync;
 pub use tags::{TagChange, TagsError, parse_tag};
 pub use view::{Event, EventKind};

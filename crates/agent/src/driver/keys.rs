@@ -1,6 +1,7 @@
 //! The key ring, as the loop keeps it: what peers say of it, and what an operator wants of it.
 
-use super::{Driver, Turn, name_of};
+use super::state::{Driver, Turn};
+use crate::report::state_name;
 use crate::seal::{Action, Door, Holder, Keeper, Keyring, KeyringError, Note, drawn};
 use rumormill_core::data::Space;
 use rumormill_core::member::notes::is_note;
@@ -61,7 +62,7 @@ impl Driver {
     fn holders(&self) -> Vec<Holder> {
         let holder = |member: Member<'_>| {
             let record = Record::from_entry(member.entry).ok()?;
-            let (state, present) = (name_of(record.state), record.state.is_present());
+            let (state, present) = (state_name(record.state), record.state.is_present());
             Some(Holder { id: record.id, name: record.name, state, present })
         };
         self.node.members().filter_map(holder).collect()

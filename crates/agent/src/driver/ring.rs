@@ -1,11 +1,10 @@
 //! Ring repair, as the loop carries it out for users and shows it to them.
 
-use super::Driver;
-use crate::ring::{ForgetError, HorizonInfo, RepairError, RingRun, RingStatus};
+use super::state::Driver;
+use crate::report::{ForgetError, HorizonInfo, RepairError, RingRun, RingStatus};
 use rumormill_core::member::{Record, State};
 use rumormill_core::retain::Horizon;
-use rumormill_core::spread::ring::Stage;
-use rumormill_core::spread::ring::{NoPass, NotForgotten, Run};
+use rumormill_core::spread::ring::{NoPass, Run, Stage};
 use rumormill_core::{Instant, NodeId};
 use std::sync::PoisonError;
 use std::time::Duration;
@@ -175,13 +174,5 @@ fn stage_name(stage: Stage) -> &'static str {
         Stage::Waiting => "waiting",
         Stage::Complete => "complete",
         Stage::Over => "over",
-    }
-}
-
-impl ForgetError {
-    /// True if the member is there.
-    #[must_use]
-    pub fn is_present(&self) -> bool {
-        matches!(self, Self::Refused { reason: NotForgotten::Present, .. })
     }
 }

@@ -1,8 +1,9 @@
 //! Users that wait for what other members say: how many hold a write, and whether this node is
 //! fresh enough.
 
-use super::Driver;
-use crate::coverage::{Ask, Freshness, Reply};
+use super::state::Driver;
+use crate::command::{Ask, CoverageReply};
+use crate::snapshot::Freshness;
 use rumormill_core::output::Covered;
 use rumormill_core::spread::coverage::{About, Want};
 use rumormill_core::{Instant, Now};
@@ -18,7 +19,7 @@ const EVERY: Duration = Duration::from_millis(100);
 /// Who waits.
 #[derive(Default)]
 pub(super) struct Waits {
-    questions: BTreeMap<u64, Reply>,
+    questions: BTreeMap<u64, CoverageReply>,
     readers: Vec<Reader>,
     /// When a member is asked for a comparison next.
     ask: Instant,
@@ -62,7 +63,13 @@ impl Driver {
         }
     }
 
-    fn ask_coverage(&mut self, about: &About, want: Want, limit: Option<Duration>, reply: Reply) {
+    fn ask_coverage(
+        &mut self,
+        about: &About,
+        want: Want,
+        limit: Option<Duration>,
+        reply: CoverageReply,
+    ) {
         let now = self.now();
         let until = limit.map_or(Instant(u64::MAX), |limit| now.mono.after(limit));
         match self.node.ask_coverage(about, want, until, now) {

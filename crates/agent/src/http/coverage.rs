@@ -4,12 +4,13 @@ use super::node::fresh;
 use super::problem::Problem;
 use super::query::{Query, decode};
 use super::{App, json};
-use crate::coverage::{Coverage, CoverageError, StaleError, Want};
+use crate::report::{Coverage, CoverageError, StaleError};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse as _, Response};
 use rumormill_core::base::time::millis;
 use rumormill_core::data::Entry;
+use rumormill_core::spread::coverage::Want;
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use super::coverage::{MAX_STALENESS, WAIT, WAIT_TIMEOUT, Wait, read_within};
 use super::problem::Problem;
 use super::query::{Query, decode};
 use super::{App, json};
-use crate::handle::wall_ms;
+use crate::clock::wall_ms;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};

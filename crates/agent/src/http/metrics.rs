@@ -3,11 +3,11 @@
 use super::problem::Problem;
 use super::query::Query;
 use super::{App, Options, node};
-use crate::Rumormill;
-use crate::handle::wall_ms;
+use crate::clock::wall_ms;
+use crate::handle::Rumormill;
 use crate::redis::RedisStats;
+use crate::report::SeedStatus;
 use crate::seal::EncryptionStatus;
-use crate::seeds::SeedStatus;
 use crate::tls::Tls;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{StatusCode, Uri, header};

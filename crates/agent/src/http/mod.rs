@@ -26,7 +26,7 @@ pub use bulk::fuzz as fuzz_bulk;
 #[doc(hidden)]
 pub use query::fuzz as fuzz_query;
 
-use crate::Rumormill;
+use crate::handle::Rumormill;
 use crate::tls::Tls;
 use axum::Router;
 use axum::extract::MatchedPath;

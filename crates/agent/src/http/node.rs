@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use super::query::Query;
 use super::{App, ROUTES, json};
-use crate::Status;
+use crate::report::Status;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::Response;

@@ -1,6 +1,6 @@
 //! Refusals: a status and JSON that says what to do.
 
-use crate::WriteError;
+use crate::error::WriteError;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rumormill_core::data::Refused;

@@ -5,7 +5,7 @@ use super::members::ids_of;
 use super::node::fresh;
 use super::problem::Problem;
 use super::query::Query;
-use crate::MAX_SESSIONS;
+use crate::report::MAX_SESSIONS;
 use axum::extract::State;
 use axum::http::Uri;
 use axum::response::Response;

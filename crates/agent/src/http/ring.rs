@@ -4,7 +4,7 @@ use super::App;
 use super::node::fresh;
 use super::problem::Problem;
 use super::query::{Query, decode};
-use crate::ring::{ForgetError, RepairError};
+use crate::report::{ForgetError, RepairError};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;

@@ -1,11 +1,10 @@
 //! The gossip port: datagrams over UDP, and streams over TCP on the same port number.
 
-pub(crate) mod frame;
 pub(crate) mod stream;
 pub(crate) mod udp;
 
 use crate::error::StartError;
-use crate::status::Traffic;
+use crate::report::Traffic;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -4,10 +4,12 @@
 //! counted; anti-entropy makes up for them. A peer that sends faster than this node applies is
 //! slowed down by the stream itself.
 
-use super::{Counters, frame};
+use super::Counters;
+use crate::frame;
 use crate::seal::stream::{self as sealed, RecordReader, RecordWriter};
 use crate::seal::{ClusterKey, ClusterRing, Drop as Dropped, Encryption, KeyId, Lock};
-use rumormill_core::{NodeId, packet};
+use rumormill_core::NodeId;
+use rumormill_core::wire::packet;
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;

@@ -4,7 +4,7 @@ use super::resp::Request;
 use super::session::Session;
 use super::stats::read;
 use super::{REDIS_VERSION, server::Server};
-use crate::status::Status;
+use crate::report::Status;
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 

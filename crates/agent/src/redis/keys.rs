@@ -7,7 +7,7 @@ use super::resp::Request;
 use super::session::{Fault, Session};
 use super::strings::deadline;
 use super::table::{Command, Id};
-use crate::handle::wall_ms;
+use crate::clock::wall_ms;
 use rumormill_core::data::{Entry, Expiry, Op};
 
 /// Bytes around an entry that `MEMORY USAGE` adds: its head, its places in trie and index (guess).

@@ -5,7 +5,7 @@ use super::number;
 use super::refused;
 use super::resp::Request;
 use super::session::{Fault, Session};
-use crate::handle::wall_ms;
+use crate::clock::wall_ms;
 use rumormill_core::data::{Entry, Expiry, Op, Refused};
 use std::io;
 

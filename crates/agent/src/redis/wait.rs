@@ -3,9 +3,9 @@
 use super::number;
 use super::resp::Request;
 use super::session::{Fault, Session};
-use crate::coverage::Want;
 use rumormill_core::data::{Entry, Stamp};
 use rumormill_core::spread::coverage::About;
+use rumormill_core::spread::coverage::Want;
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;

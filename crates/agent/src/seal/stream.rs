@@ -8,7 +8,7 @@ use super::cluster::{ClusterKey, ClusterRing, HEAD, Misfit};
 use super::counters::Drop;
 use super::key::KeyId;
 use super::noise::Resolver;
-use crate::net::frame;
+use crate::frame;
 use rumormill_core::NodeId;
 use snow::{Builder, HandshakeState, TransportState};
 use std::io;

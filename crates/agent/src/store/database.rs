@@ -7,8 +7,8 @@
 use super::change::{Change, Folded, Keys};
 use super::error::StoreError;
 use super::folder::rename;
+use super::fsync::Fsync;
 use super::{journal, record};
-use crate::builder::Fsync;
 use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy, PinningPolicy};
 use fjall::{AbstractTree as _, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};

@@ -1,5 +1,6 @@
 //! Why the store cannot do what it was asked.
 
+use crate::error::StartError;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -44,4 +45,10 @@ impl StoreError {
 
 fn by(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" (process {pid})"))
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
 }

@@ -3,8 +3,7 @@
 //! A trial starts the test binary again, with the name of a child test and an environment variable
 //! without which that test does nothing.
 
-use super::{Change, FolderOrigin, Keys, Store, StoreEvent, Writer};
-use crate::builder::Fsync;
+use super::{Change, FolderOrigin, Fsync, Keys, Store, StoreEvent, Writer};
 use rumormill_core::NodeId;
 use rumormill_core::data::{Entry, Space, Stamp};
 use std::collections::HashMap;

@@ -4,8 +4,8 @@
 //! second, while new batches are kept too and reported as failed.
 
 use super::backlog::Backlog;
+use super::fsync::Fsync;
 use super::{Change, Store, StoreError};
-use crate::builder::Fsync;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};

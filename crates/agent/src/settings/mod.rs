@@ -15,9 +15,10 @@ pub use error::{Origin, SettingsError};
 pub use names::{env_name, names};
 pub use secret::Secret;
 
-use crate::builder::{Builder, Fsync};
+use crate::builder::Builder;
 use crate::seal::{Encryption, KeyRing, file as key_file};
 use crate::seeds::Seed;
+use crate::store::Fsync;
 use crate::tls::TlsFiles;
 use names::{from_text, read};
 use rumormill_core::Config;

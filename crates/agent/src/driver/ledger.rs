@@ -4,7 +4,7 @@
 //! the store. Each batch that goes to the store gets a number; replies and packets wait for the
 //! latest number at their time. Membership does not wait: a slow disk must not look like a death.
 
-use crate::driver::WriteReply;
+use crate::command::WriteReply;
 use crate::error::WriteError;
 use rumormill_core::data::{Outcome, Refused};
 use rumormill_core::output::Send;

@@ -134,6 +134,14 @@ pub enum ForgetError {
     Closed,
 }
 
+impl ForgetError {
+    /// True if the member is there.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        matches!(self, Self::Refused { reason: NotForgotten::Present, .. })
+    }
+}
+
 fn force(reason: NotForgotten) -> &'static str {
     match reason {
         NotForgotten::Minority { .. } => ". If they are gone for good, force it (--force)",

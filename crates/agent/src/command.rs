@@ -1,0 +1,82 @@
+//! What handles, and whoever else is outside, ask of the loop.
+
+use crate::error::WriteError;
+use crate::report::{ForgetError, MemberEvents, RepairError, RepairStory, RingStatus};
+use crate::seal::{Action, Keyring, KeyringError};
+use crate::tags::{TagChange, TagsError};
+use rumormill_core::NodeId;
+use rumormill_core::data::{Entry, Op, Outcome, Refused, Stamp};
+use rumormill_core::member::Tags;
+use rumormill_core::output::Covered;
+use rumormill_core::spread::coverage::{About, Unasked, Want};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+pub(crate) type WriteReply = oneshot::Sender<Result<Vec<Result<Outcome, Refused>>, WriteError>>;
+
+pub(crate) type RepairReply = oneshot::Sender<RepairStory>;
+
+/// One request.
+pub(crate) enum Command {
+    Write {
+        ops: Vec<Op>,
+        reply: WriteReply,
+    },
+    Scan {
+        cursor: u64,
+        count: usize,
+        reply: oneshot::Sender<(u64, Vec<Arc<Entry>>)>,
+    },
+    Join {
+        seeds: Vec<SocketAddr>,
+    },
+    /// Where the names to join by are found now.
+    Seeds {
+        seeds: Vec<SocketAddr>,
+        /// Names that are found nowhere.
+        lost: usize,
+    },
+    Keyring {
+        action: Action,
+        reply: oneshot::Sender<Result<Keyring, KeyringError>>,
+    },
+    Tags {
+        change: TagChange,
+        reply: oneshot::Sender<Result<Tags, TagsError>>,
+    },
+    Repair {
+        about: Option<Vec<NodeId>>,
+        calm: bool,
+        limit: usize,
+        reply: RepairReply,
+    },
+    RepairRing {
+        reply: oneshot::Sender<Result<RingStatus, RepairError>>,
+    },
+    Forget {
+        who: String,
+        force: bool,
+        reply: oneshot::Sender<Result<Vec<NodeId>, ForgetError>>,
+    },
+    MemberEvents {
+        about: Option<Vec<NodeId>>,
+        limit: usize,
+        reply: oneshot::Sender<MemberEvents>,
+    },
+    Coverage(Ask),
+    Stop {
+        leave: bool,
+        done: oneshot::Sender<()>,
+    },
+}
+
+/// What handles ask the loop about what other members say.
+pub(crate) enum Ask {
+    Coverage { about: About, want: Want, limit: Option<Duration>, reply: CoverageReply },
+    Stamp { key: Box<[u8]>, reply: oneshot::Sender<Option<(Stamp, bool)>> },
+    Fresh { bound: Duration, reply: oneshot::Sender<Option<Duration>> },
+}
+
+pub(crate) type CoverageReply = oneshot::Sender<Result<Covered, Unasked>>;

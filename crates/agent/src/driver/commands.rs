@@ -1,0 +1,133 @@
+//! What is asked of the loop from outside, and its answers.
+
+use super::state::{Driver, Stop, Turn};
+use crate::clock::wall_ms;
+use crate::command::Command;
+use crate::error::WriteError;
+use crate::report::{MemberEvents, pick, story};
+use crate::tags::{TagChange, TagsError};
+use rumormill_core::Input;
+use rumormill_core::data::Entry;
+use rumormill_core::member::Tags;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::oneshot;
+
+/// Entries looked at for one page of a scan, live or not.
+const SCAN_STEPS: usize = 10_000;
+/// Bits of a key hash that a scan's cursor does without: 53 are left.
+const CURSOR_SHIFT: u32 = 11;
+/// After a goodbye the loop lives on for this long, to say it again to whoever did not answer.
+const GOODBYE: Duration = Duration::from_millis(300);
+
+impl Driver {
+    pub(super) fn command(&mut self, command: Command) {
+        match command {
+            Command::Write { ops, reply } => {
+                if let Some(failure) = &self.turn.store_failure {
+                    let _ = reply.send(Err(WriteError::Store(failure.clone())));
+                    return;
+                }
+                let now = self.now();
+                let Self { node, turn, .. } = self;
+                let outcomes =
+                    ops.into_iter().map(|op| node.write(op, now, &mut turn.out)).collect();
+                self.turn.replies.push((reply, outcomes));
+            }
+            Command::Scan { cursor, count, reply } => {
+                // An error means that nobody waits for the page any more.
+                let _ = reply.send(self.scan(cursor, count));
+            }
+            Command::Join { seeds } => {
+                let now = self.now();
+                self.node.handle(Input::Join { seeds: &seeds }, now, &mut self.turn.out);
+                self.turn.seeds_given = seeds;
+                self.set_seeds();
+            }
+            Command::Seeds { seeds, lost } => {
+                (self.turn.seeds_found, self.turn.seeds_lost) = (seeds, lost);
+                self.set_seeds();
+            }
+            Command::Keyring { action, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(self.keyring(action));
+            }
+            Command::Tags { change, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(self.change_tags(&change));
+            }
+            Command::RepairRing { reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(self.repair_ring());
+            }
+            Command::Forget { who, force, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(self.forget(&who, force));
+            }
+            Command::Repair { about, calm, limit, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(story(&self.node, about.as_deref(), calm, limit));
+            }
+            Command::MemberEvents { about, limit, reply } => {
+                let recorder = self.node.recorder();
+                let (events, more) = pick(recorder, about.as_deref(), limit);
+                let dropped = recorder.dropped();
+                let _ = reply.send(MemberEvents { events, more, dropped, ..Default::default() });
+            }
+            Command::Coverage(ask) => self.wait_for_others(ask),
+            Command::Stop { leave, done } => self.stop(leave, Some(done)),
+        }
+    }
+
+    fn set_seeds(&mut self) {
+        let Turn { seeds_given, seeds_found, seeds_lost, .. } = &self.turn;
+        self.node.set_seeds(&[seeds_given.as_slice(), seeds_found].concat(), *seeds_lost);
+    }
+
+    fn change_tags(&mut self, change: &TagChange) -> Result<Tags, TagsError> {
+        if self.node.has_left() {
+            return Err(TagsError::Closed);
+        }
+        let tags = change.of(&self.node.identity().tags)?;
+        let now = self.now();
+        self.node.set_tags(tags.clone(), now, &mut self.turn.out);
+        // Whoever asked may look at the member list next.
+        self.finish_turn();
+        Ok(tags)
+    }
+
+    /// Cursors are the upper bits of key hashes, few enough for clients that read them as floating
+    /// point numbers; so a page never parts entries that share those bits.
+    fn scan(&self, cursor: u64, count: usize) -> (u64, Vec<Arc<Entry>>) {
+        let now = wall_ms();
+        let mut page = Vec::new();
+        let (mut next, mut steps, mut last) = (0, 0, None);
+        let from = cursor.min(u64::MAX >> CURSOR_SHIFT) << CURSOR_SHIFT;
+        self.node.data().walk_from(from, &mut |hash, entry| {
+            let place = hash >> CURSOR_SHIFT;
+            let full = page.len() >= count.max(1) || steps >= SCAN_STEPS;
+            if full && last != Some(place) {
+                next = place;
+                return ControlFlow::Break(());
+            }
+            (steps, last) = (steps + 1, Some(place));
+            if self.node.shows(entry, now) {
+                page.push(Arc::clone(entry));
+            }
+            ControlFlow::Continue(())
+        });
+        (next, page)
+    }
+
+    pub(super) fn stop(&mut self, leave: bool, done: Option<oneshot::Sender<()>>) {
+        let now = tokio::time::Instant::now();
+        let alone = self.node.members().filter(|member| member.state.is_present()).count() < 2;
+        let at = if leave && !alone { now + GOODBYE } else { now };
+        if leave {
+            let now = self.now();
+            self.node.handle(Input::Leave, now, &mut self.turn.out);
+        }
+        self.turn.stop.get_or_insert(Stop { done: Vec::new(), at }).done.extend(done);
+    }
+}

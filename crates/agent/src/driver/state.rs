@@ -1,0 +1,76 @@
+//! What the loop holds: the node, its sockets and store, and what it remembers from turn to turn.
+
+use super::ledger::Ledger;
+use super::ring::Shown;
+use super::waits::Waits;
+use super::watchman::Watchman;
+use crate::clock::wall_ms;
+use crate::command::{Command, WriteReply};
+use crate::net::Counters;
+use crate::net::stream::Streams;
+use crate::net::udp::Udp;
+use crate::seal::{Door, Keeper};
+use crate::snapshot::Snapshot;
+use crate::store::{StoreEvent, Writer};
+use crate::view::View;
+use rumormill_core::data::{Outcome, Refused};
+use rumormill_core::{Instant, Node, Now, Output};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::sync::{mpsc, oneshot};
+
+/// The durable store, if there is one.
+pub(crate) struct Durable {
+    pub(crate) writer: Writer,
+    pub(crate) events: mpsc::UnboundedReceiver<StoreEvent>,
+}
+
+pub(crate) struct Driver {
+    pub(crate) node: Node,
+    pub(crate) inbox: mpsc::Receiver<Command>,
+    pub(crate) udp: Udp,
+    pub(crate) streams: Streams,
+    /// The lock on the gossip port.
+    pub(crate) door: Door,
+    /// The key ring, if there is one.
+    pub(crate) keeper: Option<Keeper>,
+    pub(crate) durable: Option<Durable>,
+    pub(crate) view: Arc<View>,
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) started: std::time::Instant,
+    pub(crate) turn: Turn,
+}
+
+/// What the loop remembers from turn to turn.
+#[derive(Default)]
+pub(crate) struct Turn {
+    pub(super) out: Vec<Output>,
+    pub(super) ledger: Ledger,
+    /// Writes of this turn that wait for its entries to be handed to the store.
+    pub(super) replies: Vec<(WriteReply, Vec<Result<Outcome, Refused>>)>,
+    pub(super) store_failure: Option<String>,
+    /// What the node last wanted kept.
+    pub(crate) kept: Option<Arc<[u8]>>,
+    pub(super) roster_changed: bool,
+    pub(super) shown: Shown,
+    pub(super) watchman: Watchman,
+    pub(super) waits: Waits,
+    /// Addresses to join by that were given, and those of names.
+    pub(super) seeds_given: Vec<SocketAddr>,
+    pub(super) seeds_found: Vec<SocketAddr>,
+    pub(super) seeds_lost: usize,
+    pub(super) stop: Option<Stop>,
+}
+
+pub(super) struct Stop {
+    pub(super) done: Vec<oneshot::Sender<()>>,
+    pub(super) at: tokio::time::Instant,
+}
+
+impl Driver {
+    pub(super) fn now(&self) -> Now {
+        let mono = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        Now { mono: Instant(mono), wall_ms: wall_ms() }
+    }
+}

@@ -1,0 +1,111 @@
+//! What about the membership, ring repair and the replica an operator should look at.
+
+use super::repair::Diverged;
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, UNIX_EPOCH};
+
+/// Divergences told in words at most.
+const MAX_TOLD: usize = 16;
+
+/// A name that several present members go by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedName {
+    /// The name.
+    pub name: String,
+    /// Their ids.
+    pub ids: Vec<String>,
+}
+
+/// What is wrong with the membership, ring repair or the replica, as this node sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarms {
+    /// This node sees less than half of the members that it knows and that did not say goodbye.
+    pub partition_suspected: bool,
+    /// Another node runs with this node's id.
+    pub twin: bool,
+    /// Names that several present members go by.
+    pub shared_names: Vec<SharedName>,
+    /// No pass of ring repair was complete for three times as long as one is due after.
+    #[serde(default)]
+    pub horizon_late: bool,
+    /// This node was not part of the latest pass, and is being brought back to what it covered.
+    #[serde(default)]
+    pub brought_back: bool,
+    /// Whom passes wait for, if they are late.
+    #[serde(skip)]
+    pub(crate) held_by: Vec<String>,
+    /// Members whose replicas stay different from this node's although repair goes on.
+    #[serde(default)]
+    pub diverged: Vec<Diverged>,
+    /// Times that this node's own replica was found not to hold what had been written to it.
+    #[serde(default)]
+    pub replica_faults: u64,
+}
+
+impl Alarms {
+    /// In words, for people.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let partition = self.partition_suspected.then(|| {
+            "partition suspected: this node sees less than half of the members that it knows; \
+             what is written here may not reach the others until the network is back. Check that \
+             the gossip ports reach each other, by UDP and TCP"
+                .to_owned()
+        });
+        let twin = self.twin.then(|| {
+            "another node runs with this node's id, from a copy of its data folder or disk: stop \
+             one of them and start it on an empty data folder"
+                .to_owned()
+        });
+        let shared = self.shared_names.iter().map(|shared| {
+            format!(
+                "several members go by the name {:?} ({}): give each a name of its own, with --name \
+                 or in its settings, and restart it",
+                shared.name,
+                shared.ids.join(", ")
+            )
+        });
+        let diverged = self.diverged.iter().take(MAX_TOLD).map(|told| {
+            let since = UNIX_EPOCH + Duration::from_millis(told.since_ms);
+            format!(
+                "the replica of {} has been different since {}, in key hashes {} to {}, and repair \
+                 does not see it; these are being exchanged in full: see `rumormill explain repair`",
+                told.peer,
+                humantime::format_rfc3339_seconds(since),
+                told.first_hash,
+                told.last_hash
+            )
+        });
+        let faults = (self.replica_faults > 0).then(|| {
+            format!(
+                "this node's replica did not hold what had been written to it, {} times since the \
+                 start; it has been put right from the others: check the memory of this machine",
+                self.replica_faults
+            )
+        });
+        let warnings = partition.into_iter().chain(twin).chain(shared).chain(diverged);
+        warnings.chain(faults).chain(self.ring_warnings()).collect()
+    }
+
+    fn ring_warnings(&self) -> impl Iterator<Item = String> {
+        let late = self.horizon_late.then(|| match self.held_by.as_slice() {
+            [] => {
+                "no pass of ring repair was complete for three intervals, so tombstones are kept; \
+                   `rumormill repair ring` says what it waits for"
+                    .to_owned()
+            }
+            names => format!(
+                "no pass of ring repair was complete for three intervals, so tombstones are kept: \
+                 passes wait for {}; start them again, or `rumormill forget NAME`, or take a seed \
+                 that is gone for good out of `join`",
+                names.join(", ")
+            ),
+        });
+        let back = self.brought_back.then(|| {
+            "this node was away while the others completed a pass of ring repair, and is being \
+             brought back to what it covered; until then it may still show what was deleted"
+                .to_owned()
+        });
+        late.into_iter().chain(back)
+    }
+}

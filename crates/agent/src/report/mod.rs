@@ -1,0 +1,24 @@
+//! What a node tells of itself, as it is shown to users: words and numbers, and what can be said
+//! against a request. Nothing here knows how it is found out.
+
+mod alarms;
+mod coverage;
+mod history;
+mod members;
+mod repair;
+mod ring;
+mod seeds;
+mod status;
+
+pub use alarms::{Alarms, SharedName};
+pub use coverage::{Coverage, CoverageError, KeyCoverage, StaleError};
+pub use history::{MAX_EVENTS, MemberEvents};
+pub use members::{MemberCounts, MemberInfo};
+pub use repair::{Diverged, MAX_SESSIONS, RepairStory};
+pub use ring::{ForgetError, HorizonInfo, RepairError, RingRun, RingStatus};
+pub use seeds::SeedStatus;
+pub use status::{Joining, Status, Traffic};
+
+pub(crate) use history::{named, pick};
+pub(crate) use members::state_name;
+pub(crate) use repair::story;

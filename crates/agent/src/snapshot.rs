@@ -1,0 +1,53 @@
+//! What the loop last said of the node, for whoever reads without asking it.
+
+use crate::report::{Alarms, MemberCounts, MemberInfo, RingStatus, SeedStatus, Traffic};
+use rumormill_core::Stats;
+use rumormill_core::data::Digest;
+use rumormill_core::spread::entropy::Filling;
+use rumormill_core::spread::sessions::Totals;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// What the loop last said of itself.
+#[derive(Default)]
+pub(crate) struct Snapshot {
+    pub(crate) numbers: Mutex<Numbers>,
+    pub(crate) members: RwLock<Arc<[MemberInfo]>>,
+    pub(crate) store: Mutex<String>,
+    pub(crate) ring: Mutex<RingStatus>,
+    pub(crate) alarms: Mutex<Alarms>,
+    /// The names to join by.
+    pub(crate) seeds: Mutex<Vec<SeedStatus>>,
+    /// What is wrong with the key file.
+    pub(crate) key_file_error: Arc<Mutex<Option<String>>>,
+}
+
+impl Snapshot {
+    /// True if the node sees nobody but itself.
+    pub(crate) fn is_alone(&self) -> bool {
+        let members = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).members;
+        members.alive + members.suspect < 2
+    }
+}
+
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Numbers {
+    pub(crate) stats: Stats,
+    pub(crate) traffic: Traffic,
+    pub(crate) tombstones: u64,
+    pub(crate) digest: Digest,
+    pub(crate) members: MemberCounts,
+    pub(crate) doubt: u32,
+    pub(crate) freshness: Freshness,
+    pub(crate) repair: Totals,
+    pub(crate) filling: Option<Filling>,
+}
+
+/// How fresh the loop last said that it was.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Freshness {
+    /// True if there is nobody else.
+    pub(crate) alone: bool,
+    pub(crate) agreed: Option<Instant>,
+    pub(crate) least: Duration,
+}
