@@ -1,7 +1,7 @@
 //! Consecutive writes of one pipeline, which go to the node together, and how each is answered.
 
-use super::reply::Out;
-use super::session::Fault;
+use super::fault::Fault;
+use super::wire::reply::Out;
 use crate::error::WriteError;
 use crate::handle::Rumormill;
 use rumormill_core::data::{Entry, Op, Outcome, Refused};

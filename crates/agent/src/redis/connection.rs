@@ -1,10 +1,11 @@
 //! The life of one connection: read, carry out, send, and the ways it ends.
 
-use super::input::Input;
+use super::dispatch::execute;
 use super::server::Server;
 use super::session::{OUT_BOUND_TIGHT, Session};
 use super::stats;
-use super::stream::Stream;
+use super::wire::input::Input;
+use super::wire::stream::Stream;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +41,11 @@ pub(super) async fn serve(
     }
     connection.session.stream.say_goodbye();
     connection.session.settle();
+}
+
+/// Waits until the port is to close: it was said, or nobody is left to say it.
+pub(super) async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 /// Undoes what a connection has entered in shared tables, however it ends.
@@ -125,7 +131,7 @@ impl Connection {
                 Ok(Some(len)) => {
                     let request = self.input.request();
                     if request.len() > 0 {
-                        self.session.execute(&request).await?;
+                        execute(&mut self.session, &request).await?;
                     }
                     self.input.consume(len);
                     if self.session.crowded() {
@@ -193,7 +199,7 @@ impl Connection {
         };
         tokio::select! {
             ready = self.session.stream.ready(interest) => ready.map(|()| Woken::Ready),
-            () = super::stopped(shutdown) => Ok(Woken::Shutdown),
+            () = stopped(shutdown) => Ok(Woken::Shutdown),
             () = time_is_up => Ok(woken),
         }
     }

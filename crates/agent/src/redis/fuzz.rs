@@ -1,7 +1,7 @@
 //! Bodies of fuzz targets, which also run under the ordinary tests.
 
-use super::glob;
-use super::resp::{Limits, Parser, ProtocolError};
+use super::command::glob;
+use super::wire::resp::{Limits, Parser, ProtocolError};
 
 const LIMITS: Limits = Limits { args: 1000, bulk: 4096, request: 16 * 1024, authenticated: true };
 

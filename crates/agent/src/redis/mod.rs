@@ -1,51 +1,39 @@
 //! The Redis-protocol port: RESP2 and RESP3 over TCP, for every Redis client.
 //!
-//! `resp` reads requests and `reply` writes replies, without IO; `table` says which commands there
-//! are; `session` carries them out through a [`Rumormill`] handle; `connection` does the IO.
+//! `wire` reads requests and writes replies; `command` has the table of commands and, by their
+//! kinds, what each does with a `session`; `dispatch` finds the one that a request asks for;
+//! `connection` is the life of one client's connection, and this file takes clients in.
 
 mod batch;
-mod client;
-mod command_info;
-mod config;
+mod clients;
+mod command;
 mod connection;
+mod dispatch;
+mod fault;
 mod fuzz;
-mod glob;
-mod handshake;
-mod info;
-mod inline;
-mod input;
-mod keys;
-mod number;
-mod refused;
-mod reply;
-mod resp;
+mod options;
 mod server;
 mod session;
 mod stats;
-mod stream;
-mod strings;
-mod table;
-mod wait;
-mod walk;
+mod wire;
+mod written;
 
 pub use fuzz::{fuzz_glob, fuzz_resp};
+pub use options::{Options, Password};
 pub use stats::RedisStats;
 
 use crate::handle::Rumormill;
 use crate::tls::{self, Refused, Tls};
+use connection::stopped;
 use server::Server;
-use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
-use subtle::ConstantTimeEq as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// The Redis version whose commands and errors are followed; clients decide by it what to send.
-const REDIS_VERSION: &str = "7.4.0";
 /// Probes find connections whose other end is gone; Redis' default.
 const KEEPALIVE: Duration = Duration::from_secs(300);
 /// How long connections may take to finish what they are at when the port closes.
@@ -54,68 +42,6 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// What a client is told that does not speak TLS to a port that wants it.
 const PLAIN: &[u8] =
     b"-ERR this port speaks TLS only: connect with TLS (redis-cli --tls, rediss://)\r\n";
-
-/// A password that does not show itself in logs.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Password(Box<[u8]>);
-
-impl Password {
-    /// Wraps a password.
-    #[must_use]
-    pub fn new(password: impl AsRef<[u8]>) -> Self {
-        Self(password.as_ref().into())
-    }
-
-    /// Compares in a time that depends on this password's length only.
-    fn is(&self, given: &[u8]) -> bool {
-        let mut padded = given.to_vec();
-        padded.resize(self.0.len(), 0);
-        let same_length = (given.len() as u64).ct_eq(&(self.0.len() as u64));
-        (padded.ct_eq(&self.0) & same_length).into()
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(..)")
-    }
-}
-
-/// Settings of the port.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// What clients must show by `AUTH` or `HELLO`; without one everyone may do everything.
-    pub password: Option<Password>,
-    /// Connections at once; more are told so and closed.
-    pub max_clients: usize,
-    /// Clients that have sent nothing for this long are closed; never by default.
-    pub idle_timeout: Option<Duration>,
-    /// Clients that leave many replies lying and take none for this long are closed.
-    pub slow_timeout: Duration,
-    /// Longest request, bytes: what one `MSET` may carry. At least two of the largest values.
-    pub max_request: usize,
-    /// Bytes in the large buffers of all clients together above which none may grow.
-    pub max_buffered: u64,
-    /// With it clients must speak TLS; without it they must not.
-    pub tls: Option<Arc<Tls>>,
-    /// Where the port counts.
-    pub stats: Arc<RedisStats>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            password: None,
-            max_clients: 20_000,
-            idle_timeout: None,
-            slow_timeout: Duration::from_secs(60),
-            max_request: 64 * 1024 * 1024,
-            max_buffered: 512 * 1024 * 1024,
-            tls: None,
-            stats: Arc::default(),
-        }
-    }
-}
 
 /// Serves clients until `shutdown` turns true or its sender is gone; then what they are at is
 /// finished, and they are closed.
@@ -151,11 +77,6 @@ pub async fn serve(
         connections.shutdown().await;
     }
     server.options.stats.connections.store(0, Ordering::Relaxed);
-}
-
-/// Waits until the port is to close: it was said, or nobody is left to say it.
-async fn stopped(shutdown: &mut watch::Receiver<bool>) {
-    let _ = shutdown.wait_for(|stop| *stop).await;
 }
 
 /// Starts serving a new client, or tells it that there are too many.
@@ -215,21 +136,4 @@ async fn rest_after(error: &io::Error, server: &Server) {
         tracing::warn!(%error, "the Redis port cannot accept connections; raise `ulimit -n`");
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn passwords() {
-        let password = Password::new("secret");
-        assert!(password.is(b"secret"));
-        for wrong in ["", "secre", "secret\0", "secret2", "Secret"] {
-            assert!(!password.is(wrong.as_bytes()), "{wrong:?}");
-        }
-        assert!(Password::new("").is(b""));
-        assert!(!Password::new("").is(b"x"));
-        assert_eq!(format!("{password:?}"), "Password(..)");
-    }
 }

@@ -1,8 +1,8 @@
 //! What all connections of the port share.
 
-use super::Options;
-use super::client::Clients;
-use super::resp::Limits;
+use super::clients::Clients;
+use super::options::Options;
+use super::wire::resp::Limits;
 use crate::handle::Rumormill;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,21 +1,17 @@
-//! What one client has said of itself, and the carrying out of its requests.
+//! What one client has said of itself, and what waits for it: writes and replies.
 //!
 //! Consecutive writes wait in a batch and go to the node together; whatever must see them commits
 //! the batch first, so replies come in the order of the requests.
 
 use super::batch::{Answer, Batch};
-use super::client::{self, Client};
-use super::reply::{Out, Proto};
-use super::resp::{Limits, Request};
+use super::clients::Client;
 use super::server::Server;
 use super::stats;
-use super::stream::Stream;
-use super::table::{self, Command, Id, flag};
-use super::wait::{self, Written};
-use super::{command_info, config, handshake, info, keys, refused, strings, walk};
-use crate::error::WriteError;
+use super::wire::reply::{Out, Proto};
+use super::wire::resp::Limits;
+use super::wire::stream::Stream;
+use super::written::Written;
 use rumormill_core::data::{Entry, Op};
-use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,39 +21,6 @@ use tokio::io::Interest;
 pub(super) const OUT_BOUND: usize = 32 * 1024 * 1024;
 /// The same once all clients together hold too much.
 pub(super) const OUT_BOUND_TIGHT: usize = 128 * 1024;
-
-/// An error reply: a code in capitals, a space, a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Fault(pub Cow<'static, str>);
-
-impl Fault {
-    pub(super) const SYNTAX: Self = Self(Cow::Borrowed("ERR syntax error"));
-    pub(super) const NOT_INTEGER: Self =
-        Self(Cow::Borrowed("ERR value is not an integer or out of range"));
-
-    pub(super) fn arity(name: &str) -> Self {
-        Self::from(format!("ERR wrong number of arguments for '{name}' command"))
-    }
-
-    pub(super) fn of_write(error: &WriteError) -> Self {
-        match error {
-            WriteError::Store(_) => Self::from(format!("MISCONF {error}; reads go on")),
-            _ => Self::from(format!("ERR {error}")),
-        }
-    }
-}
-
-impl From<&'static str> for Fault {
-    fn from(text: &'static str) -> Self {
-        Self(Cow::Borrowed(text))
-    }
-}
-
-impl From<String> for Fault {
-    fn from(text: String) -> Self {
-        Self(Cow::Owned(text))
-    }
-}
 
 /// Which replies a client wants (`CLIENT REPLY`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,8 +48,10 @@ pub(super) struct Session {
     pub closing: bool,
     pub hits: u64,
     pub misses: u64,
-    commands: u64,
-    last: Option<Id>,
+    /// Requests since the counters were last settled.
+    pub commands: u64,
+    /// The number of the last command, as the table has it.
+    pub last: Option<u16>,
 }
 
 impl Session {
@@ -120,135 +85,6 @@ impl Session {
         self.out.muted = false;
         self.out.proto = Proto::default();
         self.client.reset();
-    }
-
-    /// Carries out one request. Its reply is in `out` or waits in the batch.
-    pub(super) async fn execute(&mut self, request: &Request<'_>) -> io::Result<()> {
-        self.commands += 1;
-        let result = match self.admit(request) {
-            Ok(command) => {
-                self.last = Some(command.id);
-                if !command.has(flag::QUEUES) {
-                    self.commit().await?;
-                }
-                match command.id {
-                    // Boxed, so that idle connections do not carry room for them.
-                    Id::Mget => Box::pin(strings::mget(self, request)).await?,
-                    Id::Keys => Box::pin(walk::keys(self, request)).await?,
-                    Id::Scan => Box::pin(walk::scan(self, request)).await,
-                    Id::Randomkey => Box::pin(walk::randomkey(self)).await,
-                    Id::Wait => Box::pin(wait::wait(self, request)).await?,
-                    Id::Flushall | Id::Flushdb => Box::pin(walk::flush(self, request)).await,
-                    _ => self.run(command, request),
-                }
-            }
-            Err(fault) => Err(fault),
-        };
-        if let Err(fault) = result {
-            self.commit().await?;
-            self.out.fault(&fault.0);
-        }
-        self.unmute();
-        Ok(())
-    }
-
-    /// Finds the command and checks whether this client may call it so.
-    fn admit(&mut self, request: &Request<'_>) -> Result<&'static Command, Fault> {
-        let name = request.arg(0);
-        let Some(command) = table::find(name) else {
-            // A browser that was tricked into talking to this port must get nowhere (as Redis).
-            if name.eq_ignore_ascii_case(b"post") || name.eq_ignore_ascii_case(b"host:") {
-                stats::add(&self.server.options.stats.protocol_errors, 1);
-                self.closing = true;
-                return Err("ERR this port speaks the Redis protocol, not HTTP".into());
-            }
-            return Err(refused::explain(name, &mut request.from(1)).into());
-        };
-        let command = match command.subcommands {
-            [] => command,
-            _ if request.len() == 1 => command,
-            _ => command.subcommand(request.arg(1)).ok_or_else(|| {
-                let asked = request.arg(1);
-                let asked = String::from_utf8_lossy(asked.get(..128).unwrap_or(asked));
-                let container = command.name.to_ascii_uppercase();
-                Fault::from(format!("ERR unknown subcommand '{asked}'. Try {container} HELP."))
-            })?,
-        };
-        if !command.takes(request.len()) {
-            return Err(Fault::arity(command.name));
-        }
-        if !self.authenticated && !command.has(flag::NO_AUTH) {
-            return Err("NOAUTH Authentication required.".into());
-        }
-        Ok(command)
-    }
-
-    fn run(&mut self, command: &'static Command, request: &Request<'_>) -> Result<(), Fault> {
-        use Id::{
-            Append, Auth, Dbsize, Del, Echo, Exists, Expire, Expireat, Expiretime, Get, Getdel,
-            Getex, Getrange, Getset, Hello, Info, MemoryUsage, Mset, ObjectEncoding,
-            ObjectRefcount, Persist, Pexpire, Pexpireat, Pexpiretime, Ping, Psetex, Pttl, Quit,
-            Reset, Select, Set, Setex, Strlen, Time, Touch, Ttl, Type, Unlink,
-        };
-        match command.id {
-            Get => strings::get(self, request),
-            Set => strings::set(self, request)?,
-            Setex => strings::setex(self, request, 1000)?,
-            Psetex => strings::setex(self, request, 1)?,
-            Getset => strings::getset(self, request)?,
-            Getdel => strings::getdel(self, request),
-            Getex => strings::getex(self, request)?,
-            Mset => strings::mset(self, request)?,
-            Append => strings::append(self, request)?,
-            Strlen => strings::strlen(self, request),
-            Getrange => strings::getrange(self, request)?,
-            Del | Unlink => keys::del(self, request),
-            Exists | Touch => keys::exists(self, request),
-            Type => keys::kind(self, request),
-            Ttl => keys::time_left(self, request, 1000),
-            Pttl => keys::time_left(self, request, 1),
-            Expiretime => keys::expire_time(self, request, 1000),
-            Pexpiretime => keys::expire_time(self, request, 1),
-            Expire | Pexpire | Expireat | Pexpireat => keys::expire(self, command, request)?,
-            Persist => keys::persist(self, request),
-            ObjectEncoding => keys::encoding(self, request),
-            ObjectRefcount => keys::refcount(self, request),
-            MemoryUsage => keys::memory_usage(self, request),
-            Ping => handshake::ping(self, request)?,
-            Echo => self.out.bulk(request.arg(1)),
-            Auth => handshake::auth(self, request)?,
-            Hello => handshake::hello(self, request)?,
-            Select => handshake::select(self, request)?,
-            Reset => handshake::reset(self),
-            Quit => handshake::quit(self),
-            Info => info::run(self, request),
-            Time => info::time(self),
-            Dbsize => self.out.int(i64::try_from(self.server.node.len()).unwrap_or(i64::MAX)),
-            id => return self.run_contained(id, request),
-        }
-        Ok(())
-    }
-
-    /// The subcommands of containers.
-    fn run_contained(&mut self, id: Id, request: &Request<'_>) -> Result<(), Fault> {
-        use Id::{
-            ClientHelp, Command, CommandCount, CommandDocs, CommandGetkeys, CommandHelp,
-            CommandInfo, CommandList, ConfigGet, ConfigHelp, ConfigResetstat, ConfigRewrite,
-            ConfigSet, MemoryHelp, ObjectHelp,
-        };
-        match id {
-            Command | CommandCount | CommandDocs | CommandGetkeys | CommandInfo | CommandList => {
-                command_info::run(self, id, request)
-            }
-            ClientHelp | CommandHelp | ConfigHelp | MemoryHelp | ObjectHelp => {
-                command_info::help(self, request);
-                Ok(())
-            }
-            ConfigGet | ConfigSet | ConfigRewrite | ConfigResetstat => {
-                config::run(self, id, request)
-            }
-            id => client::run(self, id, request),
-        }
     }
 
     /// The live entry under a key, counted as a hit or a miss.
@@ -352,7 +188,8 @@ impl Session {
         self.client.touch(self.last);
     }
 
-    fn unmute(&mut self) {
+    /// After a command: what `CLIENT REPLY` has said of the next ones.
+    pub(super) fn unmute(&mut self) {
         match self.muting {
             Muting::On => {}
             Muting::Off => self.out.muted = true,

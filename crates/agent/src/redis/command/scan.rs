@@ -1,9 +1,10 @@
 //! Commands over all keys. They go in pages, so that nothing is held for long.
 
 use super::glob;
-use super::number;
-use super::resp::Request;
-use super::session::{Fault, Session};
+use crate::redis::fault::Fault;
+use crate::redis::session::Session;
+use crate::redis::wire::number;
+use crate::redis::wire::resp::Request;
 use rumormill_core::data::{Entry, Op};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
@@ -42,7 +43,7 @@ impl<'a> Pattern<'a> {
 }
 
 /// `KEYS pattern`
-pub(super) async fn keys(
+pub(crate) async fn keys(
     session: &mut Session,
     request: &Request<'_>,
 ) -> io::Result<Result<(), Fault>> {
@@ -80,7 +81,7 @@ pub(super) async fn keys(
 }
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
-pub(super) async fn scan(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) async fn scan(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let cursor = number::parse_u64(request.arg(1)).ok_or(Fault::from("ERR invalid cursor"))?;
     let (mut pattern, mut count, mut strings) = (None, 10, true);
     for index in (2..request.len()).step_by(2) {
@@ -126,7 +127,7 @@ pub(super) async fn scan(session: &mut Session, request: &Request<'_>) -> Result
 }
 
 /// `RANDOMKEY`: one of the first few keys from a random place on.
-pub(super) async fn randomkey(session: &mut Session) -> Result<(), Fault> {
+pub(crate) async fn randomkey(session: &mut Session) -> Result<(), Fault> {
     let random = random();
     let mut page = Vec::new();
     for cursor in [random, 0] {
@@ -144,7 +145,7 @@ pub(super) async fn randomkey(session: &mut Session) -> Result<(), Fault> {
 }
 
 /// `FLUSHALL [ASYNC|SYNC]` and `FLUSHDB [ASYNC|SYNC]`: deletes every live key, page by page.
-pub(super) async fn flush(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) async fn flush(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let plain = request.len() == 1;
     let known = request.len() == 2 && (request.is(1, "async") || request.is(1, "sync"));
     if !plain && !known {

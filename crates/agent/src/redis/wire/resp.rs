@@ -7,7 +7,7 @@ use super::{inline, number};
 use thiserror::Error;
 
 /// Longest inline request, bytes, and longest line of words.
-pub(super) const MAX_INLINE: usize = 64 * 1024;
+pub(crate) const MAX_INLINE: usize = 64 * 1024;
 /// Longest line with a length in it, bytes; 64-bit numbers have 20.
 const MAX_LENGTH_LINE: usize = 32;
 /// Places of arguments that are kept allocated between requests.
@@ -15,7 +15,7 @@ const KEEP_SPANS: usize = 64;
 
 /// Bounds on one request.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// Arguments, the command's name included.
     pub args: usize,
     /// Bytes of one argument.
@@ -28,14 +28,14 @@ pub(super) struct Limits {
 
 impl Limits {
     /// For clients that have not shown the password yet: what `AUTH` and `HELLO` need (as Redis).
-    pub(super) const UNAUTHENTICATED: Self =
+    pub(crate) const UNAUTHENTICATED: Self =
         Self { args: 10, bulk: 16 * 1024, request: 256 * 1024, authenticated: false };
 }
 
 /// A request that breaks the protocol. The connection cannot go on: nobody knows where the next
 /// request begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum ProtocolError {
+pub(crate) enum ProtocolError {
     #[error("too big inline request")]
     BigInline,
     #[error("unbalanced quotes in request")]
@@ -62,38 +62,38 @@ pub(super) enum ProtocolError {
 
 /// One request: the command's name and its arguments, where they lie in the buffer.
 #[derive(Clone, Copy)]
-pub(super) struct Request<'a> {
+pub(crate) struct Request<'a> {
     bytes: &'a [u8],
     spans: &'a [(u32, u32)],
 }
 
 impl<'a> Request<'a> {
     /// Arguments, the command's name included.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.spans.len()
     }
 
     /// The argument at an index; empty past the end (arity has been checked by then).
-    pub(super) fn arg(&self, index: usize) -> &'a [u8] {
+    pub(crate) fn arg(&self, index: usize) -> &'a [u8] {
         let span = self.spans.get(index);
         span.and_then(|&(from, to)| self.bytes.get(from as usize..to as usize)).unwrap_or_default()
     }
 
     /// The arguments from an index on.
-    pub(super) fn from(&self, index: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+    pub(crate) fn from(&self, index: usize) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         let request = *self;
         (index..self.len()).map(move |index| request.arg(index))
     }
 
     /// True if the argument is this word, in whatever case.
-    pub(super) fn is(&self, index: usize, word: &str) -> bool {
+    pub(crate) fn is(&self, index: usize, word: &str) -> bool {
         self.arg(index).eq_ignore_ascii_case(word.as_bytes())
     }
 }
 
 /// Where the parser is in the request at hand. Offsets are from the request's first byte.
 #[derive(Debug, Default)]
-pub(super) struct Parser {
+pub(crate) struct Parser {
     /// All before this has been walked through.
     at: usize,
     /// Arguments still to come; `None` before the first line.
@@ -109,7 +109,7 @@ pub(super) struct Parser {
 impl Parser {
     /// Goes on with the request whose bytes so far are `bytes` (from its first byte on). Once it is
     /// whole: its length in bytes; [`Parser::request`] has it until [`Parser::reset`].
-    pub(super) fn parse(
+    pub(crate) fn parse(
         &mut self,
         bytes: &[u8],
         limits: &Limits,
@@ -133,18 +133,18 @@ impl Parser {
     }
 
     /// The request that [`Parser::parse`] has completed, over the same bytes.
-    pub(super) fn request<'a>(&'a self, bytes: &'a [u8]) -> Request<'a> {
+    pub(crate) fn request<'a>(&'a self, bytes: &'a [u8]) -> Request<'a> {
         Request { bytes: if self.inline { &self.text } else { bytes }, spans: &self.spans }
     }
 
     /// Bytes that are known to be missing from the argument at hand.
-    pub(super) fn missing(&self, bytes: &[u8]) -> usize {
+    pub(crate) fn missing(&self, bytes: &[u8]) -> usize {
         let end = self.bulk.map_or(0, |bulk| self.at + bulk + 2);
         end.saturating_sub(bytes.len())
     }
 
     /// Makes ready for the next request.
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         (self.at, self.left, self.bulk, self.inline) = (0, None, None, false);
         self.spans.clear();
         self.spans.shrink_to(KEEP_SPANS);
@@ -152,14 +152,14 @@ impl Parser {
     }
 
     /// Gives back what is allocated for the next request.
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if self.left.is_none() {
             self.spans = Vec::new();
         }
     }
 
     /// Bytes allocated.
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.text.capacity() + self.spans.capacity() * size_of::<(u32, u32)>()
     }
 

@@ -2,14 +2,15 @@
 
 use super::REDIS_VERSION;
 use super::client;
-use super::number;
-use super::reply::Proto;
-use super::resp::Request;
-use super::session::{Fault, Session};
-use super::stats;
+use crate::redis::fault::Fault;
+use crate::redis::session::Session;
+use crate::redis::stats;
+use crate::redis::wire::number;
+use crate::redis::wire::reply::Proto;
+use crate::redis::wire::resp::Request;
 
 /// `PING [message]`
-pub(super) fn ping(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn ping(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     match request.len() {
         1 => session.out.simple("PONG"),
         2 => session.out.bulk(request.arg(1)),
@@ -19,7 +20,7 @@ pub(super) fn ping(session: &mut Session, request: &Request<'_>) -> Result<(), F
 }
 
 /// `SELECT index`: there is one database.
-pub(super) fn select(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn select(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     match number::parse(request.arg(1)) {
         Some(0) => session.out.ok(),
         Some(_) => return Err("ERR DB index is out of range".into()),
@@ -29,7 +30,7 @@ pub(super) fn select(session: &mut Session, request: &Request<'_>) -> Result<(),
 }
 
 /// `AUTH [user] password`
-pub(super) fn auth(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn auth(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     match request.len() {
         2 if session.server.options.password.is_none() => Err(
             "ERR AUTH <password> called without any password configured for the default user. Are \
@@ -57,7 +58,7 @@ fn check(session: &mut Session, user: &[u8], password: &[u8]) -> Result<(), Faul
 }
 
 /// `HELLO [version [AUTH user password] [SETNAME name]]`
-pub(super) fn hello(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn hello(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let mut proto = session.out.proto;
     if request.len() > 1 {
         proto = match number::parse(request.arg(1)) {
@@ -118,13 +119,13 @@ pub(super) fn hello(session: &mut Session, request: &Request<'_>) -> Result<(), 
 }
 
 /// `RESET`
-pub(super) fn reset(session: &mut Session) {
+pub(crate) fn reset(session: &mut Session) {
     session.reset();
     session.out.simple("RESET");
 }
 
 /// `QUIT`
-pub(super) fn quit(session: &mut Session) {
+pub(crate) fn quit(session: &mut Session) {
     session.closing = true;
     session.out.ok();
 }

@@ -2,12 +2,13 @@
 
 use super::glob;
 use super::info::is_durable;
-use super::resp::Request;
-use super::session::{Fault, Session};
 use super::table::Id;
+use crate::redis::fault::Fault;
+use crate::redis::session::Session;
+use crate::redis::wire::resp::Request;
 
 /// `CONFIG GET pattern...`, and refusals for the rest.
-pub(super) fn run(session: &mut Session, id: Id, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn run(session: &mut Session, id: Id, request: &Request<'_>) -> Result<(), Fault> {
     match id {
         Id::ConfigGet => get(session, request),
         Id::ConfigSet => Err("ERR CONFIG SET is not supported: change the setting in the agent's \

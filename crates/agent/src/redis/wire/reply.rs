@@ -4,7 +4,7 @@ use super::number;
 
 /// Which protocol a client has asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Proto {
+pub(crate) enum Proto {
     /// RESP2, until `HELLO 3`.
     #[default]
     Resp2,
@@ -14,7 +14,7 @@ pub(super) enum Proto {
 
 impl Proto {
     /// 2 or 3.
-    pub(super) fn number(self) -> i64 {
+    pub(crate) fn number(self) -> i64 {
         match self {
             Self::Resp2 => 2,
             Self::Resp3 => 3,
@@ -24,7 +24,7 @@ impl Proto {
 
 /// What is to be sent.
 #[derive(Debug, Default)]
-pub(super) struct Out {
+pub(crate) struct Out {
     bytes: Vec<u8>,
     sent: usize,
     /// How to say what the protocols say differently.
@@ -37,12 +37,12 @@ pub(super) struct Out {
 
 impl Out {
     /// Bytes that are not sent yet.
-    pub(super) fn unsent(&self) -> &[u8] {
+    pub(crate) fn unsent(&self) -> &[u8] {
         self.bytes.get(self.sent..).unwrap_or_default()
     }
 
     /// Notes that bytes were sent.
-    pub(super) fn sent(&mut self, n: usize) {
+    pub(crate) fn sent(&mut self, n: usize) {
         self.sent += n;
         if self.sent >= self.bytes.len() {
             self.bytes.clear();
@@ -55,14 +55,14 @@ impl Out {
     }
 
     /// Gives memory back once everything is sent.
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = Vec::new();
         }
     }
 
     /// Bytes allocated.
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 
@@ -85,19 +85,19 @@ impl Out {
     }
 
     /// `+OK`.
-    pub(super) fn ok(&mut self) {
+    pub(crate) fn ok(&mut self) {
         self.push(b"+OK\r\n");
     }
 
     /// A short text without line ends.
-    pub(super) fn simple(&mut self, text: &str) {
+    pub(crate) fn simple(&mut self, text: &str) {
         self.push(b"+");
         self.push(text.as_bytes());
         self.push(b"\r\n");
     }
 
     /// An error: a code in capitals, a space, a sentence. Line ends in it become spaces.
-    pub(super) fn fault(&mut self, text: &str) {
+    pub(crate) fn fault(&mut self, text: &str) {
         self.faults += 1;
         self.push(b"-");
         if text.contains(['\r', '\n']) {
@@ -109,24 +109,24 @@ impl Out {
     }
 
     /// An integer.
-    pub(super) fn int(&mut self, n: i64) {
+    pub(crate) fn int(&mut self, n: i64) {
         self.header(b':', n);
     }
 
     /// A count as an integer.
-    pub(super) fn count(&mut self, n: usize) {
+    pub(crate) fn count(&mut self, n: usize) {
         self.length(b':', n);
     }
 
     /// A byte string.
-    pub(super) fn bulk(&mut self, bytes: &[u8]) {
+    pub(crate) fn bulk(&mut self, bytes: &[u8]) {
         self.length(b'$', bytes.len());
         self.push(bytes);
         self.push(b"\r\n");
     }
 
     /// A byte string, or null.
-    pub(super) fn bulk_or_null(&mut self, bytes: Option<&[u8]>) {
+    pub(crate) fn bulk_or_null(&mut self, bytes: Option<&[u8]>) {
         match bytes {
             Some(bytes) => self.bulk(bytes),
             None => self.null(),
@@ -134,7 +134,7 @@ impl Out {
     }
 
     /// Text for people; a verbatim string in RESP3.
-    pub(super) fn verbatim(&mut self, text: &str) {
+    pub(crate) fn verbatim(&mut self, text: &str) {
         match self.proto {
             Proto::Resp2 => self.bulk(text.as_bytes()),
             Proto::Resp3 => {
@@ -147,7 +147,7 @@ impl Out {
     }
 
     /// Null, where a byte string could be.
-    pub(super) fn null(&mut self) {
+    pub(crate) fn null(&mut self) {
         match self.proto {
             Proto::Resp2 => self.push(b"$-1\r\n"),
             Proto::Resp3 => self.push(b"_\r\n"),
@@ -155,7 +155,7 @@ impl Out {
     }
 
     /// Null, where an array could be.
-    pub(super) fn null_array(&mut self) {
+    pub(crate) fn null_array(&mut self) {
         match self.proto {
             Proto::Resp2 => self.push(b"*-1\r\n"),
             Proto::Resp3 => self.push(b"_\r\n"),
@@ -163,12 +163,12 @@ impl Out {
     }
 
     /// The head of an array of `n` elements, which follow.
-    pub(super) fn array(&mut self, n: usize) {
+    pub(crate) fn array(&mut self, n: usize) {
         self.length(b'*', n);
     }
 
     /// The head of a map of `n` pairs, which follow.
-    pub(super) fn map(&mut self, n: usize) {
+    pub(crate) fn map(&mut self, n: usize) {
         match self.proto {
             Proto::Resp2 => self.length(b'*', 2 * n),
             Proto::Resp3 => self.length(b'%', n),
@@ -176,7 +176,7 @@ impl Out {
     }
 
     /// The head of a set of `n` elements, which follow.
-    pub(super) fn set(&mut self, n: usize) {
+    pub(crate) fn set(&mut self, n: usize) {
         match self.proto {
             Proto::Resp2 => self.length(b'*', n),
             Proto::Resp3 => self.length(b'~', n),

@@ -20,13 +20,13 @@ thread_local! {
 }
 
 /// A connection.
-pub(super) enum Stream {
+pub(crate) enum Stream {
     Plain(TcpStream),
     Tls(Box<Sealed>),
 }
 
 /// A connection under TLS, its handshake done.
-pub(super) struct Sealed {
+pub(crate) struct Sealed {
     tcp: TcpStream,
     tls: ServerConnection,
     /// Something may have arrived already that the socket will not tell of.
@@ -50,7 +50,7 @@ impl From<TlsStream<TcpStream>> for Stream {
 
 impl Stream {
     /// The connection beneath.
-    pub(super) fn tcp(&self) -> &TcpStream {
+    pub(crate) fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(tcp) => tcp,
             Self::Tls(sealed) => &sealed.tcp,
@@ -58,7 +58,7 @@ impl Stream {
     }
 
     /// Reads what is there, into the room that the buffer has or a little more; 0 at the end.
-    pub(super) fn try_read_buf(&mut self, to: &mut Vec<u8>) -> io::Result<usize> {
+    pub(crate) fn try_read_buf(&mut self, to: &mut Vec<u8>) -> io::Result<usize> {
         match self {
             Self::Plain(tcp) => tcp.try_read_buf(to),
             Self::Tls(sealed) => sealed.read(to),
@@ -66,7 +66,7 @@ impl Stream {
     }
 
     /// Takes some bytes to send.
-    pub(super) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(tcp) => tcp.try_write(bytes),
             Self::Tls(sealed) => sealed.write(bytes),
@@ -74,7 +74,7 @@ impl Stream {
     }
 
     /// Hands what was taken to the system, as much as it takes now.
-    pub(super) fn try_flush(&mut self) -> io::Result<()> {
+    pub(crate) fn try_flush(&mut self) -> io::Result<()> {
         match self {
             Self::Plain(_) => Ok(()),
             Self::Tls(sealed) => sealed.flush(),
@@ -82,7 +82,7 @@ impl Stream {
     }
 
     /// True if bytes that were taken wait for the system to take them.
-    pub(super) fn is_pending(&self) -> bool {
+    pub(crate) fn is_pending(&self) -> bool {
         match self {
             Self::Plain(_) => false,
             Self::Tls(sealed) => sealed.tls.wants_write(),
@@ -90,7 +90,7 @@ impl Stream {
     }
 
     /// Waits until a read, or a write if that is of interest, may get on.
-    pub(super) async fn ready(&self, interest: Interest) -> io::Result<()> {
+    pub(crate) async fn ready(&self, interest: Interest) -> io::Result<()> {
         match self {
             Self::Tls(sealed) if interest.is_readable() && (sealed.fresh || sealed.closed) => {
                 Ok(())
@@ -100,7 +100,7 @@ impl Stream {
     }
 
     /// Says that nothing more will be sent.
-    pub(super) async fn shutdown(&mut self) -> io::Result<()> {
+    pub(crate) async fn shutdown(&mut self) -> io::Result<()> {
         self.say_goodbye();
         match self {
             Self::Plain(tcp) => tcp.shutdown().await,
@@ -109,7 +109,7 @@ impl Stream {
     }
 
     /// Under TLS, tells the client that this is the end and no cut; if the system takes it now.
-    pub(super) fn say_goodbye(&mut self) {
+    pub(crate) fn say_goodbye(&mut self) {
         if let Self::Tls(sealed) = self {
             sealed.tls.send_close_notify();
             // A client that has gone already misses nothing.

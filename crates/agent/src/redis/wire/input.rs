@@ -11,7 +11,7 @@ const MAX_READ: usize = 64 * 1024;
 
 /// A buffer that grows with what really arrives, and shrinks again when it is empty.
 #[derive(Debug)]
-pub(super) struct Input {
+pub(crate) struct Input {
     bytes: Vec<u8>,
     /// Where the request at hand begins.
     start: usize,
@@ -28,17 +28,17 @@ impl Default for Input {
 
 impl Input {
     /// Looks for the next whole request; its length if it is there.
-    pub(super) fn parse(&mut self, limits: &Limits) -> Result<Option<usize>, ProtocolError> {
+    pub(crate) fn parse(&mut self, limits: &Limits) -> Result<Option<usize>, ProtocolError> {
         self.parser.parse(self.bytes.get(self.start..).unwrap_or_default(), limits)
     }
 
     /// The request that [`Input::parse`] has found.
-    pub(super) fn request(&self) -> Request<'_> {
+    pub(crate) fn request(&self) -> Request<'_> {
         self.parser.request(self.bytes.get(self.start..).unwrap_or_default())
     }
 
     /// Passes over the request that [`Input::parse`] has found.
-    pub(super) fn consume(&mut self, len: usize) {
+    pub(crate) fn consume(&mut self, len: usize) {
         self.parser.reset();
         self.start += len;
         if self.start >= self.bytes.len() {
@@ -49,14 +49,14 @@ impl Input {
     }
 
     /// Bytes that have to be allocated before the next read, if that makes the buffer a large one.
-    pub(super) fn grows_large(&self) -> bool {
+    pub(crate) fn grows_large(&self) -> bool {
         let room = self.room();
         let len = self.bytes.len() - self.start;
         len + room > 2 * MAX_READ && self.bytes.capacity() < len + room
     }
 
     /// Reads what is there; 0 at the end of the stream.
-    pub(super) fn fill(&mut self, stream: &mut Stream) -> io::Result<usize> {
+    pub(crate) fn fill(&mut self, stream: &mut Stream) -> io::Result<usize> {
         if self.start > 0 {
             // A request that is cut short moves to the front once, when the one before it is done.
             self.bytes.drain(..self.start);
@@ -73,7 +73,7 @@ impl Input {
     }
 
     /// Gives memory back while nothing has arrived.
-    pub(super) fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if self.bytes.is_empty() {
             self.bytes = Vec::new();
             self.parser.release();
@@ -81,7 +81,7 @@ impl Input {
     }
 
     /// Bytes allocated.
-    pub(super) fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
     }
 

@@ -1,7 +1,7 @@
 //! Integers as the Redis protocol writes them: decimal, no plus sign, no leading zeros, no spaces.
 
 /// Reads an integer strictly; `None` if the bytes are anything else or do not fit.
-pub(super) fn parse(text: &[u8]) -> Option<i64> {
+pub(crate) fn parse(text: &[u8]) -> Option<i64> {
     let (negative, digits) = match text.split_first()? {
         (b'-', rest) => (true, rest),
         _ => (false, text),
@@ -23,7 +23,7 @@ pub(super) fn parse(text: &[u8]) -> Option<i64> {
 }
 
 /// Reads an unsigned 64-bit integer as `SCAN` cursors are: digits only.
-pub(super) fn parse_u64(text: &[u8]) -> Option<u64> {
+pub(crate) fn parse_u64(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 20 {
         return None;
     }
@@ -34,7 +34,7 @@ pub(super) fn parse_u64(text: &[u8]) -> Option<u64> {
 }
 
 /// Appends an integer.
-pub(super) fn push(value: i64, to: &mut Vec<u8>) {
+pub(crate) fn push(value: i64, to: &mut Vec<u8>) {
     let mut digits = [0_u8; 20];
     let mut rest = value.unsigned_abs();
     let mut at = digits.len();

@@ -1,22 +1,23 @@
 //! Commands on values.
 
-use super::batch::Answer;
-use super::number;
 use super::refused;
-use super::resp::Request;
-use super::session::{Fault, Session};
 use crate::clock::wall_ms;
+use crate::redis::batch::Answer;
+use crate::redis::fault::Fault;
+use crate::redis::session::Session;
+use crate::redis::wire::number;
+use crate::redis::wire::resp::Request;
 use rumormill_core::data::{Entry, Expiry, Op, Refused};
 use std::io;
 
 /// `GET key`
-pub(super) fn get(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn get(session: &mut Session, request: &Request<'_>) {
     let entry = session.read(request.arg(1));
     session.out.bulk_or_null(entry.as_deref().and_then(Entry::value));
 }
 
 /// `MGET key...`; sends while it goes, as the reply can be far larger than the request.
-pub(super) async fn mget(
+pub(crate) async fn mget(
     session: &mut Session,
     request: &Request<'_>,
 ) -> io::Result<Result<(), Fault>> {
@@ -104,7 +105,7 @@ fn positive_deadline(
 
 /// The wall time in milliseconds that lies `given` units from now, or from 1970 if `absolute`;
 /// `None` if it is past.
-pub(super) fn deadline(
+pub(crate) fn deadline(
     given: i64,
     unit: i64,
     absolute: bool,
@@ -122,7 +123,7 @@ fn invalid_expire(command: &str) -> Fault {
 }
 
 /// `SET key value [GET] [OWNED] [EX s | PX ms | EXAT s | PXAT ms | KEEPTTL]`
-pub(super) fn set(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn set(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let (key, value) = (request.arg(1), request.arg(2));
     if request.len() == 3 {
         session.write([put(key, value, Expiry::Never)], Answer::Ok);
@@ -147,7 +148,7 @@ pub(super) fn set(session: &mut Session, request: &Request<'_>) -> Result<(), Fa
 }
 
 /// `SETEX key seconds value` and `PSETEX key milliseconds value`
-pub(super) fn setex(session: &mut Session, request: &Request<'_>, unit: i64) -> Result<(), Fault> {
+pub(crate) fn setex(session: &mut Session, request: &Request<'_>, unit: i64) -> Result<(), Fault> {
     let command = if unit == 1 { "psetex" } else { "setex" };
     let at = positive_deadline(request.arg(2), unit, false, command)?;
     session.write([put_until(request.arg(1), request.arg(3), at)], Answer::Ok);
@@ -155,18 +156,18 @@ pub(super) fn setex(session: &mut Session, request: &Request<'_>, unit: i64) -> 
 }
 
 /// `GETSET key value`
-pub(super) fn getset(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn getset(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     session.write([put(request.arg(1), request.arg(2), Expiry::Never)], Answer::Previous);
     Ok(())
 }
 
 /// `GETDEL key`
-pub(super) fn getdel(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn getdel(session: &mut Session, request: &Request<'_>) {
     session.write([Op::Delete { key: request.arg(1).into() }], Answer::Previous);
 }
 
 /// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
-pub(super) fn getex(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn getex(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let asked = Asked::parse(request, 2, true)?;
     let deadline = asked.deadline(request, "getex")?;
     let entry = session.read(request.arg(1));
@@ -187,7 +188,7 @@ pub(super) fn getex(session: &mut Session, request: &Request<'_>) -> Result<(), 
 }
 
 /// `MSET key value [key value]...`: all or, if one is too long, nothing.
-pub(super) fn mset(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn mset(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     if request.len().is_multiple_of(2) {
         return Err(Fault::arity("mset"));
     }
@@ -210,20 +211,20 @@ pub(super) fn mset(session: &mut Session, request: &Request<'_>) -> Result<(), F
 }
 
 /// `APPEND key value`
-pub(super) fn append(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn append(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let (key, tail) = (request.arg(1).into(), request.arg(2).into());
     session.write([Op::Append { key, tail }], Answer::Length);
     Ok(())
 }
 
 /// `STRLEN key`
-pub(super) fn strlen(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn strlen(session: &mut Session, request: &Request<'_>) {
     let entry = session.read(request.arg(1));
     session.out.count(entry.as_deref().and_then(Entry::value).map_or(0, <[u8]>::len));
 }
 
 /// `GETRANGE key start end`: both ends included, negative ones count from the end.
-pub(super) fn getrange(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn getrange(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let start = number::parse(request.arg(2)).ok_or(Fault::NOT_INTEGER)?;
     let end = number::parse(request.arg(3)).ok_or(Fault::NOT_INTEGER)?;
     let entry = session.read(request.arg(1));

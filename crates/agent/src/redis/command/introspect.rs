@@ -1,13 +1,14 @@
 //! `COMMAND` and the `HELP` of containers, from the one table.
 
 use super::glob;
-use super::reply::Out;
-use super::resp::Request;
-use super::session::{Fault, Session};
 use super::table::{self, COMMANDS, Command, Id};
+use crate::redis::fault::Fault;
+use crate::redis::session::Session;
+use crate::redis::wire::reply::Out;
+use crate::redis::wire::resp::Request;
 
 /// `COMMAND` and its subcommands.
-pub(super) fn run(session: &mut Session, id: Id, request: &Request<'_>) -> Result<(), Fault> {
+pub(crate) fn run(session: &mut Session, id: Id, request: &Request<'_>) -> Result<(), Fault> {
     let out = &mut session.out;
     match id {
         Id::CommandCount => out.count(COMMANDS.len()),
@@ -40,7 +41,7 @@ pub(super) fn run(session: &mut Session, id: Id, request: &Request<'_>) -> Resul
 }
 
 /// `CLIENT HELP` and the like.
-pub(super) fn help(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn help(session: &mut Session, request: &Request<'_>) {
     let Some(container) = table::find(request.arg(0)) else { return };
     let out = &mut session.out;
     out.array(1 + 2 * container.subcommands.len());

@@ -2,10 +2,10 @@
 
 /// The quotes of a line do not match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unbalanced;
+pub(crate) struct Unbalanced;
 
 /// Splits a line into words. Words are appended to `text`, and where each lies to `spans`.
-pub(super) fn split(
+pub(crate) fn split(
     line: &[u8],
     text: &mut Vec<u8>,
     spans: &mut Vec<(u32, u32)>,

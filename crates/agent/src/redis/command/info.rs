@@ -1,9 +1,10 @@
 //! `INFO` and `TIME`.
 
-use super::resp::Request;
-use super::session::Session;
-use super::stats::read;
-use super::{REDIS_VERSION, server::Server};
+use super::REDIS_VERSION;
+use crate::redis::server::Server;
+use crate::redis::session::Session;
+use crate::redis::stats::read;
+use crate::redis::wire::resp::Request;
 use crate::report::Status;
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -24,7 +25,7 @@ const SECTIONS: &[Section] = &[
 ];
 
 /// `INFO [section...]`
-pub(super) fn run(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn run(session: &mut Session, request: &Request<'_>) {
     let everything = request.len() == 1
         || request.from(1).any(|section| {
             matches!(section.to_ascii_lowercase().as_slice(), b"all" | b"default" | b"everything")
@@ -46,7 +47,7 @@ pub(super) fn run(session: &mut Session, request: &Request<'_>) {
 }
 
 /// `TIME`: seconds and microseconds.
-pub(super) fn time(session: &mut Session) {
+pub(crate) fn time(session: &mut Session) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     session.out.array(2);
     session.out.bulk(now.as_secs().to_string().as_bytes());
@@ -94,7 +95,7 @@ fn persistence(_: &Server, status: &Status, text: &mut String) {
 }
 
 /// True if entries are kept on disk.
-pub(super) fn is_durable(status: &Status) -> bool {
+pub(crate) fn is_durable(status: &Status) -> bool {
     !matches!(status.store.as_str(), "" | "memory")
 }
 

@@ -237,7 +237,7 @@ const NOT_HERE: &[(&str, &[&str])] = &[
 ];
 
 /// Why a command that is not in the table is refused.
-pub(super) fn explain(name: &[u8], args: &mut dyn Iterator<Item = &[u8]>) -> String {
+pub(crate) fn explain(name: &[u8], args: &mut dyn Iterator<Item = &[u8]>) -> String {
     let lower = String::from_utf8_lossy(name).to_ascii_lowercase();
     if let Some((_, instead)) = NEED_CONSENSUS.iter().find(|(name, _)| *name == lower) {
         return format!("ERR {} {CONSENSUS}{instead}", lower.to_ascii_uppercase());
@@ -261,7 +261,7 @@ pub(super) fn explain(name: &[u8], args: &mut dyn Iterator<Item = &[u8]>) -> Str
 }
 
 /// Why an option of a command that would make it conditional is refused.
-pub(super) fn conditional(command: &str, option: &str) -> String {
+pub(crate) fn conditional(command: &str, option: &str) -> String {
     format!("ERR {command} with {option} {CONSENSUS}{WRITE}")
 }
 
@@ -272,7 +272,7 @@ fn shown(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redis::table;
+    use super::super::table;
 
     #[test]
     fn nothing_is_both_here_and_refused() {

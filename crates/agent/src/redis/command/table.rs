@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u16)]
 #[allow(clippy::enum_variant_names, reason = "CLIENT ID is a command's name")]
-pub(super) enum Id {
+pub(crate) enum Id {
     Append,
     Auth,
     Client,
@@ -81,7 +81,7 @@ pub(super) enum Id {
 }
 
 /// Properties of commands, as bits.
-pub(super) mod flag {
+pub(crate) mod flag {
     /// Changes data.
     pub const WRITE: u16 = 1;
     /// Reads data.
@@ -102,14 +102,14 @@ pub(super) mod flag {
 use flag::{ADMIN, CONNECTION, DANGEROUS, FAST, NO_AUTH, QUEUES, READ, WRITE};
 
 /// Where a command's keys are: first index, last index (negative from the end), step.
-pub(super) type Keys = (i8, i8, i8);
+pub(crate) type Keys = (i8, i8, i8);
 const NONE: Keys = (0, 0, 0);
 const ONE: Keys = (1, 1, 1);
 const ALL: Keys = (1, -1, 1);
 
 /// One command.
 #[derive(Debug)]
-pub(super) struct Command {
+pub(crate) struct Command {
     /// Lower case; subcommands as `client|id`.
     pub name: &'static str,
     pub id: Id,
@@ -125,17 +125,17 @@ pub(super) struct Command {
 
 impl Command {
     /// True if the command may have this many arguments, its name included.
-    pub(super) fn takes(&self, args: usize) -> bool {
+    pub(crate) fn takes(&self, args: usize) -> bool {
         let arity = usize::from(self.arity.unsigned_abs());
         if self.arity < 0 { args >= arity } else { args == arity }
     }
 
-    pub(super) fn has(&self, flag: u16) -> bool {
+    pub(crate) fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
     }
 
     /// The subcommand of a container, whatever the case.
-    pub(super) fn subcommand(&self, name: &[u8]) -> Option<&'static Command> {
+    pub(crate) fn subcommand(&self, name: &[u8]) -> Option<&'static Command> {
         self.subcommands.iter().find(|sub| {
             let own = sub.name.split_once('|').map_or(sub.name, |(_, own)| own);
             own.as_bytes().eq_ignore_ascii_case(name)
@@ -143,7 +143,7 @@ impl Command {
     }
 
     /// Flags as `COMMAND` names them.
-    pub(super) fn flag_names(&self) -> Vec<&'static str> {
+    pub(crate) fn flag_names(&self) -> Vec<&'static str> {
         let mut names = Vec::new();
         for (bit, name) in [(WRITE, "write"), (READ, "readonly"), (ADMIN, "admin")] {
             if self.has(bit) {
@@ -162,7 +162,7 @@ impl Command {
     }
 
     /// Access-control categories as `COMMAND` names them.
-    pub(super) fn categories(&self) -> Vec<&'static str> {
+    pub(crate) fn categories(&self) -> Vec<&'static str> {
         let mut names = Vec::new();
         if self.keys.0 > 0 || self.group == "generic" {
             names.push("@keyspace");
@@ -190,7 +190,7 @@ impl Command {
 const MAX_NAME: usize = 16;
 
 /// Looks a command up by its name, whatever the case.
-pub(super) fn find(name: &[u8]) -> Option<&'static Command> {
+pub(crate) fn find(name: &[u8]) -> Option<&'static Command> {
     let mut lower = [0_u8; MAX_NAME];
     let lower = lower.get_mut(..name.len())?;
     lower.copy_from_slice(name);
@@ -200,7 +200,7 @@ pub(super) fn find(name: &[u8]) -> Option<&'static Command> {
 }
 
 /// Looks a command or subcommand up by the number of its [`Id`].
-pub(super) fn by_number(number: u16) -> Option<&'static Command> {
+pub(crate) fn by_number(number: u16) -> Option<&'static Command> {
     let all =
         COMMANDS.iter().flat_map(|command| std::iter::once(command).chain(command.subcommands));
     all.into_iter().find(|command| command.id as u16 == number)
@@ -238,7 +238,7 @@ const QW: u16 = WRITE | QUEUES;
 
 /// Every command, in the order of the names.
 #[rustfmt::skip]
-pub(super) static COMMANDS: &[Command] = &[
+pub(crate) static COMMANDS: &[Command] = &[
     command("append", Append, 3, QW | FAST, ONE, (ST, "2.0.0", "Appends bytes to the value of a key. Creates the key if it doesn't exist.")),
     command("auth", Auth, -2, NO_AUTH | CONNECTION | FAST, NONE, (CN, "1.0.0", "Authenticates the connection.")),
     container("client", Client, -2, (CN, "2.4.0", "A container for client connection commands."), CLIENT),

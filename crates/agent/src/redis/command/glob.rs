@@ -2,10 +2,10 @@
 //! it is. Only the last star is ever tried again, so a match costs at most key times pattern.
 
 /// Longest pattern that is taken, bytes: every byte of the longest key could be escaped in it.
-pub(super) const MAX_PATTERN: usize = 8 * 1024;
+pub(crate) const MAX_PATTERN: usize = 8 * 1024;
 
 /// True if the whole text matches the pattern.
-pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
+pub(crate) fn matches(pattern: &[u8], text: &[u8]) -> bool {
     let (mut rest, mut left) = (pattern, text);
     // The pattern after the last star, and the text from which it was last tried.
     let mut retry: Option<(&[u8], &[u8])> = None;
@@ -36,7 +36,7 @@ pub(super) fn matches(pattern: &[u8], text: &[u8]) -> bool {
 }
 
 /// The bytes with which every match begins, and whether they are the whole pattern.
-pub(super) fn literal_head(pattern: &[u8]) -> (Vec<u8>, bool) {
+pub(crate) fn literal_head(pattern: &[u8]) -> (Vec<u8>, bool) {
     let mut head = Vec::new();
     let mut rest = pattern;
     while let Some((byte, after)) = rest.split_first() {

@@ -1,44 +1,45 @@
 //! Commands on keys, one or a few at a time.
 
-use super::batch::Answer;
-use super::number;
 use super::refused;
-use super::resp::Request;
-use super::session::{Fault, Session};
-use super::strings::deadline;
+use super::string::deadline;
 use super::table::{Command, Id};
 use crate::clock::wall_ms;
+use crate::redis::batch::Answer;
+use crate::redis::fault::Fault;
+use crate::redis::session::Session;
+use crate::redis::wire::number;
+use crate::redis::wire::resp::Request;
 use rumormill_core::data::{Entry, Expiry, Op};
 
 /// Bytes around an entry that `MEMORY USAGE` adds: its head, its places in trie and index (guess).
 const ENTRY_OVERHEAD: usize = 160;
 
 /// `DEL key...` and `UNLINK key...`
-pub(super) fn del(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn del(session: &mut Session, request: &Request<'_>) {
     session.write(request.from(1).map(|key| Op::Delete { key: key.into() }), Answer::Existed);
 }
 
 /// `EXISTS key...` and `TOUCH key...`: a key named twice counts twice.
-pub(super) fn exists(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn exists(session: &mut Session, request: &Request<'_>) {
     let found = request.from(1).filter(|key| session.read(key).is_some()).count();
     session.out.count(found);
 }
 
 /// `TYPE key`
-pub(super) fn kind(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn kind(session: &mut Session, request: &Request<'_>) {
     let found = session.read(request.arg(1)).is_some();
     session.out.simple(if found { "string" } else { "none" });
 }
 
 /// `TTL key` and `PTTL key`: -2 without the key, -1 without an expiry.
-pub(super) fn time_left(session: &mut Session, request: &Request<'_>, unit: i64) {
+pub(crate) fn time_left(session: &mut Session, request: &Request<'_>, unit: i64) {
     let now = wall_ms();
     let at = session.read(request.arg(1)).map(|entry| entry.expires_at());
     session.out.int(rounded(at, unit, |at| at.saturating_sub(now)));
 }
 
 /// `EXPIRETIME key` and `PEXPIRETIME key`
-pub(super) fn expire_time(session: &mut Session, request: &Request<'_>, unit: i64) {
+pub(crate) fn expire_time(session: &mut Session, request: &Request<'_>, unit: i64) {
     let at = session.read(request.arg(1)).map(|entry| entry.expires_at());
     session.out.int(rounded(at, unit, |at| at));
 }
@@ -55,7 +56,7 @@ fn rounded(at: Option<Option<u64>>, unit: i64, from: impl Fn(u64) -> u64) -> i64
 }
 
 /// `EXPIRE`, `PEXPIRE`, `EXPIREAT` and `PEXPIREAT key time`: a time that is past deletes the key.
-pub(super) fn expire(
+pub(crate) fn expire(
     session: &mut Session,
     command: &Command,
     request: &Request<'_>,
@@ -84,7 +85,7 @@ pub(super) fn expire(
 }
 
 /// `PERSIST key`; a key without an expiry is left alone, so that nothing has to spread.
-pub(super) fn persist(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn persist(session: &mut Session, request: &Request<'_>) {
     let entry = session.read(request.arg(1));
     if entry.is_some_and(|entry| entry.expires_at().is_some()) {
         let op = Op::Expire { key: request.arg(1).into(), expiry: Expiry::Never };
@@ -95,7 +96,7 @@ pub(super) fn persist(session: &mut Session, request: &Request<'_>) {
 }
 
 /// `OBJECT ENCODING key`
-pub(super) fn encoding(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn encoding(session: &mut Session, request: &Request<'_>) {
     let entry = session.read(request.arg(2));
     let name = entry.as_deref().and_then(Entry::value).map(|value| match value.len() {
         _ if number::parse(value).is_some() => "int",
@@ -106,7 +107,7 @@ pub(super) fn encoding(session: &mut Session, request: &Request<'_>) {
 }
 
 /// `OBJECT REFCOUNT key`
-pub(super) fn refcount(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn refcount(session: &mut Session, request: &Request<'_>) {
     match session.read(request.arg(2)) {
         Some(_) => session.out.int(1),
         None => session.out.null(),
@@ -114,7 +115,7 @@ pub(super) fn refcount(session: &mut Session, request: &Request<'_>) {
 }
 
 /// `MEMORY USAGE key [SAMPLES n]`
-pub(super) fn memory_usage(session: &mut Session, request: &Request<'_>) {
+pub(crate) fn memory_usage(session: &mut Session, request: &Request<'_>) {
     match session.read(request.arg(2)) {
         Some(entry) => session.out.count(entry.size() + ENTRY_OVERHEAD),
         None => session.out.null(),

@@ -1,0 +1,37 @@
+//! What a client is told when a command cannot be carried out.
+
+use crate::error::WriteError;
+use std::borrow::Cow;
+
+/// An error reply: a code in capitals, a space, a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fault(pub Cow<'static, str>);
+
+impl Fault {
+    pub(super) const SYNTAX: Self = Self(Cow::Borrowed("ERR syntax error"));
+    pub(super) const NOT_INTEGER: Self =
+        Self(Cow::Borrowed("ERR value is not an integer or out of range"));
+
+    pub(super) fn arity(name: &str) -> Self {
+        Self::from(format!("ERR wrong number of arguments for '{name}' command"))
+    }
+
+    pub(super) fn of_write(error: &WriteError) -> Self {
+        match error {
+            WriteError::Store(_) => Self::from(format!("MISCONF {error}; reads go on")),
+            _ => Self::from(format!("ERR {error}")),
+        }
+    }
+}
+
+impl From<&'static str> for Fault {
+    fn from(text: &'static str) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for Fault {
+    fn from(text: String) -> Self {
+        Self(Cow::Owned(text))
+    }
+}
