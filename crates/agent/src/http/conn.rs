@@ -2,7 +2,7 @@
 //!
 //! axum's own server bounds neither, so hyper is driven from here.
 
-use super::{App, Shutdown, stopped};
+use super::app::{App, Shutdown, stopped};
 use crate::tls::{self, Refused, Tls};
 use axum::Router;
 use hyper::server::conn::http1;

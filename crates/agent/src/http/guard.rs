@@ -4,8 +4,8 @@
 //! machine shows. So a name that is not known here is refused (a page could have its own name
 //! resolve to this port), and so is whatever a page of another origin asks for.
 
-use super::App;
-use super::problem::Problem;
+use super::app::App;
+use super::wire::problem::Problem;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};

@@ -1,139 +1,36 @@
 //! The HTTP face of a node: keys and values, watches, status, metrics, health, and the page.
 //!
 //! Nothing here knows gossip: it serves a [`Rumormill`] handle. Every body, connection, watcher
-//! and answer has a bound, and every refusal is JSON that says what to do.
+//! and answer has a bound, and every refusal is JSON that says what to do. `wire` reads and writes,
+//! `route` has what each path does with the `app` that all share, and this file puts them together.
 
-mod body;
-mod bulk;
+mod app;
 mod conn;
-mod coverage;
 mod guard;
-mod json;
-mod keyring;
-mod kv;
-mod members;
 mod metrics;
-mod node;
-mod page;
-mod problem;
-mod query;
-mod repair;
-mod ring;
-mod watch;
+mod options;
+mod route;
+mod wire;
 
+pub use options::{Options, Secret};
 #[doc(hidden)]
-pub use bulk::fuzz as fuzz_bulk;
+pub use route::bulk::fuzz as fuzz_bulk;
 #[doc(hidden)]
-pub use query::fuzz as fuzz_query;
+pub use wire::query::fuzz as fuzz_query;
 
 use crate::handle::Rumormill;
-use crate::tls::Tls;
+use app::{App, Shutdown};
 use axum::Router;
 use axum::extract::MatchedPath;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{get, post};
 use metrics::Metrics;
-use problem::Problem;
-use std::fmt;
+use route::{ROUTES, bulk, coverage, keyring, kv, members, node, page, repair, ring, watch};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
-
-/// How to serve; every field has a default.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Whoever asks for anything but the page and the health checks must know it.
-    pub token: Option<Secret>,
-    /// Names under which browsers may reach the port, beside IP addresses and `localhost`.
-    pub hosts: Vec<String>,
-    /// True if members to join by were given: then the node is not ready before it knows one.
-    pub joining: bool,
-    /// Connections at once; more are answered 503 and closed.
-    pub max_connections: usize,
-    /// Watches at once; more are answered 503. Each holds a connection.
-    pub max_watchers: usize,
-    /// How long a connection may take to send the head of a request, or stay idle between two.
-    pub header_timeout: Duration,
-    /// How long a value may take to arrive, and each piece of a bulk write.
-    pub body_timeout: Duration,
-    /// How long a client may leave an answer unread.
-    pub write_timeout: Duration,
-    /// How often a quiet watch sends a comment, so that dead connections are noticed.
-    pub heartbeat: Duration,
-    /// How long requests in flight may go on after the shutdown was asked for.
-    pub grace: Duration,
-    /// With it clients must speak TLS; without it they must not.
-    pub tls: Option<Arc<Tls>>,
-    /// What the Redis port counts, to be shown with the rest.
-    pub redis: Option<Arc<crate::redis::RedisStats>>,
-    /// The TLS side of the Redis port, to be shown with the rest.
-    pub redis_tls: Option<Arc<Tls>>,
-    /// Told once the node has left at a client's request: the process may end.
-    pub left: Arc<Notify>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            token: None,
-            hosts: Vec::new(),
-            joining: false,
-            max_connections: 1024,
-            max_watchers: 256,
-            header_timeout: Duration::from_secs(30),
-            body_timeout: Duration::from_secs(60),
-            write_timeout: Duration::from_secs(60),
-            heartbeat: Duration::from_secs(15),
-            grace: Duration::from_secs(5),
-            tls: None,
-            redis: None,
-            redis_tls: None,
-            left: Arc::default(),
-        }
-    }
-}
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides a text.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text as bytes.
-    fn bytes(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Secret(hidden)")
-    }
-}
-
-/// What all requests share.
-struct App {
-    node: Rumormill,
-    options: Options,
-    metrics: Metrics,
-    watchers: Arc<Semaphore>,
-    left: AtomicBool,
-    shutdown: Shutdown,
-}
-
-type Shutdown = tokio::sync::watch::Receiver<bool>;
-
-/// Returns when the shutdown is asked for, or nobody is left who could ask for it.
-async fn stopped(shutdown: &mut Shutdown) {
-    let _ = shutdown.wait_for(|stop| *stop).await;
-}
+use tokio::sync::Semaphore;
+use wire::problem::Problem;
 
 /// Serves a node on a bound port until `shutdown` turns true, then lets requests in flight end.
 pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shutdown: Shutdown) {
@@ -153,70 +50,15 @@ pub async fn serve(listener: TcpListener, node: Rumormill, options: Options, shu
     conn::accept(listener, router(&app), app).await;
 }
 
-/// Every route: its path, its methods, and what it is for.
-const ROUTES: [(&str, &str, &str); 24] = [
-    ("/", "GET, HEAD", "the status page"),
-    ("/healthz", "GET, HEAD", "200 while the process answers"),
-    ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
-    ("/metrics", "GET, HEAD", "numbers for Prometheus"),
-    ("/v1", "GET, HEAD", "this list"),
-    (
-        "/v1/kv",
-        "GET, HEAD, POST",
-        "GET ?prefix= &limit= &after= &keys=1 lists entries; POST writes lines of JSON: key, \
-         value (or key_base64, value_base64), ttl, \
-         owned",
-    ),
-    ("/v1/kv/", "GET, HEAD, PUT, DELETE", "the empty key"),
-    (
-        "/v1/kv/{*key}",
-        "GET, HEAD, PUT, DELETE",
-        "one value, raw bytes; GET ?max_staleness=2s; PUT ?ttl=30 or ?ttl=10m, ?owned=1; \
-         PUT and DELETE ?wait=all, 0.99 or 3, &wait_timeout=5s",
-    ),
-    ("/v1/coverage/", "GET, HEAD", "the same of the empty key"),
-    ("/v1/coverage/{*key}", "GET, HEAD", "who holds what this node holds under a key; ?timeout=1s"),
-    ("/v1/export", "GET, HEAD", "all entries as lines of JSON; ?prefix= &keys=1"),
-    ("/v1/watch", "GET, HEAD", "changes as server-sent events; ?prefix= &keys=1"),
-    ("/v1/status", "GET, HEAD", "the state of the node"),
-    ("/v1/members", "GET, HEAD", "everyone that the node knows; ?tag=zone=a &state=alive"),
-    (
-        "/v1/members/{member}/forget",
-        "POST",
-        "waits no longer for a dead member, by its name or id; ?force=1 without a majority",
-    ),
-    ("/v1/repair/ring", "GET, HEAD, POST", "where ring repair stands; POST begins a pass"),
-    (
-        "/v1/events/members",
-        "GET, HEAD",
-        "what happened to members lately, as the node saw it; ?about=NAME &limit=",
-    ),
-    (
-        "/v1/events/repair",
-        "GET, HEAD",
-        "what repair did lately and what it cost; ?about=NAME &calm=1 &limit=",
-    ),
-    (
-        "/v1/tags",
-        "GET, HEAD, PUT, PATCH",
-        "the node's tags as a JSON object; PUT sets all, PATCH changes some and null takes one off",
-    ),
-    ("/v1/leave", "POST", "says goodbye and stops the node"),
-    ("/v1/keyring", "GET, HEAD", "the ids of the cluster's keys, and who holds which"),
-    ("/v1/keyring/add", "POST", "adds the key in the body, or a new one if there is none"),
-    ("/v1/keyring/use", "POST", "?id= makes a key primary"),
-    ("/v1/keyring/remove", "POST", "?id= &force=1 removes a key"),
-];
-
 fn router(app: &Arc<App>) -> Router {
     let key = || get(kv::get).put(kv::put).delete(kv::delete);
     let guard = axum::middleware::from_fn_with_state(Arc::clone(app), guard::check);
-    let count = axum::middleware::from_fn_with_state(Arc::clone(app), metrics::count);
+    let count = axum::middleware::from_fn_with_state(Arc::clone(app), route::metrics::count);
     Router::new()
         .route("/", get(page::page))
         .route("/healthz", get(node::healthz))
         .route("/readyz", get(node::readyz))
-        .route("/metrics", get(metrics::serve))
+        .route("/metrics", get(route::metrics::serve))
         .route("/v1/kv", get(kv::list).post(bulk::import))
         // The empty key is a key like any other.
         .route("/v1/kv/", key())
@@ -255,15 +97,4 @@ async fn wrong_method(method: Method, path: MatchedPath, uri: Uri) -> Problem {
     let allowed = allowed.map_or("GET", |(_, methods, _)| methods);
     let message = format!("{method} is not possible on {}; use {allowed}", uri.path());
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_is_not_shown() {
-        let options = Options { token: Some(Secret::new("hunter2")), ..Options::default() };
-        assert!(!format!("{options:?}").contains("hunter2"));
-    }
 }

@@ -107,3 +107,13 @@ pub struct Status {
     /// Every counter of the protocol.
     pub counters: Stats,
 }
+
+impl Status {
+    /// Why the store takes no writes, if so.
+    pub(crate) fn store_problem(&self) -> Option<String> {
+        match self.store.as_str() {
+            "" | "ok" | "memory" => None,
+            wrong => Some(format!("the store does not take writes: {wrong}")),
+        }
+    }
+}

@@ -271,8 +271,8 @@ fn shown(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use super::super::table;
+    use super::*;
 
     #[test]
     fn nothing_is_both_here_and_refused() {

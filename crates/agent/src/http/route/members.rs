@@ -1,10 +1,10 @@
 //! Whom the node knows, what happened to them, and the node's own tags.
 
-use super::body::Upload;
-use super::node::fresh;
-use super::problem::Problem;
-use super::query::Query;
-use super::{App, json};
+use crate::http::app::App;
+use crate::http::wire::body::Upload;
+use crate::http::wire::json::{self, fresh};
+use crate::http::wire::problem::Problem;
+use crate::http::wire::query::Query;
 use crate::report::{MAX_EVENTS, MemberInfo};
 use crate::tags::{TagChange, TagsError, parse_tag};
 use axum::extract::{Request, State};
@@ -23,7 +23,7 @@ const MAX_FILTERS: usize = 32;
 const STATES: [&str; 5] = ["alive", "suspect", "dead", "left", "forgotten"];
 
 /// `GET` of everyone that the node knows, or of those with some tags or in some state.
-pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse_with(uri.query(), &["tag", "state"], &["tag"])?;
     let members = app.node.members();
     let filter = Filter::new(&query)?;
@@ -61,7 +61,7 @@ impl Filter {
 }
 
 /// `GET` of what happened to members lately, as this node saw it.
-pub(super) async fn events(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn events(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["about", "limit"])?;
     let limit = query.count("limit", DEFAULT_EVENTS, MAX_EVENTS)?;
     let about = match query.bytes("about") {
@@ -73,7 +73,7 @@ pub(super) async fn events(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
 }
 
 /// The members that go by a name or id. An id need not be known.
-pub(super) fn ids_of(app: &App, about: &str) -> Result<Vec<NodeId>, Problem> {
+pub(crate) fn ids_of(app: &App, about: &str) -> Result<Vec<NodeId>, Problem> {
     let members = app.node.members();
     let named = members.iter().filter(|member| member.name == about || member.id == about);
     let mut ids: Vec<NodeId> = named.filter_map(|member| member.id.parse().ok()).collect();
@@ -88,13 +88,13 @@ pub(super) fn ids_of(app: &App, about: &str) -> Result<Vec<NodeId>, Problem> {
 }
 
 /// `GET` of the node's own tags.
-pub(super) async fn tags(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn tags(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     Ok(fresh(&serde_json::json!({ "tags": app.node.tags() })))
 }
 
 /// `PUT` of all the node's tags: those that are not named go.
-pub(super) async fn put_tags(
+pub(crate) async fn put_tags(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -102,7 +102,7 @@ pub(super) async fn put_tags(
 }
 
 /// `PATCH` of some of the node's tags: `null` takes one off.
-pub(super) async fn patch_tags(
+pub(crate) async fn patch_tags(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {

@@ -1,115 +1,20 @@
-//! Numbers for Prometheus, in the OpenMetrics text format.
+//! The numbers of the node and of its ports, read when they are asked for.
 
-use super::problem::Problem;
-use super::query::Query;
-use super::{App, Options, node};
 use crate::clock::wall_ms;
 use crate::handle::Rumormill;
 use crate::redis::RedisStats;
 use crate::report::SeedStatus;
 use crate::seal::EncryptionStatus;
 use crate::tls::Tls;
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{StatusCode, Uri, header};
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
-use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
 use rumormill_core::spread::sessions::{METHODS, Outcome, Sums, Totals};
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-
-const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-
-/// What this port counts of itself, and how to read the rest off the node.
-pub(super) struct Metrics {
-    registry: Registry,
-    requests: Family<Labels, Counter>,
-    /// Connections that are open.
-    pub(super) connections: Gauge,
-    /// Watches that are under way.
-    pub(super) watches: Gauge,
-    /// Connections that were refused because too many were open.
-    pub(super) refused: Counter,
-}
-
-/// What is told apart about requests.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
-    route: String,
-    status: &'static str,
-}
-
-impl Metrics {
-    pub(super) fn new(node: Rumormill, options: &Options) -> Self {
-        let status = node.status();
-        let mut registry = Registry::with_prefix("rumormill");
-        let requests = Family::default();
-        let connections = Gauge::default();
-        let watches = Gauge::default();
-        let refused = Counter::default();
-        let build = Info::new([("version", status.version)]);
-        registry.register("build", "The program", build);
-        let who =
-            Info::new([("name", status.name), ("id", status.id), ("cluster", status.cluster)]);
-        registry.register("node", "Who the node is", who);
-        registry.register(
-            "http_requests",
-            "Requests answered, by route and status class",
-            Family::clone(&requests),
-        );
-        registry.register(
-            "http_connections",
-            "HTTP connections that are open",
-            Gauge::clone(&connections),
-        );
-        registry.register("http_watches", "Watches that are under way", Gauge::clone(&watches));
-        registry.register(
-            "http_connections_refused",
-            "HTTP connections refused because too many were open",
-            Counter::clone(&refused),
-        );
-        registry.register_collector(Box::new(Reading {
-            node,
-            redis: options.redis.clone(),
-            tls: [("redis", options.redis_tls.clone()), ("http", options.tls.clone())],
-        }));
-        Self { registry, requests, connections, watches, refused }
-    }
-}
-
-/// `GET` of all numbers.
-pub(super) async fn serve(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &app.metrics.registry).map_err(|_| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics could not be written")
-    })?;
-    Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response())
-}
-
-/// Counts every request, refused ones too.
-pub(super) async fn count(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let route = request.extensions().get::<MatchedPath>();
-    let route = route.map_or("other", MatchedPath::as_str).replace("{*key}", "{key}");
-    let response = next.run(request).await;
-    let status = match response.status().as_u16() / 100 {
-        2 => "2xx",
-        3 => "3xx",
-        4 => "4xx",
-        5 => "5xx",
-        _ => "1xx",
-    };
-    app.metrics.requests.get_or_create_owned(&Labels { route, status }).inc();
-    response
-}
 
 /// TLS of the ports that speak it.
 fn encode_tls(ports: &Ports, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
@@ -230,14 +135,14 @@ fn encode_repair(totals: &Totals, to: &mut DescriptorEncoder) -> Result<(), fmt:
 }
 
 /// Reads the numbers of the node and of the ports when they are asked for.
-struct Reading {
-    node: Rumormill,
-    redis: Option<Arc<RedisStats>>,
-    tls: Ports,
+pub(super) struct Reading {
+    pub(super) node: Rumormill,
+    pub(super) redis: Option<Arc<RedisStats>>,
+    pub(super) tls: Ports,
 }
 
 /// The TLS side of each port, by the port's name.
-type Ports = [(&'static str, Option<Arc<Tls>>); 2];
+pub(super) type Ports = [(&'static str, Option<Arc<Tls>>); 2];
 
 impl fmt::Debug for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -256,7 +161,7 @@ impl Collector for Reading {
             (
                 "store_ok",
                 "1 if the durable store takes writes, or there is none",
-                u64::from(node::store_problem(&status).is_none()),
+                u64::from(status.store_problem().is_none()),
             ),
             ("doubt", "How much the node doubts itself; 0 if it is well", u64::from(status.doubt)),
             (

@@ -1,11 +1,12 @@
 //! Single keys as raw bytes, and lists of them.
 
-use super::body::Upload;
 use super::coverage::{MAX_STALENESS, WAIT, WAIT_TIMEOUT, Wait, read_within};
-use super::problem::Problem;
-use super::query::{Query, decode};
-use super::{App, json};
 use crate::clock::wall_ms;
+use crate::http::app::App;
+use crate::http::wire::body::Upload;
+use crate::http::wire::json;
+use crate::http::wire::problem::Problem;
+use crate::http::wire::query::{Query, decode};
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -15,13 +16,13 @@ use rumormill_core::data::{Entry, Expiry, Op};
 use std::sync::Arc;
 
 /// The write that an entry comes from.
-pub(super) const STAMP: HeaderName = HeaderName::from_static("x-rumormill-stamp");
+pub(crate) const STAMP: HeaderName = HeaderName::from_static("x-rumormill-stamp");
 /// The id of the node that wrote.
-pub(super) const ORIGIN: HeaderName = HeaderName::from_static("x-rumormill-origin");
+pub(crate) const ORIGIN: HeaderName = HeaderName::from_static("x-rumormill-origin");
 /// When the value hides itself, milliseconds since 1970, as `expires_at_ms` in JSON.
-pub(super) const EXPIRES: HeaderName = HeaderName::from_static("x-rumormill-expires-at");
+pub(crate) const EXPIRES: HeaderName = HeaderName::from_static("x-rumormill-expires-at");
 /// The value is seen only while the node that wrote it is a live member: `true`.
-pub(super) const OWNED: HeaderName = HeaderName::from_static("x-rumormill-owned");
+pub(crate) const OWNED: HeaderName = HeaderName::from_static("x-rumormill-owned");
 
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 10_000;
@@ -31,7 +32,7 @@ const PAGE_BYTES: usize = 4 << 20;
 const STEP: usize = 256;
 
 /// `GET` and `HEAD` of a key.
-pub(super) async fn get(
+pub(crate) async fn get(
     State(app): State<Arc<App>>,
     uri: Uri,
     headers: HeaderMap,
@@ -65,7 +66,7 @@ fn value(app: &App, key: &[u8], headers: &HeaderMap) -> Result<Response, Problem
 }
 
 /// `PUT` of a key.
-pub(super) async fn put(
+pub(crate) async fn put(
     State(app): State<Arc<App>>,
     uri: Uri,
     request: Request,
@@ -94,7 +95,7 @@ pub(super) async fn put(
 }
 
 /// `DELETE` of a key.
-pub(super) async fn delete(
+pub(crate) async fn delete(
     State(app): State<Arc<App>>,
     uri: Uri,
     headers: HeaderMap,
@@ -110,7 +111,7 @@ pub(super) async fn delete(
 }
 
 /// `GET` of a page of entries.
-pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["prefix", "limit", "after", "keys", MAX_STALENESS])?;
     read_within(&app, &query, async || page(&app, &query)).await
 }

@@ -1,9 +1,9 @@
 //! Writes that wait for other members, reads that bound their staleness, and who holds a key.
 
-use super::node::fresh;
-use super::problem::Problem;
-use super::query::{Query, decode};
-use super::{App, json};
+use crate::http::app::App;
+use crate::http::wire::json::{self, fresh};
+use crate::http::wire::problem::Problem;
+use crate::http::wire::query::{Query, decode};
 use crate::report::{Coverage, CoverageError, StaleError};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
@@ -25,21 +25,21 @@ const MAX_WAIT: Duration = Duration::from_secs(600);
 const DEFAULT_SURVEY: Duration = Duration::from_secs(1);
 
 /// The parameters of a write that waits.
-pub(super) const WAIT: &str = "wait";
-pub(super) const WAIT_TIMEOUT: &str = "wait_timeout";
+pub(crate) const WAIT: &str = "wait";
+pub(crate) const WAIT_TIMEOUT: &str = "wait_timeout";
 /// The parameter of a read that bounds its staleness.
-pub(super) const MAX_STALENESS: &str = "max_staleness";
+pub(crate) const MAX_STALENESS: &str = "max_staleness";
 
 /// What a write waits for.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Wait {
+pub(crate) struct Wait {
     want: Want,
     limit: Duration,
 }
 
 impl Wait {
     /// Reads it, if the write is to wait at all.
-    pub(super) fn of(query: &Query) -> Result<Option<Self>, Problem> {
+    pub(crate) fn of(query: &Query) -> Result<Option<Self>, Problem> {
         let limit = query.duration(WAIT_TIMEOUT, MAX_WAIT)?;
         match query.bytes(WAIT) {
             Some(want) => {
@@ -55,7 +55,7 @@ impl Wait {
     }
 
     /// Waits for a write that was made; the answer says how many hold it.
-    pub(super) async fn carry_out(
+    pub(crate) async fn carry_out(
         self,
         app: &App,
         entry: &Entry,
@@ -89,7 +89,7 @@ impl Wait {
 
 /// Reads only if this node is fresh enough, where the read asks for that; every answer says how
 /// fresh it is then.
-pub(super) async fn read_within(
+pub(crate) async fn read_within(
     app: &App,
     query: &Query,
     read: impl AsyncFnOnce() -> Result<Response, Problem>,
@@ -133,7 +133,7 @@ fn stale(
 }
 
 /// `GET` of who holds what this node holds under a key.
-pub(super) async fn get(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["timeout"])?;
     let limit = query.duration("timeout", MAX_WAIT)?.unwrap_or(DEFAULT_SURVEY);
     let key = decode(uri.path().strip_prefix("/v1/coverage/").unwrap_or_default(), false)?;

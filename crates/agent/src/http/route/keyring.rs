@@ -1,11 +1,11 @@
 //! The key ring: who holds which key, and rotation. Keys may come in; only their ids go out.
 
-use super::App;
-use super::body::Upload;
-use super::conn::Peer;
-use super::node::fresh;
-use super::problem::Problem;
-use super::query::Query;
+use crate::http::app::App;
+use crate::http::conn::Peer;
+use crate::http::wire::body::Upload;
+use crate::http::wire::json::fresh;
+use crate::http::wire::problem::Problem;
+use crate::http::wire::query::Query;
 use crate::seal::{Key, KeyId, Keyring, KeyringError};
 use axum::extract::{Request, State};
 use axum::http::{Extensions, StatusCode, Uri};
@@ -17,13 +17,13 @@ use zeroize::Zeroizing;
 const MAX_BODY: usize = 128;
 
 /// `GET` of the ring.
-pub(super) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn list(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     answer(app.node.keyring().await)
 }
 
 /// `POST` that adds the key in the body, or a new one.
-pub(super) async fn add(
+pub(crate) async fn add(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -40,7 +40,7 @@ pub(super) async fn add(
 }
 
 /// `POST` that makes a key primary.
-pub(super) async fn promote(
+pub(crate) async fn promote(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -50,7 +50,7 @@ pub(super) async fn promote(
 }
 
 /// `POST` that removes a key.
-pub(super) async fn remove(
+pub(crate) async fn remove(
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {

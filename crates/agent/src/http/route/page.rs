@@ -14,7 +14,7 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
 const NONCE: &str = "{{nonce}}";
 
 /// `GET` of the page.
-pub(super) async fn page() -> Response {
+pub(crate) async fn page() -> Response {
     // Fresh for every answer, from the operating system's randomness: only the page's own style
     // and script carry it, so nothing that found its way into the page would run.
     let random = || RandomState::new().build_hasher().finish();

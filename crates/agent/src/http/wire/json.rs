@@ -2,7 +2,7 @@
 
 use crate::view::{Event, EventKind};
 use axum::body::Body;
-use axum::http::header;
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -28,7 +28,7 @@ struct Shown<'a> {
 }
 
 /// An entry, with its value if it has one and it is wanted.
-pub(super) fn entry(entry: &Entry, with_value: bool) -> Vec<u8> {
+pub(crate) fn entry(entry: &Entry, with_value: bool) -> Vec<u8> {
     let (key, key_base64) = text_or_base64(entry.key());
     let value = entry.value().filter(|_| with_value).map(text_or_base64);
     let (value, value_base64) = value.unwrap_or_default();
@@ -46,23 +46,31 @@ pub(super) fn entry(entry: &Entry, with_value: bool) -> Vec<u8> {
 }
 
 /// The entry of an event: with its value only if there is one from now on.
-pub(super) fn event(event: &Event, with_value: bool) -> Vec<u8> {
+pub(crate) fn event(event: &Event, with_value: bool) -> Vec<u8> {
     entry(&event.entry, with_value && event.kind == EventKind::Put)
 }
 
 /// Any JSON value as bytes.
-pub(super) fn to_vec(value: &impl Serialize) -> Vec<u8> {
+pub(crate) fn to_vec(value: &impl Serialize) -> Vec<u8> {
     // Fails for maps with keys that are no text; there are none here.
     serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec())
 }
 
 /// An answer of JSON that is ready made.
-pub(super) fn answer(json: impl Into<Body>) -> Response {
+pub(crate) fn answer(json: impl Into<Body>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], json.into()).into_response()
 }
 
+/// JSON that nobody keeps.
+pub(crate) fn fresh(value: &impl Serialize) -> Response {
+    let mut response = answer(to_vec(value));
+    let no_store = HeaderValue::from_static("no-store");
+    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
+    response
+}
+
 /// Bytes as text, or else as base64.
-pub(super) fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
+pub(crate) fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     match std::str::from_utf8(bytes) {
         Ok(text) => (Some(text), None),
         Err(_) => (None, Some(STANDARD.encode(bytes))),
@@ -70,7 +78,7 @@ pub(super) fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
 }
 
 /// The bytes that a base64 text stands for.
-pub(super) fn from_base64(text: &str) -> Option<Vec<u8>> {
+pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
@@ -78,7 +86,7 @@ const BASE64: &str = "base64:";
 
 /// A key as one text that [`from_cursor`] reads again: itself, or `base64:` and its base64 if it
 /// is not UTF-8 (or looks like that already).
-pub(super) fn to_cursor(key: &[u8]) -> String {
+pub(crate) fn to_cursor(key: &[u8]) -> String {
     match std::str::from_utf8(key) {
         Ok(text) if !text.starts_with(BASE64) => text.to_owned(),
         _ => format!("{BASE64}{}", STANDARD.encode(key)),
@@ -86,7 +94,7 @@ pub(super) fn to_cursor(key: &[u8]) -> String {
 }
 
 /// The key that a text of [`to_cursor`] stands for.
-pub(super) fn from_cursor(text: &[u8]) -> Option<Vec<u8>> {
+pub(crate) fn from_cursor(text: &[u8]) -> Option<Vec<u8>> {
     match text.strip_prefix(BASE64.as_bytes()) {
         Some(encoded) => STANDARD.decode(encoded).ok(),
         None => Some(text.to_vec()),

@@ -11,18 +11,18 @@ const MAX_TTL: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// The parameters of a request.
 #[derive(Debug, Default)]
-pub(super) struct Query {
+pub(crate) struct Query {
     given: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Query {
     /// Reads the part of a request's address after the `?`; only `known` parameters are taken.
-    pub(super) fn parse(raw: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
+    pub(crate) fn parse(raw: Option<&str>, known: &[&str]) -> Result<Self, Problem> {
         Self::parse_with(raw, known, &[])
     }
 
     /// Like [`Query::parse`]; those in `repeated` may be given more than once.
-    pub(super) fn parse_with(
+    pub(crate) fn parse_with(
         raw: Option<&str>,
         known: &[&str],
         repeated: &[&str],
@@ -48,24 +48,24 @@ impl Query {
     }
 
     /// The value of a parameter, any bytes.
-    pub(super) fn bytes(&self, name: &str) -> Option<&[u8]> {
+    pub(crate) fn bytes(&self, name: &str) -> Option<&[u8]> {
         let found = self.given.iter().find(|(given, _)| given == name.as_bytes());
         found.map(|(_, value)| value.as_slice())
     }
 
     /// All values of a parameter that may be repeated.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let found = self.given.iter().filter(move |(given, _)| given == name.as_bytes());
         found.map(|(_, value)| value.as_slice())
     }
 
     /// The prefix that keys must have; empty if none is given.
-    pub(super) fn prefix(&self) -> &[u8] {
+    pub(crate) fn prefix(&self) -> &[u8] {
         self.bytes("prefix").unwrap_or_default()
     }
 
     /// A parameter that is on or off.
-    pub(super) fn flag(&self, name: &str) -> Result<bool, Problem> {
+    pub(crate) fn flag(&self, name: &str) -> Result<bool, Problem> {
         match self.bytes(name) {
             None | Some(b"0" | b"false") => Ok(false),
             Some(b"" | b"1" | b"true") => Ok(true),
@@ -74,7 +74,7 @@ impl Query {
     }
 
     /// A number from 1 to `most`.
-    pub(super) fn count(&self, name: &str, default: usize, most: usize) -> Result<usize, Problem> {
+    pub(crate) fn count(&self, name: &str, default: usize, most: usize) -> Result<usize, Problem> {
         let Some(given) = self.bytes(name) else { return Ok(default) };
         let number = std::str::from_utf8(given).ok().and_then(|text| text.parse().ok());
         number
@@ -83,7 +83,7 @@ impl Query {
     }
 
     /// A time between a millisecond and a bound.
-    pub(super) fn duration(&self, name: &str, most: Duration) -> Result<Option<Duration>, Problem> {
+    pub(crate) fn duration(&self, name: &str, most: Duration) -> Result<Option<Duration>, Problem> {
         let Some(given) = self.bytes(name) else { return Ok(None) };
         let text = String::from_utf8_lossy(given);
         let read = match text.parse() {
@@ -103,14 +103,14 @@ impl Query {
     }
 
     /// How long a value is to live, if that is limited.
-    pub(super) fn ttl(&self) -> Result<Option<Duration>, Problem> {
+    pub(crate) fn ttl(&self) -> Result<Option<Duration>, Problem> {
         let Some(given) = self.bytes("ttl") else { return Ok(None) };
         ttl(&String::from_utf8_lossy(given)).map(Some).map_err(Problem::bad)
     }
 }
 
 /// A time to live: seconds (`30`), or with a unit (`500ms`, `10m`, `1h 30m`).
-pub(super) fn ttl(text: &str) -> Result<Duration, String> {
+pub(crate) fn ttl(text: &str) -> Result<Duration, String> {
     let hint = "write whole seconds (30) or a unit (500ms, 10m, 1h 30m)";
     let ttl = match text.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
@@ -127,7 +127,7 @@ pub(super) fn ttl(text: &str) -> Result<Duration, String> {
 }
 
 /// Undoes percent-encoding; `plus` says whether `+` is a space, as in forms.
-pub(super) fn decode(raw: &str, plus: bool) -> Result<Vec<u8>, Problem> {
+pub(crate) fn decode(raw: &str, plus: bool) -> Result<Vec<u8>, Problem> {
     let mut decoded = Vec::with_capacity(raw.len());
     let mut rest = raw.as_bytes();
     while let [byte, tail @ ..] = rest {

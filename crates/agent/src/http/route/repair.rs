@@ -1,10 +1,10 @@
 //! What repair did lately.
 
-use super::App;
 use super::members::ids_of;
-use super::node::fresh;
-use super::problem::Problem;
-use super::query::Query;
+use crate::http::app::App;
+use crate::http::wire::json::fresh;
+use crate::http::wire::problem::Problem;
+use crate::http::wire::query::Query;
 use crate::report::MAX_SESSIONS;
 use axum::extract::State;
 use axum::http::Uri;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 const DEFAULT: usize = 100;
 
 /// `GET` of the latest exchanges, of sums by method, and of who stays different.
-pub(super) async fn events(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn events(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["about", "calm", "limit"])?;
     let limit = query.count("limit", DEFAULT, MAX_SESSIONS)?;
     let calm = query.flag("calm")?;

@@ -1,10 +1,11 @@
 //! Changes as server-sent events.
 
-use super::body::{Feeder, PIECE, fed};
-use super::problem::Problem;
-use super::query::Query;
-use super::{App, json, stopped};
 use crate::handle::{Watch, WatchError};
+use crate::http::app::{App, stopped};
+use crate::http::wire::body::{Feeder, PIECE, fed};
+use crate::http::wire::json;
+use crate::http::wire::problem::Problem;
+use crate::http::wire::query::Query;
 use crate::view::Event;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 
 /// `GET` of the changes under a prefix, from now on until the client goes or the node stops.
-pub(super) async fn watch(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn watch(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["prefix", "keys"])?;
     let with_values = !query.flag("keys")?;
     let Ok(permit) = Arc::clone(&app.watchers).try_acquire_owned() else {

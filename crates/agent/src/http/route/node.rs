@@ -1,23 +1,24 @@
 //! The node itself: status, leaving, health.
 
-use super::problem::Problem;
-use super::query::Query;
-use super::{App, ROUTES, json};
-use crate::report::Status;
+use super::ROUTES;
+use crate::http::app::App;
+use crate::http::wire::json::{self, fresh};
+use crate::http::wire::problem::Problem;
+use crate::http::wire::query::Query;
 use axum::extract::State;
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{StatusCode, Uri};
 use axum::response::Response;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// `GET` of the node's state.
-pub(super) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     Ok(fresh(&app.node.status()))
 }
 
 /// `POST` that makes the node say goodbye and stop.
-pub(super) async fn leave(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn leave(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     app.left.store(true, Ordering::Relaxed);
     app.node.leave().await;
@@ -26,7 +27,7 @@ pub(super) async fn leave(State(app): State<Arc<App>>, uri: Uri) -> Result<Respo
 }
 
 /// `GET` of the routes, for people with a terminal.
-pub(super) async fn routes() -> Response {
+pub(crate) async fn routes() -> Response {
     let routes: Vec<_> = ROUTES
         .iter()
         .map(|(path, methods, what)| {
@@ -38,12 +39,12 @@ pub(super) async fn routes() -> Response {
 }
 
 /// `GET` that succeeds while the process answers.
-pub(super) async fn healthz() -> Response {
+pub(crate) async fn healthz() -> Response {
     fresh(&serde_json::json!({ "ok": true }))
 }
 
 /// `GET` that succeeds while the node can do its work.
-pub(super) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     match not_ready(&app) {
         None => Ok(fresh(&serde_json::json!({ "ready": true }))),
         Some(reason) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, reason)),
@@ -59,21 +60,5 @@ fn not_ready(app: &App) -> Option<String> {
     if app.options.joining && !app.node.members().iter().any(|member| !member.is_self) {
         return Some("the node has not reached any of the members that it should join".into());
     }
-    store_problem(&app.node.status())
-}
-
-/// Why the store takes no writes, if so.
-pub(super) fn store_problem(status: &Status) -> Option<String> {
-    match status.store.as_str() {
-        "" | "ok" | "memory" => None,
-        wrong => Some(format!("the store does not take writes: {wrong}")),
-    }
-}
-
-/// JSON that nobody keeps.
-pub(super) fn fresh(value: &impl serde::Serialize) -> Response {
-    let mut response = json::answer(json::to_vec(value));
-    let no_store = axum::http::HeaderValue::from_static("no-store");
-    response.headers_mut().insert(header::CACHE_CONTROL, no_store);
-    response
+    app.node.status().store_problem()
 }

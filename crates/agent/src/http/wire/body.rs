@@ -19,21 +19,21 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Pieces of an answer that wait for the client at most.
 const AHEAD: usize = 4;
 /// Pieces are about this long, or as long as one entry.
-pub(super) const PIECE: usize = 64 * 1024;
+pub(crate) const PIECE: usize = 64 * 1024;
 
 /// A body on its way in.
-pub(super) struct Upload {
+pub(crate) struct Upload {
     stream: BodyDataStream,
     patience: Duration,
 }
 
 impl Upload {
-    pub(super) fn new(body: Body, patience: Duration) -> Self {
+    pub(crate) fn new(body: Body, patience: Duration) -> Self {
         Self { stream: body.into_data_stream(), patience }
     }
 
     /// The next piece; `None` at the end.
-    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Problem> {
         match timeout(self.patience, self.piece()).await {
             Ok(Some(Ok(piece))) => Ok(Some(piece)),
             Ok(None) => Ok(None),
@@ -43,7 +43,7 @@ impl Upload {
     }
 
     /// The whole body, within one span of patience for all of it.
-    pub(super) async fn whole(
+    pub(crate) async fn whole(
         &mut self,
         declared: Option<u64>,
         limit: usize,
@@ -69,7 +69,7 @@ impl Upload {
     }
 
     /// Reads on for a bounded while and throws away what comes.
-    pub(super) fn drain(mut self) {
+    pub(crate) fn drain(mut self) {
         tokio::spawn(timeout(DRAIN_TIME, async move {
             let mut left = DRAIN_BYTES;
             while let Some(Ok(piece)) = self.piece().await {
@@ -99,11 +99,11 @@ fn too_long(limit: usize) -> Problem {
 }
 
 /// Where an answer's pieces are put in; putting waits while the client is behind.
-pub(super) type Feeder = mpsc::Sender<io::Result<Bytes>>;
+pub(crate) type Feeder = mpsc::Sender<io::Result<Bytes>>;
 
 /// A body that is fed while it is sent. It ends when the feeder is dropped; an error cuts it off,
 /// so that the client knows that there should have been more.
-pub(super) fn fed() -> (Feeder, Body) {
+pub(crate) fn fed() -> (Feeder, Body) {
     let (feeder, pieces) = mpsc::channel(AHEAD);
     (feeder, Body::from_stream(Fed(pieces)))
 }

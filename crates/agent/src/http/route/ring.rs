@@ -1,9 +1,9 @@
 //! Ring repair: how far it has come, a pass on demand, and members that nobody waits for any more.
 
-use super::App;
-use super::node::fresh;
-use super::problem::Problem;
-use super::query::{Query, decode};
+use crate::http::app::App;
+use crate::http::wire::json::fresh;
+use crate::http::wire::problem::Problem;
+use crate::http::wire::query::{Query, decode};
 use crate::report::{ForgetError, RepairError};
 use axum::extract::State;
 use axum::http::{StatusCode, Uri};
@@ -11,13 +11,13 @@ use axum::response::Response;
 use std::sync::Arc;
 
 /// `GET` of where passes stand.
-pub(super) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     Ok(fresh(&app.node.ring_status()))
 }
 
 /// `POST` that begins a pass.
-pub(super) async fn begin(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn begin(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     Query::parse(uri.query(), &[])?;
     match app.node.repair_ring().await {
         Ok(ring) => {
@@ -38,7 +38,7 @@ pub(super) async fn begin(State(app): State<Arc<App>>, uri: Uri) -> Result<Respo
 }
 
 /// `POST` that forgets a member.
-pub(super) async fn forget(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn forget(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["force"])?;
     let path = uri.path().strip_prefix("/v1/members/").unwrap_or_default();
     let who = decode(path.strip_suffix("/forget").unwrap_or_default(), false)?;

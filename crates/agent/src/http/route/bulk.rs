@@ -1,12 +1,13 @@
 //! Many entries at once, one JSON object per line: written as they arrive, exported as they are
 //! read, in bounded memory both ways.
 
-use super::body::{Feeder, PIECE, Upload, fed};
-use super::problem::Problem;
-use super::query::{Query, ttl};
-use super::{App, Shutdown, json};
 use crate::clock::wall_ms;
 use crate::handle::Rumormill;
+use crate::http::app::{App, Shutdown};
+use crate::http::wire::body::{Feeder, PIECE, Upload, fed};
+use crate::http::wire::json;
+use crate::http::wire::problem::Problem;
+use crate::http::wire::query::{Query, ttl};
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{Uri, header};
@@ -30,7 +31,7 @@ const STEP: usize = 256;
 const LINE_ROOM: usize = 4096;
 
 /// `POST` of lines to write.
-pub(super) async fn import(
+pub(crate) async fn import(
     State(app): State<Arc<App>>,
     uri: Uri,
     request: Request,
@@ -51,7 +52,7 @@ pub(super) async fn import(
 }
 
 /// `GET` of everything under a prefix, in the order of the keys.
-pub(super) async fn export(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+pub(crate) async fn export(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["prefix", "keys"])?;
     let with_values = !query.flag("keys")?;
     let (feeder, body) = fed();
