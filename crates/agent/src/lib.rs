@@ -24,6 +24,7 @@ mod net;
 pub mod redis;
 mod report;
 mod seal;
+mod secret_file;
 mod seeds;
 pub mod settings;
 mod snapshot;

@@ -6,7 +6,8 @@
 
 use super::cluster::{ClusterKey, ClusterRing, HEAD, Head, Misfit, SALT, Salt};
 use super::counters::Drop;
-use super::key::{KeyId, fill_random};
+use super::key::{Key, KeyId, fill_random};
+use super::ring::KeyRing;
 use super::window::Window;
 use aws_lc_rs::aead::{Aad, LessSafeKey, Nonce};
 use std::collections::HashMap;
@@ -240,7 +241,7 @@ impl Opener {
 
 /// Offers a made-up datagram, with a head that fits and without. See `crate::fuzz`.
 pub(crate) fn fuzz(data: &[u8]) {
-    let ring = super::KeyRing::new(super::Key::from_bytes([1; 32]));
+    let ring = KeyRing::new(Key::from_bytes([1; 32]));
     let ring = ClusterRing::new(ring, "fuzz");
     let mut opener = Opener::default();
     let head = ring.keys().first().map(|key| key.head).unwrap_or_default();
@@ -252,8 +253,6 @@ pub(crate) fn fuzz(data: &[u8]) {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::super::cluster::SEALED;
-    use super::super::key::Key;
-    use super::super::ring::KeyRing;
     use super::*;
     use proptest::prelude::*;
     use std::collections::HashSet;

@@ -2,6 +2,7 @@
 
 use super::key::Key;
 use super::ring::KeyRing;
+use crate::secret_file::refuse_others;
 use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use zeroize::Zeroizing;
@@ -45,26 +46,6 @@ pub fn parse(text: &str) -> Result<KeyRing, String> {
         }
     }
     KeyRing::from_keys(keys).map_err(|error| format!(" {error}"))
-}
-
-/// Refuses a file with something secret that others than its owner may use.
-#[cfg(unix)]
-pub(crate) fn refuse_others(path: &Path, metadata: &std::fs::Metadata) -> Result<(), String> {
-    use std::os::unix::fs::MetadataExt as _;
-    let mode = metadata.mode() & 0o7777;
-    if metadata.is_file() && mode & 0o077 != 0 {
-        return Err(format!(
-            "the key file {0} may be used by others than its owner (mode {mode:04o}): run \
-             `chmod 600 {0}`; if others could read it for long, make a new key",
-            path.display()
-        ));
-    }
-    Ok(())
-}
-
-#[cfg(not(unix))]
-pub(crate) fn refuse_others(_: &Path, _: &std::fs::Metadata) -> Result<(), String> {
-    Ok(())
 }
 
 /// The text of a key file.

@@ -1,7 +1,7 @@
 //! Settings from a TOML file, each with the line that it stands on.
 
-use super::Given;
 use super::error::{Origin, SettingsError};
+use super::given::Given;
 use super::names::names;
 use std::io::Read as _;
 use std::path::Path;

@@ -1,5 +1,7 @@
 use super::*;
 use rumormill_core::spread::Method;
+use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 fn load(file: &str, env: &[(&str, &str)], flags: &[(&str, &str)]) -> Result<Settings, String> {

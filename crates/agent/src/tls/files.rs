@@ -1,7 +1,7 @@
 //! Certificates and keys from PEM files, and what a port makes of them.
 
 use super::validity::Validity;
-use crate::key_file::refuse_others;
+use crate::secret_file::refuse_others;
 use rustls::crypto::CryptoProvider;
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;

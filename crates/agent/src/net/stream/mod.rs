@@ -4,24 +4,23 @@
 //! counted; anti-entropy makes up for them. A peer that sends faster than this node applies is
 //! slowed down by the stream itself.
 
+mod carry;
+mod link;
+mod open;
+
+pub(crate) use link::{Link, StreamEvent};
+
 use super::Counters;
-use crate::frame;
-use crate::seal::stream::{self as sealed, RecordReader, RecordWriter};
-use crate::seal::{ClusterKey, ClusterRing, Drop as Dropped, Encryption, KeyId, Lock};
-use rumormill_core::NodeId;
-use rumormill_core::wire::packet;
+use crate::seal::{ClusterKey, ClusterRing, Lock};
+use link::{Shared, Waiting};
+use open::{accept, dial};
 use std::collections::HashMap;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
-use tokio::io::{AsyncWriteExt as _, BufReader, BufWriter};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
+use std::sync::atomic::Ordering;
+use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
 
 /// Bytes queued for one peer at most: one largest frame and some.
 const QUEUE_BYTES: usize = 16 * 1024 * 1024;
@@ -34,58 +33,6 @@ const INBOX_FRAMES: usize = 32;
 const MAX_STREAMS: usize = 4096;
 /// Streams whose greeting is under way: who opens many and says nothing takes none of the others.
 const MAX_HALF_OPEN: usize = 1024;
-const CONNECT: Duration = Duration::from_secs(3);
-const GREETING: Duration = Duration::from_secs(5);
-/// A stream without traffic for this long is closed.
-const IDLE: Duration = Duration::from_secs(60);
-/// A frame must come or go within this time.
-const STALL: Duration = Duration::from_secs(30);
-
-/// What the streams tell the driver.
-pub(crate) enum StreamEvent {
-    /// A frame came in.
-    Frame { from: SocketAddr, bytes: Vec<u8>, sealed: bool },
-    /// A peer has dialled this node, and proved that it has a key if one is named; what is for it can
-    /// go back by the same stream.
-    Accepted { from: SocketAddr, link: Link, key: Option<KeyId> },
-    /// A stream has ended; `lost` if frames may have been lost.
-    Closed { to: SocketAddr, number: usize, lost: bool },
-}
-
-/// The sending end of a stream.
-pub(crate) struct Link {
-    number: usize,
-    /// The key that its ends proved to have, if it is sealed.
-    key: Option<KeyId>,
-    frames: mpsc::UnboundedSender<Waiting>,
-    backlog: Arc<Backlog>,
-}
-
-/// What waits on one stream.
-#[derive(Default)]
-struct Backlog {
-    bytes: AtomicUsize,
-    /// True once something was dropped unsent.
-    lost: AtomicBool,
-}
-
-/// A frame that waits to be sent. It counts until it is dropped.
-struct Waiting {
-    bytes: Vec<u8>,
-    sent: bool,
-    backlog: Arc<Backlog>,
-    all: Arc<AtomicUsize>,
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        self.backlog.bytes.fetch_sub(self.bytes.len(), Ordering::Relaxed);
-        self.all.fetch_sub(self.bytes.len(), Ordering::Relaxed);
-        if !self.sent {
-            self.backlog.lost.store(true, Ordering::Relaxed);
-        }
-    }
-}
 
 /// All streams of a node.
 pub(crate) struct Streams {
@@ -98,20 +45,6 @@ pub(crate) struct Streams {
     shared: Shared,
     inbox: mpsc::Receiver<StreamEvent>,
     acceptor: JoinHandle<()>,
-}
-
-#[derive(Clone)]
-struct Shared {
-    events: mpsc::Sender<StreamEvent>,
-    counters: Arc<Counters>,
-    numbers: Arc<AtomicUsize>,
-    /// Bytes queued for all peers.
-    queued: Arc<AtomicUsize>,
-    accepted: Arc<Semaphore>,
-    dialled: Arc<Semaphore>,
-    half_open: Arc<Semaphore>,
-    /// The keys, if there are any.
-    lock: Option<Arc<Lock>>,
 }
 
 impl Streams {
@@ -226,268 +159,13 @@ impl Drop for Streams {
     }
 }
 
-fn link(shared: &Shared, key: Option<KeyId>) -> (Link, mpsc::UnboundedReceiver<Waiting>) {
-    let (frames, queue) = mpsc::unbounded_channel();
-    let number = shared.numbers.fetch_add(1, Ordering::Relaxed);
-    (Link { number, key, frames, backlog: Arc::default() }, queue)
-}
-
-fn dial(
-    to: SocketAddr,
-    own: SocketAddr,
-    tag: u32,
-    key: Option<Arc<ClusterKey>>,
-    shared: Shared,
-) -> Link {
-    let (link, queue) = link(&shared, key.as_ref().map(|key| key.id));
-    let (number, backlog) = (link.number, Arc::clone(&link.backlog));
-    tokio::spawn(async move {
-        let ended = async {
-            let _slot = slot(&shared.dialled, &shared)?;
-            let mut stream = timeout(CONNECT, TcpStream::connect(to)).await??;
-            stream.set_nodelay(true)?;
-            let opened = match (&key, &shared.lock) {
-                (Some(key), Some(lock)) => {
-                    let handshake = sealed::dial(&mut stream, key, lock.own, own);
-                    Opened::sealed(timeout(GREETING, handshake).await??, stream)
-                }
-                _ => {
-                    frame::greet(&mut stream, tag, own).await?;
-                    Opened::plain(stream)
-                }
-            };
-            run(opened, to, queue, &shared).await
-        };
-        let ended = ended.await.inspect_err(|error| tracing::debug!(%to, %error, "stream lost"));
-        let lost = ended.is_err() || backlog.lost.load(Ordering::Relaxed);
-        let _ = shared.events.send(StreamEvent::Closed { to, number, lost }).await;
-    });
-    link
-}
-
-async fn accept(listener: TcpListener, tag: u32, shared: Shared) {
-    loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                // Out of descriptors, most likely: wait for some to come back.
-                tracing::warn!(%error, "cannot accept a stream");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        tokio::spawn(welcome(stream, tag, shared.clone()));
-    }
-}
-
-async fn welcome(stream: TcpStream, tag: u32, shared: Shared) {
-    let greeted = {
-        let Ok(_slot) = slot(&shared.half_open, &shared) else { return };
-        match timeout(GREETING, greeting(stream, tag, shared.lock.as_deref())).await {
-            Ok(greeted) => greeted,
-            Err(_) => Err(Dropped::Short),
-        }
-    };
-    let (from, key, opened) = match greeted {
-        Ok(greeted) => greeted,
-        Err(why) => {
-            shared.lock.iter().for_each(|lock| lock.counters.dropped(why));
-            return shared.counters.shed();
-        }
-    };
-    let Ok(_slot) = slot(&shared.accepted, &shared) else { return };
-    let (link, queue) = link(&shared, key);
-    let (number, backlog) = (link.number, Arc::clone(&link.backlog));
-    if shared.events.send(StreamEvent::Accepted { from, link, key }).await.is_err() {
-        return;
-    }
-    let ended = run(opened, from, queue, &shared).await;
-    let lost = ended.is_err() || backlog.lost.load(Ordering::Relaxed);
-    let _ = shared.events.send(StreamEvent::Closed { to: from, number, lost }).await;
-}
-
-/// Hears who has dialled, sealed or plain as the lock has it.
-async fn greeting(
-    mut stream: TcpStream,
-    tag: u32,
-    lock: Option<&Lock>,
-) -> Result<(SocketAddr, Option<KeyId>, Opened), Dropped> {
-    stream.set_nodelay(true).map_err(|_| Dropped::Short)?;
-    let magic = frame::read_magic(&mut stream).await.map_err(|_| Dropped::Short)?;
-    match (magic, lock) {
-        (sealed::MAGIC, Some(lock)) => {
-            let (session, from) = sealed::answer(&mut stream, &lock.ring(), lock.own).await?;
-            Ok((from, Some(session.key), Opened::sealed(session, stream)))
-        }
-        (frame::MAGIC, lock) => {
-            if let Some(lock) = lock {
-                lock.counters.came_plain();
-                if lock.mode == Encryption::Require {
-                    return Err(Dropped::Plaintext);
-                }
-            }
-            let from = frame::read_greeting(&mut stream, tag).await;
-            Ok((from.map_err(|_| Dropped::Short)?, None, Opened::plain(stream)))
-        }
-        _ => Err(Dropped::Plaintext),
-    }
-}
-
-fn slot<'a>(slots: &'a Semaphore, shared: &Shared) -> io::Result<SemaphorePermit<'a>> {
-    slots.try_acquire().map_err(|_| {
-        shared.counters.shed();
-        io::Error::other("too many streams")
-    })
-}
-
-/// A stream whose greeting is done.
-struct Opened {
-    reader: Reader,
-    writer: Writer,
-    /// Who is at the other end, where that is proved.
-    peer: Option<NodeId>,
-}
-
-enum Reader {
-    Plain(BufReader<OwnedReadHalf>),
-    Sealed(RecordReader<BufReader<OwnedReadHalf>>),
-}
-
-enum Writer {
-    Plain(BufWriter<OwnedWriteHalf>),
-    Sealed(RecordWriter<OwnedWriteHalf>),
-}
-
-impl Opened {
-    fn plain(stream: TcpStream) -> Self {
-        let (reader, writer) = stream.into_split();
-        let reader = Reader::Plain(BufReader::with_capacity(16 * 1024, reader));
-        let writer = Writer::Plain(BufWriter::with_capacity(16 * 1024, writer));
-        Self { reader, writer, peer: None }
-    }
-
-    fn sealed(session: sealed::Session, stream: TcpStream) -> Self {
-        let peer = Some(session.peer);
-        let (reader, writer) = stream.into_split();
-        // Records have a buffer of their own.
-        let reader = BufReader::with_capacity(4 * 1024, reader);
-        let (reader, writer) = sealed::halves(session, reader, writer);
-        Self { reader: Reader::Sealed(reader), writer: Writer::Sealed(writer), peer }
-    }
-}
-
-impl Reader {
-    async fn read_len(&mut self) -> io::Result<Option<usize>> {
-        match self {
-            Self::Plain(reader) => frame::read_len(reader).await,
-            Self::Sealed(reader) => reader.read_len().await,
-        }
-    }
-
-    async fn read_body(&mut self, len: usize) -> io::Result<Vec<u8>> {
-        match self {
-            Self::Plain(reader) => frame::read_body(reader, len).await,
-            Self::Sealed(reader) => reader.read_body(len).await,
-        }
-    }
-}
-
-impl Writer {
-    async fn write(&mut self, frame: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Plain(writer) => frame::write(writer, frame).await,
-            Self::Sealed(writer) => writer.write(frame).await,
-        }
-    }
-
-    async fn flush(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(writer) => writer.flush().await,
-            Self::Sealed(writer) => writer.flush().await,
-        }
-    }
-
-    async fn shutdown(&mut self) -> io::Result<()> {
-        match self {
-            Self::Plain(writer) => writer.shutdown().await,
-            Self::Sealed(writer) => writer.shutdown().await,
-        }
-    }
-}
-
-/// Bytes of a frame on the stream.
-fn len_on_wire(frame: usize, is_sealed: bool) -> usize {
-    let bytes = frame::len_on_wire(frame);
-    if is_sealed { sealed::len_on_wire(bytes) } else { bytes }
-}
-
-/// Carries frames both ways until either side ends it or nothing has happened for long.
-async fn run(
-    opened: Opened,
-    peer: SocketAddr,
-    queue: mpsc::UnboundedReceiver<Waiting>,
-    shared: &Shared,
-) -> io::Result<()> {
-    let active = AtomicBool::new(true);
-    let Opened { reader, writer, peer: id } = opened;
-    tokio::select! {
-        ended = read(reader, peer, id, &active, shared) => ended,
-        ended = write(writer, queue, &active, shared) => ended,
-    }
-}
-
-async fn read(
-    mut reader: Reader,
-    from: SocketAddr,
-    id: Option<NodeId>,
-    active: &AtomicBool,
-    shared: &Shared,
-) -> io::Result<()> {
-    loop {
-        // How long a stream may be idle is for the writing half to say.
-        let Some(len) = reader.read_len().await? else { return Ok(()) };
-        active.store(true, Ordering::Relaxed);
-        let bytes = timeout(STALL, reader.read_body(len)).await??;
-        shared.counters.received(len_on_wire(len, id.is_some()));
-        if id.is_some() && id != packet::sender(&bytes) {
-            shared.lock.iter().for_each(|lock| lock.counters.dropped(Dropped::Forged));
-            let text = "a frame is from another node than the stream";
-            return Err(io::Error::new(io::ErrorKind::InvalidData, text));
-        }
-        let frame = StreamEvent::Frame { from, bytes, sealed: id.is_some() };
-        if shared.events.send(frame).await.is_err() {
-            return Ok(());
-        }
-    }
-}
-
-async fn write(
-    mut writer: Writer,
-    mut queue: mpsc::UnboundedReceiver<Waiting>,
-    active: &AtomicBool,
-    shared: &Shared,
-) -> io::Result<()> {
-    let sealed = matches!(writer, Writer::Sealed(_));
-    loop {
-        let mut frame = match timeout(IDLE, queue.recv()).await {
-            Ok(Some(frame)) => frame,
-            Err(_) if active.swap(false, Ordering::Relaxed) => continue,
-            Ok(None) | Err(_) => return writer.shutdown().await,
-        };
-        timeout(STALL, writer.write(&frame.bytes)).await??;
-        if queue.is_empty() {
-            timeout(STALL, writer.flush()).await??;
-        }
-        frame.sent = true;
-        shared.counters.sent(len_on_wire(frame.bytes.len(), sealed));
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    use crate::seal::{Key, KeyRing};
+    use crate::seal::{Encryption, Key, KeyRing};
+    use rumormill_core::NodeId;
+    use std::time::Duration;
+    use tokio::time::timeout;
 
     async fn streams() -> (SocketAddr, Streams) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

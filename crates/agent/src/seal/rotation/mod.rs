@@ -6,151 +6,24 @@
 //! which keys it holds. The bigger stamp of each wins, and the outcome does not depend on the order
 //! in which they come.
 
-use super::cluster::{ClusterKey, ClusterRing};
-use super::door::Encryption;
-use super::key::{KEY_LEN, Key, KeyId, fill_random};
-use super::ring::{KeyRing, MAX_KEYS};
-use aws_lc_rs::aead::{Aad, Nonce};
-use rumormill_core::NodeId;
-use rumormill_core::base::codec::{DecodeError, Reader};
-use rumormill_core::data::Entry;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use thiserror::Error;
-use zeroize::Zeroizing;
+mod note;
+mod told;
 
-const OF_KEY: &[u8] = b"ring/";
-const OF_PRIMARY: &[u8] = b"ring!";
-const OF_NODE: &[u8] = b"ring?";
-const VERSION: u8 = 1;
-const NONCE: usize = 12;
-const WRAPPED: usize = KEY_LEN + 16;
+pub(crate) use note::Note;
+pub(crate) use told::{Action, Holder};
+pub use told::{Keyring, KeyringError, KeyringMember};
+
+use super::cluster::ClusterRing;
+use super::door::Encryption;
+use super::key::{KEY_LEN, Key, KeyId};
+use super::ring::KeyRing;
+use note::{Envelope, Known, OF_KEY, OF_NODE, OF_PRIMARY, Report, note_of_key};
+use rumormill_core::NodeId;
+use rumormill_core::data::Entry;
+use std::collections::BTreeMap;
+
 /// Keys that are remembered, removed ones included.
 const MAX_KNOWN: usize = 1024;
-
-/// A note to be written: key and value.
-pub(crate) type Note = (Vec<u8>, Vec<u8>);
-
-/// What an operator wants of the ring.
-#[derive(Clone, Debug)]
-pub(crate) enum Action {
-    List,
-    /// Add this key, or a new one.
-    Add(Option<Key>),
-    Use(KeyId),
-    Remove {
-        id: KeyId,
-        force: bool,
-    },
-}
-
-/// The ring of a cluster, as one node sees it. It holds ids, never keys.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Keyring {
-    /// `require`, `send` or `accept`.
-    pub mode: String,
-    /// The id of the key that this node seals with.
-    pub primary: String,
-    /// The ids of the keys that this node opens with, the primary first.
-    pub keys: Vec<String>,
-    /// The id of the key that was added by the request that this answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub added: Option<String>,
-    /// Who holds what: all members but those that have left.
-    pub members: Vec<KeyringMember>,
-}
-
-/// The keys of a member.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyringMember {
-    /// Its node id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// `alive`, `suspect` or `dead`.
-    pub state: String,
-    /// The id of the key that it seals with; `None` if it has not said.
-    pub primary: Option<String>,
-    /// The ids of the keys that it opens with.
-    pub keys: Vec<String>,
-}
-
-/// A change of the ring that was not made. Nothing has changed.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum KeyringError {
-    /// There are no keys.
-    #[error(
-        "this node has no keys: start it with --key-file FILE; `rumormill keygen FILE` makes \
-             one"
-    )]
-    Off,
-    /// What the node sends is not sealed.
-    #[error(
-        "this node sends plain (encryption = \"accept\"), and keys do not travel so: restart \
-             all nodes with encryption = \"send\" or \"require\" first"
-    )]
-    Plain,
-    /// There is no such key.
-    #[error("there is no key {0} in the ring; `rumormill keyring list` shows those there are")]
-    Unknown(String),
-    /// A member lacks the key.
-    #[error("not all members have the key {id} yet: {}. It spreads within moments; if a member \
-             stays without it, see to that first", members.join(", "))]
-    Missing {
-        /// The key.
-        id: String,
-        /// The names of the members.
-        members: Vec<String>,
-    },
-    /// The key is the primary.
-    #[error("{0} is the primary key: make another one primary first, with `rumormill keyring use`")]
-    Primary(String),
-    /// A member still seals with the key.
-    #[error("these members seal with the key {id}, or have not said that they do not: {}. Wait a \
-             moment, or remove it all the same with --force, which locks them out",
-            members.join(", "))]
-    InUse {
-        /// The key.
-        id: String,
-        /// The names of the members.
-        members: Vec<String>,
-    },
-    /// The ring is full.
-    #[error("{0}")]
-    Full(String),
-    /// The node has shut down.
-    #[error("the node has shut down")]
-    Closed,
-}
-
-/// A member, as far as rotation cares.
-#[derive(Clone, Debug)]
-pub(crate) struct Holder {
-    pub(crate) id: NodeId,
-    pub(crate) name: String,
-    pub(crate) state: &'static str,
-    pub(crate) present: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Known {
-    Held(Vec<Envelope>),
-    Removed,
-}
-
-/// A key, wrapped under another.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Envelope {
-    under: KeyId,
-    nonce: [u8; NONCE],
-    wrapped: [u8; WRAPPED],
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Report {
-    primary: KeyId,
-    keys: Vec<KeyId>,
-}
 
 /// What one node has heard of the ring.
 #[derive(Debug, Default)]
@@ -158,109 +31,6 @@ pub(crate) struct Rotation {
     keys: BTreeMap<KeyId, Known>,
     primary: Option<KeyId>,
     reports: BTreeMap<NodeId, Report>,
-}
-
-fn invalid<T>(what: &'static str) -> Result<T, DecodeError> {
-    Err(DecodeError::Invalid(what))
-}
-
-fn key_id(from: &mut Reader<'_>) -> Result<KeyId, DecodeError> {
-    Ok(KeyId(from.u64()?.to_le_bytes()))
-}
-
-fn array<const N: usize>(from: &mut Reader<'_>) -> Result<[u8; N], DecodeError> {
-    from.take(N)?.try_into().map_err(|_| DecodeError::Invalid("array"))
-}
-
-impl Known {
-    fn decode(value: &[u8]) -> Result<Self, DecodeError> {
-        let mut value = Reader::new(value);
-        if value.u8()? != VERSION {
-            return invalid("version of a ring note");
-        }
-        let count = match value.u8()? {
-            0 => return Ok(Self::Removed),
-            1 => usize::from(value.u8()?),
-            _ => return invalid("state of a key"),
-        };
-        if count > MAX_KEYS {
-            return invalid("number of envelopes");
-        }
-        let envelope = |from: &mut Reader<'_>| {
-            let under = key_id(from)?;
-            Ok(Envelope { under, nonce: array(from)?, wrapped: array(from)? })
-        };
-        (0..count).map(|_| envelope(&mut value)).collect::<Result<_, _>>().map(Self::Held)
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let Self::Held(envelopes) = self else { return vec![VERSION, 0] };
-        let mut value = vec![VERSION, 1, u8::try_from(envelopes.len()).unwrap_or(u8::MAX)];
-        for Envelope { under, nonce, wrapped } in envelopes {
-            value.extend_from_slice(&under.0);
-            value.extend_from_slice(nonce);
-            value.extend_from_slice(wrapped);
-        }
-        value
-    }
-}
-
-impl Report {
-    fn of(ring: &KeyRing) -> Option<Self> {
-        let keys = ring.ids();
-        Some(Self { primary: *keys.first()?, keys })
-    }
-
-    fn decode(value: &[u8]) -> Result<Self, DecodeError> {
-        let mut value = Reader::new(value);
-        if value.u8()? != VERSION {
-            return invalid("version of a ring note");
-        }
-        let primary = key_id(&mut value)?;
-        let count = usize::from(value.u8()?);
-        if count > MAX_KEYS {
-            return invalid("number of keys");
-        }
-        let keys = (0..count).map(|_| key_id(&mut value)).collect::<Result<_, _>>()?;
-        Ok(Self { primary, keys })
-    }
-
-    fn encode(&self) -> Vec<u8> {
-        let mut value = vec![VERSION];
-        value.extend_from_slice(&self.primary.0);
-        value.push(u8::try_from(self.keys.len()).unwrap_or(u8::MAX));
-        self.keys.iter().for_each(|key| value.extend_from_slice(&key.0));
-        value
-    }
-}
-
-impl Envelope {
-    fn seal(key: &Key, under: &ClusterKey) -> Option<Self> {
-        let mut nonce = [0; NONCE];
-        fill_random(&mut nonce);
-        let mut wrapped = [0; WRAPPED];
-        let (body, tag_to) = wrapped.split_at_mut(KEY_LEN);
-        body.copy_from_slice(key.bytes());
-        let bound = Aad::from(key.id().0);
-        let tag =
-            under.wrap.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), bound, body);
-        tag_to.copy_from_slice(tag.ok()?.as_ref());
-        Some(Self { under: under.id, nonce, wrapped })
-    }
-
-    fn open(&self, id: KeyId, under: &ClusterKey) -> Option<Key> {
-        let (body, tag) = self.wrapped.split_at_checked(KEY_LEN)?;
-        let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        let nonce = Nonce::assume_unique_for_key(self.nonce);
-        let opened =
-            under.wrap.open_separate_gather(nonce, Aad::from(id.0), body, tag, bytes.as_mut());
-        let key = opened.ok().map(|()| Key::from_bytes(*bytes))?;
-        (key.id() == id).then_some(key)
-    }
-}
-
-fn note_of_key(id: KeyId, known: &Known) -> Note {
-    ([OF_KEY, &id.0].concat(), known.encode())
 }
 
 impl Rotation {
@@ -472,6 +242,7 @@ pub(crate) fn fuzz(key: &[u8], value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use super::note::VERSION;
     use super::*;
     use proptest::prelude::*;
     use rumormill_core::data::Stamp;

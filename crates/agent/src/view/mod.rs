@@ -4,11 +4,17 @@
 //! the loop. Tombstones are not in it, expired entries are hidden as soon as they expire, and owned
 //! ones while their owner is no live member.
 
+mod event;
+mod owned;
+mod shard;
+
+pub use event::{Event, EventKind};
+
+use owned::Owned;
 use rumormill_core::NodeId;
 use rumormill_core::data::Entry;
-use smallvec::SmallVec;
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet, BinaryHeap, btree_map};
+use shard::{Head, Key, Shard};
+use std::collections::{BTreeSet, BinaryHeap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
@@ -18,45 +24,6 @@ use tokio::sync::broadcast;
 const SHARDS: usize = 16;
 /// Events kept for a slow watcher before it is told that it missed some.
 const WATCH_BACKLOG: usize = 16 * 1024;
-
-type Key = SmallVec<[u8; 24]>;
-type Shard = BTreeMap<Key, Arc<Entry>>;
-
-/// A change of one key, in the order in which this node applied them.
-#[derive(Clone, Debug)]
-pub struct Event {
-    /// What happened.
-    pub kind: EventKind,
-    /// The entry: the new one; for [`EventKind::Expired`] and [`EventKind::Hidden`], or where a
-    /// deletion was heard of without its tombstone, the one that is gone.
-    pub entry: Arc<Entry>,
-}
-
-/// The ways a key changes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum EventKind {
-    /// A value was written, or an owned one is back with its owner.
-    Put,
-    /// The key was deleted.
-    Delete,
-    /// The value's time is over.
-    Expired,
-    /// The value is an owned one, and its owner is no live member any more.
-    Hidden,
-}
-
-impl EventKind {
-    /// `put`, `delete`, `expired` or `hidden`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Put => "put",
-            Self::Delete => "delete",
-            Self::Expired => "expired",
-            Self::Hidden => "hidden",
-        }
-    }
-}
 
 pub(crate) struct View {
     shards: [RwLock<Shard>; SHARDS],
@@ -299,79 +266,6 @@ impl View {
         &self.shards[(hash >> 32) as usize % SHARDS]
     }
 }
-
-/// The owned entries, by their owners.
-#[derive(Default)]
-struct Owned {
-    owners: BTreeMap<NodeId, Owner>,
-    /// Those that are not seen because their owner is away.
-    hidden: BTreeMap<Key, Arc<Entry>>,
-}
-
-struct Owner {
-    present: bool,
-    keys: BTreeSet<Key>,
-}
-
-impl Owned {
-    /// Whether an owner is a live member, as [`View::look_at_owners`] last saw it.
-    fn is_present(&self, owner: NodeId, or: impl FnOnce(NodeId) -> bool) -> bool {
-        self.owners.get(&owner).map_or_else(|| or(owner), |owner| owner.present)
-    }
-
-    fn link(&mut self, owner: NodeId, entry: &Arc<Entry>, present: bool) {
-        let key = Key::from_slice(entry.key());
-        let keys = BTreeSet::new();
-        let owner = self.owners.entry(owner).or_insert(Owner { present, keys });
-        owner.keys.insert(key.clone());
-        if !present {
-            self.hidden.insert(key, Arc::clone(entry));
-        }
-    }
-
-    fn unlink(&mut self, owner: NodeId, key: &[u8]) {
-        if let Some(held) = self.owners.get_mut(&owner) {
-            held.keys.remove(key);
-            if held.keys.is_empty() {
-                self.owners.remove(&owner);
-            }
-        }
-    }
-}
-
-/// The next key of a shard, and those behind it. The greatest is the one with the smallest key.
-struct Head<'a> {
-    key: &'a Key,
-    entry: &'a Arc<Entry>,
-    rest: btree_map::Range<'a, Key, Arc<Entry>>,
-}
-
-impl<'a> Head<'a> {
-    fn of(mut rest: btree_map::Range<'a, Key, Arc<Entry>>) -> Option<Self> {
-        let (key, entry) = rest.next()?;
-        Some(Self { key, entry, rest })
-    }
-}
-
-impl Ord for Head<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        other.key.cmp(self.key)
-    }
-}
-
-impl PartialOrd for Head<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Head<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other).is_eq()
-    }
-}
-
-impl Eq for Head<'_> {}
 
 #[cfg(test)]
 mod tests {
