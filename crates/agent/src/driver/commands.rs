@@ -1,14 +1,15 @@
 //! What is asked of the loop from outside, and its answers.
 
+use super::ring;
 use super::state::{Driver, Stop, Turn};
 use crate::clock::wall_ms;
 use crate::command::Command;
 use crate::error::WriteError;
-use crate::report::{MemberEvents, pick, story};
+use crate::report::{ForgetError, MemberEvents, RepairError, RingStatus, pick, story};
 use crate::tags::{TagChange, TagsError};
-use rumormill_core::Input;
 use rumormill_core::data::Entry;
 use rumormill_core::member::Tags;
+use rumormill_core::{Input, NodeId};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +76,10 @@ impl Driver {
                 let dropped = recorder.dropped();
                 let _ = reply.send(MemberEvents { events, more, dropped, ..Default::default() });
             }
-            Command::Coverage(ask) => self.wait_for_others(ask),
+            Command::Coverage(ask) => {
+                let now = self.now();
+                self.turn.waits.ask(ask, &mut self.node, now);
+            }
             Command::Stop { leave, done } => self.stop(leave, Some(done)),
         }
     }
@@ -95,6 +99,22 @@ impl Driver {
         // Whoever asked may look at the member list next.
         self.finish_turn();
         Ok(tags)
+    }
+
+    fn repair_ring(&mut self) -> Result<RingStatus, RepairError> {
+        let now = self.now();
+        ring::begin(&mut self.node, now, &mut self.turn.out)?;
+        // Whoever asked may look how it goes on.
+        self.finish_turn();
+        Ok(ring::status(&self.node, self.now()))
+    }
+
+    fn forget(&mut self, who: &str, force: bool) -> Result<Vec<NodeId>, ForgetError> {
+        let now = self.now();
+        let forgotten = ring::forget(&mut self.node, who, force, now, &mut self.turn.out)?;
+        // Whoever asked may look at the member list next.
+        self.finish_turn();
+        Ok(forgotten)
     }
 
     /// Cursors are the upper bits of key hashes, few enough for clients that read them as floating

@@ -1,6 +1,7 @@
 //! What readers see of the node beside its entries: numbers, members, alarms.
 
 use super::state::Driver;
+use super::waits::freshness;
 use super::watchman;
 use crate::clock::wall_ms;
 use crate::report::{MemberCounts, MemberInfo, state_name};
@@ -25,12 +26,15 @@ impl Driver {
             digest: self.node.data().digest(),
             members: members.as_ref().map_or(numbers.members, |(counts, _)| *counts),
             doubt: self.node.doubt(),
-            freshness: self.freshness(),
+            freshness: freshness(&self.node, self.now()),
             repair: *self.node.sessions().totals(),
             filling: self.node.filling(),
         };
         drop(numbers);
-        self.publish_ring(members.is_some());
+        let (node, now) = (&self.node, self.now());
+        if let Some(status) = self.turn.shown.renew(node, members.is_some(), now) {
+            *self.snapshot.ring.lock().unwrap_or_else(PoisonError::into_inner) = status;
+        }
         let list = members.as_ref().map(|(_, list)| list.as_ref());
         let ring = self.snapshot.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let time = watchman::Time { wall_ms: wall_ms(), uptime: self.started.elapsed() };

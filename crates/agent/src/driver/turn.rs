@@ -15,7 +15,7 @@ impl Driver {
     /// Closes a turn of the node and carries out what it asks for.
     pub(super) fn finish_turn(&mut self) {
         let now = self.now();
-        self.watch_waits(now);
+        self.turn.waits.look(&mut self.node, now);
         self.node.flush(now, &mut self.turn.out);
         self.learn_notes();
         let mut batch = Vec::new();

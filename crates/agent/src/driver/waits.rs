@@ -1,12 +1,11 @@
 //! Users that wait for what other members say: how many hold a write, and whether this node is
 //! fresh enough.
 
-use super::state::Driver;
 use crate::command::{Ask, CoverageReply};
 use crate::snapshot::Freshness;
 use rumormill_core::output::Covered;
 use rumormill_core::spread::coverage::{About, Want};
-use rumormill_core::{Instant, Now};
+use rumormill_core::{Instant, Node, Now};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::sync::oneshot;
@@ -44,21 +43,20 @@ impl Waits {
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.readers.iter().map(|reader| reader.until.min(self.ask)).min()
     }
-}
 
-impl Driver {
-    pub(super) fn wait_for_others(&mut self, ask: Ask) {
+    /// Takes in what a user asks.
+    pub(super) fn ask(&mut self, ask: Ask, node: &mut Node, now: Now) {
         match ask {
             Ask::Coverage { about, want, limit, reply } => {
-                self.ask_coverage(&about, want, limit, reply);
+                self.ask_coverage(&about, want, limit, reply, node, now);
             }
             Ask::Stamp { key, reply } => {
-                let held = self.node.data().get(&key);
+                let held = node.data().get(&key);
                 let _ = reply.send(held.map(|held| (held.stamp(), held.is_tombstone())));
             }
             Ask::Fresh { bound, reply } => {
-                let until = self.now().mono.after(PATIENCE);
-                self.turn.waits.readers.push(Reader { bound, until, reply });
+                let until = now.mono.after(PATIENCE);
+                self.readers.push(Reader { bound, until, reply });
             }
         }
     }
@@ -69,12 +67,13 @@ impl Driver {
         want: Want,
         limit: Option<Duration>,
         reply: CoverageReply,
+        node: &mut Node,
+        now: Now,
     ) {
-        let now = self.now();
         let until = limit.map_or(Instant(u64::MAX), |limit| now.mono.after(limit));
-        match self.node.ask_coverage(about, want, until, now) {
+        match node.ask_coverage(about, want, until, now) {
             Ok(token) => {
-                self.turn.waits.questions.insert(token, reply);
+                self.questions.insert(token, reply);
             }
             Err(unasked) => {
                 let _ = reply.send(Err(unasked));
@@ -83,38 +82,38 @@ impl Driver {
     }
 
     /// Before the end of a turn: takes back what nobody waits for, and answers readers.
-    pub(super) fn watch_waits(&mut self, now: Now) {
-        let Self { node, turn, .. } = self;
-        turn.waits.questions.retain(|token, reply| {
+    pub(super) fn look(&mut self, node: &mut Node, now: Now) {
+        self.questions.retain(|token, reply| {
             if reply.is_closed() {
                 node.forget_question(*token);
             }
             !reply.is_closed()
         });
-        if turn.waits.readers.is_empty() {
+        if self.readers.is_empty() {
             return;
         }
         let staleness = node.staleness(now);
-        for reader in std::mem::take(&mut turn.waits.readers) {
+        for reader in std::mem::take(&mut self.readers) {
             let fresh = staleness.is_some_and(|staleness| staleness <= reader.bound);
             if fresh || reader.until <= now.mono {
                 let _ = reader.reply.send(staleness);
             } else if !reader.reply.is_closed() {
-                turn.waits.readers.push(reader);
+                self.readers.push(reader);
             }
         }
-        if !turn.waits.readers.is_empty() && turn.waits.ask <= now.mono {
-            turn.waits.ask = now.mono.after(EVERY);
+        if !self.readers.is_empty() && self.ask <= now.mono {
+            self.ask = now.mono.after(EVERY);
             node.freshen();
         }
     }
+}
 
-    pub(super) fn freshness(&self) -> Freshness {
-        let staleness = self.node.staleness(self.now());
-        Freshness {
-            alone: staleness == Some(Duration::ZERO),
-            agreed: staleness.and_then(|ago| std::time::Instant::now().checked_sub(ago)),
-            least: self.node.least_staleness(),
-        }
+/// How fresh a node is, for readers that do not wait.
+pub(super) fn freshness(node: &Node, now: Now) -> Freshness {
+    let staleness = node.staleness(now);
+    Freshness {
+        alone: staleness == Some(Duration::ZERO),
+        agreed: staleness.and_then(|ago| std::time::Instant::now().checked_sub(ago)),
+        least: node.least_staleness(),
     }
 }
