@@ -51,7 +51,7 @@ pub(crate) struct Turn {
     pub(super) replies: Vec<(WriteReply, Vec<Result<Outcome, Refused>>)>,
     pub(super) store_failure: Option<String>,
     /// What the node last wanted kept.
-    pub(crate) kept: Option<Arc<[u8]>>,
+    pub(super) kept: Option<Arc<[u8]>>,
     pub(super) roster_changed: bool,
     pub(super) shown: Shown,
     pub(super) watchman: Watchman,
@@ -61,6 +61,13 @@ pub(crate) struct Turn {
     pub(super) seeds_found: Vec<SocketAddr>,
     pub(super) seeds_lost: usize,
     pub(super) stop: Option<Stop>,
+}
+
+impl Turn {
+    /// Begins with what the node wanted kept in the run before.
+    pub(crate) fn new(kept: Option<Arc<[u8]>>) -> Self {
+        Self { kept, ..Self::default() }
+    }
 }
 
 pub(super) struct Stop {
