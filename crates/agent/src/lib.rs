@@ -19,6 +19,8 @@ pub mod fuzz;
 mod handle;
 #[doc(hidden)]
 pub mod http;
+#[doc(hidden)]
+pub mod jsonl;
 mod net;
 #[doc(hidden)]
 pub mod redis;

@@ -5,8 +5,8 @@ mod jsonl;
 mod lines;
 
 use crate::args::{InputFormat, TtlText};
-use crate::encoding::{base64, ttl_query};
-use serde::Serialize;
+use rumormill::jsonl::{Expiry as LineExpiry, Line};
+use std::borrow::Cow;
 use std::io::{self, BufRead};
 
 /// What a file holds.
@@ -69,42 +69,13 @@ impl Row {
 
     /// Appends the row as a line of JSON, as the API takes it.
     pub fn write_json(&self, to: &mut Vec<u8>) {
-        #[derive(Serialize)]
-        struct Line<'a> {
-            #[serde(skip_serializing_if = "Option::is_none")]
-            key: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            key_base64: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            value: Option<&'a str>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            value_base64: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            ttl: Option<String>,
-            #[serde(skip_serializing_if = "Option::is_none")]
-            expires_at_ms: Option<u64>,
-            #[serde(skip_serializing_if = "std::ops::Not::not")]
-            owned: bool,
-        }
-        let text = |bytes| std::str::from_utf8(bytes).ok();
-        let (key, value) = (text(&self.key), text(&self.value));
-        let (ttl, expires_at_ms) = match self.expiry {
-            Expiry::Never => (None, None),
-            Expiry::After(ttl) => (Some(ttl_query(ttl.0)), None),
-            Expiry::At(at) => (None, Some(at)),
+        let expiry = match self.expiry {
+            Expiry::Never => LineExpiry::Never,
+            Expiry::After(ttl) => LineExpiry::After(ttl.0),
+            Expiry::At(at) => LineExpiry::At(at),
         };
-        let line = Line {
-            key,
-            key_base64: key.is_none().then(|| base64(&self.key)),
-            value,
-            value_base64: value.is_none().then(|| base64(&self.value)),
-            ttl,
-            expires_at_ms,
-            owned: self.owned,
-        };
-        // Writing these fields to memory cannot fail.
-        let _ = serde_json::to_writer(&mut *to, &line);
-        to.push(b'\n');
+        let (key, value) = (Cow::from(&self.key), Cow::from(&self.value));
+        Line { key, value, expiry, owned: self.owned }.write(to);
     }
 }
 
@@ -187,12 +158,12 @@ mod tests {
             {\"key\":\"a\",\"value\":\"\",\"ttl\":\"soon\"}\n\xff\n{\"key\":\"a\",\"value_base64\":\"*\"}\n{\"key\":\"z\",\"value\":\"1\"}\n";
         let rows = all(RowFormat::Jsonl, text);
         for (row, expected) in rows.iter().zip([
-            "1: no entry: EOF while parsing",
-            "2: there is no value",
-            "3: no entry: invalid type: integer `7`, expected a string",
-            "4: no entry: unknown field `tll`",
-            "5: ttl: ",
-            "6: no entry: ",
+            "1: no entry as JSON: EOF while parsing",
+            "2: value is missing; give value or value_base64",
+            "3: no entry as JSON: invalid type: integer `7`, expected a string",
+            "4: no entry as JSON: unknown field `tll`",
+            "5: ttl \"soon\" is no duration; write whole seconds (30) or a unit",
+            "6: no entry as JSON: ",
             "7: value_base64 is no base64",
         ]) {
             let error = row.as_ref().unwrap_err();

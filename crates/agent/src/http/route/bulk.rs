@@ -7,7 +7,8 @@ use crate::http::app::{App, Shutdown};
 use crate::http::wire::body::{Feeder, PIECE, Upload, fed};
 use crate::http::wire::json;
 use crate::http::wire::problem::Problem;
-use crate::http::wire::query::{Query, ttl};
+use crate::http::wire::query::Query;
+use crate::jsonl::{self, Line};
 use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::http::{Uri, header};
@@ -15,10 +16,6 @@ use axum::response::{IntoResponse, Response};
 use rumormill_core::base::time::millis;
 use rumormill_core::data::{Expiry, Op, Refused};
 use rumormill_core::limits::Limits;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use serde_json::Value;
-use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
 
@@ -77,7 +74,7 @@ async fn feed(
         }
         let entries = node.scan(&prefix, after.as_deref(), STEP);
         for entry in &entries {
-            piece.extend_from_slice(&json::entry(entry, with_values));
+            piece.extend_from_slice(&jsonl::shown(entry, with_values));
             piece.push(b'\n');
             if piece.len() >= PIECE && feeder.send(Ok(take(&mut piece))).await.is_err() {
                 return;
@@ -202,37 +199,9 @@ fn longest_line(limits: &Limits) -> usize {
     6 * (limits.max_key + limits.max_value) + LINE_ROOM
 }
 
-/// One line. What an export writes is accepted as it is.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Line<'a> {
-    #[serde(borrow)]
-    key: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    key_base64: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    value: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    value_base64: Option<Cow<'a, str>>,
-    ttl: Option<Value>,
-    expires_at_ms: Option<u64>,
-    #[serde(default)]
-    owned: bool,
-    #[serde(rename = "stamp")]
-    _stamp: Option<IgnoredAny>,
-    #[serde(rename = "origin")]
-    _origin: Option<IgnoredAny>,
-}
-
 /// The write that a line asks for.
 fn operation(line: &[u8], limits: &Limits, now: u64) -> Result<Op, String> {
-    let line: Line<'_> = serde_json::from_slice(line).map_err(|error| {
-        let error = error.to_string();
-        // Each line is read by itself: its "line 1" would mislead.
-        format!("no entry as JSON: {}", error.replace(" at line 1 column", " at column"))
-    })?;
-    let key = bytes("key", line.key, line.key_base64)?;
-    let value = bytes("value", line.value, line.value_base64)?;
+    let Line { key, value, expiry, owned } = Line::parse(line)?;
     if key.len() > limits.max_key {
         return Err(Refused::KeyTooLong { got: key.len(), limit: limits.max_key }.to_string());
     }
@@ -240,33 +209,12 @@ fn operation(line: &[u8], limits: &Limits, now: u64) -> Result<Op, String> {
         let refused = Refused::ValueTooLong { got: value.len(), limit: limits.max_value };
         return Err(refused.to_string());
     }
-    let expiry = match (line.ttl, line.expires_at_ms) {
-        (None, None) => Expiry::Never,
-        (None, Some(at)) => Expiry::At(at),
-        (Some(given), None) => {
-            let text = match &given {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            Expiry::At(now.saturating_add(millis(ttl(&text)?)))
-        }
-        (Some(_), Some(_)) => return Err("give ttl or expires_at_ms, not both".into()),
+    let expiry = match expiry {
+        jsonl::Expiry::Never => Expiry::Never,
+        jsonl::Expiry::After(ttl) => Expiry::At(now.saturating_add(millis(ttl))),
+        jsonl::Expiry::At(at) => Expiry::At(at),
     };
-    Ok(Op::put(key.into(), value.into(), expiry, line.owned))
-}
-
-fn bytes(
-    name: &str,
-    text: Option<Cow<'_, str>>,
-    base64: Option<Cow<'_, str>>,
-) -> Result<Vec<u8>, String> {
-    match (text, base64) {
-        (Some(text), None) => Ok(text.into_owned().into_bytes()),
-        (None, Some(base64)) => json::from_base64(&base64)
-            .ok_or_else(|| format!("{name}_base64 is no base64 (RFC 4648, with padding)")),
-        (None, None) => Err(format!("{name} is missing; give {name} or {name}_base64")),
-        (Some(_), Some(_)) => Err(format!("give {name} or {name}_base64, not both")),
-    }
+    Ok(Op::put(key.into_owned().into(), value.into_owned().into(), expiry, owned))
 }
 
 /// Cuts what arrives into lines.
@@ -387,23 +335,12 @@ mod tests {
 
     #[test]
     fn bad_lines_say_what_is_wrong() {
-        for (line, says) in [
-            ("{", "EOF"),
-            ("[]", "no entry"),
-            (r#"{"key":"a"}"#, "value is missing"),
-            (r#"{"value":"a"}"#, "key is missing"),
-            (r#"{"key":"a","value":"b","tll":3}"#, "tll"),
-            (r#"{"key":"a","key_base64":"","value":"b"}"#, "not both"),
-            (r#"{"key":"a","value_base64":"*"}"#, "value_base64"),
-            (r#"{"key":"a","value":"b","ttl":0}"#, "too short"),
-            (r#"{"key":"a","value":"b","ttl":1.5}"#, "no duration"),
-            (r#"{"key":"a","value":"b","ttl":1,"expires_at_ms":5}"#, "not both"),
-        ] {
-            let error = op(line).unwrap_err();
-            assert!(error.contains(says), "{line}: {error}");
+        assert!(op("{").unwrap_err().contains("no entry"));
+        for (key, value) in [(5000, 1), (1, 2 << 20)] {
+            let (key, value) = ("k".repeat(key), "v".repeat(value));
+            let error = op(&format!(r#"{{"key":"{key}","value":"{value}"}}"#)).unwrap_err();
+            assert!(error.contains("limit"), "{error}");
         }
-        let long = format!(r#"{{"key":"{}","value":""}}"#, "k".repeat(5000));
-        assert!(op(&long).unwrap_err().contains("limit"));
     }
 
     #[test]

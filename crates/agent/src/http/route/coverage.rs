@@ -1,9 +1,10 @@
 //! Writes that wait for other members, reads that bound their staleness, and who holds a key.
 
 use crate::http::app::App;
-use crate::http::wire::json::{self, fresh};
+use crate::http::wire::json::fresh;
 use crate::http::wire::problem::Problem;
 use crate::http::wire::query::{Query, decode};
+use crate::jsonl;
 use crate::report::{Coverage, CoverageError, StaleError};
 use axum::extract::State;
 use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
@@ -144,7 +145,7 @@ pub(crate) async fn get(State(app): State<Arc<App>>, uri: Uri) -> Result<Respons
         );
         Problem::new(StatusCode::NOT_FOUND, message)
     })?;
-    let (text, base64) = json::text_or_base64(&key);
+    let (text, base64) = jsonl::text_or_base64(&key);
     let name = if text.is_some() { "key" } else { "key_base64" };
     let coverage = found.coverage;
     Ok(fresh(&serde_json::json!({

@@ -7,6 +7,7 @@ use crate::http::wire::body::Upload;
 use crate::http::wire::json;
 use crate::http::wire::problem::Problem;
 use crate::http::wire::query::{Query, decode};
+use crate::jsonl;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
@@ -140,7 +141,7 @@ fn page(app: &App, query: &Query) -> Result<Response, Problem> {
             if count > 0 {
                 page.push(b',');
             }
-            page.extend_from_slice(&json::entry(entry, with_values));
+            page.extend_from_slice(&jsonl::shown(entry, with_values));
             after = Some(entry.key().to_vec());
             count += 1;
         }
@@ -217,7 +218,7 @@ async fn written(
     wait: Option<Wait>,
 ) -> Result<Response, Problem> {
     let Some(entry) = entry else { return Ok(json::answer("{}")) };
-    let mut shown = json::entry(entry, false);
+    let mut shown = jsonl::shown(entry, false);
     let mut problem = None;
     if let Some(wait) = wait {
         match wait.carry_out(app, entry).await {

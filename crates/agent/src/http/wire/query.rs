@@ -4,10 +4,8 @@
 //! error: a mistyped `ttl` would otherwise keep a value for ever.
 
 use super::problem::Problem;
+use crate::jsonl::{MAX_TTL, ttl};
 use std::time::Duration;
-
-/// Longest time to live. Longer ones are milliseconds taken for seconds, or nonsense.
-const MAX_TTL: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
 
 /// The parameters of a request.
 #[derive(Debug, Default)]
@@ -107,23 +105,6 @@ impl Query {
         let Some(given) = self.bytes("ttl") else { return Ok(None) };
         ttl(&String::from_utf8_lossy(given)).map(Some).map_err(Problem::bad)
     }
-}
-
-/// A time to live: seconds (`30`), or with a unit (`500ms`, `10m`, `1h 30m`).
-pub(crate) fn ttl(text: &str) -> Result<Duration, String> {
-    let hint = "write whole seconds (30) or a unit (500ms, 10m, 1h 30m)";
-    let ttl = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => humantime::parse_duration(text)
-            .map_err(|_| format!("ttl {text:?} is no duration; {hint}"))?,
-    };
-    if ttl < Duration::from_millis(1) {
-        return Err(format!("ttl {text:?} is too short; use at least 1ms, or delete the key"));
-    }
-    if ttl > MAX_TTL {
-        return Err(format!("ttl {text:?} is over 100 years; leave it out, or check its unit"));
-    }
-    Ok(ttl)
 }
 
 /// Undoes percent-encoding; `plus` says whether `+` is a space, as in forms.
