@@ -25,6 +25,7 @@ pub(crate) struct Durable {
     pub(crate) events: mpsc::UnboundedReceiver<StoreEvent>,
 }
 
+/// The loop, and all that it touches.
 pub(crate) struct Driver {
     pub(crate) node: Node,
     pub(crate) inbox: mpsc::Receiver<Command>,

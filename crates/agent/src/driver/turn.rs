@@ -75,6 +75,7 @@ impl Driver {
     }
 }
 
+/// Sends a packet, or counts that it was not.
 pub(super) fn send(
     packet: Send,
     udp: &Udp,

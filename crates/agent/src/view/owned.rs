@@ -20,7 +20,7 @@ pub(super) struct Owner {
 }
 
 impl Owned {
-    /// Whether an owner is a live member, as [`View::look_at_owners`] last saw it.
+    /// Whether an owner is a live member, as `View::look_at_owners` last saw it.
     pub(super) fn is_present(&self, owner: NodeId, or: impl FnOnce(NodeId) -> bool) -> bool {
         self.owners.get(&owner).map_or_else(|| or(owner), |owner| owner.present)
     }

@@ -15,6 +15,7 @@ use tokio::time::timeout;
 const CONNECT: Duration = Duration::from_secs(3);
 const GREETING: Duration = Duration::from_secs(5);
 
+/// Dials a peer: its link, whose queue is carried once the two have greeted each other.
 pub(super) fn dial(
     to: SocketAddr,
     own: SocketAddr,
@@ -48,6 +49,7 @@ pub(super) fn dial(
     link
 }
 
+/// Takes in whoever dials, for as long as the listener lives.
 pub(super) async fn accept(listener: TcpListener, tag: u32, shared: Shared) {
     loop {
         let stream = match listener.accept().await {
