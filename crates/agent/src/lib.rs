@@ -56,5 +56,7 @@ pub use seal::{
 pub use seeds::{Lookup, Resolver, SystemResolver};
 pub use settings::Settings;
 pub use store::Fsync;
+#[doc(hidden)]
+pub use store::cost as store_cost;
 pub use tags::{TagChange, TagsError, parse_tag};
 pub use view::{Event, EventKind};

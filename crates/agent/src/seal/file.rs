@@ -159,8 +159,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_without_panic(text: String) {
-            let _ = parse(&text);
+        fn any_text_is_read_and_what_is_no_key_is_told(text: String, before in 0_usize..5) {
+            let lines = "\n".repeat(before);
+            let noise = text.replace(['\n', '\r', '#'], " ");
+            let key = Key::from_bytes([1; 32]);
+            let read = parse(&format!("{lines}{noise}\n{} # a key\n", *key.to_text()));
+            match noise.trim().is_empty() {
+                true => prop_assert_eq!(read, Ok(ring(&[1]))),
+                false => {
+                    let line = format!("{}: ", before + 1);
+                    prop_assert!(read.unwrap_err().starts_with(&line));
+                }
+            }
         }
     }
 }

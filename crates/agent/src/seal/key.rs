@@ -234,9 +234,16 @@ mod tests {
 
         #[test]
         fn any_text_is_read_without_panic(text: String, tail in "\\PC{0,60}") {
-            let _ = text.parse::<Key>();
-            let _ = format!("{PREFIX}{tail}").parse::<Key>();
-            let _ = text.parse::<KeyId>();
+            prop_assert_eq!(text.parse::<Key>(), Err(KeyError::Prefix));
+            // Nobody guesses a checksum.
+            let letters = tail.chars().count();
+            let error = match tail.len() == LETTERS {
+                true => KeyError::Checksum,
+                false => KeyError::Length(letters),
+            };
+            prop_assert_eq!(format!("{PREFIX}{tail}").parse::<Key>(), Err(error));
+            let digits = text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+            prop_assert_eq!(text.parse::<KeyId>().is_ok(), digits);
         }
     }
 }

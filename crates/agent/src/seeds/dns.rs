@@ -238,15 +238,25 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(bytes: Vec<u8>, changed: prop::sample::Index, to: u8) {
             let asked = question(7, NAME);
-            let _ = read(&asked, &bytes);
             let mut behind = answered(&[]);
             behind[7] = 3;
             behind.extend_from_slice(&bytes);
-            let _ = read(&asked, &behind);
             let mut near = answered(&[(1, 1, 1, b"\x01a\xc0\x19"), (1, 1, 1, b"\x01b\0")]);
             let at = changed.index(near.len());
             near[at] = to;
-            let _ = read(&asked, &near);
+            for answer in [bytes, behind, near] {
+                match read(&asked, &answer) {
+                    Some(Answer::Targets(found)) => {
+                        prop_assert!(answer[..2] == asked[..2] && answer[2] & 0x80 != 0);
+                        let records = usize::from(u16::from_be_bytes([answer[6], answer[7]]));
+                        prop_assert!(found.len() <= records.min(MAX_TARGETS));
+                        let sound = |target: &Target| (1..=MAX_NAME).contains(&target.host.len());
+                        prop_assert!(found.iter().all(sound), "{:?}", found);
+                    }
+                    Some(_) => prop_assert_eq!(&answer[..2], &asked[..2]),
+                    None => {}
+                }
+            }
         }
     }
 }

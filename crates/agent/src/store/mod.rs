@@ -4,6 +4,8 @@
 
 mod backlog;
 mod change;
+#[doc(hidden)]
+pub mod cost;
 mod database;
 mod error;
 mod folder;
@@ -513,10 +515,13 @@ mod tests {
     #[test]
     fn any_flipped_bit_is_survived() {
         for at in (0..400).step_by(37) {
-            batches_after(|bytes| {
+            let mut whole = 0;
+            let count = batches_after(|bytes| {
                 let from = bytes.len() - 1 - at;
                 bytes[from] ^= 1 << (at % 8);
+                whole = BATCHES * from as u64 / bytes.len() as u64;
             });
+            assert!(whole <= count + 2, "{count} batches of {whole} before the bit at -{at}");
         }
     }
 }

@@ -159,11 +159,13 @@ mod tests {
             name in prop::collection::vec(any::<u8>(), 0..8),
             mut body in prop::collection::vec(any::<u8>(), 0..64),
         ) {
-            let _ = decode(&name, &body);
+            let mut data = [&[name.len() as u8], name.as_slice(), &body].concat();
+            fuzz(&data);
             if let Some(version) = body.first_mut() {
                 *version = VERSION;
             }
-            let _ = decode(&name, &body);
+            data.splice(1 + name.len().., body);
+            fuzz(&data);
         }
 
         #[test]

@@ -1,7 +1,5 @@
-//! Trials that need a process of their own: a kill, a full disk, and figures to read.
-//!
-//! A trial starts the test binary again, with the name of a child test and an environment variable
-//! without which that test does nothing.
+//! Trials with processes that are killed and disks that are full. Each test starts itself again as a
+//! process of its own, which is told by the environment in which folder to do its part.
 
 use super::{Change, FolderOrigin, Fsync, Keys, Store, StoreEvent, Writer};
 use rumormill_core::NodeId;
@@ -16,7 +14,6 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 const FOLDER: &str = "RUMORMILL_TRIAL_FOLDER";
 const FROM: &str = "RUMORMILL_TRIAL_FROM";
-const FIGURES: &str = "RUMORMILL_TRIAL_FIGURES";
 
 fn child(test: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
@@ -29,6 +26,7 @@ fn child_args(test: &str) -> [String; 4] {
     ["--exact".into(), name, "--nocapture".into(), "--test-threads=1".into()]
 }
 
+/// The folder to do one's part in; `None` for the process that starts the others.
 fn folder() -> Option<PathBuf> {
     std::env::var_os(FOLDER).map(PathBuf::from)
 }
@@ -68,12 +66,10 @@ fn batch_of(seq: u64) -> Vec<(Space, Arc<Entry>)> {
     batch
 }
 
-/// The child: writes as fast as it can, and prints every number that is acknowledged.
-#[test]
-fn kill_child() {
-    let Some(dir) = folder() else { return };
+/// Writes as fast as it can, and prints every number that is acknowledged.
+fn write_until_killed(dir: &Path) -> ! {
     let from: u64 = std::env::var(FROM).unwrap().parse().unwrap();
-    let (writer, mut events) = Writer::spawn(open(&dir)).unwrap();
+    let (writer, mut events) = Writer::spawn(open(dir)).unwrap();
     let mut seq = from;
     loop {
         while writer.pending().batches < 20 {
@@ -89,10 +85,13 @@ fn kill_child() {
 
 #[test]
 fn a_killed_process_loses_nothing() {
+    if let Some(dir) = folder() {
+        write_until_killed(&dir);
+    }
     let dir = tempfile::tempdir().unwrap();
     let (mut acked, mut node) = (0, None);
     for reach in [1, 30, 700, 100, 3000, 2] {
-        let mut child = child("kill_child")
+        let mut child = child("a_killed_process_loses_nothing")
             .env(FOLDER, dir.path())
             .env(FROM, acked.to_string())
             .stdout(Stdio::piped())
@@ -131,9 +130,9 @@ fn a_killed_process_loses_nothing() {
     }
 }
 
-/// Runs a child test on a small file system of its own, which is gone when the child has ended;
-/// false if this machine does not allow that.
-fn on_small_disk(test: &str, megabytes: u32) -> bool {
+/// Runs a test again on a small file system of its own, which is gone when it has ended. Where the
+/// machine lets nobody mount one (a container without the right to), that is said, and left out.
+fn on_small_disk(test: &str, megabytes: u32) {
     let dir = tempfile::tempdir().unwrap();
     let allowed = |flags: &&str| {
         let mount = format!("mount -t tmpfs none '{}'", dir.path().display());
@@ -142,7 +141,7 @@ fn on_small_disk(test: &str, megabytes: u32) -> bool {
     };
     let Some(flags) = ["-m", "-Urm"].into_iter().find(allowed) else {
         eprintln!("no small file system: this machine lets nobody mount one; trial left out");
-        return false;
+        return;
     };
     let script = format!(r#"mount -t tmpfs -o size={megabytes}m none "${FOLDER}" && exec "$@""#);
     let status = Command::new("unshare")
@@ -153,7 +152,6 @@ fn on_small_disk(test: &str, megabytes: u32) -> bool {
         .status()
         .unwrap();
     assert!(status.success(), "{test}: {status}");
-    true
 }
 
 struct Disk {
@@ -226,9 +224,7 @@ fn assert_all(dir: &Path, first: u64, last: u64) {
     }
 }
 
-#[test]
-fn full_disk_child() {
-    let Some(dir) = folder() else { return };
+fn fill_a_disk_and_make_room(dir: PathBuf) {
     // The less the filler takes, the more of the database is there when the disk is full.
     for filler in [55, 40, 25] {
         let disk = Disk::new(dir.clone(), filler);
@@ -273,12 +269,13 @@ fn full_disk_child() {
 
 #[test]
 fn a_full_disk_fails_writes_and_recovers() {
-    on_small_disk("full_disk_child", 64);
+    match folder() {
+        Some(dir) => fill_a_disk_and_make_room(dir),
+        None => on_small_disk("a_full_disk_fails_writes_and_recovers", 64),
+    }
 }
 
-#[test]
-fn full_disk_rewrite_child() {
-    let Some(dir) = folder() else { return };
+fn fill_a_disk_and_write_all_again(dir: PathBuf) {
     let disk = Disk::new(dir, 50);
     let store = Store::open(&disk.dir, "trial", Fsync::Always).unwrap();
     let (writer, mut events) = Writer::spawn_with(store, 100).unwrap();
@@ -319,91 +316,8 @@ fn full_disk_rewrite_child() {
 
 #[test]
 fn too_much_for_the_backlog_asks_for_a_rewrite() {
-    on_small_disk("full_disk_rewrite_child", 64);
-}
-
-/// Spreads keys over their whole range, so that none come in order.
-const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
-
-fn figures_asked_for() -> bool {
-    std::env::var_os(FIGURES).is_some()
-}
-
-fn small(from: u64, count: u64, time: u64) -> Vec<(Space, Arc<Entry>)> {
-    (from..from + count)
-        .map(|n| put(format!("key:{:020}", n.wrapping_mul(MIX)), 64, time))
-        .collect()
-}
-
-fn resident() -> String {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = |name: &str| {
-        let line = status.lines().find(|line| line.starts_with(name));
-        line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).unwrap_or(0)
-    };
-    format!("resident {} MiB, at most {} MiB", line("VmRSS") / 1024, line("VmHWM") / 1024)
-}
-
-/// Writes a million entries twice, as the writer does, and dies.
-#[test]
-fn million_child() {
-    let Some(dir) = folder() else { return };
-    let mut store = open(&dir);
-    for (round, name) in [(1, "write"), (2, "overwrite")] {
-        let began = Instant::now();
-        for from in (0..1_000_000).step_by(1000) {
-            store.append(&puts(small(from, 1000, round))).unwrap();
-        }
-        println!("{name} 1,000,000 by 1,000: {:.2?}; {}", began.elapsed(), resident());
+    match folder() {
+        Some(dir) => fill_a_disk_and_write_all_again(dir),
+        None => on_small_disk("too_much_for_the_backlog_asks_for_a_rewrite", 64),
     }
-    std::process::abort();
-}
-
-#[test]
-fn load_child() {
-    let Some(dir) = folder() else { return };
-    let before = resident();
-    let began = Instant::now();
-    let mut store = open(&dir);
-    let opened = began.elapsed();
-    let mut times = HashMap::<u64, u64>::new();
-    let loaded = store.load(|_, entry| *times.entry(entry.stamp().time).or_default() += 1);
-    println!(
-        "open {opened:.2?}, with load of {} {:.2?}, stamps {times:?}; before: {before}; then: {}",
-        loaded.unwrap().entries,
-        began.elapsed(),
-        resident()
-    );
-}
-
-/// Prints figures when asked for (`RUMORMILL_TRIAL_FIGURES=1`, release build); asserts nothing.
-#[test]
-fn figures() {
-    if !figures_asked_for() {
-        return;
-    }
-    for fsync in [Fsync::Everysec, Fsync::Always] {
-        for size in [1_u64, 32, 1000] {
-            let dir = tempfile::tempdir_in(".").unwrap();
-            let mut store = Store::open(dir.path(), "trial", fsync).unwrap();
-            let batches: Vec<_> =
-                (0..(200_000 / size).min(4000)).map(|n| puts(small(n * size, size, 1))).collect();
-            let began = Instant::now();
-            for batch in &batches {
-                store.append(batch).unwrap();
-            }
-            let took = began.elapsed();
-            let rate = (batches.len() as u64 * size) as f64 / took.as_secs_f64();
-            println!("{fsync:?}, batches of {size}: {rate:.0} entries/s");
-        }
-    }
-    let dir = tempfile::tempdir_in(".").unwrap();
-    let run = |test, dir: &Path| child(test).env(FOLDER, dir).status().unwrap();
-    run("million_child", dir.path());
-    run("load_child", dir.path());
-    run("load_child", dir.path());
-    let dir = tempfile::tempdir_in(".").unwrap();
-    open(dir.path()).append(&puts(small(0, 5, 1))).unwrap();
-    println!("five entries:");
-    run("load_child", dir.path());
 }

@@ -116,6 +116,7 @@ async fn a_node_that_has_stopped_has_given_its_port_back() {
     first.shutdown().await;
     for _ in 0..20 {
         let again = Rumormill::builder().gossip(gossip).start().await.unwrap();
+        assert_eq!(again.identity().gossip, gossip);
         again.shutdown().await;
     }
 }
