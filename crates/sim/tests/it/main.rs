@@ -1,6 +1,7 @@
 //! Tests of the protocol in the deterministic world.
 
 mod budgets;
+mod chain;
 mod clocks;
 mod coverage;
 mod crash;
