@@ -8,7 +8,12 @@
 //! its way, no more than what lies beside them in the last one. Sketches, where they are kept, are
 //! copied as a whole.
 
-use super::audit::{self, Audit, Sums};
+mod trie;
+mod upkeep;
+
+pub use upkeep::Verified;
+
+use super::audit::{Audit, Sums};
 use super::digest::{Digest, Range};
 use super::entry::Entry;
 use super::recent::{Cut, Recent};
@@ -18,9 +23,7 @@ use crate::base::hash::Keyed;
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-
-/// A leaf that grows past this is cut in sixteen (guess: a leaf fits a few cache lines).
-const LEAF: usize = 32;
+use trie::{Change, Kind, Tree};
 
 /// What became of an entry that was offered to the map.
 #[derive(Clone, Debug)]
@@ -29,17 +32,6 @@ pub enum Merged {
     Stale,
     /// The entry is now in the map, in place of the one given here.
     New(Option<Arc<Entry>>),
-}
-
-/// What came of comparing what is kept with what is held.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Verified {
-    /// The part to go on with.
-    pub next: u8,
-    /// Where an entry is not the one that was written, if anywhere.
-    pub content: Option<Range>,
-    /// Where the digest is not that of the entries, if anywhere.
-    pub digest: Option<Range>,
 }
 
 /// Last-writer-wins map with digests.
@@ -54,42 +46,6 @@ pub struct Map {
     epoch: Option<u64>,
     tombstones: u64,
     bytes: u64,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Tree {
-    digest: Digest,
-    /// Entries below that collection may take out one day.
-    mortal: u32,
-    kind: Kind,
-}
-
-#[derive(Clone, Debug)]
-enum Kind {
-    /// Sorted by hash.
-    Leaf(Vec<Slot>),
-    Branch(Arc<[Tree; 16]>),
-}
-
-impl Default for Kind {
-    fn default() -> Self {
-        Self::Leaf(Vec::new())
-    }
-}
-
-#[derive(Clone, Debug)]
-struct Slot {
-    hash: u64,
-    entry: Arc<Entry>,
-}
-
-/// What a write changes in every digest on its way.
-struct Change {
-    hash: u64,
-    added: u128,
-    removed: Option<u128>,
-    /// Mortal entries more than before.
-    mortal: i32,
 }
 
 impl Map {
@@ -316,119 +272,6 @@ impl Map {
         }
     }
 
-    /// Compares what is kept of the next parts, from `part` on, with what is really held there, for
-    /// about `most` entries. The second account is put right at once; after
-    /// [`Verified::digest`] call [`Map::rebuild`].
-    pub fn verify(&mut self, part: u8, most: u64) -> Verified {
-        let mut verified = Verified { next: part, content: None, digest: None };
-        let (mut left, small) = (most, self.digest().count <= most);
-        if small || part == 0 {
-            let kept = self.digest();
-            let really = match small {
-                true => self.count_up(Range::ALL),
-                false => (0..=u8::MAX)
-                    .map(audit::range_of)
-                    .map(|range| self.digest_of(range))
-                    .fold(Digest::default(), |sum, part| Digest {
-                        count: sum.count.wrapping_add(part.count),
-                        sum: sum.sum.wrapping_add(part.sum),
-                    }),
-            };
-            verified.digest = (kept != really).then_some(Range::ALL);
-        }
-        for _ in 0..audit::PARTS {
-            let (part, range) = (verified.next, audit::range_of(verified.next));
-            let (mut held, mut really) = (Vec::new(), Digest::default());
-            self.walk(range, &mut |_, entry| {
-                really.add(self.item_hash(entry));
-                held.push(Arc::clone(entry));
-                ControlFlow::Continue(())
-            });
-            if self.digest_of(range) != really {
-                verified.digest.get_or_insert(range);
-            }
-            if let Some(audit) = &mut self.audit
-                && !Arc::make_mut(audit).verify(part, held.iter().map(AsRef::as_ref))
-            {
-                verified.content.get_or_insert(range);
-            }
-            verified.next = part.wrapping_add(1);
-            left = left.saturating_sub(held.len() as u64);
-            if left == 0 {
-                break;
-            }
-        }
-        verified
-    }
-
-    /// The digest of a range, made of the entries in it.
-    fn count_up(&self, range: Range) -> Digest {
-        let mut digest = Digest::default();
-        self.walk(range, &mut |_, entry| {
-            digest.add(self.item_hash(entry));
-            ControlFlow::Continue(())
-        });
-        digest
-    }
-
-    /// Makes everything that is kept beside the entries anew from the entries.
-    pub fn rebuild(&mut self) {
-        let mut fresh = Self::new(self.keyed);
-        let mut items = Vec::new();
-        self.walk(Range::ALL, &mut |hash, entry| {
-            items.push(ItemId::new(hash, self.item_hash(entry)));
-            let _ = fresh.apply(Arc::clone(entry));
-            ControlFlow::Continue(())
-        });
-        (self.root, self.tombstones, self.bytes) = (fresh.root, fresh.tombstones, fresh.bytes);
-        if let Some(sketches) = &mut self.sketches {
-            Arc::make_mut(sketches).refill(&items);
-        }
-        if let Some(audit) = self.audit.take() {
-            let mut audit = Arc::unwrap_or_clone(audit);
-            for part in 0..=u8::MAX {
-                let mut held = Vec::new();
-                self.walk(audit::range_of(part), &mut |_, entry| {
-                    held.push(Arc::clone(entry));
-                    ControlFlow::Continue(())
-                });
-                audit.verify(part, held.iter().map(AsRef::as_ref));
-            }
-            self.audit = Some(Arc::new(audit));
-        }
-    }
-
-    /// Keeps the account of a write by its own stamp, also of what it replaces: so whoever leaves it
-    /// out has the old entry, like a replica that the write has not reached.
-    fn note(&mut self, change: &Change, wall_ms: u64) {
-        self.recent.add(wall_ms, change.added);
-        if let Some(removed) = change.removed {
-            self.recent.remove(wall_ms, removed);
-        }
-        if let Some(sketches) = &mut self.sketches {
-            let sketches = Arc::make_mut(sketches);
-            sketches.insert(ItemId::new(change.hash, change.added), wall_ms);
-            if let Some(removed) = change.removed {
-                sketches.remove(ItemId::new(change.hash, removed), wall_ms);
-            }
-        }
-    }
-
-    /// Lets the sketches grow with the map.
-    fn make_room(&mut self) {
-        if !self.sketches.as_ref().is_some_and(|sketches| sketches.is_crowded()) {
-            return;
-        }
-        let mut items = Vec::new();
-        self.walk(Range::ALL, &mut |hash, entry| {
-            items.push(ItemId::new(hash, self.item_hash(entry)));
-            ControlFlow::Continue(())
-        });
-        if let Some(sketches) = &mut self.sketches {
-            Arc::make_mut(sketches).grow(items.into_iter());
-        }
-    }
-
     /// Visits the entries whose items begin with these 32 bits: one in nearly all cases.
     pub fn find_short(&self, short: u32, visit: &mut impl FnMut(&Arc<Entry>)) {
         let range = ItemId(u64::from(short) << 32).range();
@@ -535,128 +378,10 @@ impl Map {
     }
 }
 
-impl Tree {
-    /// Puts an entry in; returns what it replaced.
-    fn put(&mut self, entry: Arc<Entry>, change: &Change, keyed: &Keyed) -> Option<Arc<Entry>> {
-        let (mut tree, mut range, hash) = (self, Range::ALL, change.hash);
-        loop {
-            tree.digest.add(change.added);
-            if let Some(removed) = change.removed {
-                tree.digest.remove(removed);
-            }
-            tree.mortal = tree.mortal.saturating_add_signed(change.mortal);
-            if let Kind::Leaf(slots) = &mut tree.kind {
-                let at = slots.partition_point(|slot| slot.hash < hash);
-                let equal = slots.get_mut(at..).unwrap_or_default().iter_mut();
-                let same = |slot: &&mut Slot| slot.entry.key() == entry.key();
-                if let Some(slot) = equal.take_while(|slot| slot.hash == hash).find(same) {
-                    return Some(std::mem::replace(&mut slot.entry, entry));
-                }
-                slots.insert(at, Slot { hash, entry });
-                if slots.len() > LEAF && range.depth() < Range::MAX_DEPTH {
-                    let slots = std::mem::take(slots);
-                    tree.kind = Kind::Branch(cut(range, slots, keyed));
-                }
-                return None;
-            }
-            let Kind::Branch(children) = &mut tree.kind else { return None };
-            tree = Arc::make_mut(children).get_mut(range.nibble(hash))?;
-            range = Range::around(hash, range.depth() + 1);
-        }
-    }
-
-    /// Takes out an entry that is held, and its item out of every digest on the way.
-    fn take(&mut self, hash: u64, key: &[u8], item: u128, mortal: bool) -> Option<Arc<Entry>> {
-        let (mut tree, mut range) = (self, Range::ALL);
-        loop {
-            tree.digest.remove(item);
-            tree.mortal -= u32::from(mortal);
-            if let Kind::Leaf(slots) = &mut tree.kind {
-                let at =
-                    slots.iter().position(|slot| slot.hash == hash && slot.entry.key() == key)?;
-                return Some(slots.remove(at).entry);
-            }
-            let Kind::Branch(children) = &mut tree.kind else { return None };
-            tree = Arc::make_mut(children).get_mut(range.nibble(hash))?;
-            range = Range::around(hash, range.depth() + 1);
-        }
-    }
-
-    /// Visits what lies in a range, in no order, until told to stop.
-    fn find<'a>(
-        &'a self,
-        range: Range,
-        visit: &mut impl FnMut(&'a Slot) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        match &self.kind {
-            Kind::Leaf(slots) => {
-                slots.iter().filter(|slot| range.contains(slot.hash)).try_for_each(visit)
-            }
-            Kind::Branch(children) => {
-                children.iter().try_for_each(|child| child.find(range, visit))
-            }
-        }
-    }
-
-    fn mortal(&self, found: &mut Vec<Arc<Entry>>) {
-        if self.mortal == 0 {
-            return;
-        }
-        match &self.kind {
-            Kind::Leaf(slots) => {
-                let mortal = slots.iter().filter(|slot| is_mortal(&slot.entry));
-                found.extend(mortal.map(|slot| Arc::clone(&slot.entry)));
-            }
-            Kind::Branch(children) => children.iter().for_each(|child| child.mortal(found)),
-        }
-    }
-
-    fn walk(
-        &self,
-        range: Range,
-        from: u64,
-        to: u64,
-        visit: &mut impl FnMut(u64, &Arc<Entry>) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        match &self.kind {
-            Kind::Leaf(slots) => {
-                let start = slots.partition_point(|slot| slot.hash < from);
-                for slot in slots.iter().skip(start).take_while(|slot| slot.hash <= to) {
-                    visit(slot.hash, &slot.entry)?;
-                }
-            }
-            Kind::Branch(children) => {
-                for (nibble, child) in children.iter().enumerate() {
-                    let Some(inner) = range.child(nibble as u8) else { continue };
-                    if inner.last() >= from && inner.first() <= to && child.digest.count > 0 {
-                        child.walk(inner, from, to, visit)?;
-                    }
-                }
-            }
-        }
-        ControlFlow::Continue(())
-    }
-}
-
 /// True for what has an end: a tombstone, or an entry that expires.
 #[must_use]
 pub fn is_mortal(entry: &Entry) -> bool {
     entry.is_tombstone() || entry.expires_at().is_some()
-}
-
-/// The children of a leaf that has grown too large.
-fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Arc<[Tree; 16]> {
-    let mut children: [Tree; 16] = Default::default();
-    for slot in slots {
-        if let Some(child) = children.get_mut(range.nibble(slot.hash)) {
-            child.digest.add(slot.entry.item_hash(keyed));
-            child.mortal += u32::from(is_mortal(&slot.entry));
-            if let Kind::Leaf(inner) = &mut child.kind {
-                inner.push(slot);
-            }
-        }
-    }
-    Arc::new(children)
 }
 
 #[cfg(test)]
