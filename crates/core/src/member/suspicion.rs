@@ -63,8 +63,10 @@ impl Suspicions {
         let new = Suspect { since: now, confirmations, mine: false, until: now };
         let suspect = self.suspects.entry(id).or_insert(new);
         suspect.confirmations = suspect.confirmations.max(confirmations);
-        suspect.until =
-            suspect.since.after(Self::patience(&self.config, members, suspect.confirmations));
+        // Its time may have been over for long by the shorter measure. It is over now, not then: a
+        // deadline that has gone by is how a node notices that it stood still.
+        let patience = Self::patience(&self.config, members, suspect.confirmations);
+        suspect.until = suspect.since.after(patience).max(now);
         self.recount();
     }
 
@@ -187,6 +189,17 @@ mod tests {
         assert!(suspicions.expired(NOW).is_empty());
         assert_eq!(suspicions.expired(confirmed.unwrap()), [id]);
         assert_eq!(suspicions.deadline(), None);
+    }
+
+    #[test]
+    fn a_late_confirmation_ends_a_suspicion_now_and_not_in_the_past() {
+        let mut suspicions = Suspicions::new(Config::default());
+        suspicions.suspect(NodeId(7), 0, 128, NOW);
+        let late = NOW.after(Duration::from_secs(30));
+        assert!(suspicions.expired(late).is_empty());
+        suspicions.suspect(NodeId(7), 3, 128, late);
+        assert_eq!(suspicions.deadline(), Some(late));
+        assert_eq!(suspicions.expired(late), [NodeId(7)]);
     }
 
     #[test]

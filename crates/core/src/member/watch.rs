@@ -516,6 +516,21 @@ mod tests {
     }
 
     #[test]
+    fn a_suspicion_that_a_confirmation_ends_late_is_no_stall() {
+        let mut stand = Stand::new(9);
+        stand.hears(record(3, 1, State::Suspect));
+        while stand.now.mono < Instant(10_000_000) {
+            stand.next();
+        }
+        assert_eq!(stand.table.get(NodeId(3)).map(|member| member.state), Some(State::Suspect));
+        // By the measure of four who found it silent its time was over after four seconds.
+        stand.hears(Record { confirmations: 3, ..record(3, 1, State::Suspect) });
+        stand.at(|watch, registry| watch.poll(registry));
+        assert!(stand.news().contains(&(3, State::Dead)));
+        assert_eq!(stand.stats.stalls, 0, "nobody else is given six seconds for it");
+    }
+
+    #[test]
     fn what_others_say_of_this_node_it_overrules_once() {
         let mut stand = Stand::new(3);
         let own = stand.table.get(NodeId(1)).unwrap().incarnation;
