@@ -158,13 +158,20 @@ impl Prober {
         !self.verify.is_empty()
     }
 
-    /// Gives everyone who is to answer this much more time.
-    pub fn postpone(&mut self, by: Duration) {
+    /// Gives everyone who was to answer this much more time. What has come in since then, and begun
+    /// a probe for another, has all of its time anyway.
+    pub fn postpone(&mut self, by: Duration, now: Instant) {
         for probe in &mut self.probes {
             probe.due = probe.due.after(by);
             probe.ends = probe.ends.after(by);
         }
-        self.relays.values_mut().for_each(|relay| relay.due = relay.due.after(by));
+        let latest = now.after(self.relay_time());
+        self.relays.values_mut().for_each(|relay| relay.due = relay.due.after(by).min(latest));
+    }
+
+    /// How long a probe for another takes: a little less than the asker waits.
+    fn relay_time(&self) -> Duration {
+        self.config.probe_timeout * 4 / 5
     }
 
     /// Others suspect a member: some of those who hear of it see for themselves at once, so that
@@ -215,8 +222,7 @@ impl Prober {
             return;
         }
         self.number += 1;
-        // A little before the asker gives up.
-        let due = env.now.after(self.config.probe_timeout * 4 / 5);
+        let due = env.now.after(self.relay_time());
         let (id, number) = (request.id, request.number);
         self.relays.insert(self.number, Relay { id, asker, number, due });
         ping(peer.gossip, self.number, Via::Datagram, env);
@@ -500,7 +506,11 @@ mod tests {
         let mut prober = machine(Config::default(), &mut stand);
         step(&mut prober, &mut stand);
         let due = prober.probes[0].due;
-        prober.postpone(Duration::from_secs(3));
+        stand.pass(Duration::from_secs(3));
+        let request = Request { number: 40, id: NodeId(2) };
+        prober.relay(Stand::addr(1), request, &mut stand.env());
+        prober.postpone(Duration::from_secs(3), stand.now);
         assert_eq!(prober.probes[0].due, due.after(Duration::from_secs(3)));
+        assert_eq!(prober.relays[&2].due, stand.now.after(Duration::from_millis(200)));
     }
 }

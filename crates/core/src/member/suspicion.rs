@@ -106,11 +106,12 @@ impl Suspicions {
         late
     }
 
-    /// Gives every suspect this much more time.
-    pub fn postpone(&mut self, by: Duration) {
+    /// Gives every suspect this much more time; no more than there was since it was suspected.
+    pub fn postpone(&mut self, by: Duration, now: Instant) {
         for suspect in self.suspects.values_mut() {
-            suspect.since = suspect.since.after(by);
-            suspect.until = suspect.until.after(by);
+            let since = suspect.since.after(by).min(now);
+            suspect.until = suspect.until.after(since.since(suspect.since));
+            suspect.since = since;
         }
         self.recount();
     }
@@ -219,7 +220,14 @@ mod tests {
         let mut suspicions = Suspicions::new(Config::default());
         suspicions.suspect(NodeId(1), 3, 9, NOW);
         let due = suspicions.deadline().unwrap();
-        suspicions.postpone(Duration::from_secs(5));
-        assert_eq!(suspicions.deadline(), Some(due.after(Duration::from_secs(5))));
+        let (stall, now) = (Duration::from_secs(5), NOW.after(Duration::from_secs(6)));
+        suspicions.postpone(stall, now);
+        assert_eq!(suspicions.deadline(), Some(due.after(stall)));
+        // Who was suspected only afterwards has lost nothing.
+        suspicions.clear(NodeId(1));
+        suspicions.suspect(NodeId(2), 3, 9, now);
+        let due = suspicions.deadline();
+        suspicions.postpone(stall, now);
+        assert_eq!(suspicions.deadline(), due);
     }
 }

@@ -310,8 +310,8 @@ impl Watch {
             return;
         }
         registry.stats.stalls += 1;
-        self.prober.postpone(late);
-        self.suspicions.postpone(late);
+        self.prober.postpone(late, registry.now.mono);
+        self.suspicions.postpone(late, registry.now.mono);
         let ms = millis(late);
         self.recorder.record(registry.now.wall_ms, self.identity.id, What::Stalled { ms });
     }
