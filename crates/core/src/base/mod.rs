@@ -1,7 +1,9 @@
-//! What everything else stands on: time, randomness, identity, bytes, hashes.
+//! What everything else stands on: time, randomness, identity, bytes, hashes, and how deep
+//! to look when something is checked.
 //!
 //! Nothing here knows what an entry or a member is.
 
+pub mod check;
 pub mod codec;
 pub mod hash;
 pub mod id;

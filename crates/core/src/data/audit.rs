@@ -5,6 +5,8 @@
 //! one stamp or a fault in their own upkeep, shows here. The sums are kept with every write, like
 //! the digests, and can be had at a cut in time as well.
 
+mod check;
+
 use super::digest::Range;
 use super::entry::Entry;
 use super::recent::Cut;
@@ -21,7 +23,9 @@ pub fn range_of(part: u8) -> Range {
     Range::around(u64::from(part) << 56, 2)
 }
 
-fn part_of(hash: u64) -> u8 {
+/// The part that a key hash belongs to.
+#[must_use]
+pub fn part_of(hash: u64) -> u8 {
     (hash >> 56) as u8
 }
 

@@ -8,6 +8,7 @@
 //! its way, no more than what lies beside them in the last one. Sketches, where they are kept, are
 //! copied as a whole.
 
+mod check;
 mod trie;
 mod upkeep;
 

@@ -6,6 +6,8 @@
 //! write replaces goes out in the epoch of that write: a replica that the write has not reached
 //! still holds the old entry, and the two are to agree.
 
+mod check;
+
 use super::digest::Digest;
 use crate::base::codec::{DecodeError, Reader, Write};
 use std::time::Duration;

@@ -8,6 +8,7 @@
 //! [`Cells`] is a lookup table of invertible Bloom type that grows without being sent again: see
 //! [`table`]. [`Strata`] says about how large a difference is.
 
+mod check;
 pub mod item;
 pub mod strata;
 pub mod table;

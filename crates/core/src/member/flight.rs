@@ -100,6 +100,15 @@ impl Recorder {
     }
 }
 
+impl Recorder {
+    /// Checks what must hold at any time.
+    pub(crate) fn check(&self) {
+        let (kept, dropped) = (self.events.len(), self.dropped);
+        let full = dropped == 0 || kept == KEPT;
+        assert!(kept <= KEPT && full, "{kept} events are kept, {dropped} were dropped");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -115,6 +115,11 @@ impl Notes {
         Fate::New
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     /// Checks that there are as many as are counted.
     pub(crate) fn check(&self, roster: &Map) {
         let mut held = 0;

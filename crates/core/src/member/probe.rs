@@ -8,6 +8,8 @@
 //!
 //! Messages: PING (number), PONG (number), PROBE_FOR_ME (number, member), PROBED (number, heard).
 
+mod check;
+
 use super::config::Config;
 use super::health::Health;
 use crate::base::codec::{DecodeError, Reader, Write};

@@ -1,5 +1,7 @@
 //! The way back: seeds and lost members are tried for ever, so that no node stays alone.
 
+mod check;
+
 use super::table::Table;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;

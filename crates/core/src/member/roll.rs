@@ -4,6 +4,8 @@
 //! counted per chunk, so that the n-th of them is found without going through the others. The n-th
 //! of a zone is found by going through the chunks, in each of which a zone is a set of bits.
 
+mod check;
+
 use super::known::Member;
 use super::record::{self, State};
 use super::zone::Zone;

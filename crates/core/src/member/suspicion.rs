@@ -5,6 +5,8 @@
 //! beliefs do; if two members confirm at the same moment, one of them does not count, which only
 //! errs to the side of patience.
 
+mod check;
+
 use super::config::Config;
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, micros};

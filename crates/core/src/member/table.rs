@@ -4,6 +4,8 @@
 //! are random, so their order is a random order; the tree rumor cuts ranges of it. What nodes know
 //! alike they can share: see [`Table::of`].
 
+mod check;
+
 use super::known::{Member, gossip};
 use super::record::{Record, State};
 use super::roll::{Among, Roll, Said};

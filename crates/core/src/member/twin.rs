@@ -38,6 +38,14 @@ impl Twin {
     }
 }
 
+impl Twin {
+    /// Checks what must hold at any time.
+    pub(crate) fn check(&self, now: Instant) {
+        let (from, pause) = (self.from, self.pause);
+        assert!(pause <= MOST && from <= now.after(MOST), "a pause of {pause:?} until {from:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -108,13 +108,6 @@ impl Node {
         Some(stamp)
     }
 
-    /// Panics unless what this node says of itself, whom it seeks and how many notes it counts fit
-    /// what it holds. To be called between turns; for tests.
-    pub fn check_membership(&self) {
-        self.watch.check(&self.table);
-        self.notes.check(&self.replica.roster);
-    }
-
     /// All notes that this node holds.
     #[must_use]
     pub fn notes(&self) -> Vec<Arc<Entry>> {
@@ -125,6 +118,7 @@ impl Node {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::check::Depth;
     use crate::base::id::NodeId;
     use crate::base::time::Instant;
     use crate::config::Config;
@@ -165,8 +159,8 @@ mod tests {
                 }
             }
             assert_eq!(members(&one), members(&other));
-            one.check_membership();
-            other.check_membership();
+            one.check_members(Depth::Whole);
+            other.check_members(Depth::Whole);
             assert_eq!(one.digest(Space::Roster), other.digest(Space::Roster));
             // How long a suspect has depends on how many members are known.
             let suspects = |node: &Node| node.watch.suspicions().deadline().is_some();
@@ -200,6 +194,7 @@ mod tests {
 #[cfg(test)]
 mod note_tests {
     use super::*;
+    use crate::base::check::Depth;
     use crate::base::id::NodeId;
     use crate::base::time::Instant;
     use crate::config::Config;
@@ -227,7 +222,7 @@ mod note_tests {
                 let mut out = Vec::new();
                 nodes[index].handle(Input::Tick, at(ms), &mut out);
                 nodes[index].flush(at(ms), &mut out);
-                nodes[index].check_membership();
+                nodes[index].check(at(ms), Depth::Whole);
                 for output in out {
                     let Output::Send(packet) = output else { continue };
                     let (from, bytes) = (nodes[index].identity().gossip, packet.bytes.as_slice());

@@ -3,12 +3,15 @@
 //! A turn is any number of [`Node::write`] and [`Node::handle`], closed by one [`Node::flush`],
 //! which packs all that the turn has to say into as few packets as it can.
 
+mod check;
 mod coverage;
 mod members;
 mod receive;
 mod repair;
 mod retain;
 mod ring;
+
+pub use check::Check;
 
 use crate::base::hash::Keyed;
 use crate::base::id::NodeId;

@@ -84,13 +84,6 @@ impl Node {
         }
     }
 
-    /// Panics unless the comparisons that this node began end soon, and it agreed with others in the
-    /// past. To be called between turns; for tests.
-    pub fn check_comparisons(&self, now: Now) {
-        self.repair.comparisons.check(now.mono);
-        self.freshness.check(now.mono);
-    }
-
     fn on_piece(&mut self, from: &Origin, mut piece: Piece, now: Now, out: &mut Vec<Output>) {
         let entries = std::mem::take(&mut piece.entries);
         let bytes = entries.iter().map(|entry: &Entry| entry.size() + 24).sum();

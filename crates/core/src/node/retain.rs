@@ -113,20 +113,12 @@ impl Node {
         let members = self.table.peer_count() + 1 + self.watch.rejoin().lost_members();
         self.standing.confirm(peer, cut, self.replica.clock.last(), members);
     }
-
-    /// Panics unless what this node knows of passes, what it keeps apart from its data, and the
-    /// walks that it takes part in fit together and to what it holds. For tests: costs as much as
-    /// there is of that.
-    pub fn check_retention(&self, now: Now) {
-        self.standing.check(&self.replica);
-        self.certificates.check(&self.replica.data);
-        self.rounds.check(&self.standing, self.header.sender, now.mono);
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::check::Depth;
     use crate::config::Config;
     use crate::member::Identity;
     use crate::output::Via;
@@ -161,7 +153,7 @@ mod tests {
         assert_eq!(offer(entry("held", H, 2, Some("v"))), Fate::Known);
         assert_eq!(offer(entry("gone", H + 1, 2, Some("new"))), Fate::New);
         assert_eq!(node.stats.refused_fenced, 1);
-        node.check_retention(NOW);
+        node.check_retained(Depth::Whole);
     }
 
     #[test]
@@ -172,7 +164,7 @@ mod tests {
         let fate = node.apply(Space::Data, &old, &origin(3), NOW, &mut out);
         assert_eq!((fate, node.standing.pending(1)), (Fate::New, None));
         assert!(matches!(out[..], [Output::Keep(_), Output::Applied(_)]), "that is on disk first");
-        node.check_retention(NOW);
+        node.check_retained(Depth::Whole);
     }
 
     #[test]
@@ -184,7 +176,7 @@ mod tests {
             let mut node = node(tombstones);
             let mut offer = |entry: &Arc<Entry>| {
                 let fate = node.accept_data(entry, &origin(9), later, &mut Vec::new());
-                node.check_retention(later);
+                node.check_retained(Depth::Whole);
                 let held = node.replica.data.get(entry.key()).is_some();
                 let aside = node.certificates().get(entry.key()).is_some();
                 (fate, held, aside)

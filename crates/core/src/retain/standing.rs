@@ -317,6 +317,8 @@ impl Standing {
         let former: Set<NodeId> = self.former.iter().map(|(id, _)| *id).collect();
         assert_eq!(former.len(), self.former.len(), "a former member is kept twice");
         if let Some(pass) = &self.covered {
+            let over = self.pending.iter().find(|pending| pending.pass.horizon <= pass.horizon);
+            assert_eq!(over, None, "a pass is awaited that a later one has covered");
             let listed = pass.order.iter().find(|id| former.contains(*id));
             assert_eq!(listed, None, "a member of the pass is a former one");
             let later = self.former.iter().find(|(_, upto)| *upto > pass.horizon);

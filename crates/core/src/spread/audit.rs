@@ -7,6 +7,8 @@
 //! that is told, and the part is exchanged in full. What is merely on its way changes from check to
 //! check.
 
+mod check;
+
 use super::entropy;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;

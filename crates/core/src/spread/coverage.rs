@@ -5,6 +5,7 @@
 //! number of a question is random, so that no answer to an earlier run is taken for one to this.
 //! Where writes are too many to be named, a member that is found equal at a later cut has them all.
 
+mod check;
 mod freshness;
 mod message;
 mod question;

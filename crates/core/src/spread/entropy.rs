@@ -4,6 +4,7 @@
 //! A simple epidemic (SI): every node stays infective for ever. This file says when, with whom and
 //! which way; how differences are found is the business of [`crate::reconcile`].
 
+mod check;
 mod plan;
 
 pub use plan::{Begin, Opener, Plan};

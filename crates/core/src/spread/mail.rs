@@ -4,6 +4,8 @@
 //! Fast and simple in tiny clusters. Not enough alone: an outbox that is full drops, and a writer
 //! that dies takes its outboxes along (Demers et al. 1987, section 1.2).
 
+mod check;
+
 use crate::base::codec::{Coded as _, DecodeError, Reader, Write};
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, text};

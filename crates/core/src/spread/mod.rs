@@ -15,6 +15,7 @@ pub mod rumor;
 pub mod sessions;
 pub mod tree;
 
+use crate::base::check::Depth;
 use crate::base::id::NodeId;
 use crate::base::time::Instant;
 use crate::data::{Entry, Space};
@@ -114,6 +115,13 @@ impl Ways {
     pub fn deadline(&self) -> Option<Instant> {
         let all = [self.tree.deadline(), self.mongering.deadline(), self.mail.deadline()];
         all.into_iter().flatten().min()
+    }
+
+    /// Checks what must hold after what is due was done.
+    pub(crate) fn check(&self, own: NodeId, now: Instant, depth: Depth) {
+        self.tree.check(own, now, depth);
+        self.mongering.check(now, depth);
+        self.mail.check(now, depth);
     }
 
     /// Rumors that are hot and mails that wait for a receipt.

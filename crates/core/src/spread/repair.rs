@@ -9,6 +9,7 @@ mod alarm;
 use super::audit::Auditor;
 use super::entropy::{Begin, Compare, Config, Entropy, Opener, Plan};
 use super::sessions::{Outcome, Sessions};
+use crate::base::check::Depth;
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, Now};
 use crate::data::{Cut, Digest, Replica, Space};
@@ -56,6 +57,14 @@ impl Repair {
     pub fn deadline(&self) -> Option<Instant> {
         let all = [self.entropy.deadline(), self.comparisons.deadline(), self.auditor.deadline()];
         all.into_iter().flatten().min()
+    }
+
+    /// Checks what must hold after what is due was done, or while that `waits`.
+    pub(crate) fn check(&self, now: Instant, waits: bool, depth: Depth) {
+        self.entropy.check(now, waits);
+        self.comparisons.check(now);
+        self.auditor.check(now, waits);
+        self.sessions.check(now, depth);
     }
 
     /// What an exchange about one map with one peer works with.

@@ -5,6 +5,8 @@
 //! rule after Demers et al. 1987 ("Epidemic Algorithms for Replicated Database Maintenance",
 //! section 1.4) it becomes removed: it keeps the entry and spreads it no more.
 
+mod check;
+
 use crate::base::codec::{Coded as _, DecodeError, Reader, Write};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;

@@ -5,6 +5,8 @@
 //! for a second. The latest are kept, those that found nothing apart from the others, and sums of
 //! all.
 
+mod check;
+
 use super::entropy::{Compare, Direction};
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, millis};

@@ -26,6 +26,7 @@
 //! goes in circles; who is missed is for anti-entropy.
 
 mod answers;
+mod check;
 mod message;
 mod passage;
 mod scope;

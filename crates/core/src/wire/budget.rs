@@ -4,6 +4,8 @@
 //! what would wait longer is dropped and counted: updates and repair come again by repair, probes by
 //! the next probe. The classes know nothing of each other.
 
+mod check;
+
 use crate::base::time::Instant;
 use crate::limits::Limits;
 use crate::output::{Class, Output, Send};
@@ -48,6 +50,7 @@ impl Parcel {
 /// The buckets of a node. By default nothing is held back.
 #[derive(Debug, Default)]
 pub struct Budgets {
+    begun: Instant,
     now: Instant,
     membership: Bucket,
     updates: Bucket,
@@ -60,6 +63,8 @@ struct Bucket {
     rate: u64,
     /// Below or at 0 nothing leaves: a large packet is paid for afterwards.
     tokens: i64,
+    /// Tokens that came while there was no room for them: with these the account adds up.
+    spilled: i128,
     /// What waits, the oldest first.
     held: VecDeque<Parcel>,
     held_bytes: u64,
@@ -71,7 +76,7 @@ impl Budgets {
     pub fn new(limits: &Limits, now: Instant) -> Self {
         let [membership, updates, repair] =
             [limits.membership_rate, limits.updates_rate, limits.repair_rate].map(Bucket::new);
-        Self { now, membership, updates, repair }
+        Self { begun: now, now, membership, updates, repair }
     }
 
     /// Lets time pass, and what waited leave.
@@ -155,7 +160,10 @@ impl Bucket {
 
     fn refill(&mut self, micros: u64) {
         let more = i64::try_from(micros.saturating_mul(self.rate)).unwrap_or(i64::MAX);
-        self.tokens = self.tokens.saturating_add(more).min(self.most());
+        let before = self.tokens;
+        self.tokens = before.saturating_add(more).min(self.most());
+        let came = i128::from(micros) * i128::from(self.rate);
+        self.spilled += i128::from(before) + came - i128::from(self.tokens);
     }
 
     fn pay(&mut self, bytes: u64) {

@@ -1,5 +1,7 @@
 //! Messages on their way out: gathered per peer for the length of a turn, then packed.
 
+mod check;
+
 use super::budget::{Budgets, Parcel};
 use super::kind;
 use super::packet::{HEADER, Header, frame_message, message_len, next_message};

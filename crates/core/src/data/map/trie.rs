@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// A leaf that grows past this is cut in sixteen (guess: a leaf fits a few cache lines).
-const LEAF: usize = 32;
+pub(super) const LEAF: usize = 32;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tree {

@@ -43,6 +43,11 @@ impl Strata {
         }
     }
 
+    /// Bits that are set.
+    pub(super) fn bits(&self) -> u32 {
+        self.0.iter().map(|level| level.count_ones()).sum()
+    }
+
     /// All levels, with few bits.
     #[must_use]
     pub fn coarse(&self) -> Coarse {

@@ -159,7 +159,7 @@ pub fn spots(place: Place, len: usize) -> [usize; TABLES] {
 }
 
 /// Four tables that are kept.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Table(Cells);
 
 impl Table {
@@ -170,6 +170,10 @@ impl Table {
 
     pub(super) fn size(&self) -> usize {
         self.0.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u64, u8)> {
+        self.0.iter()
     }
 
     pub(super) fn toggle(&mut self, item: ItemId, place: Place) {

@@ -1,6 +1,7 @@
 //! The divergence alarm in a small cluster: what it notices, tells and heals.
 
 use super::super::Node;
+use crate::base::check::Depth;
 use crate::base::id::NodeId;
 use crate::base::time::Instant;
 use crate::base::time::Now;
@@ -79,8 +80,8 @@ impl Cluster {
         let mut out = Vec::new();
         work(&mut self.nodes[at], &mut out);
         self.nodes[at].flush(now(self.ms), &mut out);
-        self.nodes[at].check_membership();
-        self.nodes[at].check_comparisons(now(self.ms));
+        // Closer looks would find what these tests plant.
+        self.nodes[at].check(now(self.ms), Depth::Glance);
         letters.extend(out.into_iter().filter_map(|output| match output {
             Output::Send(packet) => Some((at, packet)),
             Output::Applied(_) | Output::Removed(_) | Output::Keep(_) | Output::Covered(_) => None,
