@@ -4,7 +4,7 @@
 
 #![expect(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures real time")]
 
-use rumormill_sim::{Options, Start, Workload, World};
+use rumormill_sim::{Checks, Options, Start, Workload, World};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,8 @@ fn main() -> ExitCode {
     let [nodes, seconds, writes, seed, join] = numbers;
     let start = Instant::now();
     let start_by = if join == 1 { Start::Join { seeds: 3 } } else { Start::Prefilled };
-    let options = Options { seed, nodes: nodes as usize, start: start_by, ..Options::default() };
+    let (nodes, check) = (nodes as usize, Checks::Off);
+    let options = Options { seed, nodes, start: start_by, check, ..Options::default() };
     let mut world = World::new(options);
     let (built, built_kib) = (start.elapsed(), status_kib("VmRSS:"));
     if let Some(every) = Duration::from_secs(1).checked_div(writes as u32) {

@@ -3,6 +3,7 @@
 //! Each part is drawn by a generator of its own, so that fixing one (a number of nodes, a setting)
 //! leaves the others as they were.
 
+use crate::checks::Checks;
 use crate::faults::{self, Fault};
 use crate::latency::Latency;
 use crate::options::{Options, Start};
@@ -30,13 +31,16 @@ pub struct Draw {
     pub config: Option<Config>,
     /// Settings that are always taken from here, by their names.
     pub fixed: Option<(Config, Vec<String>)>,
+    /// How much of its own every node checks after each turn.
+    pub check: Checks,
 }
 
 impl Default for Draw {
     /// As much as finds something in a moment (guess).
     fn default() -> Self {
         let (duration, settle) = (Duration::from_secs(20), Duration::from_secs(60));
-        Self { nodes: (3, 20), duration, settle, config: None, fixed: None }
+        let check = Checks::default();
+        Self { nodes: (3, 20), duration, settle, config: None, fixed: None, check }
     }
 }
 
@@ -62,7 +66,8 @@ impl Draw {
             false => Start::Join { seeds: 1 + rng.index(3.min(nodes)) },
         };
         let config = self.draw_settings(seed);
-        let options = Options { seed, nodes, start, config, ..Options::default() };
+        let check = self.check;
+        let options = Options { seed, nodes, start, config, check, ..Options::default() };
         let options = draw_lines(seed, draw_network(seed, options));
         let mut scenario = Scenario::new(options, self.duration, self.settle);
         let load = fitting(draw_load(seed), &scenario.world.config);

@@ -1,5 +1,7 @@
 //! A machine: its address, its disk, and the process on it, if one runs.
 
+mod check;
+
 use crate::copies::Copied;
 use crate::disk::Disk;
 use crate::event::Event;
@@ -43,6 +45,10 @@ pub(crate) struct Host {
     pub(crate) due: Option<Instant>,
     /// The last point in time at which the node was ticked, and how often.
     pub(crate) ticked: (Instant, u32),
+    /// Turns of all processes here.
+    pub(crate) turns: u64,
+    /// The part of the map in which an entry came or went last.
+    pub(crate) changed: u8,
     /// If set: the process dies after this many outputs.
     pub(crate) outputs_left: Option<u32>,
     pub(crate) traffic: Traffic,
@@ -69,6 +75,8 @@ impl Host {
             wakes: Vec::new(),
             due: None,
             ticked: (Instant(0), 0),
+            turns: 0,
+            changed: 0,
             outputs_left: None,
             traffic: Traffic::default(),
         }

@@ -7,6 +7,7 @@
 //! files, sockets.
 
 pub mod checkers;
+pub mod checks;
 pub mod clock;
 pub mod delivery;
 pub mod epidemic;
@@ -30,6 +31,7 @@ pub mod workload;
 pub mod world;
 pub mod zones;
 
+mod caught;
 mod control;
 mod copies;
 mod detection;
@@ -47,6 +49,7 @@ mod transit;
 mod view;
 
 pub use checkers::Violation;
+pub use checks::Checks;
 pub use copies::{Backup, Copied};
 pub use delivery::Delivery;
 pub use faults::{Fault, Plan};

@@ -14,6 +14,7 @@
 //! Failure Detection", section 5: the interval experiment.
 
 use crate::checkers::Violation;
+use crate::checks::Checks;
 use crate::options::Options;
 use crate::trace::Kind;
 use crate::world::World;
@@ -120,7 +121,8 @@ impl Setup {
     fn world(&self, variant: Variant) -> World {
         let mut config = self.config.clone();
         variant.limit(&mut config.member);
-        let options = Options { nodes: self.nodes, seed: self.seed, config, ..Options::default() };
+        let (nodes, seed, check) = (self.nodes, self.seed, Checks::Off);
+        let options = Options { nodes, seed, config, check, ..Options::default() };
         World::new(options)
     }
 

@@ -1,5 +1,6 @@
 //! What can be set on a world.
 
+use crate::checks::Checks;
 use crate::latency::Latency;
 use crate::network::Conditions;
 use crate::zones::Placement;
@@ -66,6 +67,8 @@ pub struct Options {
     pub socket_buffer: usize,
     /// Packets on their way at once, in the whole world, at most. More is a storm and ends the run.
     pub max_in_flight: usize,
+    /// How much of its own every node checks after each turn.
+    pub check: Checks,
 }
 
 impl Default for Options {
@@ -88,6 +91,7 @@ impl Default for Options {
             stream_buffer: 64 << 20,
             socket_buffer: 208 << 10,
             max_in_flight: 4_000_000,
+            check: Checks::default(),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! Everything that defines a run, as one value with a text form: seed, world, settings, load and
 //! faults. What was found once can be saved, read and shown again exactly.
 
+use crate::caught::caught;
 use crate::checkers::Violation;
 use crate::faults::{Fault, Plan};
 use crate::latency::Latency;
 use crate::ledger::Ledger;
 use crate::options::{Options, Start};
-use crate::scenario::caught::caught;
 use crate::workload::Workload;
 use crate::world::World;
 use rumormill_core::Config;
@@ -17,7 +17,6 @@ use std::fmt;
 use std::time::Duration;
 use thiserror::Error;
 
-mod caught;
 mod check;
 mod form;
 

@@ -5,8 +5,10 @@
 //! checkers, what is sent goes to the network. Then it arms the node's next wake-up.
 
 use crate::checkers::{
-    Violation, bounded, monotonic_reads, no_invention, no_resurrection, unique_stamps,
+    Violation, bounded, faithful_replica, invariants, monotonic_reads, no_invention,
+    no_resurrection, unique_stamps,
 };
+use crate::checks::Checks;
 use crate::clock::Clocks;
 use crate::disk::Disk;
 use crate::event::Event;
@@ -22,6 +24,7 @@ use crate::stream::Streams;
 use crate::trace::{Kind, Line, Trace};
 use crate::workload::Workload;
 use rumormill_core::base::rng::Rng;
+use rumormill_core::data::audit;
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space};
 use rumormill_core::member::Roster;
 use rumormill_core::member::{Record, State};
@@ -238,6 +241,7 @@ impl World {
         self.carry_out(node, &mut outputs);
         self.outputs = outputs;
         self.arm(node);
+        self.check_turn(node);
     }
 
     pub(crate) fn now_at(&self, node: usize) -> Now {
@@ -292,6 +296,9 @@ impl World {
         let about = entry.stamp().time;
         let line = Line { at: self.now, node, kind, about, bytes: entry.key() };
         self.trace.record_entry(&line, &entry, from.is_none());
+        if space == Space::Data {
+            self.note_change(node, entry.key());
+        }
         if space == Space::Data
             && let Err((property, what)) = self.account(node, &entry, from.is_none())
         {
@@ -306,6 +313,7 @@ impl World {
     /// Takes an entry off a node's disk.
     fn remove(&mut self, node: usize, removed: &Removed) {
         let entry = &removed.entry;
+        self.note_change(node, entry.key());
         let (kind, about) = (Kind::Drop, entry.stamp().time);
         self.trace.record(&Line { at: self.now, node, kind, about, bytes: entry.key() }, false);
         let dormant = self.options.config.ring.tombstones == Tombstones::Dormant;
@@ -390,6 +398,7 @@ impl World {
         self.carry_out(node, &mut outputs);
         self.outputs = outputs;
         self.arm(node);
+        self.check_turn(node);
         outcomes.into_iter().map(|outcome| self.acknowledged(node, outcome)).collect()
     }
 
@@ -417,6 +426,35 @@ impl World {
         let _ = self.operate(node, op);
         let pause = workload.pause(&mut self.load_rng);
         self.queue.push(Instant(self.now.0 + pause), Event::Write { load });
+    }
+
+    /// Something has changed in the part of a node's map that a key belongs to.
+    fn note_change(&mut self, node: usize, key: &[u8]) {
+        let host = &mut self.hosts[node];
+        if let Some(machine) = host.node.as_ref().filter(|_| self.options.check != Checks::Off) {
+            host.changed = audit::part_of(machine.data().hash(key));
+        }
+    }
+
+    /// Looks whether a node, and what is around it, is sound at the end of a turn.
+    fn check_turn(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        host.turns += 1;
+        let Some(depth) = self.options.check.depth(host.turns, host.changed) else { return };
+        let (now, host) = (self.now_at(node), &self.hosts[node]);
+        let Some(machine) = host.running() else { return };
+        let mut sound = invariants::turned(machine, now, depth).and_then(|()| {
+            let sound = host.check(&self.packets, self.now);
+            sound.map_err(|what| ("check of the world", what))
+        });
+        // A process that is to die midway has not written down all that it knows.
+        if depth.is_whole() && sound.is_ok() && host.outputs_left.is_none() {
+            let faithful = faithful_replica::settled(&self.ledger, node, machine);
+            sound = faithful.map_err(|what| ("faithful replica", what));
+        }
+        if let Err((property, what)) = sound {
+            self.violated(Some(node), property, what);
+        }
     }
 
     /// Notes an event without bytes.

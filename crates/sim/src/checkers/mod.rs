@@ -6,6 +6,7 @@
 pub mod bounded;
 pub mod convergence;
 pub mod faithful_replica;
+pub mod invariants;
 pub mod membership;
 pub mod monotonic_reads;
 pub mod no_false_alarm;

@@ -3,7 +3,7 @@
 use super::draw::TraceArgs;
 use super::topology::members;
 use clap::{Args, ValueEnum};
-use rumormill_sim::{Latency, Script, text};
+use rumormill_sim::{Checks, Latency, Script, text};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -55,6 +55,10 @@ pub struct ClusterArgs {
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = text::time,
           help_heading = "Phases")]
     pub settle: Duration,
+    /// How much of its own every node checks after each of its turns, which takes time: off, cheap,
+    /// or full (everything every 1,024 turns; full:16: every 16).
+    #[arg(long, value_name = "WHAT", default_value = "off", help_heading = "Phases")]
+    pub check: Checks,
     /// Draw the delivery times, the traffic and the agreement over time.
     #[arg(long, value_name = "FILE.svg", help_heading = "Output")]
     pub plot: Option<PathBuf>,

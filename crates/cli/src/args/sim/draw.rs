@@ -1,6 +1,7 @@
 //! Arguments that several simulations of the real protocol share.
 
 use clap::Args;
+use rumormill_sim::Checks;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ pub struct DrawArgs {
     /// Fix one setting of the protocol, such as repair.interval=1s; may be repeated.
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     pub set: Vec<(String, String)>,
+    /// How much of its own every node checks after each of its turns: off, cheap, or full, which
+    /// looks at everything every 1,024 turns, or every so many (full:16).
+    #[arg(long, value_name = "WHAT", default_value = "full")]
+    pub check: Checks,
 }
 
 /// Where to write what happens.

@@ -38,6 +38,7 @@ pub fn draw(args: &DrawArgs) -> anyhow::Result<Draw> {
         settle: args.settle,
         config: args.config.is_some().then_some(file),
         fixed: (!flags.is_empty()).then_some((set, names)),
+        check: args.check,
     };
     Ok(draw)
 }
@@ -69,6 +70,9 @@ pub fn typed(args: &DrawArgs) -> String {
     }
     if args.settle != defaults.settle {
         typed.push_str(&format!(" --settle {}", time(args.settle)));
+    }
+    if args.check != defaults.check {
+        typed.push_str(&format!(" --check {}", args.check));
     }
     if let Some(file) = &args.config {
         typed.push_str(&format!(" --config {}", quoted(&file.to_string_lossy())));

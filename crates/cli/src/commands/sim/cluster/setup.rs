@@ -8,7 +8,9 @@ use rumormill::Settings;
 use rumormill::settings::{Flag, SettingsError};
 use rumormill_core::Config;
 use rumormill_sim::script::Setting;
-use rumormill_sim::{Options, Placement, Script, Start, Trial, Workload, Zones, text, zones};
+use rumormill_sim::{
+    Checks, Options, Placement, Script, Start, Trial, Workload, Zones, text, zones,
+};
 use std::ffi::OsString;
 use std::io::Read as _;
 use std::path::Path;
@@ -116,6 +118,7 @@ fn trial(args: &ClusterArgs, changes: &Changes) -> anyhow::Result<Trial> {
     let config = load(args.config.config.as_deref(), &flags)?.config;
     let mut options = options(args.nodes, args.seed, config, &args.network)?;
     options.clock_skew = args.clock_skew;
+    options.check = args.check;
     options.start = match args.start {
         Begin::Prefilled => Start::Prefilled,
         Begin::Join => Start::Join { seeds: SEEDS.min(options.nodes) },
@@ -143,6 +146,8 @@ pub fn options(
         reorder: network.reorder,
         bandwidth: network.bandwidth,
         zone_tags: !network.no_zone_tags,
+        // What is measured is not to be slowed down.
+        check: Checks::Off,
         ..Options::default()
     };
     match &network.latency {

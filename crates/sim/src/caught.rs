@@ -11,7 +11,7 @@ thread_local! {
 
 /// Does something, and answers what it said if it panicked. Nothing is printed then; panics
 /// elsewhere are reported as before.
-pub(super) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+pub(crate) fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         let before = panic::take_hook();
