@@ -18,6 +18,9 @@ pub mod latency;
 pub mod ledger;
 pub mod lifeguard;
 pub mod options;
+#[cfg(debug_assertions)]
+#[doc(hidden)]
+pub mod planted;
 pub mod report;
 pub mod scenario;
 pub mod script;

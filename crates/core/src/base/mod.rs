@@ -7,5 +7,7 @@ pub mod check;
 pub mod codec;
 pub mod hash;
 pub mod id;
+#[doc(hidden)]
+pub mod planted;
 pub mod rng;
 pub mod time;

@@ -21,6 +21,7 @@ use super::recent::{Cut, Recent};
 use super::sketch::{ItemId, Sketches, Version, View};
 use super::stamp::Stamp;
 use crate::base::hash::Keyed;
+use crate::base::planted::{self, Fault};
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -227,7 +228,8 @@ impl Map {
         let previous = self.root.put(entry, &change, &self.keyed);
         if let Some(previous) = &previous {
             self.bytes = self.bytes.saturating_sub(previous.size() as u64);
-            self.tombstones = self.tombstones.saturating_sub(u64::from(previous.is_tombstone()));
+            let overwritten = previous.is_tombstone() && !planted::has(Fault::Tombstones);
+            self.tombstones = self.tombstones.saturating_sub(u64::from(overwritten));
             if let Some(audit) = &mut self.audit {
                 Arc::make_mut(audit).remove(hash, previous, wall_ms);
             }
@@ -250,7 +252,7 @@ impl Map {
         }
         self.bytes -= removed.size() as u64;
         self.tombstones -= u64::from(removed.is_tombstone());
-        if let Some(audit) = &mut self.audit {
+        if let Some(audit) = self.audit.as_mut().filter(|_| !planted::has(Fault::Account)) {
             Arc::make_mut(audit).remove(hash, &removed, wall_ms);
         }
         Some(removed)

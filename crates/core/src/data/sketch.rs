@@ -18,6 +18,7 @@ pub use strata::{Coarse, Fine, Strata};
 pub use table::Cells;
 
 use super::recent::Cut;
+use crate::base::planted::{self, Fault};
 use item::Place;
 use item::TABLES;
 use std::collections::VecDeque;
@@ -72,6 +73,9 @@ impl Sketches {
     /// that a cut which leaves that write out has the old item instead; 0 if none does.
     pub fn remove(&mut self, item: ItemId, wall_ms: u64) {
         self.items = self.items.wrapping_sub(1);
+        if planted::has(Fault::Cells) {
+            self.tables.iter_mut().take(1).for_each(|table| table.toggle(item, Place::of(item)));
+        }
         self.toggle(item, wall_ms);
     }
 

@@ -9,6 +9,7 @@ mod check;
 
 use super::config::Config;
 use crate::base::id::NodeId;
+use crate::base::planted::{self, Fault};
 use crate::base::time::{Instant, micros};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -69,7 +70,9 @@ impl Suspicions {
         // deadline that has gone by is how a node notices that it stood still.
         let patience = Self::patience(&self.config, members, suspect.confirmations);
         suspect.until = suspect.since.after(patience).max(now);
-        self.recount();
+        if !planted::has(Fault::Suspicion) {
+            self.recount();
+        }
     }
 
     /// A member is not suspected any more.

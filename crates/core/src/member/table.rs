@@ -11,6 +11,7 @@ use super::record::{Record, State};
 use super::roll::{Among, Roll, Said};
 use super::zone::Zone;
 use crate::base::id::NodeId;
+use crate::base::planted::{self, Fault};
 use crate::base::rng::Rng;
 use crate::base::time::Instant;
 use crate::data::Entry;
@@ -62,6 +63,9 @@ impl Table {
 
     /// Takes in what a roster entry says; the roster has judged already that it is news.
     pub fn update(&mut self, record: &Record, entry: &Arc<Entry>, now: Instant) {
+        if planted::has(Fault::Table) && record.state == State::Dead {
+            return;
+        }
         let zone = Zone::of(record.tags.zone());
         let said = Said { state: record.state, zone, entry: Arc::clone(entry) };
         Arc::make_mut(&mut self.roll).put(record.id, said, now);

@@ -10,6 +10,7 @@ mod check;
 use crate::base::codec::{Coded as _, DecodeError, Reader, Write};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
+use crate::base::planted::{self, Fault};
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, text};
 use crate::data::{Entry, Space, block};
@@ -224,7 +225,8 @@ impl Mongering {
         for ((to, space), batch) in batches {
             self.send(to, space, &batch, env);
         }
-        self.hot.retain(|hot| hot.count < self.config.k);
+        let k = self.config.k + u32::from(planted::has(Fault::Hot));
+        self.hot.retain(|hot| hot.count < k);
         self.next = (!self.hot.is_empty()).then(|| env.now.after(self.config.period));
     }
 

@@ -9,6 +9,7 @@ mod check;
 
 use super::entropy::{Compare, Direction};
 use crate::base::id::NodeId;
+use crate::base::planted::{self, Fault};
 use crate::base::time::{Instant, Now, millis};
 use crate::reconcile::Flow;
 use crate::wire::Cost;
@@ -257,7 +258,10 @@ impl Sessions {
 
     /// Ends the account of exchanges in which nothing is said any more.
     pub fn poll(&mut self, now: Instant) {
-        if self.open.is_empty() || !self.stirred && now < self.quiet_at {
+        if self.open.is_empty()
+            || !self.stirred && now < self.quiet_at
+            || planted::has(Fault::Session)
+        {
             return;
         }
         let over =

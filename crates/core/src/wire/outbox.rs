@@ -7,6 +7,7 @@ use super::kind;
 use super::packet::{HEADER, Header, frame_message, message_len, next_message};
 use crate::base::codec::{Reader, Write};
 use crate::base::hash::Map;
+use crate::base::planted::{self, Fault};
 use crate::base::time::Instant;
 use crate::data::Space;
 use crate::limits::Limits;
@@ -205,7 +206,9 @@ impl Outbox {
         }
         self.places.clear();
         self.asked.clear();
-        self.repair.clear();
+        if !planted::has(Fault::Room) {
+            self.repair.clear();
+        }
     }
 }
 

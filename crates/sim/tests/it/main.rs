@@ -17,6 +17,8 @@ mod messages;
 mod methods;
 mod partition;
 mod plans;
+#[cfg(debug_assertions)]
+mod planted;
 mod ring;
 mod rules;
 mod spread;

@@ -1,6 +1,7 @@
 //! Passes that have visited a node and that it has heard no end of.
 
 use super::{FORGOTTEN_MS, MAX_PENDING, Standing};
+use crate::base::planted::{self, Fault};
 use crate::data::sketch::ItemId;
 use crate::data::{Clock, Entry, Map};
 use crate::output::Output;
@@ -55,7 +56,9 @@ impl Standing {
 
     /// A pass visits this node: no stamps up to its horizon come from here any more.
     pub fn visit(&mut self, pass: &Pass, clock: &mut Clock) {
-        self.raise(pass.horizon, clock);
+        if !planted::has(Fault::Floor) {
+            self.raise(pass.horizon, clock);
+        }
         if self.pending(pass.id).is_some() {
             return;
         }

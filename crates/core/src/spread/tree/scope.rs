@@ -2,6 +2,7 @@
 
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::base::id::NodeId;
+use crate::base::planted::{self, Fault};
 use crate::base::rng::Rng;
 use crate::member::Zone;
 use crate::member::table::{Span, Table};
@@ -122,7 +123,7 @@ fn cut_ids(
     table: &Table,
 ) -> Vec<Part> {
     let own = table.own();
-    let behind = NodeId(own.0.wrapping_add(1));
+    let behind = NodeId(own.0.wrapping_add(u64::from(!planted::has(Fault::Scope))));
     let offset = |id: NodeId| id.0.wrapping_sub(start.0);
     let scope = |start, end| match zone {
         None => Scope::All { start, end },
