@@ -188,7 +188,7 @@ mod tests {
                             map.remove(&key_bytes, stamp);
                         }
                     }
-                    _ => drop(map.apply(entry(key, (start + after) << 16 | at % 5))),
+                    _ => drop(map.apply(entry(key, ((start + after) << 16) | (at % 5)))),
                 }
                 map.check(Depth::Part(at as u8));
             }

@@ -31,8 +31,8 @@ impl Sketches {
 
     /// Checks everything, given all items that are held.
     pub(in crate::data) fn check_items(&self, items: &[ItemId]) {
-        let mut fresh = Self::default();
-        fresh.tables = self.tables.iter().map(|table| Table::new(table.size())).collect();
+        let tables = self.tables.iter().map(|table| Table::new(table.size())).collect();
+        let mut fresh = Self { tables, ..Self::default() };
         fresh.refill(items);
         assert_eq!(self.strata, fresh.strata, "the strata are not those of the items");
         for (kept, fresh) in self.tables.iter().zip(&fresh.tables) {
