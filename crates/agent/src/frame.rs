@@ -2,8 +2,11 @@
 //!
 //! The greeting says which cluster the dialler belongs to and at which address it receives gossip,
 //! since the stream's own port says nothing. Whatever is not a greeting of this cluster ends the
-//! connection before anything else is read.
+//! connection before anything else is read. What a later version may have to add stands in fields
+//! behind the address, which are passed over here; which version the packets in the frames are of,
+//! each of them says.
 
+use rumormill_core::data::Fields;
 use rumormill_core::wire::packet::MAX_FRAME;
 use std::io;
 use std::net::SocketAddr;
@@ -11,6 +14,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 /// What a plain stream begins with.
 pub(crate) const MAGIC: [u8; 4] = *b"RMS1";
+/// Beside the length of the address: fields follow, behind their own length of one byte.
+const FIELDS: u8 = 0x80;
 /// Text of a socket address: the longest is an IPv6 address with scope and port.
 pub(crate) const MAX_ADDR: usize = 80;
 
@@ -26,6 +31,11 @@ pub(crate) async fn greet(
     bytes.push(u8::try_from(addr.len()).unwrap_or(u8::MAX));
     bytes.extend_from_slice(addr.as_bytes());
     to.write_all(&bytes).await
+}
+
+/// True for what a stream of another version begins with, plain or sealed.
+pub(crate) fn is_of_another_version(magic: [u8; 4]) -> bool {
+    matches!(magic, [b'R', b'M', b'S' | b'X', version] if version != b'1')
 }
 
 /// Reads what a stream begins with, by which plain and sealed ones are told apart.
@@ -47,12 +57,17 @@ pub(crate) async fn read_greeting(
     if u32::from_le_bytes([t0, t1, t2, t3]) != tag {
         return Err(invalid("not a stream of this cluster"));
     }
-    let len = usize::from(len);
+    let (more, len) = (len & FIELDS != 0, usize::from(len & !FIELDS));
     if len > MAX_ADDR {
         return Err(invalid("the address in the greeting is too long"));
     }
     let mut addr = vec![0; len];
     from.read_exact(&mut addr).await?;
+    if more {
+        let mut fields = vec![0; usize::from(from.read_u8().await?)];
+        from.read_exact(&mut fields).await?;
+        Fields::new(&fields).map_err(|_| invalid("the greeting has fields that are none"))?;
+    }
     let addr = std::str::from_utf8(&addr).ok().and_then(|text| text.parse().ok());
     addr.ok_or_else(|| invalid("the greeting names no address"))
 }
@@ -129,6 +144,33 @@ mod tests {
         assert_eq!(read_body(&mut from, 5).await.unwrap(), b"hello");
         assert_eq!(read_len(&mut from).await.unwrap(), Some(0));
         assert_eq!(read_len(&mut from).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn golden_bytes() {
+        let mut wire = Vec::new();
+        greet(&mut wire, 0x0403_0201, "[::1]:74".parse().unwrap()).await.unwrap();
+        write(&mut wire, b"hi").await.unwrap();
+        assert_eq!(wire, b"RMS1\x01\x02\x03\x04\x08[::1]:74\x02\0\0\0hi");
+    }
+
+    #[tokio::test]
+    async fn what_a_later_version_adds_to_the_greeting_is_passed_over() {
+        let read = async |wire: &[u8]| {
+            let mut from = wire;
+            let addr = read_greeting(&mut from, 0x0403_0201).await?;
+            io::Result::Ok((addr, from.to_vec()))
+        };
+        let addr = "[::1]:74".parse().unwrap();
+        let later = b"\x01\x02\x03\x04\x88[::1]:74\x04\x09\x02abhi";
+        assert_eq!(read(later).await.unwrap(), (addr, b"hi".to_vec()));
+        assert!(read(b"\x01\x02\x03\x04\x88[::1]:74\x04\x09\x03abhi").await.is_err(), "no fields");
+        assert!(read(b"\x01\x02\x03\x04\x88[::1]:74\x04\x09\x02").await.is_err(), "cut off");
+        for (magic, other) in
+            [(MAGIC, false), (*b"RMS2", true), (*b"RMX2", true), (*b"GET ", false)]
+        {
+            assert_eq!(is_of_another_version(magic), other);
+        }
     }
 
     #[tokio::test]

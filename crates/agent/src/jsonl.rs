@@ -63,6 +63,13 @@ struct Fields<'a> {
     expires_at_ms: Option<u64>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     owned: bool,
+    #[serde(skip_serializing)]
+    kind: Option<u64>,
+    #[serde(rename = "body_base64", skip_serializing)]
+    _body: Option<IgnoredAny>,
+    // They were said of another write.
+    #[serde(rename = "fields_base64", skip_serializing)]
+    _fields: Option<IgnoredAny>,
     // An export has them; who writes a line again is its writer.
     #[serde(rename = "stamp", skip_serializing)]
     _stamp: Option<IgnoredAny>,
@@ -81,6 +88,9 @@ impl<'a> Line<'a> {
             // Each line is read by itself: its "line 1" would mislead.
             format!("no entry as JSON: {}", error.replace(" at line 1 column", " at column"))
         })?;
+        if let Some(kind) = fields.kind {
+            return Err(format!("an entry of kind {kind}, which this version cannot write"));
+        }
         let key = bytes("key", fields.key, fields.key_base64)?;
         let value = bytes("value", fields.value, fields.value_base64)?;
         let expiry = match (fields.ttl, fields.expires_at_ms) {
@@ -171,6 +181,13 @@ struct Shown<'a> {
     expires_at_ms: Option<u64>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     owned: bool,
+    // Only where this version does not know what the entry holds: then in place of the value.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    body_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fields_base64: Option<String>,
 }
 
 /// An entry, with its value if it has one and it is wanted; without a line's end.
@@ -179,6 +196,8 @@ pub(crate) fn shown(entry: &Entry, with_value: bool) -> Vec<u8> {
     let value = entry.value().filter(|_| with_value).map(text_or_base64);
     let (value, value_base64) = value.unwrap_or_default();
     let stamp = entry.stamp();
+    let body = entry.body().filter(|_| with_value && entry.is_opaque());
+    let fields = entry.fields().bytes();
     let shown = Shown {
         key,
         key_base64,
@@ -188,6 +207,9 @@ pub(crate) fn shown(entry: &Entry, with_value: bool) -> Vec<u8> {
         origin: stamp.node.to_string(),
         expires_at_ms: entry.expires_at(),
         owned: entry.owner().is_some(),
+        kind: entry.is_opaque().then_some(entry.kind().0),
+        body_base64: body.map(|body| BASE64.encode(body)),
+        fields_base64: (with_value && !fields.is_empty()).then(|| BASE64.encode(fields)),
     };
     // Writing these fields to memory cannot fail.
     serde_json::to_vec(&shown).unwrap_or_default()
@@ -206,7 +228,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rumormill_core::NodeId;
-    use rumormill_core::data::Stamp;
+    use rumormill_core::data::{Kind, Stamp};
 
     const STAMP: Stamp = Stamp { time: 5 << 16 | 1, node: NodeId(10) };
 
@@ -229,6 +251,8 @@ mod tests {
             parse(r#"{"key":"a\n","value":"b","expires_at_ms":7,"owned":true}"#),
             Line { owned: true, ..put(b"a\n", b"b", Expiry::At(7)) }
         );
+        let noted = r#"{"key":"a","value":"b","fields_base64":"AQEJ"}"#;
+        assert_eq!(parse(noted), put(b"a", b"b", Expiry::Never));
         let null = r#"{"key":"a","value":"b","stamp":"1.0@0a","origin":"0a","expires_at_ms":null}"#;
         assert_eq!(parse(null), put(b"a", b"b", Expiry::Never));
     }
@@ -238,6 +262,7 @@ mod tests {
         for (line, says) in [
             ("{", "no entry as JSON: EOF while parsing an object at column 1"),
             ("[]", "no entry"),
+            (r#"{"key":"a","kind":7,"body_base64":"dg==","fields_base64":"AQEJ"}"#, "of kind 7"),
             (r#"{"key":"a"}"#, "value is missing; give value or value_base64"),
             (r#"{"value":"a"}"#, "key is missing; give key or key_base64"),
             (r#"{"key":"a","value":7}"#, "invalid type: integer `7`, expected a string"),
@@ -277,6 +302,16 @@ mod tests {
         assert!(!plain.contains("value") && !plain.contains("owned"));
         let owned = shown(&Entry::new(b"k", b"v", STAMP, None).owned(), true);
         assert!(owned.ends_with(r#","owned":true}"#), "{owned}");
+        let fields = rumormill_core::data::Fields::new(&[1, 1, 9]).unwrap();
+        let other = Entry::new(b"k", b"v", STAMP, None).extended(Kind(7), fields);
+        assert_eq!(
+            shown(&other, true),
+            concat!(
+                r#"{"key":"k","stamp":"5.1@000000000000000a","origin":"000000000000000a","#,
+                r#""expires_at_ms":null,"kind":7,"body_base64":"dg==","fields_base64":"AQEJ"}"#
+            )
+        );
+        assert!(shown(&other, false).ends_with(r#""kind":7}"#));
     }
 
     proptest! {

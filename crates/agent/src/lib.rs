@@ -41,9 +41,9 @@ pub use builder::Builder;
 pub use error::{StartError, WriteError};
 pub use handle::{Rumormill, SetOptions, Watch, WatchError};
 pub use report::{
-    Alarms, Coverage, CoverageError, Diverged, ForgetError, HorizonInfo, KeyCoverage, MAX_EVENTS,
-    MAX_SESSIONS, MemberCounts, MemberEvents, MemberInfo, RepairError, RepairStory, RingRun,
-    RingStatus, SeedStatus, SharedName, StaleError, Status, Traffic,
+    Alarms, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError, HorizonInfo, KeyCoverage,
+    MAX_EVENTS, MAX_SESSIONS, MemberCounts, MemberEvents, MemberInfo, RepairError, RepairStory,
+    RingRun, RingStatus, SeedStatus, SharedName, StaleError, Status, Traffic,
 };
 pub use rumormill_core as core;
 pub use rumormill_core::spread::coverage::Want;

@@ -6,6 +6,7 @@ use crate::member;
 use crate::member::suspicion::MAX_CONFIRMATIONS;
 use crate::spread;
 use crate::spread::entropy;
+use crate::wire::Versions;
 use crate::wire::budget::MAX_RATE;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -27,6 +28,10 @@ pub struct Config {
     pub member: member::Config,
     /// Bounds.
     pub limits: Limits,
+    /// The versions of packets that are spoken: all that this build knows. Only tests pretend others.
+    #[serde(skip)]
+    #[doc(hidden)]
+    pub speaks: Versions,
 }
 
 impl Default for Config {
@@ -38,6 +43,7 @@ impl Default for Config {
             ring: spread::ring::Config::default(),
             member: member::Config::default(),
             limits: Limits::default(),
+            speaks: Versions::BUILD,
         }
     }
 }

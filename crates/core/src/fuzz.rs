@@ -19,7 +19,9 @@ use crate::message::Message;
 use crate::node::Node;
 use crate::output::{Applied, Send, Via};
 use crate::reconcile::Message as Repair;
+use crate::wire::Versions;
 use crate::wire::packet::{Header, MAX_FRAME, next_message};
+use crate::wire::version::SAYING;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -42,9 +44,14 @@ fn read_message(kind: u8, body: Reader<'_>) {
 /// A packet, with the header that it has and behind a sound one.
 pub fn packet(data: &[u8]) {
     let tag = Keyed::for_cluster("fuzz").tag();
-    let mut reader = Reader::new(data);
-    if Header::decode(&mut reader, tag).is_ok() {
-        read_messages(reader);
+    for spoken in [Some(Versions::BUILD), Versions::new(2, 9)].into_iter().flatten() {
+        let mut reader = Reader::new(data);
+        if let Ok((_, version)) = Header::decode(&mut reader, tag, spoken) {
+            assert!(version == SAYING || spoken.has(version), "a version that is not spoken");
+            let said = Versions::decode(&mut reader.clone());
+            assert!(said.is_err() || said.is_ok_and(|said| said.has(said.lowest())));
+            read_messages(reader);
+        }
     }
     read_messages(Reader::new(data));
 }

@@ -74,3 +74,107 @@ impl<'a> Message<'a> {
         }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::member::State;
+    use crate::member::record::tests::record;
+    use proptest::prelude::*;
+
+    /// Kinds whose bodies end with a list that goes on to the end of the message: they grow by what
+    /// is in it, and all else that is to be said comes in messages of other kinds.
+    const LISTS: [u8; 17] = [
+        kind::TREE,
+        kind::TREE_ANSWER,
+        kind::RUMORS,
+        kind::RUMORS_ANSWER,
+        kind::MAIL,
+        kind::TREE_INSIDE,
+        kind::TREE_ACROSS,
+        kind::SPLIT,
+        kind::ITEMS,
+        kind::WANT,
+        kind::ENTRIES,
+        kind::PIECE,
+        kind::SKETCH,
+        kind::SKETCH_REPLY,
+        kind::SKETCH_BATCH,
+        kind::WANTS,
+        kind::COVERAGE_ASK,
+    ];
+
+    /// The other kinds, each with a body.
+    fn bodies() -> Vec<(u8, Vec<u8>)> {
+        let id = [8, 7, 6, 5, 4, 3, 2, 1];
+        let cut = [0, 0];
+        let digest = [&[1][..], &[9; 16]].concat();
+        let pass = [&id[..], &id, &[0; 16], &[5], &id, &[1], &id].concat();
+        let step = [&id[..], &[1, 2]].concat();
+        let joiner = block::chunks(&[record(7, 1, State::Alive).to_entry()], 1).concat();
+        let sums = [&[0, 0, 2][..], &[7; 1024], &[1]].concat();
+        vec![
+            (kind::PING, vec![5]),
+            (kind::PONG, vec![5]),
+            (kind::JOIN, joiner),
+            (kind::PROBE_FOR_ME, [&[5][..], &id].concat()),
+            (kind::PROBED, vec![5, 1]),
+            (kind::MAIL_RECEIPT, vec![5]),
+            (kind::DIGEST, [&[3][..], &cut, &digest, &digest].concat()),
+            (kind::PULL, [&[0, 1][..], &id].concat()),
+            (kind::SKETCH_ASK, [&[3, 0, 0, 1, 0, 4, 9, 2][..], &[6; 24]].concat()),
+            (kind::CHECK, [&cut[..], &id, &[1]].concat()),
+            (kind::CHECKED, vec![0, 0, 0]),
+            (kind::CHECKED, vec![0, 0, 1]),
+            (kind::CHECKED, sums),
+            (kind::RING_TOKEN, [&pass[..], &[0], &digest, &[1], &id, &id].concat()),
+            (kind::RING_ANSWER, [&id[..], &[1, 0]].concat()),
+            (kind::RING_CHECK, [&step[..], &[1, 0], &digest].concat()),
+            (kind::RING_DIFFER, [&step[..], &[2, 0, 1]].concat()),
+            (kind::RING_ITEMS, [&step[..], &[1, 0, 1], &id].concat()),
+            (kind::RING_WANT, [&step[..], &[1], &id].concat()),
+            (kind::RING_PROGRESS, [&id[..], &[1, 2]].concat()),
+            (kind::RESYNC, id.to_vec()),
+            (kind::COVERAGE_ANSWER, [&id[..], &[1]].concat()),
+            (kind::FRESHEN, vec![]),
+        ]
+    }
+
+    fn read(kind: u8, body: &[u8]) -> Option<String> {
+        let message = Message::decode(kind, Reader::new(body));
+        message.ok()?.map(|message| format!("{message:?}"))
+    }
+
+    #[test]
+    fn every_kind_either_ends_with_a_list_or_can_be_added_to() {
+        let bodies = bodies();
+        let known = (0..=u8::MAX).filter(|kind| {
+            let nothing = Message::decode(*kind, Reader::new(&[]));
+            !matches!(nothing, Ok(None))
+        });
+        for kind in known {
+            let added_to = bodies.iter().any(|(held, _)| *held == kind);
+            // Entries that stand behind a flag go on to the end as well.
+            let list = LISTS.contains(&kind) || kind == kind::RING_ENTRIES;
+            assert!(added_to != list, "kind {kind}");
+        }
+        for (kind, body) in &bodies {
+            assert!(read(*kind, body).is_some(), "kind {kind}");
+            let shorter = body.get(..body.len().saturating_sub(2)).unwrap_or_default();
+            let cut = read(*kind, shorter).is_none();
+            assert!(cut || matches!(*kind, kind::FRESHEN | kind::SKETCH_ASK), "kind {kind}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_a_later_version_adds_to_a_body_is_passed_over(
+            more in prop::collection::vec(any::<u8>(), 1..40),
+        ) {
+            for (kind, body) in bodies() {
+                let longer = [&body[..], &more].concat();
+                prop_assert_eq!(read(kind, &longer), read(kind, &body), "kind {}", kind);
+            }
+        }
+    }
+}

@@ -37,6 +37,8 @@ stats! {
     dropped_strangers,
     /// Packets of a protocol version not spoken here, dropped.
     dropped_version,
+    /// Peers' answers that they do not speak the version of a packet from this node.
+    versions_told,
     /// Packets or messages that could not be decoded, dropped.
     dropped_malformed,
     /// Messages of a type unknown to this build, passed over.

@@ -17,7 +17,8 @@ use rumormill_core::member::Tags;
 use rumormill_core::output::Covered;
 use rumormill_core::spread::coverage::{About, Want};
 use rumormill_core::spread::ring::{NoPass, NotForgotten};
-use rumormill_core::{Input, Instant, Node, NodeId, Now, Output};
+use rumormill_core::wire::Versions;
+use rumormill_core::{Config, Input, Instant, Node, NodeId, Now, Output};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,6 +192,13 @@ impl World {
         self.at(node, |machine, now, out| machine.set_tags(tags, now, out));
     }
 
+    /// A node pretends to speak these versions of packets from its next boot on.
+    pub fn speak(&mut self, node: usize, speaks: Versions) {
+        let nodes = 0..self.hosts.len();
+        let all = nodes.map(|at| if at == node { speaks } else { self.options.versions(at) });
+        self.options.speaks = all.collect();
+    }
+
     /// Boots a node that is down from its disk and lets it join through a few others. Does nothing
     /// if it is up.
     pub fn boot(&mut self, node: usize) {
@@ -225,7 +233,8 @@ impl World {
         host.started = self.now;
         let now = self.now_at(node);
         let host = &mut self.hosts[node];
-        let mut machine = Node::new(self.options.config.clone(), host.identity.clone(), seed, now);
+        let config = Config { speaks: self.options.versions(node), ..self.options.config.clone() };
+        let mut machine = Node::new(config, host.identity.clone(), seed, now);
         // On the first boot of a prefilled world this run's own record is on the disk already: it
         // is not one of an earlier run, which would have to be overruled.
         let own = host.identity.id;

@@ -7,6 +7,7 @@ use crate::zones::Placement;
 use rumormill_core::Config;
 use rumormill_core::base::time::text;
 use rumormill_core::member::{Tags, tags};
+use rumormill_core::wire::Versions;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -35,6 +36,9 @@ pub struct Options {
     pub nodes: usize,
     /// The settings of every node.
     pub config: Config,
+    /// The versions of packets that nodes pretend to speak, from node 0 on; the rest what they do.
+    #[serde(skip)]
+    pub speaks: Vec<Versions>,
     /// How the nodes come to know each other.
     pub start: Start,
     /// Time that one hop takes.
@@ -77,6 +81,7 @@ impl Default for Options {
             seed: 0,
             nodes: 5,
             config: Config::default(),
+            speaks: Vec::new(),
             start: Start::Prefilled,
             latency: Latency::Uniform(Duration::from_micros(500), Duration::from_micros(1500)),
             zones: None,
@@ -107,6 +112,11 @@ impl Options {
         let tags = zone.filter(|_| self.zone_tags).map(|zone| (tags::ZONE, zone));
         // Names that are longer than a tag may be are none.
         Tags::new(tags).unwrap_or_default()
+    }
+
+    /// What a node speaks.
+    pub(crate) fn versions(&self, node: usize) -> Versions {
+        self.speaks.get(node).copied().unwrap_or(self.config.speaks)
     }
 
     pub(crate) fn conditions(&self) -> Conditions {

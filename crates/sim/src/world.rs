@@ -146,7 +146,8 @@ impl World {
             let Identity { id, name, gossip, tags, .. } = host.identity.clone();
             // What a node takes for its first incarnation when it boots at time zero.
             let incarnation = self.clocks.wall_ms(node, self.now);
-            Record { tags, ..Record::new(id, incarnation, State::Alive, name, gossip) }
+            let record = Record::new(id, incarnation, State::Alive, name, gossip);
+            Record { tags, ..record }.speaking(self.options.versions(node))
         };
         let mut records: Vec<Record> = self.hosts.iter().enumerate().map(record).collect();
         records.sort_by_key(|record| record.id);

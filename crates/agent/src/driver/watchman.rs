@@ -1,8 +1,9 @@
 //! Watches for what an operator should look at ([`Alarms`]), and logs it once when it begins and once
 //! when it ends.
 
-use crate::report::{Alarms, Diverged, MemberInfo, RingStatus, SharedName};
+use crate::report::{Alarms, Diverged, ForeignPeer, MemberInfo, RingStatus, SharedName};
 use rumormill_core::Node;
+use rumormill_core::wire::Versions;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -58,6 +59,7 @@ impl Watchman {
             held_by,
             diverged: node.divergences().map(Diverged::from).collect(),
             replica_faults: stats.audit_content_faults + stats.audit_digest_faults,
+            foreign: foreign(node),
         };
         let changed = next != self.now;
         if changed {
@@ -88,6 +90,20 @@ fn is_late(ring: &RingStatus, interval: Duration, time: Time) -> bool {
     let since = ring.horizon.as_ref().map_or(0, |horizon| horizon.time_ms);
     let age = Duration::from_millis(time.wall_ms.saturating_sub(since)).min(time.uptime);
     !interval.is_zero() && age > interval.saturating_mul(3)
+}
+
+fn foreign(node: &Node) -> Vec<ForeignPeer> {
+    let range = |versions: Versions| (versions.lowest(), versions.highest());
+    let told = node.foreign().map(|peer| ForeignPeer {
+        address: peer.address,
+        id: peer.id.to_string(),
+        speaks: range(peer.speaks),
+        spoken_here: range(node.config().speaks),
+    });
+    let mut foreign: Vec<ForeignPeer> = told.collect();
+    // Who was heard last comes last in the node: that is no news.
+    foreign.sort_by_key(|peer| peer.address);
+    foreign
 }
 
 fn shared_names(members: &[MemberInfo]) -> Vec<SharedName> {
@@ -144,6 +160,21 @@ mod tests {
             ]
         );
         assert!(Alarms::default().warnings().is_empty());
+    }
+
+    #[test]
+    fn who_speaks_another_version_is_told_in_words() {
+        let peer = ForeignPeer {
+            address: ([10, 0, 0, 1], 7400).into(),
+            id: "00ab".into(),
+            speaks: (3, 4),
+            spoken_here: (1, 1),
+        };
+        let alarms = Alarms { foreign: vec![peer], ..Alarms::default() };
+        let [warning] = &alarms.warnings()[..] else { panic!("one warning") };
+        let says = "node 00ab at 10.0.0.1:7400 speaks versions 3 to 4 of the protocol, this node \
+                    version 1: ";
+        assert!(warning.starts_with(says), "{warning}");
     }
 
     #[test]

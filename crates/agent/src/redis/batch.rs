@@ -111,7 +111,7 @@ impl Done {
                     last = outcome;
                 }
                 Some(Err(refused)) => {
-                    fault.get_or_insert_with(|| Fault::from(format!("ERR {refused}")));
+                    fault.get_or_insert_with(|| Fault::of_refusal(&refused));
                 }
                 None => {
                     let error = self.failed.as_ref().unwrap_or(&WriteError::Closed);

@@ -83,7 +83,7 @@ fn run(
         Strlen, Time, Touch, Ttl, Type, Unlink,
     };
     match command.id {
-        Get => string::get(session, request),
+        Get => string::get(session, request)?,
         Set => string::set(session, request)?,
         Setex => string::setex(session, request, 1000)?,
         Psetex => string::setex(session, request, 1)?,
@@ -92,7 +92,7 @@ fn run(
         Getex => string::getex(session, request)?,
         Mset => string::mset(session, request)?,
         Append => string::append(session, request)?,
-        Strlen => string::strlen(session, request),
+        Strlen => string::strlen(session, request)?,
         Getrange => string::getrange(session, request)?,
         Del | Unlink => key::del(session, request),
         Exists | Touch => key::exists(session, request),

@@ -1,6 +1,7 @@
 //! What a client is told when a command cannot be carried out.
 
 use crate::error::WriteError;
+use rumormill_core::data::Refused;
 use std::borrow::Cow;
 
 /// An error reply: a code in capitals, a space, a sentence.
@@ -12,6 +13,10 @@ impl Fault {
     pub(super) const NOT_INTEGER: Self =
         Self(Cow::Borrowed("ERR value is not an integer or out of range"));
 
+    pub(super) const WRONG_TYPE: Self = Self(Cow::Borrowed(
+        "WRONGTYPE Operation against a key holding a kind of value that this version does not know",
+    ));
+
     pub(super) fn arity(name: &str) -> Self {
         Self::from(format!("ERR wrong number of arguments for '{name}' command"))
     }
@@ -19,7 +24,15 @@ impl Fault {
     pub(super) fn of_write(error: &WriteError) -> Self {
         match error {
             WriteError::Store(_) => Self::from(format!("MISCONF {error}; reads go on")),
+            WriteError::Refused(refused) => Self::of_refusal(refused),
             _ => Self::from(format!("ERR {error}")),
+        }
+    }
+
+    pub(super) fn of_refusal(refused: &Refused) -> Self {
+        match refused {
+            Refused::OtherKind(_) => Self::WRONG_TYPE,
+            _ => Self::from(format!("ERR {refused}")),
         }
     }
 }

@@ -5,6 +5,7 @@
 
 use super::batch::{Answer, Batch};
 use super::clients::Client;
+use super::fault::Fault;
 use super::server::Server;
 use super::stats;
 use super::wire::reply::{Out, Proto};
@@ -95,6 +96,14 @@ impl Session {
             None => self.misses += 1,
         }
         entry
+    }
+
+    /// The same for whoever is to be shown the value: refused where there is one that cannot be.
+    pub(super) fn read_value(&mut self, key: &[u8]) -> Result<Option<Arc<Entry>>, Fault> {
+        match self.read(key) {
+            Some(entry) if entry.is_opaque() => Err(Fault::WRONG_TYPE),
+            entry => Ok(entry),
+        }
     }
 
     /// Puts operations into the batch, answered together.

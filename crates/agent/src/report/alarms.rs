@@ -1,7 +1,9 @@
 //! What about the membership, ring repair and the replica an operator should look at.
 
 use super::repair::Diverged;
+use rumormill_core::wire::Versions;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Divergences told in words at most.
@@ -14,6 +16,19 @@ pub struct SharedName {
     pub name: String,
     /// Their ids.
     pub ids: Vec<String>,
+}
+
+/// A peer that speaks other versions of the protocol than this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignPeer {
+    /// Where it talks from.
+    pub address: SocketAddr,
+    /// Its id.
+    pub id: String,
+    /// The lowest and the highest version that it speaks, as far as it was heard.
+    pub speaks: (u8, u8),
+    /// Those that this node speaks.
+    pub spoken_here: (u8, u8),
 }
 
 /// What is wrong with the membership, ring repair or the replica, as this node sees it.
@@ -40,6 +55,26 @@ pub struct Alarms {
     /// Times that this node's own replica was found not to hold what had been written to it.
     #[serde(default)]
     pub replica_faults: u64,
+    /// Peers that this node cannot talk with.
+    #[serde(default)]
+    pub foreign: Vec<ForeignPeer>,
+}
+
+impl ForeignPeer {
+    fn warning(&self) -> String {
+        let words = |(lowest, highest): (u8, u8)| {
+            Versions::new(lowest, highest).map(|versions| versions.to_string()).unwrap_or_default()
+        };
+        format!(
+            "node {} at {} speaks {} of the protocol, this node {}: they cannot talk with each \
+             other, and hear of each other only through members that speak both; bring the older \
+             one up to date",
+            self.id,
+            self.address,
+            words(self.speaks),
+            words(self.spoken_here)
+        )
+    }
 }
 
 impl Alarms {
@@ -83,7 +118,9 @@ impl Alarms {
                 self.replica_faults
             )
         });
-        let warnings = partition.into_iter().chain(twin).chain(shared).chain(diverged);
+        let foreign = self.foreign.iter().take(MAX_TOLD).map(ForeignPeer::warning);
+        let warnings =
+            partition.into_iter().chain(twin).chain(shared).chain(foreign).chain(diverged);
         warnings.chain(faults).chain(self.ring_warnings()).collect()
     }
 

@@ -10,7 +10,7 @@ mod ring;
 mod seeds;
 mod status;
 
-pub use alarms::{Alarms, SharedName};
+pub use alarms::{Alarms, ForeignPeer, SharedName};
 pub use coverage::{Coverage, CoverageError, KeyCoverage, StaleError};
 pub use history::{MAX_EVENTS, MemberEvents};
 pub use members::{MemberCounts, MemberInfo};

@@ -18,6 +18,8 @@ pub(crate) enum Drop {
     Forged,
     /// Seen before, or too old to tell.
     Replayed,
+    /// Sealed, or begun as a stream, in a way of another version.
+    OtherVersion,
 }
 
 /// Counters of the lock on the gossip port; shared with the stream tasks.
@@ -30,6 +32,7 @@ pub(crate) struct DoorCounters {
     other_cluster: AtomicU64,
     forged: AtomicU64,
     replayed: AtomicU64,
+    other_version: AtomicU64,
 }
 
 /// Datagrams and streams that were dropped before anything in them was read, by reason.
@@ -47,12 +50,15 @@ pub struct Refusals {
     pub forged: u64,
     /// Seen before.
     pub replayed: u64,
+    /// Sealed, or begun as a stream, in a way of another version.
+    #[serde(default)]
+    pub other_version: u64,
 }
 
 impl Refusals {
     /// Every reason with its count.
     #[must_use]
-    pub fn all(&self) -> [(&'static str, u64); 6] {
+    pub fn all(&self) -> [(&'static str, u64); 7] {
         [
             ("short", self.short),
             ("plaintext", self.plaintext),
@@ -60,6 +66,7 @@ impl Refusals {
             ("other_cluster", self.other_cluster),
             ("forged", self.forged),
             ("replayed", self.replayed),
+            ("other_version", self.other_version),
         ]
     }
 }
@@ -73,6 +80,7 @@ impl DoorCounters {
             Drop::OtherCluster => &self.other_cluster,
             Drop::Forged => &self.forged,
             Drop::Replayed => &self.replayed,
+            Drop::OtherVersion => &self.other_version,
         };
         counter.fetch_add(1, Ordering::Relaxed);
     }
@@ -95,6 +103,7 @@ impl DoorCounters {
             other_cluster: read(&self.other_cluster),
             forged: read(&self.forged),
             replayed: read(&self.replayed),
+            other_version: read(&self.other_version),
         }
     }
 }

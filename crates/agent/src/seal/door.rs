@@ -6,6 +6,7 @@ use super::datagram::{Opener, Sealer};
 use super::key::KeyId;
 use super::ring::KeyRing;
 use rumormill_core::NodeId;
+use rumormill_core::wire::version::LARGEST;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -160,6 +161,8 @@ impl Door {
                 }
                 Err(why) => why,
             },
+            // No packet begins so.
+            Some(first) if *first > LARGEST => Drop::OtherVersion,
             Some(_) => {
                 keyed.lock.counters.came_plain();
                 if keyed.lock.mode != Encryption::Require {
@@ -250,6 +253,9 @@ impl Keyed {
             Drop::UnknownKey => "it is sealed with a key that this node does not hold",
             Drop::OtherCluster => "it is of a cluster of another name with the same key",
             Drop::Short | Drop::Forged => "it does not open: forged or damaged",
+            Drop::OtherVersion => {
+                "it is sealed in a way of another version; is the program older here?"
+            }
             Drop::Replayed => return,
         };
         if self.is_news(what) {
@@ -319,11 +325,17 @@ mod tests {
     #[test]
     fn what_is_dropped_is_counted_by_reason() {
         let mut door = door(Encryption::Require, &[1]);
-        for bytes in [&b""[..], b"\x01plain", b"\x81", &[0x81; 100]] {
+        for bytes in [&b""[..], b"\x01plain", b"\x81", &[0x81; 100], &[0x82; 100]] {
             assert_eq!(door.open(addr(9), bytes), None);
         }
         let status = door.keyed.as_ref().unwrap().lock.status();
-        let expected = Refusals { short: 2, plaintext: 1, unknown_key: 1, ..Refusals::default() };
+        let expected = Refusals {
+            short: 2,
+            plaintext: 1,
+            unknown_key: 1,
+            other_version: 1,
+            ..Refusals::default()
+        };
         assert_eq!(status.dropped, expected);
         assert_eq!((status.plaintext_received, status.keys.len()), (1, 1));
     }

@@ -10,6 +10,7 @@ use super::key::KeyId;
 use super::noise::Resolver;
 use crate::frame;
 use rumormill_core::NodeId;
+use rumormill_core::data::Fields;
 use snow::{Builder, HandshakeState, TransportState};
 use std::io;
 use std::net::SocketAddr;
@@ -81,10 +82,8 @@ pub(crate) async fn dial(
     let len = state.read_message(&second, &mut peer).map_err(broken)?;
     let peer = peer.get(..len).and_then(node_id).ok_or_else(|| invalid("no node id"))?;
     let mut session = Session::new(state, peer, key.id)?;
-    let mut greeting = own.0.to_le_bytes().to_vec();
-    greeting.extend_from_slice(gossip.to_string().as_bytes());
     let mut record = Vec::new();
-    session.seal(&greeting, &mut record)?;
+    session.seal(&greeting(own, gossip), &mut record)?;
     stream.write_all(&record).await?;
     Ok(session)
 }
@@ -116,11 +115,23 @@ pub(crate) async fn answer(
     if !came || session.open(&sealed, &mut greeting).is_err() {
         return Err(Drop::Forged);
     }
-    let (id, addr) = greeting.split_at_checked(8).ok_or(Drop::Forged)?;
-    session.peer = node_id(id).ok_or(Drop::Forged)?;
-    let addr = std::str::from_utf8(addr).ok().filter(|addr| addr.len() <= frame::MAX_ADDR);
-    let addr = addr.and_then(|addr| addr.parse().ok()).ok_or(Drop::Forged)?;
+    let (id, addr) = read_greeting(&greeting).ok_or(Drop::Forged)?;
+    session.peer = id;
     Ok((session, addr))
+}
+
+/// Who has dialled, and where it receives gossip. What a later version may have to add stands in
+/// fields behind a zero, and is passed over here.
+fn read_greeting(greeting: &[u8]) -> Option<(NodeId, SocketAddr)> {
+    let (id, rest) = greeting.split_at_checked(8)?;
+    let mut parts = rest.splitn(2, |byte| *byte == 0);
+    let addr = parts.next().filter(|addr| addr.len() <= frame::MAX_ADDR)?;
+    Fields::new(parts.next().unwrap_or_default()).ok()?;
+    Some((node_id(id)?, std::str::from_utf8(addr).ok()?.parse().ok()?))
+}
+
+fn greeting(own: NodeId, gossip: SocketAddr) -> Vec<u8> {
+    [&own.0.to_le_bytes()[..], gossip.to_string().as_bytes()].concat()
 }
 
 fn respond(key: &ClusterKey, first: &[u8]) -> Option<HandshakeState> {
@@ -334,6 +345,7 @@ pub(crate) fn fuzz_head() -> [u8; HEAD] {
 /// records. See `crate::fuzz`.
 pub(crate) async fn fuzz(stream: &[u8]) -> usize {
     let ring = fuzz_ring();
+    let _ = read_greeting(stream);
     let (mut near, mut far) = tokio::io::duplex(1 << 20);
     let wrote = far.write_all(stream).await.is_ok() && far.shutdown().await.is_ok();
     assert!(wrote, "the pipe takes it");
@@ -384,6 +396,21 @@ mod tests {
             assert_eq!(addr, ADDR.parse().unwrap());
             assert_eq!(one.key, other.key);
         });
+    }
+
+    #[test]
+    fn golden_bytes_of_the_greeting() {
+        let addr = ADDR.parse().unwrap();
+        let golden = [&[8, 7, 6, 5, 4, 3, 2, 1], ADDR.as_bytes()].concat();
+        assert_eq!(greeting(NodeId(0x0102_0304_0506_0708), addr), golden);
+        let read = |more: &[u8]| read_greeting(&[&golden, more].concat());
+        let expected = Some((NodeId(0x0102_0304_0506_0708), addr));
+        assert_eq!(
+            (read(b""), read(b"\0"), read(b"\0\x09\x02a\0")),
+            (expected, expected, expected)
+        );
+        assert_eq!((read(b"x"), read(b"\0\x09\x03ab")), (None, None));
+        assert_eq!(read_greeting(&golden[..7]), None);
     }
 
     #[test]

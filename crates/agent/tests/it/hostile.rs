@@ -194,7 +194,7 @@ impl Sender {
 
 /// Header of a packet from `sender` of the default cluster.
 fn header(sender: u64) -> Vec<u8> {
-    let mut bytes = vec![rumormill_core::wire::packet::VERSION];
+    let mut bytes = vec![rumormill_core::wire::Versions::FIRST.lowest()];
     bytes.extend(Keyed::for_cluster("rumormill").tag().to_le_bytes());
     bytes.extend(sender.to_le_bytes());
     bytes

@@ -2,6 +2,8 @@
 
 mod cluster;
 mod coverage;
+#[cfg(unix)]
+mod folders;
 // The nodes need a second loopback address.
 #[cfg(target_os = "linux")]
 mod hostile;

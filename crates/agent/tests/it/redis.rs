@@ -2,6 +2,7 @@
 
 use redis::{AsyncCommands as _, RedisResult};
 use rumormill::Rumormill;
+use rumormill::core::data::{Expiry, Kind, Op};
 use rumormill::redis::{Options, Password, RedisStats, serve};
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -600,4 +601,39 @@ async fn wait_counts_the_other_members_that_hold_all_writes() {
     raw.send("SET e 1\r\nWAIT 9 0\r\n").await;
     drop(raw);
     port.eventually(|stats| &stats.connections, 0).await;
+}
+
+#[tokio::test]
+async fn what_this_version_does_not_know_is_no_string() {
+    let port = Port::open().await;
+    let op = Op::put(b"k"[..].into(), b"body"[..].into(), Expiry::At(u64::MAX >> 1), false);
+    let later = Op::Extended { op: op.into(), kind: Kind(7), fields: [1, 1, 9].into() };
+    let written = port.node.write_one(later).await.unwrap().written.unwrap();
+    let wrong = "-WRONGTYPE Operation against a key holding a kind of value that this version does \
+                 not know\r\n";
+    let mut raw = port.raw().await;
+    for command in [
+        "GET k",
+        "STRLEN k",
+        "GETRANGE k 0 -1",
+        "GETEX k",
+        "GETEX k EX 9",
+        "GETEX k PERSIST",
+        "APPEND k x",
+        "EXPIRE k 9",
+        "PERSIST k",
+        "GETSET k x",
+        "SET k x GET",
+        "GETDEL k",
+    ] {
+        raw.ask(format!("{command}\r\n"), wrong).await;
+    }
+    assert_eq!(port.node.get("k"), Some(written), "nothing was changed");
+    raw.ask("MGET k none\r\n", "*2\r\n$-1\r\n$-1\r\n").await;
+    raw.ask("TYPE k\r\n", "+kind-7\r\n").await;
+    raw.ask("EXISTS k\r\n", ":1\r\n").await;
+    raw.ask("KEYS *\r\n", "*1\r\n$1\r\nk\r\n").await;
+    raw.ask("OBJECT ENCODING k\r\n", "$-1\r\n").await;
+    // In one pipeline, each sees what the one before has left.
+    raw.ask("SET k new\r\nGETSET k newer\r\nDEL k\r\n", "+OK\r\n$3\r\nnew\r\n:1\r\n").await;
 }

@@ -52,6 +52,8 @@ pub struct EntryJson {
     #[serde(default)]
     pub origin: String,
     pub expires_at_ms: Option<u64>,
+    /// What it holds, if that is nothing that the agent knows: then it shows no value.
+    pub kind: Option<u64>,
 }
 
 impl EntryJson {

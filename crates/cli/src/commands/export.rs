@@ -3,6 +3,7 @@
 use super::progress;
 use crate::args::{ExportArgs, Format, InputFormat};
 use crate::client::{Client, EntryJson};
+use crate::encoding::printable;
 use crate::output::{Output, count};
 use anyhow::Context as _;
 use indicatif::ProgressBar;
@@ -89,6 +90,12 @@ fn csv_line(line: &[u8]) -> anyhow::Result<Vec<u8>> {
     let entry: EntryJson =
         serde_json::from_slice(line).context("the agent's answer has a line that is no entry")?;
     let mut record = csv::ByteRecord::new();
+    if let Some(kind) = entry.kind {
+        let key = printable(&entry.key()?);
+        anyhow::bail!(
+            "{key} holds an entry of kind {kind}, which CSV cannot carry: export JSON lines"
+        );
+    }
     record.push_field(&entry.key()?);
     record.push_field(&entry.value()?.unwrap_or_default());
     if let Some(at) = entry.expires_at_ms {
@@ -113,6 +120,7 @@ mod tests {
         let line = br#"{"key":"a","value_base64":"/w==","expires_at_ms":1}"#;
         assert_eq!(csv_line(line).unwrap(), b"a,\xff,1ms\n");
         assert!(csv_line(b"{").is_err());
+        assert!(csv_line(br#"{"key":"a","kind":7,"body_base64":"dg=="}"#).is_err());
     }
 
     #[test]

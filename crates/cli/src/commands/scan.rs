@@ -44,7 +44,10 @@ fn print(
         let entry: EntryJson = serde_json::from_value(entry)?;
         let mut row = vec![printable(&entry.key()?)];
         if !keys {
-            row.push(printable(&entry.value()?.unwrap_or_default()));
+            row.push(match entry.kind {
+                Some(kind) => format!("(of kind {kind})"),
+                None => printable(&entry.value()?.unwrap_or_default()),
+            });
         }
         if out.terminal {
             row = row.iter().map(|cell| shorten(cell, WIDEST)).collect();

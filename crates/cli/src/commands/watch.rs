@@ -42,7 +42,10 @@ fn print(out: &mut Output, event: &Event) -> anyhow::Result<()> {
     }
     let entry: EntryJson = serde_json::from_value(data)?;
     let key = printable(&entry.key()?);
-    let value = entry.value()?.map(|value| format!(" = {}", printable(&value)));
-    let value = value.unwrap_or_default();
+    let value = match (entry.kind, entry.value()?) {
+        (Some(kind), _) => format!(" (of kind {kind})"),
+        (None, Some(value)) => format!(" = {}", printable(&value)),
+        (None, None) => String::new(),
+    };
     out.line(format!("{:<8} {key}{value}   (stamp {})", event.kind, entry.stamp))
 }

@@ -7,6 +7,7 @@ pub mod check;
 pub mod codec;
 pub mod hash;
 pub mod id;
+pub mod lately;
 #[doc(hidden)]
 pub mod planted;
 pub mod rng;

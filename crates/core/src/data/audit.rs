@@ -4,6 +4,9 @@
 //! Repair believes the digests, which are of (key, stamp). What those cannot see, two values under
 //! one stamp or a fault in their own upkeep, shows here. The sums are kept with every write, like
 //! the digests, and can be had at a cut in time as well.
+//!
+//! The first builds left out of it whether an entry is owned. So an account has a number, which goes
+//! with the sums: those of two accounts may differ though the replicas are equal.
 
 mod check;
 
@@ -29,28 +32,44 @@ pub fn part_of(hash: u64) -> u8 {
     (hash >> 56) as u8
 }
 
+/// The account that this build keeps: of all that an entry says.
+pub const ACCOUNT: u8 = 1;
+/// The account of the first builds: the same, without what only [`ACCOUNT`] tells apart.
+pub const FIRST: u8 = 0;
+
 /// The sums of all parts.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Sums(Box<[u64; PARTS]>);
+pub struct Sums {
+    parts: Box<[u64; PARTS]>,
+    /// The smallest number of the accounts in which these are the sums.
+    account: u8,
+}
 
 impl Sums {
+    /// The smallest number of the accounts in which these are the sums: [`FIRST`] where nothing was
+    /// counted that is told apart only in [`ACCOUNT`].
+    #[must_use]
+    pub fn account(&self) -> u8 {
+        self.account
+    }
+
     /// Of the whole map.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.iter().fold(0, |total, sum| total.wrapping_add(*sum))
+        self.parts.iter().fold(0, |total, sum| total.wrapping_add(*sum))
     }
 
     /// Part by part.
     pub fn iter(&self) -> impl Iterator<Item = u64> {
-        self.0.iter().copied()
+        self.parts.iter().copied()
     }
 
     fn get(&self, part: u8) -> u64 {
-        self.0.get(usize::from(part)).copied().unwrap_or(0)
+        self.parts.get(usize::from(part)).copied().unwrap_or(0)
     }
 
     fn add(&mut self, part: u8, what: u64) {
-        if let Some(sum) = self.0.get_mut(usize::from(part)) {
+        if let Some(sum) = self.parts.get_mut(usize::from(part)) {
             *sum = sum.wrapping_add(what);
         }
     }
@@ -58,7 +77,7 @@ impl Sums {
 
 impl Default for Sums {
     fn default() -> Self {
-        Self(Box::new([0; PARTS]))
+        Self { parts: Box::new([0; PARTS]), account: FIRST }
     }
 }
 
@@ -87,7 +106,7 @@ impl Audit {
 
     /// An entry came, by itself or in place of another, with a write of this wall time.
     pub fn add(&mut self, hash: u64, entry: &Entry, wall_ms: u64) {
-        let content = entry.content_hash(self.seed);
+        let content = self.content(entry);
         self.change(hash, content, wall_ms);
     }
 
@@ -95,6 +114,14 @@ impl Audit {
     pub fn remove(&mut self, hash: u64, entry: &Entry, wall_ms: u64) {
         let content = entry.content_hash(self.seed);
         self.change(hash, content.wrapping_neg(), wall_ms);
+    }
+
+    fn content(&mut self, entry: &Entry) -> u64 {
+        if !entry.is_simple() {
+            // For good: it may count at a cut when it is gone.
+            self.sums.account = ACCOUNT;
+        }
+        entry.content_hash(self.seed)
     }
 
     fn change(&mut self, hash: u64, what: u64, wall_ms: u64) {
@@ -158,7 +185,7 @@ impl Audit {
     /// Compares a part with what is really held there; corrects it and answers false if it is
     /// wrong.
     pub fn verify<'a>(&mut self, part: u8, held: impl Iterator<Item = &'a Entry>) -> bool {
-        let sum = held.fold(0_u64, |sum, entry| sum.wrapping_add(entry.content_hash(self.seed)));
+        let sum = held.fold(0_u64, |sum, entry| sum.wrapping_add(self.content(entry)));
         let kept = self.sums.get(part);
         self.sums.add(part, sum.wrapping_sub(kept));
         sum == kept
@@ -169,7 +196,7 @@ impl Audit {
 mod tests {
     use super::*;
     use crate::base::id::NodeId;
-    use crate::data::Stamp;
+    use crate::data::{Fields, Kind, Stamp};
     use proptest::prelude::*;
 
     fn entry(key: u8, value: u8, wall_ms: u64) -> Entry {
@@ -180,6 +207,7 @@ mod tests {
     #[test]
     fn every_field_of_an_entry_counts() {
         let stamp = |time, node| Stamp { time, node: NodeId(node) };
+        let fields = Fields::checked(&[1, 0]);
         let entries = [
             Entry::new(b"ab", b"c", stamp(5, 1), None),
             Entry::new(b"a", b"bc", stamp(5, 1), None),
@@ -189,6 +217,14 @@ mod tests {
             Entry::new(b"ab", b"c", stamp(5, 1), Some(9)),
             Entry::new(b"abc", b"", stamp(5, 1), None),
             Entry::tombstone(b"abc", stamp(5, 1)),
+            Entry::new(b"ab", b"c", stamp(5, 1), None).owned(),
+            Entry::new(b"ab", b"c", stamp(5, 1), None).extended(Kind(1), Fields::NONE),
+            Entry::new(b"ab", b"c", stamp(5, 1), None).extended(Kind(2), Fields::NONE),
+            Entry::new(b"ab", b"c", stamp(5, 1), None).extended(Kind::PLAIN, fields),
+            Entry::new(b"ab", b"c\x01", stamp(5, 1), None).extended(Kind::PLAIN, Fields::NONE),
+            Entry::new(b"ab", b"c\x01\x00", stamp(5, 1), None),
+            Entry::tombstone(b"abc", stamp(5, 1)).extended(Kind(1), Fields::NONE),
+            Entry::tombstone(b"abc", stamp(5, 1)).extended(Kind::PLAIN, fields),
         ];
         let mut hashes: Vec<u64> = entries.iter().map(|entry| entry.content_hash(7)).collect();
         hashes.push(entries[0].content_hash(8));
@@ -219,6 +255,17 @@ mod tests {
             prop_assert_eq!(audit.at(Cut::around(10_000, 2000)), then);
             prop_assert_eq!(audit.at(Cut::around(1000, 300)), None, "too long ago");
         }
+    }
+
+    #[test]
+    fn sums_say_of_which_account_they_are() {
+        let mut audit = Audit::new(3);
+        let plain = entry(1, 1, 5);
+        audit.add(7, &plain, 5);
+        assert_eq!(audit.at(Cut::NONE).unwrap().account(), FIRST);
+        audit.add(8, &plain.clone().owned(), 5);
+        audit.remove(8, &plain.owned(), 5);
+        assert_eq!(audit.at(Cut::NONE).unwrap().account(), ACCOUNT);
     }
 
     #[test]

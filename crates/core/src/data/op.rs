@@ -1,6 +1,7 @@
 //! What a user can ask of one key on one node.
 
-use super::entry::Entry;
+use super::entry::{Entry, Kind};
+use super::fields::Fields;
 use super::stamp::Stamp;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -62,6 +63,20 @@ pub enum Op {
         /// The new expiry.
         expiry: Expiry,
     },
+    /// Carry out another operation, unless the key holds what this build cannot show: for whoever is
+    /// to be given what was there before.
+    Showing(Box<Self>),
+    /// Carry out another operation and make what it writes an entry of another kind, with these
+    /// fields: as a later version will. The caller has checked that they are [`super::Fields`].
+    #[doc(hidden)]
+    Extended {
+        /// The operation.
+        op: Box<Self>,
+        /// The kind.
+        kind: Kind,
+        /// The fields.
+        fields: Box<[u8]>,
+    },
 }
 
 impl Op {
@@ -74,6 +89,16 @@ impl Op {
         }
     }
 
+    /// True if the operation has something to do with the value that was there before.
+    #[must_use]
+    pub fn opens(&self) -> bool {
+        match self {
+            Self::Append { .. } | Self::Expire { .. } | Self::Showing(_) => true,
+            Self::Extended { op, .. } => op.opens(),
+            Self::Put { .. } | Self::PutOwned { .. } | Self::Delete { .. } => false,
+        }
+    }
+
     /// The key that the operation is about.
     #[must_use]
     pub fn key(&self) -> &[u8] {
@@ -83,6 +108,7 @@ impl Op {
             | Self::Delete { key }
             | Self::Append { key, .. }
             | Self::Expire { key, .. } => key,
+            Self::Showing(op) | Self::Extended { op, .. } => op.key(),
         }
     }
 
@@ -112,8 +138,13 @@ impl Op {
             Self::Expire { expiry, .. } => {
                 (seen?.value().map(Cow::Borrowed), resolve(*expiry), was_owned)
             }
+            Self::Showing(op) => return op.leaves(seen, hidden),
+            Self::Extended { op, kind, fields } => {
+                let extended = Some((*kind, Fields::checked(fields)));
+                return op.leaves(seen, hidden).map(|left| Left { extended, ..left });
+            }
         };
-        Some(Left { value, expires_at, owned })
+        Some(Left { value, expires_at, owned, extended: None })
     }
 }
 
@@ -124,16 +155,21 @@ pub struct Left<'a> {
     pub value: Option<Cow<'a, [u8]>>,
     expires_at: Option<u64>,
     owned: bool,
+    extended: Option<(Kind, Fields<'a>)>,
 }
 
 impl Left<'_> {
     /// As an entry.
     #[must_use]
     pub fn entry(&self, key: &[u8], stamp: Stamp) -> Entry {
-        match &self.value {
+        let entry = match &self.value {
             Some(value) if self.owned => Entry::new(key, value, stamp, self.expires_at).owned(),
             Some(value) => Entry::new(key, value, stamp, self.expires_at),
             None => Entry::tombstone(key, stamp),
+        };
+        match self.extended {
+            Some((kind, fields)) => entry.extended(kind, fields),
+            None => entry,
         }
     }
 }
@@ -166,4 +202,8 @@ pub enum Refused {
         /// The limit.
         limit: usize,
     },
+    /// The key holds an entry of a kind that this build does not know, and the operation has
+    /// something to do with what is in it.
+    #[error("the key holds an entry of kind {0}, which this version does not know")]
+    OtherKind(Kind),
 }

@@ -4,7 +4,7 @@ use super::{Choices, Disk, check_size};
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now};
 use crate::config::Config;
-use crate::data::{Expiry, Op, Space};
+use crate::data::{Expiry, Kind, Op, Refused, Space};
 use crate::input::Input;
 use crate::member::Identity;
 use crate::node::Node;
@@ -190,15 +190,21 @@ impl Lab {
             1 => Expiry::Keep,
             _ => Expiry::At((wall + 1000 * u64::from(kind)).saturating_sub(100_000)),
         };
-        let op = match kind % 5 {
+        let op = match kind % 6 {
             0 => Op::Delete { key },
             1 => Op::Append { key, tail: value.into() },
             2 => Op::Expire { key, expiry },
             3 => Op::PutOwned { key, value: value.into(), expiry },
+            4 => {
+                let op = Op::Put { key, value: value.into(), expiry };
+                Op::Extended { op: op.into(), kind: Kind(7), fields: [1, 1, 9].into() }
+            }
             _ => Op::Put { key, value: value.into(), expiry },
         };
         self.turn(index, |node, now, out| {
-            assert!(node.write(op, now, out).is_ok(), "a small write is refused");
+            let refused = node.write(op, now, out).err();
+            let shut = matches!(refused, None | Some(Refused::OtherKind(_)));
+            assert!(shut, "a small write is refused");
         });
     }
 

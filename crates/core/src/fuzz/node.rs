@@ -15,7 +15,9 @@ use crate::node::Node;
 use crate::output::{Output, Via};
 use crate::spread::Method;
 use crate::spread::entropy::Compare;
+use crate::wire::Versions;
 use crate::wire::packet::{HEADER, Header, next_message};
+use crate::wire::version::SAYING;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -65,6 +67,9 @@ impl Lab {
             (0, _) => Compare::Sketch,
             _ => Compare::Full,
         };
+        if kind & 16 != 0 {
+            config.speaks = Versions::new(1, 2).unwrap_or_default();
+        }
         let identity = Identity::new(NodeId(1 << 62), "fuzzed", address(1));
         let now = Now { mono: Instant(0), wall_ms: WALL_MS };
         let mut node = Node::new(config, identity, u64::from(kind), now);
@@ -104,7 +109,14 @@ impl Lab {
         let tag = Keyed::for_cluster("fuzz").tag();
         let sender = NodeId(u64::from(kind % 8) << 60);
         let mut bytes = Vec::with_capacity(HEADER + body.len());
-        Header { tag, sender }.encode(&mut bytes);
+        // Mostly of the first version; some say what their sender speaks, some nobody speaks.
+        let version = match kind >> 4 & 7 {
+            5 => SAYING,
+            6 => 2,
+            7 => 3,
+            _ => 1,
+        };
+        bytes.extend_from_slice(&Header { tag, sender }.to_bytes(version));
         bytes.extend_from_slice(body);
         let offered = offered(body);
         let stream = kind & 128 != 0;

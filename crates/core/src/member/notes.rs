@@ -1,7 +1,7 @@
 //! Notes: what the owners of nodes tell each other in the roster beside the members.
 //!
-//! A note's key begins with [`PREFIX`], so that it is no member's. Its value is opaque here and
-//! the bigger stamp wins, as with users' data. Notes are for what only holders of the cluster's keys
+//! A note's key begins with [`PREFIX`], so that it is no member's. Its value is opaque here, of
+//! whatever kind, and the bigger stamp wins, as with users' data. Notes are for what only holders of the cluster's keys
 //! may say: they are taken in only from packets that came sealed ([`crate::Node::handle_sealed`]).
 
 use super::env::Registry;
@@ -30,7 +30,7 @@ pub fn is_note(entry: &Entry) -> bool {
 }
 
 fn is_sound(entry: &Entry) -> bool {
-    let value = entry.value().map(<[u8]>::len);
+    let value = entry.body().map(<[u8]>::len);
     let plain = entry.expires_at().is_none() && entry.owner().is_none();
     plain && value.is_some_and(|len| len <= MAX_NOTE) && entry.key().len() <= MAX_NOTE_KEY
 }

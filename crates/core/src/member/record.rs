@@ -10,7 +10,8 @@ use super::suspicion::MAX_CONFIRMATIONS;
 use super::tags::Tags;
 use crate::base::codec::{DecodeError, Reader, Write};
 use crate::base::id::NodeId;
-use crate::data::{Entry, Stamp};
+use crate::data::{Entry, Fields, Stamp};
+use crate::wire::Versions;
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 
@@ -23,6 +24,9 @@ pub const MAX_INCARNATION: u64 = 1 << 48;
 
 /// Most witnesses that a record names: the first, those who confirmed, and who declared it dead.
 pub const MAX_WITNESSES: usize = 2 + MAX_CONFIRMATIONS as usize;
+
+/// The field that says which versions of packets a member speaks; without it just the first.
+const SPEAKS: u64 = 1;
 
 /// Bits of the stamp's time that hold the rank.
 const RANK_BITS: u32 = 3;
@@ -87,6 +91,9 @@ pub struct Record {
     pub confirmations: u8,
     /// Who found it silent, the first first; the last of a dead member's declared it dead.
     pub witnesses: Vec<NodeId>,
+    /// What else it says of itself: [`Fields`], those that this build does not know among them. Who
+    /// says something new of the member hands them on as they are.
+    pub fields: Box<[u8]>,
 }
 
 impl Record {
@@ -110,7 +117,25 @@ impl Record {
             tags: Tags::default(),
             confirmations: 0,
             witnesses: Vec::new(),
+            fields: Box::default(),
         }
+    }
+
+    /// The same of a member that speaks these versions.
+    #[must_use]
+    pub fn speaking(mut self, speaks: Versions) -> Self {
+        let bytes = speaks.to_bytes();
+        let said = (speaks != Versions::FIRST).then_some(&bytes[..]);
+        self.fields = Fields::checked(&self.fields).with(SPEAKS, said).into();
+        self
+    }
+
+    /// The versions of packets that the member speaks.
+    #[must_use]
+    pub fn speaks(&self) -> Versions {
+        let said = Fields::checked(&self.fields).get(SPEAKS);
+        said.and_then(|said| Versions::decode(&mut Reader::new(said)).ok())
+            .unwrap_or(Versions::FIRST)
     }
 
     /// The record as an entry of the roster.
@@ -126,6 +151,7 @@ impl Record {
         let witnesses = self.witnesses.get(..MAX_WITNESSES).unwrap_or(&self.witnesses);
         value.put_varint(witnesses.len() as u64);
         witnesses.iter().for_each(|id| value.put(&id.0.to_le_bytes()));
+        value.put(&self.fields);
         Entry::new(&self.id.0.to_be_bytes(), &value, self.stamp(), None)
     }
 
@@ -157,13 +183,13 @@ impl Record {
     /// The record in an entry of the roster.
     ///
     /// # Errors
-    /// If key or value are none that [`Record::to_entry`] writes; fields that a later version
-    /// added at the end are passed over.
+    /// If key or value are none that [`Record::to_entry`] writes.
     pub fn from_entry(entry: &Entry) -> Result<Self, DecodeError> {
         let key =
             <[u8; 8]>::try_from(entry.key()).map_err(|_| DecodeError::Invalid("member id"))?;
         let id = NodeId(u64::from_be_bytes(key));
-        let plain = entry.expires_at().is_none() && entry.owner().is_none();
+        // What a later version has to say beyond the record stands in the record's own fields.
+        let plain = entry.expires_at().is_none() && entry.is_simple();
         if entry.stamp().node != id || !plain {
             return Err(DecodeError::Invalid("member stamp"));
         }
@@ -189,6 +215,7 @@ impl Record {
         for _ in 0..count {
             witnesses.push(NodeId(value.u64()?));
         }
+        let fields = Fields::new(value.take(value.remaining())?)?.bytes().into();
         let time = entry.stamp().time;
         let (state, confirmations) = Self::believed(time)?;
         let incarnation = time >> RANK_BITS;
@@ -203,6 +230,7 @@ impl Record {
             tags,
             confirmations,
             witnesses,
+            fields,
         })
     }
 }
@@ -296,6 +324,44 @@ pub(crate) mod tests {
         for incarnation in [MAX_INCARNATION + 1, u64::MAX >> 3] {
             assert_eq!(read(incarnation), Err(DecodeError::Invalid("member incarnation")));
         }
+    }
+
+    #[test]
+    fn golden_bytes() {
+        let mut known = record(7, 1, State::Alive);
+        known.name = "n".into();
+        let golden = [1, 1, b'n', 4, 127, 0, 0, 1, 0xef, 3, 0, 0, 0, 0];
+        assert_eq!(known.to_entry().value(), Some(&golden[..]));
+        // Versions 1 to 2, and a field that this build does not know.
+        let later = Record { fields: [9, 2, b'a', b'b'].into(), ..known.clone() };
+        let later = later.speaking(Versions::new(1, 2).unwrap());
+        let golden = [&golden[..], &[1, 2, 1, 2, 9, 2, b'a', b'b']].concat();
+        assert_eq!(later.to_entry().value(), Some(&golden[..]));
+        assert_eq!(Record::from_entry(&later.to_entry()), Ok(later.clone()));
+        assert_eq!(
+            (later.speaks(), known.speaks()),
+            (Versions::new(1, 2).unwrap(), Versions::FIRST)
+        );
+        assert_eq!(*later.speaking(Versions::FIRST).fields, [9, 2, b'a', b'b']);
+    }
+
+    #[test]
+    fn what_is_no_field_behind_a_record_is_refused() {
+        let sent = record(7, 1, State::Alive);
+        let read = |more: &[u8]| {
+            let entry = sent.to_entry();
+            let value = [entry.value().unwrap(), more].concat();
+            Record::from_entry(&Entry::new(entry.key(), &value, entry.stamp(), None))
+        };
+        assert!(read(&[]).is_ok() && read(&[9, 0]).is_ok());
+        assert!(read(&[9]).is_err() && read(&[9, 0, 9, 0]).is_err());
+        let mut many = vec![9, 0xfd, 7];
+        many.resize(1024, 0);
+        assert!(read(&many).is_ok());
+        many.push(0);
+        assert!(read(&many).is_err());
+        let other = sent.to_entry().extended(crate::data::Kind(1), Fields::NONE);
+        assert!(Record::from_entry(&other).is_err(), "no record");
     }
 
     proptest! {

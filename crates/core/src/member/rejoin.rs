@@ -4,9 +4,10 @@ mod check;
 
 use super::table::Table;
 use crate::base::id::NodeId;
+use crate::base::lately::Lately;
 use crate::base::rng::Rng;
 use crate::base::time::Instant;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -25,8 +26,8 @@ pub struct Rejoin {
     /// Seeds whose names are not found.
     nameless: usize,
     dead: BTreeSet<NodeId>,
-    /// Strangers that were asked in lately, and when.
-    asked: VecDeque<(SocketAddr, Instant)>,
+    /// Strangers that were asked in lately.
+    asked: Lately,
 }
 
 impl Rejoin {
@@ -39,7 +40,7 @@ impl Rejoin {
             seeds: Vec::new(),
             nameless: 0,
             dead: BTreeSet::new(),
-            asked: VecDeque::new(),
+            asked: Lately::new(ASK_AGAIN, MAX_ASKED),
         }
     }
 
@@ -75,14 +76,7 @@ impl Rejoin {
 
     /// True if whoever talks from an address and is not known is to be asked in now.
     pub fn wants_in(&mut self, from: SocketAddr, now: Instant) -> bool {
-        while self.asked.front().is_some_and(|(_, at)| at.after(ASK_AGAIN) <= now) {
-            self.asked.pop_front();
-        }
-        if self.asked.len() >= MAX_ASKED || self.asked.iter().any(|(asked, _)| *asked == from) {
-            return false;
-        }
-        self.asked.push_back((from, now));
-        true
+        self.asked.may_tell(from, now)
     }
 
     /// A member is held dead.

@@ -106,6 +106,7 @@ impl Watch {
         let own = registry.table.get(id).map(|own| Arc::clone(own.entry));
         registry.replica.roster = roster.map.clone();
         *registry.table = roster.table.of(id);
+        learn_dialects(registry);
         let members = registry.table.peer_count() + 1;
         for member in registry.table.not_alive().filter(|member| member.id != id) {
             match member.state {
@@ -138,6 +139,7 @@ impl Watch {
             }
         } else if let Merged::New(_) = registry.replica.roster.apply(Arc::clone(entry)) {
             registry.table.update(&record, entry, registry.now.mono);
+            registry.outbox.dialects_mut().learn(record.gossip, record.speaks());
             self.believe(&record, registry);
         }
     }
@@ -187,6 +189,7 @@ impl Watch {
         if let Merged::New(replaced) = registry.replica.roster.apply(Arc::clone(entry)) {
             let before = registry.table.get(record.id).map(|held| held.state);
             registry.table.update(record, entry, registry.now.mono);
+            registry.outbox.dialects_mut().learn(record.gossip, record.speaks());
             self.believe(record, registry);
             self.remember(before, record, registry.now);
             let suspected = before == Some(State::Alive) && record.state == State::Suspect;
@@ -376,6 +379,19 @@ fn tell(to: SocketAddr, entry: &Entry, outbox: &mut Outbox) {
     let mut body = vec![Space::Roster.code()];
     block::Context::default().encode(entry, &mut body);
     outbox.push(to, Class::Membership, Via::Datagram, kind::ENTRIES, &[&body]);
+}
+
+/// Takes from all records at once which versions are spoken where, if there is a choice.
+fn learn_dialects(registry: &mut Registry<'_>) {
+    let dialects = registry.outbox.dialects_mut();
+    if dialects.own().lowest() == dialects.own().highest() {
+        return;
+    }
+    for member in registry.table.members() {
+        if let Ok(record) = Record::from_entry(member.entry) {
+            dialects.learn(record.gossip, record.speaks());
+        }
+    }
 }
 
 #[cfg(test)]
@@ -568,6 +584,19 @@ mod tests {
         assert_eq!(stand.hears(record(4, 1, State::Alive)), Fate::Useless);
         assert_eq!(stand.hears(record(3, 2, State::Alive)), Fate::New);
         assert_eq!((stand.table.len(), stand.stats.refused_members), (3, 1));
+    }
+
+    #[test]
+    fn what_a_later_version_says_of_itself_outlives_what_others_say_of_it() {
+        let mut stand = Stand::new(5);
+        let later = Record { fields: [9, 1, 7].into(), ..record(2, 2, State::Alive) };
+        stand.hears(later.clone());
+        for state in [State::Suspect, State::Suspect, State::Dead, State::Forgotten] {
+            stand.at(|watch, registry| watch.declare(NodeId(2), state, registry));
+            let held = stand.replica.roster.get(&2_u64.to_be_bytes()).unwrap();
+            let held = Record::from_entry(held).unwrap();
+            assert_eq!((held.state, held.fields), (state, later.fields.clone()));
+        }
     }
 
     #[test]

@@ -36,6 +36,7 @@ use crate::spread::sessions::Sessions;
 use crate::spread::{Method, Ways};
 use crate::stats::Stats;
 use crate::wire::packet::Header;
+use crate::wire::version::Foreign;
 use crate::wire::{Origin, Outbox};
 use std::sync::Arc;
 
@@ -148,7 +149,7 @@ impl Node {
             rounds,
             questions: Questions::default(),
             freshness: Freshness::default(),
-            outbox: Outbox::within(&config.limits, now.mono),
+            outbox: Outbox::within(&config.limits, config.speaks, now.mono),
             stats: Stats::default(),
             rng,
             config,
@@ -190,6 +191,9 @@ impl Node {
         let held = self.replica.data.get(op.key()).filter(|held| held.live_at(now.wall_ms));
         let hidden = held.is_some_and(|held| !self.shows(held, now.wall_ms));
         let previous = held.filter(|_| !hidden).cloned();
+        if let Some(held) = previous.as_ref().filter(|held| held.is_opaque() && op.opens()) {
+            return Err(Refused::OtherKind(held.kind()));
+        }
         let Some(left) = op.leaves(previous.as_deref(), hidden) else {
             return Ok(Outcome { previous, written: None });
         };
@@ -421,6 +425,12 @@ impl Node {
     /// out: nowhere, if all is well.
     pub fn divergences(&self) -> impl Iterator<Item = Divergence> + '_ {
         self.repair.auditor.divergences()
+    }
+
+    /// Peers that this node cannot talk with, since they speak other versions than
+    /// [`Config::speaks`], and that were heard of in the last minute.
+    pub fn foreign(&self) -> impl Iterator<Item = Foreign> {
+        self.outbox.dialects().foreign()
     }
 
     /// How much this node doubts itself: 0 if it is well.

@@ -8,9 +8,9 @@ use crate::member::probe;
 use crate::message::Message;
 use crate::output::{Output, Via};
 use crate::spread::tree;
-use crate::wire::Origin;
-use crate::wire::kind;
-use crate::wire::packet::{Header, message_len, next_message};
+use crate::wire::packet::{self, Header, message_len, next_message};
+use crate::wire::version::SAYING;
+use crate::wire::{Origin, Versions, kind};
 use std::net::SocketAddr;
 
 impl Node {
@@ -23,10 +23,12 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
-        let mut reader = Reader::new(bytes);
-        let header = match Header::decode(&mut reader, self.header.tag) {
-            Ok(header) => header,
-            Err(DecodeError::Version(_)) => return self.stats.dropped_version += 1,
+        let (mut reader, spoken) = (Reader::new(bytes), self.config.speaks);
+        let (header, version) = match Header::decode(&mut reader, self.header.tag, spoken) {
+            Ok(decoded) => decoded,
+            Err(DecodeError::Version(version)) => {
+                return self.not_understood(address, bytes, version, now);
+            }
             Err(DecodeError::Stranger) => return self.stats.dropped_strangers += 1,
             Err(_) => return self.stats.dropped_malformed += 1,
         };
@@ -34,6 +36,10 @@ impl Node {
             return self.stats.dropped_own += 1;
         }
         let from = Origin::new(header.sender, address, via, sealed);
+        if version == SAYING {
+            return self.on_saying(&from, reader, now);
+        }
+        self.outbox.dialects_mut().understood(address, version);
         let (mut asked, mut wonders) = (via == Via::Stream, false);
         while !reader.is_empty() {
             let decoded = next_message(&mut reader).and_then(|(kind, body)| {
@@ -58,6 +64,31 @@ impl Node {
         }
         if wonders && !self.watch.has_left() {
             self.watch.overheard(&from, &mut env!(self, now));
+        }
+    }
+
+    /// A packet of a version that is not spoken here: its sender is told what is.
+    fn not_understood(&mut self, from: SocketAddr, bytes: &[u8], version: u8, now: Now) {
+        self.stats.dropped_version += 1;
+        let Some(sender) = packet::sender(bytes).filter(|id| *id != self.table.own()) else {
+            return;
+        };
+        if self.outbox.dialects_mut().not_understood(from, sender, version, now.mono) {
+            self.outbox.say_versions(from);
+        }
+    }
+
+    /// A peer did not understand this node, and says what it speaks. If a version is shared, it is
+    /// asked in again; all else comes again by itself.
+    fn on_saying(&mut self, from: &Origin, mut reader: Reader<'_>, now: Now) {
+        let Ok(theirs) = Versions::decode(&mut reader) else {
+            return self.stats.dropped_malformed += 1;
+        };
+        self.stats.versions_told += 1;
+        let dialects = self.outbox.dialects_mut();
+        let shared = dialects.said(from.address, from.peer, theirs, now.mono);
+        if shared && !self.watch.has_left() {
+            self.watch.overheard(from, &mut env!(self, now));
         }
     }
 

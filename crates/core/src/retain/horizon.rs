@@ -47,7 +47,8 @@ pub fn offer(entry: &Arc<Entry>, from: NodeId, hold: &mut Holding<'_>) -> Fate {
         Some(Ordering::Greater) => return Fate::Useless,
         Some(Ordering::Less) | None => {}
     }
-    if !hold.replica.clock.admits(entry.stamp(), hold.wall_ms) || entry.is_tombstone() {
+    let plain = entry.value().is_some();
+    if !hold.replica.clock.admits(entry.stamp(), hold.wall_ms) || !plain {
         hold.env.stats.refused_skew += 1;
         return Fate::Useless;
     }

@@ -260,13 +260,7 @@ impl Standing {
         hold.env.stats.fence_reissued += 1;
         let stamp = hold.replica.clock.tick(hold.wall_ms);
         debug_assert!(self.may_issue(stamp), "no stamp below a horizon that came by");
-        let anew = hold.replica.keep(match entry.value() {
-            Some(value) if entry.owner().is_some() => {
-                Entry::new(entry.key(), value, stamp, entry.expires_at()).owned()
-            }
-            Some(value) => Entry::new(entry.key(), value, stamp, entry.expires_at()),
-            None => Entry::tombstone(entry.key(), stamp),
-        });
+        let anew = hold.replica.keep(entry.restamped(stamp));
         let data::Merged::New(replaced) = hold.replica.data.apply(Arc::clone(&anew)) else {
             return None;
         };

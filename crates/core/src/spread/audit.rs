@@ -181,9 +181,10 @@ impl Auditor {
     pub fn question(&mut self, peer: &Peer, settle: Duration, wall_ms: u64, desk: &mut Desk<'_>) {
         let cut = Cut::from(wall_ms, millis(YOUNG.max(settle).min(OLDEST)));
         // After a wall clock was set back, nothing is known of its time until it has caught up.
-        let Some(total) = desk.map.audit_at(cut).map(|sums| sums.total()) else { return };
+        let Some(sums) = desk.map.audit_at(cut) else { return };
         self.ask(peer.id, cut);
-        desk.push_via(Via::Datagram, kind::CHECK, &[&Check { cut, total }.encode()]);
+        let check = Check { cut, total: sums.total(), account: sums.account() };
+        desk.push_via(Via::Datagram, kind::CHECK, &[&check.encode()]);
     }
 
     /// Takes an answer in; true if it was asked for and something differs. `excused` says that it
@@ -201,14 +202,15 @@ impl Auditor {
         }
         let mine = desk.map.audit_at(checked.cut);
         let differences = match (&checked.stand, mine) {
-            (Stand::Equal, _) => Vec::new(),
-            (Stand::Different(theirs), Some(mine)) if !excused => {
-                Checked::differences(theirs, &mine)
+            (Stand::Equal, _) => Some(Vec::new()),
+            (Stand::Different(theirs, account), Some(mine)) if !excused => {
+                Checked::differences(theirs, *account, &mine)
             }
-            _ => {
-                self.forget(from);
-                return false;
-            }
+            _ => None,
+        };
+        let Some(differences) = differences else {
+            self.forget(from);
+            return false;
         };
         desk.stats.audit_checks += 1;
         desk.stats.audit_different += u64::from(!differences.is_empty());

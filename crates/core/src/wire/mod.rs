@@ -9,6 +9,8 @@ pub mod kind;
 pub mod origin;
 pub mod outbox;
 pub mod packet;
+pub mod version;
 
 pub use origin::Origin;
 pub use outbox::{Cost, Outbox};
+pub use version::Versions;

@@ -5,6 +5,7 @@ mod check;
 use super::budget::{Budgets, Parcel};
 use super::kind;
 use super::packet::{HEADER, Header, frame_message, message_len, next_message};
+use super::version::{Dialects, Versions};
 use crate::base::codec::{Reader, Write};
 use crate::base::hash::Map;
 use crate::base::planted::{self, Fault};
@@ -43,6 +44,10 @@ pub struct Outbox {
     exchanged: BTreeMap<SocketAddr, Cost>,
     /// What holds packets back; by default nothing does.
     budgets: Budgets,
+    /// The versions of packets.
+    dialects: Dialects,
+    /// Who is to be told what is spoken here.
+    greeted: Vec<SocketAddr>,
 }
 
 /// What an exchange has queued for one receiver.
@@ -73,8 +78,25 @@ struct Queue {
 impl Outbox {
     /// One whose packets are held to the budgets of their classes.
     #[must_use]
-    pub fn within(limits: &Limits, now: Instant) -> Self {
-        Self { budgets: Budgets::new(limits, now), ..Self::default() }
+    pub fn within(limits: &Limits, speaks: Versions, now: Instant) -> Self {
+        let (budgets, dialects) = (Budgets::new(limits, now), Dialects::new(speaks));
+        Self { budgets, dialects, ..Self::default() }
+    }
+
+    /// Which version is spoken with whom.
+    #[must_use]
+    pub fn dialects(&self) -> &Dialects {
+        &self.dialects
+    }
+
+    /// Which version is spoken with whom, to be told something of it.
+    pub fn dialects_mut(&mut self) -> &mut Dialects {
+        &mut self.dialects
+    }
+
+    /// An address is to be told what is spoken here.
+    pub fn say_versions(&mut self, to: SocketAddr) {
+        self.greeted.push(to);
     }
 
     /// What holds packets back.
@@ -85,6 +107,7 @@ impl Outbox {
 
     /// Lets time pass: packets that waited for their budget leave.
     pub fn advance(&mut self, now: Instant, stats: &mut Stats, out: &mut Vec<Output>) {
+        self.dialects.advance(now);
         self.budgets.advance(now, stats, out);
     }
 
@@ -166,7 +189,7 @@ impl Outbox {
     /// True if nothing is queued.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.queues.is_empty()
+        self.queues.is_empty() && self.greeted.is_empty()
     }
 
     /// Packs everything queued into packets. A message that is larger than a datagram, and every
@@ -184,6 +207,11 @@ impl Outbox {
         out: &mut Vec<Output>,
     ) {
         let mut exit = Exit { budgets: &mut self.budgets, stats, out };
+        for to in self.greeted.drain(..) {
+            let bytes = header.saying(self.dialects.own());
+            let tally = Tally { to, class: Class::Membership, far: far(to) };
+            Packet { bytes, messages: 1, via: Via::Datagram }.close(tally, &mut exit);
+        }
         for mut queue in self.queues.drain(..) {
             let (to, class, via) = queue.address;
             let queued = queue.bytes.len() - HEADER;
@@ -194,9 +222,10 @@ impl Outbox {
             };
             let via = if queued > burst { Via::Stream } else { via };
             let tally = Tally { to, class, far: far(to) };
+            let header = header.to_bytes(self.dialects.with(to));
             if queue.bytes.len() <= room(via, limits) {
                 if let Some(start) = queue.bytes.first_chunk_mut() {
-                    *start = header.to_bytes();
+                    *start = header;
                 }
                 let Queue { bytes, messages, .. } = queue;
                 Packet { bytes, messages, via }.close(tally, &mut exit);
@@ -214,7 +243,14 @@ impl Outbox {
 
 impl Queue {
     /// Packs more messages than fit one packet.
-    fn split(&self, header: Header, via: Via, limits: &Limits, tally: Tally, exit: &mut Exit<'_>) {
+    fn split(
+        &self,
+        header: [u8; HEADER],
+        via: Via,
+        limits: &Limits,
+        tally: Tally,
+        exit: &mut Exit<'_>,
+    ) {
         let mut left = self.bytes.get(HEADER..).unwrap_or_default();
         let mut packet = Packet::new(header, via);
         while !left.is_empty() {
@@ -257,10 +293,8 @@ struct Packet {
 }
 
 impl Packet {
-    fn new(header: Header, via: Via) -> Self {
-        let mut bytes = Vec::new();
-        header.encode(&mut bytes);
-        Self { bytes, messages: 0, via }
+    fn new(header: [u8; HEADER], via: Via) -> Self {
+        Self { bytes: header.to_vec(), messages: 0, via }
     }
 
     fn fits(&self, message: &[u8], limits: &Limits) -> bool {
@@ -331,6 +365,26 @@ mod tests {
         assert_eq!(sent.len(), 1);
         assert_eq!(sent[0].bytes, golden);
         assert_eq!((sender(&golden), sender(&golden[..12])), (Some(NodeId(5)), None));
+    }
+
+    #[test]
+    fn each_address_gets_packets_in_the_version_that_it_speaks() {
+        let two = Versions::new(1, 2).unwrap();
+        let mut outbox = Outbox::within(&Limits::default(), two, Instant(0));
+        let [one, other] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        outbox.dialects_mut().learn(other, Versions::new(2, 3).unwrap());
+        outbox.say_versions(one);
+        for to in [one, other] {
+            // More than one packet each.
+            (0..3).for_each(|_| {
+                outbox.push(to, Class::Updates, Via::Datagram, 9, &[&[0; 600]]);
+            });
+        }
+        let sent = sends(&mut outbox, &Limits::default());
+        let versions = |to| sent.iter().filter(move |send| send.to == to).map(|send| send.bytes[0]);
+        assert_eq!(versions(one).collect::<Vec<_>>(), [0, 1, 1]);
+        assert_eq!(versions(other).collect::<Vec<_>>(), [2, 2]);
+        assert_eq!(sent[0].bytes, HEADER_OF_TEST.saying(two));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod budgets;
 mod chain;
 mod clocks;
+mod coming;
 mod coverage;
 mod crash;
 mod determinism;

@@ -13,7 +13,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rumormill_core::base::time::millis;
-use rumormill_core::data::{Entry, Expiry, Op};
+use rumormill_core::data::{Entry, Expiry, Op, Refused};
 use std::sync::Arc;
 
 /// The write that an entry comes from.
@@ -45,6 +45,9 @@ pub(crate) async fn get(
 
 fn value(app: &App, key: &[u8], headers: &HeaderMap) -> Result<Response, Problem> {
     let entry = app.node.get(key).ok_or_else(|| missing(key))?;
+    if entry.is_opaque() {
+        return Err(Refused::OtherKind(entry.kind()).into());
+    }
     let unchanged = headers
         .get_all(header::IF_NONE_MATCH)
         .iter()

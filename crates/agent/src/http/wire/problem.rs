@@ -55,7 +55,10 @@ impl From<Refused> for Problem {
     fn from(refused: Refused) -> Self {
         let status = match refused {
             Refused::ValueTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
-            _ => StatusCode::BAD_REQUEST,
+            Refused::KeyTooLong { .. } => StatusCode::BAD_REQUEST,
+            Refused::OtherKind(kind) => {
+                return Self::new(StatusCode::CONFLICT, refused.to_string()).with("kind", kind.0);
+            }
         };
         Self::new(status, refused.to_string())
     }

@@ -114,6 +114,7 @@ async fn greeting(
             let from = frame::read_greeting(&mut stream, tag).await;
             Ok((from.map_err(|_| Dropped::Short)?, None, Opened::plain(stream)))
         }
+        (magic, _) if frame::is_of_another_version(magic) => Err(Dropped::OtherVersion),
         _ => Err(Dropped::Plaintext),
     }
 }

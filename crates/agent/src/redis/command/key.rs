@@ -25,10 +25,13 @@ pub(crate) fn exists(session: &mut Session, request: &Request<'_>) {
     session.out.count(found);
 }
 
-/// `TYPE key`
+/// `TYPE key`: `kind-7` where this version does not know what there is.
 pub(crate) fn kind(session: &mut Session, request: &Request<'_>) {
-    let found = session.read(request.arg(1)).is_some();
-    session.out.simple(if found { "string" } else { "none" });
+    match session.read(request.arg(1)) {
+        Some(entry) if entry.is_opaque() => session.out.simple(&format!("kind-{}", entry.kind())),
+        Some(_) => session.out.simple("string"),
+        None => session.out.simple("none"),
+    }
 }
 
 /// `TTL key` and `PTTL key`: -2 without the key, -1 without an expiry.

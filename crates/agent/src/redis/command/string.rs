@@ -11,9 +11,10 @@ use rumormill_core::data::{Entry, Expiry, Op, Refused};
 use std::io;
 
 /// `GET key`
-pub(crate) fn get(session: &mut Session, request: &Request<'_>) {
-    let entry = session.read(request.arg(1));
+pub(crate) fn get(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+    let entry = session.read_value(request.arg(1))?;
     session.out.bulk_or_null(entry.as_deref().and_then(Entry::value));
+    Ok(())
 }
 
 /// `MGET key...`; sends while it goes, as the reply can be far larger than the request.
@@ -143,7 +144,10 @@ pub(crate) fn set(session: &mut Session, request: &Request<'_>) -> Result<(), Fa
         // A value that is hidden from the start is a deletion.
         None => Op::Delete { key: key.into() },
     };
-    session.write([op], if asked.get { Answer::Previous } else { Answer::Ok });
+    match asked.get {
+        true => session.write([Op::Showing(op.into())], Answer::Previous),
+        false => session.write([op], Answer::Ok),
+    }
     Ok(())
 }
 
@@ -157,20 +161,22 @@ pub(crate) fn setex(session: &mut Session, request: &Request<'_>, unit: i64) -> 
 
 /// `GETSET key value`
 pub(crate) fn getset(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
-    session.write([put(request.arg(1), request.arg(2), Expiry::Never)], Answer::Previous);
+    let op = put(request.arg(1), request.arg(2), Expiry::Never);
+    session.write([Op::Showing(op.into())], Answer::Previous);
     Ok(())
 }
 
 /// `GETDEL key`
 pub(crate) fn getdel(session: &mut Session, request: &Request<'_>) {
-    session.write([Op::Delete { key: request.arg(1).into() }], Answer::Previous);
+    let op = Op::Delete { key: request.arg(1).into() };
+    session.write([Op::Showing(op.into())], Answer::Previous);
 }
 
 /// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
 pub(crate) fn getex(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let asked = Asked::parse(request, 2, true)?;
     let deadline = asked.deadline(request, "getex")?;
-    let entry = session.read(request.arg(1));
+    let entry = session.read_value(request.arg(1))?;
     let key = request.arg(1).into();
     let op = match (deadline, entry.as_deref()) {
         (Some(None), Some(_)) => Op::Delete { key },
@@ -183,7 +189,7 @@ pub(crate) fn getex(session: &mut Session, request: &Request<'_>) -> Result<(), 
             return Ok(());
         }
     };
-    session.write([op], Answer::Previous);
+    session.write([Op::Showing(op.into())], Answer::Previous);
     Ok(())
 }
 
@@ -218,16 +224,17 @@ pub(crate) fn append(session: &mut Session, request: &Request<'_>) -> Result<(),
 }
 
 /// `STRLEN key`
-pub(crate) fn strlen(session: &mut Session, request: &Request<'_>) {
-    let entry = session.read(request.arg(1));
+pub(crate) fn strlen(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
+    let entry = session.read_value(request.arg(1))?;
     session.out.count(entry.as_deref().and_then(Entry::value).map_or(0, <[u8]>::len));
+    Ok(())
 }
 
 /// `GETRANGE key start end`: both ends included, negative ones count from the end.
 pub(crate) fn getrange(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let start = number::parse(request.arg(2)).ok_or(Fault::NOT_INTEGER)?;
     let end = number::parse(request.arg(3)).ok_or(Fault::NOT_INTEGER)?;
-    let entry = session.read(request.arg(1));
+    let entry = session.read_value(request.arg(1))?;
     let value = entry.as_deref().and_then(Entry::value).unwrap_or_default();
     session.out.bulk(range(value, start, end));
     Ok(())

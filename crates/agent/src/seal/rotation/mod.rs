@@ -36,7 +36,7 @@ pub(crate) struct Rotation {
 impl Rotation {
     /// Takes in a note, whichever way it came; one that is not understood changes nothing.
     pub(crate) fn learn(&mut self, entry: &Entry) {
-        let (key, value) = (entry.key(), entry.value().unwrap_or_default());
+        let (key, Some(value)) = (entry.key(), entry.value()) else { return };
         if let Some(id) = key.strip_prefix(OF_KEY).and_then(|id| id.try_into().ok().map(KeyId)) {
             let room = self.keys.len() < MAX_KNOWN || self.keys.contains_key(&id);
             if let (Ok(known), true) = (Known::decode(value), room) {

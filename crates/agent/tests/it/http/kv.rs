@@ -2,6 +2,7 @@
 
 use super::server::{PATIENCE, Server, wait_until};
 use rumormill::Rumormill;
+use rumormill::core::data::{Expiry, Kind, Op};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::time::Instant;
@@ -215,4 +216,28 @@ fn writes_wait_and_reads_bound_their_staleness() {
     assert_eq!(server.get("/v1/kv/none?max_staleness=1m").status, 404);
     assert_eq!(server.get("/v1/kv/none").header("x-rumormill-staleness-ms"), "");
     server.runtime.block_on(other.shutdown());
+}
+
+#[test]
+fn what_this_version_does_not_know_is_shown_as_such() {
+    let server = Server::new();
+    let mut events = server.watch("");
+    let op = Op::put(b"k"[..].into(), b"body"[..].into(), Expiry::Never, false);
+    let later = Op::Extended { op: op.into(), kind: Kind(7), fields: [1, 1, 9].into() };
+    server.runtime.block_on(server.node.write_one(later)).unwrap();
+    let answer = server.get("/v1/kv/k");
+    assert_eq!(answer.json()["kind"], 7);
+    assert!(answer.refused(409).contains("kind 7"));
+    let shown = r#""kind":7,"body_base64":"Ym9keQ==","fields_base64":"AQEJ""#;
+    let (kind, _, event) = events.next();
+    assert_eq!((kind.as_str(), &event["kind"], &event["value"]), ("put", &7.into(), &Value::Null));
+    let list = String::from_utf8(server.get("/v1/kv").body).unwrap();
+    assert!(list.contains(shown) && !list.contains("value"), "{list}");
+    let exported = server.get("/v1/export").body;
+    let line = String::from_utf8(exported.clone()).unwrap();
+    assert!(line.contains(shown), "{line}");
+    let refused = server.ask("POST", "/v1/kv", &[], &exported);
+    assert!(refused.refused(400).contains("kind 7"));
+    server.put("/v1/kv/k", b"new");
+    assert_eq!(server.get("/v1/kv/k").body, b"new");
 }

@@ -16,6 +16,7 @@ impl Watch {
     pub fn enrol(&self, registry: &mut Registry<'_>) -> Arc<Entry> {
         let state = if self.left { State::Left } else { State::Alive };
         let record = self.identity.record(self.incarnation, state);
+        let record = record.speaking(registry.outbox.dialects().own());
         let entry = registry.replica.keep(record.to_entry());
         let _ = registry.replica.roster.apply(Arc::clone(&entry));
         registry.table.update(&record, &entry, registry.now.mono);

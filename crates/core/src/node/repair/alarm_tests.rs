@@ -7,7 +7,7 @@ use crate::base::time::Instant;
 use crate::base::time::Now;
 use crate::config::Config;
 use crate::data::{Cut, Space};
-use crate::data::{Entry, Expiry, Op, Stamp};
+use crate::data::{Entry, Expiry, Fields, Kind, Op, Stamp};
 use crate::input::Input;
 use crate::member::Identity;
 use crate::output::Output;
@@ -166,6 +166,54 @@ fn another_value_under_the_same_stamp_is_noticed_told_and_healed() {
     }
 }
 
+/// What two entries of one key and stamp can differ in but for the value, the heavier one last.
+fn pairs() -> Vec<[Entry; 2]> {
+    let stamp = Stamp { time: (WALL + 2) << 16, node: NodeId(1) };
+    let entry = |at: u8| Entry::new(&[b'p', at], b"v", stamp, None);
+    let fields = Fields::new(&[3, 1, 9]).unwrap();
+    let gone = |at: u8| Entry::tombstone(&[b'p', at], stamp);
+    vec![
+        [entry(0), entry(0).owned()],
+        [entry(1), entry(1).extended(Kind(7), Fields::NONE)],
+        [entry(2).extended(Kind(7), Fields::NONE), entry(2).extended(Kind(8), Fields::NONE)],
+        [entry(3), entry(3).extended(Kind::PLAIN, fields)],
+        [entry(4), Entry::new(&[b'p', 4], b"v", stamp, Some(1 << 50))],
+        [gone(5), Entry::new(&[b'p', 5], b"", stamp, None)],
+        [gone(6), gone(6).extended(Kind(7), fields)],
+    ]
+}
+
+#[test]
+fn whatever_two_entries_of_one_stamp_differ_in_is_noticed_and_healed() {
+    for compare in BOTH {
+        let mut cluster = Cluster::new(3, compare);
+        cluster.fill(100);
+        let pairs = pairs();
+        for (turn, pair) in pairs.iter().enumerate() {
+            for at in 0..3 {
+                let entry = pair[usize::from(at == turn % 3)].clone();
+                cluster.nodes[at].restore(Space::Data, Arc::new(entry), now(cluster.ms));
+            }
+        }
+        let digests = cluster.nodes.iter().map(|node| node.digest(Space::Data));
+        assert!(digests.is_sorted_by(|one, other| one == other), "repair sees nothing");
+        let held = |node: &Node, entry: &Entry| node.data().get(entry.key()).cloned();
+        cluster.until("healed", |nodes| {
+            let winner = |node: &Node, [_, winner]: &[Entry; 2]| {
+                held(node, winner).is_some_and(|held| *held == *winner)
+            };
+            nodes.iter().all(|node| pairs.iter().all(|pair| winner(node, pair)))
+        });
+        cluster.until("calm", |nodes| !nodes.iter().any(alarmed));
+        let stats = |of: fn(&crate::stats::Stats) -> u64| -> u64 {
+            cluster.nodes.iter().map(|node| of(node.stats())).sum()
+        };
+        assert!(stats(|stats| stats.divergences) > 0);
+        assert_eq!(stats(|stats| stats.stamp_conflicts), 2 * pairs.len() as u64);
+        assert_eq!(stats(|stats| stats.audit_content_faults), 0);
+    }
+}
+
 #[test]
 fn an_entry_that_is_gone_without_a_trace_is_noticed_and_comes_back() {
     for compare in BOTH {
@@ -212,7 +260,7 @@ fn only_the_answer_that_was_asked_for_is_taken_in() {
     let mut cluster = Cluster::new(2, Compare::Sketch);
     cluster.fill(100);
     let checks = cluster.nodes[0].stats().audit_checks;
-    let stand = Stand::Different(vec![9; crate::data::audit::PARTS]);
+    let stand = Stand::Different(vec![9; crate::data::audit::PARTS], 0);
     let checked = Checked { cut: Cut::NONE, stand };
     let node = &mut cluster.nodes[0];
     node.repair.auditor.ask(NodeId(2), Cut::around(WALL, 300));

@@ -11,6 +11,7 @@ impl Outbox {
         assert_eq!((queues, places), (0, 0), "queues, and places of queues, after a turn");
         let turn = [self.asked.len(), self.repair.len(), self.exchanged.len()];
         assert_eq!(turn, [0; 3], "what was counted for one turn: asked, repair, exchanged");
+        self.dialects.check();
         self.budgets.check(stats, depth);
     }
 }
