@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use thiserror::Error;
 
-/// The settings of the protocol. Nodes of one cluster may differ in all but [`Config::cluster`].
+/// The settings of the protocol. Nodes of one cluster may differ in all but
+/// [`Config::cluster`] and [`ring.tombstones`](spread::ring::Config::tombstones).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

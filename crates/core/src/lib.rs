@@ -5,8 +5,9 @@
 //! that the agent and the simulator run the very same code through the very same bytes.
 //!
 //! Arrows point down only: [`base`] knows nothing of the rest; [`data`] (entries, stamps, the map)
-//! stands on it; [`reconcile`] finds out what differs between two maps; [`member`] knows who is
-//! there; [`retain`] knows what may go; [`spread`] moves entries; [`node`] alone joins them.
+//! stands on it; [`wire`] carries messages; [`member`] knows who is there; [`reconcile`] finds out
+//! what differs between two maps; [`retain`] knows what may go; [`spread`] moves entries; [`node`]
+//! alone joins them.
 
 // A peer's bytes can never end the program.
 #![cfg_attr(

@@ -9,7 +9,8 @@ use std::sync::Arc;
 /// reveals it is sent.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// An entry is now in the replica: persist it, then show it to readers and watchers.
+    /// An entry is now in the replica: show it to readers and watchers, and persist it before
+    /// anything that follows is sent.
     Applied(Applied),
     /// An entry has left the replica: take it off the disk, and show it no more.
     Removed(Removed),

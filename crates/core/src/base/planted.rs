@@ -43,7 +43,7 @@ impl Fault {
         (Self::Tombstones, "data/map", "a tombstone that is overwritten is still counted"),
         (Self::Cells, "data/sketch", "an item that goes stays in one table"),
         (Self::Epoch, "data/recent", "what comes late is in no sum of its epoch"),
-        (Self::Account, "data/audit", "the audit is not told of what is collected"),
+        (Self::Account, "data/map", "the audit is not told of what is collected"),
         (Self::Table, "member/table", "the table is not told of a death"),
         (Self::Suspicion, "member/suspicion", "a suspicion has no timer"),
         (Self::Relay, "member/probe", "probes for others have no deadline"),
@@ -51,7 +51,11 @@ impl Fault {
         (Self::Hot, "spread/rumor", "a rumor is told once more than its rule says"),
         (Self::Mail, "spread/mail", "the bytes of confirmed mail still count"),
         (Self::Session, "spread/sessions", "quiet exchanges are never closed"),
-        (Self::Floor, "retain/standing", "who is visited by a pass may write below its horizon"),
+        (
+            Self::Floor,
+            "retain/standing/visits",
+            "who is visited by a pass may write below its horizon",
+        ),
         (Self::Room, "wire/outbox", "the room for repair is never given back"),
         (Self::Budget, "wire/budget", "what leaves is not paid for"),
     ];

@@ -1,4 +1,4 @@
-//! The replica: a map of entries in the order of their keys' hashes.
+//! One replicated map: entries in the order of their keys' hashes.
 //!
 //! A 16-ary trie over the 64-bit key hash with a [`Digest`] at every node. So the digest of any
 //! [`Range`] is at hand, ranges are walked in an order that is the same on every node, and growth

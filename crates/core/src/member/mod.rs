@@ -4,7 +4,7 @@
 //! [`probe`] asks members whether they are there, [`suspicion`] gives the silent time to answer,
 //! [`health`] doubts this node itself first, [`rejoin`] finds lost members again, [`twin`] bounds the
 //! quarrel of two with one id, and [`flight`] remembers why what was believed. They do not know each
-//! other; [`watch`] joins them. [`notes`] are what else the roster carries.
+//! other, but for [`probe`], which stands on [`health`]; [`watch`] joins them. [`notes`] are what else the roster carries.
 
 pub mod config;
 pub mod env;

@@ -1,8 +1,10 @@
-//! How a new entry reaches the others: direct mail, rumor mongering, the tree rumor; and the
-//! anti-entropy beneath them that makes up for what they lose.
+//! How a new entry reaches the others: direct mail, rumor mongering, the tree rumor; the
+//! anti-entropy beneath them that makes up for what they lose; ring repair; and how many members
+//! hold a write.
 //!
-//! Each is a machine of its own file with its own settings and messages. They do not know each
-//! other; [`Ways`] lists those that new entries are given to, and the node joins the rest.
+//! Each is a machine of its own file with its own messages. They do not know each other; [`Ways`]
+//! lists those that new entries are given to, [`repair`] joins when to compare ([`entropy`]), what
+//! that cost ([`sessions`]) and whether it did what it says ([`audit`]), and the node the rest.
 
 pub mod audit;
 pub mod coverage;

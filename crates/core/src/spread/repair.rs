@@ -2,7 +2,7 @@
 //! this node began, whether they do what they say, and what they cost.
 //!
 //! How differences are found is the business of [`crate::reconcile`]; what comes of it is judged by
-//! the node.
+//! the node. Its settings are [`super::entropy::Config`].
 
 mod alarm;
 
