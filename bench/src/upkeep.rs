@@ -32,7 +32,7 @@ pub fn measure(entries: u64, value: usize) -> Upkeep {
     let keyed = Keyed::for_cluster("bench");
     let map_ns = overwrite_ns(Map::new(keyed), entries, value);
     let with_sketches = overwrite_ns(Map::with_sketches(keyed), entries, value);
-    let with_audit = overwrite_ns(Map::new(keyed).audited(), entries, value);
+    let with_audit = overwrite_ns(Map::new(keyed).accounted(), entries, value);
     let (sketches_ns, audit_ns) = (with_sketches - map_ns, with_audit - map_ns);
     Upkeep { entries, value, map_ns, sketches_ns, audit_ns }
 }

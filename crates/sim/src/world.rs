@@ -24,7 +24,7 @@ use crate::stream::Streams;
 use crate::trace::{Kind, Line, Trace};
 use crate::workload::Workload;
 use rumormill_core::base::rng::Rng;
-use rumormill_core::data::audit;
+use rumormill_core::data::account;
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space};
 use rumormill_core::member::Roster;
 use rumormill_core::member::{Record, State};
@@ -433,7 +433,7 @@ impl World {
     fn note_change(&mut self, node: usize, key: &[u8]) {
         let host = &mut self.hosts[node];
         if let Some(machine) = host.node.as_ref().filter(|_| self.options.check != Checks::Off) {
-            host.changed = audit::part_of(machine.data().hash(key));
+            host.changed = account::part_of(machine.data().hash(key));
         }
     }
 

@@ -198,7 +198,7 @@ impl Entry {
         keyed.hash128(&[&self.stamp.to_bytes(), self.key()])
     }
 
-    /// A hash of all that the entry says, under a seed: see [`crate::data::audit`]. Of an entry that
+    /// A hash of all that the entry says, under a seed: see [`crate::data::account`]. Of an entry that
     /// is neither owned nor of a kind nor has fields it is what builds before those computed.
     #[must_use]
     pub fn content_hash(&self, seed: u64) -> u64 {

@@ -14,7 +14,7 @@ mod upkeep;
 
 pub use upkeep::Verified;
 
-use super::audit::{Audit, Sums};
+use super::account::{Account, Sums};
 use super::digest::{Digest, Range};
 use super::entry::Entry;
 use super::recent::{Cut, Recent};
@@ -25,7 +25,7 @@ use crate::base::planted::{self, Fault};
 use std::cmp::Ordering;
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use trie::{Change, Kind, Tree};
+use trie::{Change, Kind, Trie};
 
 /// What became of an entry that was offered to the map.
 #[derive(Clone, Debug)]
@@ -40,10 +40,10 @@ pub enum Merged {
 #[derive(Clone, Debug)]
 pub struct Map {
     keyed: Keyed,
-    root: Tree,
+    root: Trie,
     recent: Recent,
     sketches: Option<Arc<Sketches>>,
-    audit: Option<Arc<Audit>>,
+    account: Option<Arc<Account>>,
     /// The epoch of the wall time that it was told last.
     epoch: Option<u64>,
     tombstones: u64,
@@ -54,9 +54,9 @@ impl Map {
     /// An empty map whose hashes are keyed for one cluster.
     #[must_use]
     pub fn new(keyed: Keyed) -> Self {
-        let (root, recent) = (Tree::default(), Recent::default());
-        let (sketches, audit, epoch) = (None, None, None);
-        Self { keyed, root, recent, sketches, audit, epoch, tombstones: 0, bytes: 0 }
+        let (root, recent) = (Trie::default(), Recent::default());
+        let (sketches, account, epoch) = (None, None, None);
+        Self { keyed, root, recent, sketches, account, epoch, tombstones: 0, bytes: 0 }
     }
 
     /// An empty map that keeps sketches with every write.
@@ -68,9 +68,9 @@ impl Map {
     /// The same map with a second account of what it holds, if it is empty. Of two entries that
     /// claim to be the same write it then keeps the one that outweighs.
     #[must_use]
-    pub fn audited(self) -> Self {
+    pub fn accounted(self) -> Self {
         let seed = self.keyed.audit_seed();
-        Self { audit: Some(Arc::new(Audit::new(seed))), ..self }
+        Self { account: Some(Arc::new(Account::new(seed))), ..self }
     }
 
     /// Count and checksum over everything, tombstones and expired entries included.
@@ -90,16 +90,16 @@ impl Map {
         if let Some(sketches) = &mut self.sketches {
             Arc::make_mut(sketches).advance(wall_ms);
         }
-        if let Some(audit) = self.audit.as_mut().filter(|audit| audit.is_late(wall_ms)) {
-            Arc::make_mut(audit).advance(wall_ms);
+        if let Some(account) = self.account.as_mut().filter(|account| account.is_late(wall_ms)) {
+            Arc::make_mut(account).advance(wall_ms);
         }
     }
 
     /// The second account, of the set that [`Map::digest_at`] describes. `None` if none is kept or
     /// the cut is too old.
     #[must_use]
-    pub fn audit_at(&self, cut: Cut) -> Option<Sums> {
-        self.audit.as_ref()?.at(cut)
+    pub fn account_at(&self, cut: Cut) -> Option<Sums> {
+        self.account.as_ref()?.at(cut)
     }
 
     /// Count and checksum of what there was without the writes that are stamped inside a cut: what
@@ -154,10 +154,10 @@ impl Map {
     }
 
     fn get_hashed(&self, hash: u64, key: &[u8]) -> Option<&Arc<Entry>> {
-        let mut tree = &self.root;
+        let mut trie = &self.root;
         let mut range = Range::ALL;
         loop {
-            match &tree.kind {
+            match &trie.kind {
                 Kind::Leaf(slots) => {
                     return slots
                         .iter()
@@ -165,7 +165,7 @@ impl Map {
                         .map(|slot| &slot.entry);
                 }
                 Kind::Branch(children) => {
-                    tree = children.get(range.nibble(hash))?;
+                    trie = children.get(range.nibble(hash))?;
                     range = Range::around(hash, range.depth() + 1);
                 }
             }
@@ -182,17 +182,17 @@ impl Map {
     #[must_use]
     pub fn find(&self, item: ItemId) -> Option<(&Arc<Entry>, u128)> {
         let place = item.range();
-        let mut tree = &self.root;
+        let mut trie = &self.root;
         let mut range = Range::ALL;
         // Where very many entries share a place, the trie goes on below it.
-        while let Kind::Branch(children) = &tree.kind
+        while let Kind::Branch(children) = &trie.kind
             && range.depth() < place.depth()
         {
-            tree = children.get(range.nibble(place.first()))?;
+            trie = children.get(range.nibble(place.first()))?;
             range = Range::around(place.first(), range.depth() + 1);
         }
         let mut found = None;
-        let _ = tree.find(place, &mut |slot| {
+        let _ = trie.find(place, &mut |slot| {
             let hash = self.item_hash(&slot.entry);
             if ItemId::new(slot.hash, hash) == item {
                 found = Some((&slot.entry, hash));
@@ -218,9 +218,9 @@ impl Map {
                 - i32::from(held.is_some_and(|held| is_mortal(held))),
         };
         let wall_ms = entry.stamp().wall_ms();
-        if let Some(audit) = &mut self.audit {
-            let audit = Arc::make_mut(audit);
-            audit.add(hash, &entry, wall_ms);
+        if let Some(account) = &mut self.account {
+            let account = Arc::make_mut(account);
+            account.add(hash, &entry, wall_ms);
         }
         self.note(&change, wall_ms);
         self.bytes += entry.size() as u64;
@@ -230,8 +230,8 @@ impl Map {
             self.bytes = self.bytes.saturating_sub(previous.size() as u64);
             let overwritten = previous.is_tombstone() && !planted::has(Fault::Tombstones);
             self.tombstones = self.tombstones.saturating_sub(u64::from(overwritten));
-            if let Some(audit) = &mut self.audit {
-                Arc::make_mut(audit).remove(hash, previous, wall_ms);
+            if let Some(account) = &mut self.account {
+                Arc::make_mut(account).remove(hash, previous, wall_ms);
             }
         }
         self.make_room();
@@ -252,8 +252,8 @@ impl Map {
         }
         self.bytes -= removed.size() as u64;
         self.tombstones -= u64::from(removed.is_tombstone());
-        if let Some(audit) = self.audit.as_mut().filter(|_| !planted::has(Fault::Account)) {
-            Arc::make_mut(audit).remove(hash, &removed, wall_ms);
+        if let Some(account) = self.account.as_mut().filter(|_| !planted::has(Fault::Account)) {
+            Arc::make_mut(account).remove(hash, &removed, wall_ms);
         }
         Some(removed)
     }
@@ -270,7 +270,7 @@ impl Map {
     fn yields(&self, held: &Entry, entry: &Entry) -> bool {
         match held.stamp().cmp(&entry.stamp()) {
             Ordering::Less => true,
-            Ordering::Equal => self.audit.is_some() && entry.outweighs(held),
+            Ordering::Equal => self.account.is_some() && entry.outweighs(held),
             Ordering::Greater => false,
         }
     }
@@ -289,10 +289,10 @@ impl Map {
     /// Count and checksum of a range.
     #[must_use]
     pub fn digest_of(&self, range: Range) -> Digest {
-        let mut tree = &self.root;
+        let mut trie = &self.root;
         let mut at = Range::ALL;
         while at.depth() < range.depth() {
-            let Kind::Branch(children) = &tree.kind else {
+            let Kind::Branch(children) = &trie.kind else {
                 let mut digest = Digest::default();
                 self.walk(range, &mut |_, entry| {
                     digest.add(self.item_hash(entry));
@@ -303,10 +303,10 @@ impl Map {
             let Some(child) = children.get(at.nibble(range.first())) else {
                 return Digest::default();
             };
-            tree = child;
+            trie = child;
             at = Range::around(range.first(), at.depth() + 1);
         }
-        tree.digest
+        trie.digest
     }
 
     /// Visits the entries of a range in hash order until told to stop.
@@ -359,11 +359,11 @@ impl Map {
     /// one) no entry there, and nothing else is told.
     pub(crate) fn tamper(&mut self, key: &[u8], value: Option<&[u8]>) {
         let hash = self.hash(key);
-        let (mut tree, mut range) = (&mut self.root, Range::ALL);
+        let (mut trie, mut range) = (&mut self.root, Range::ALL);
         let slots = loop {
-            match &mut tree.kind {
+            match &mut trie.kind {
                 Kind::Branch(children) => {
-                    tree = &mut Arc::make_mut(children)[range.nibble(hash)];
+                    trie = &mut Arc::make_mut(children)[range.nibble(hash)];
                     range = Range::around(hash, range.depth() + 1);
                 }
                 Kind::Leaf(slots) => break slots,

@@ -3,7 +3,7 @@
 //! An [`Entry`] with the bigger [`Stamp`] wins and nothing else merges, so replicas form a
 //! join-semilattice: every way of spreading or repairing only has to move entries.
 
-pub mod audit;
+pub mod account;
 pub mod block;
 pub mod clock;
 pub mod digest;
@@ -17,7 +17,7 @@ pub mod replica;
 pub mod sketch;
 pub mod stamp;
 
-pub use audit::Sums;
+pub use account::Sums;
 pub use clock::Clock;
 pub use digest::{Digest, Range};
 pub use entry::{Entry, Kind};

@@ -7,7 +7,7 @@
 use super::Node;
 use crate::base::check::Depth;
 use crate::base::time::Now;
-use crate::data::{Space, audit};
+use crate::data::{Space, account};
 use crate::retain::horizon;
 use std::ops::ControlFlow;
 
@@ -55,7 +55,7 @@ impl Node {
     fn check_clock(&self, depth: Depth) {
         let last = self.replica.clock.last();
         for part in depth.parts() {
-            self.replica.data.walk(audit::range_of(part), &mut |_, entry| {
+            self.replica.data.walk(account::range_of(part), &mut |_, entry| {
                 assert!(entry.stamp().time <= last, "{entry:?} is held above the clock, {last}");
                 ControlFlow::Continue(())
             });

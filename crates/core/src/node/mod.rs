@@ -129,7 +129,7 @@ impl Node {
             Compare::Sketch => Map::with_sketches(keyed),
             Compare::Full | Compare::Checksum => Map::new(keyed),
         }
-        .audited();
+        .accounted();
         let (own, tag) = (identity.id, keyed.tag());
         let watch = Watch::new(config.member.clone(), identity, now, &mut rng);
         let alone = config.spread.method == Method::None;

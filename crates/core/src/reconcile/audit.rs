@@ -1,5 +1,5 @@
 //! Whether two replicas hold the same, asked apart from all comparison that repairs: by the second
-//! account of each ([`crate::data::audit`]), at a cut.
+//! account of each ([`crate::data::account`]), at a cut.
 //!
 //! [`Check`] tells the total of the end that asks. [`Checked`] answers it, with the sums of all
 //! parts where the totals differ. Nothing is repaired by that; what it leads to is decided by
@@ -9,7 +9,7 @@
 //! are equal tell the same in any two accounts; from sums of two accounts that differ nothing follows.
 
 use crate::base::codec::{Coded, DecodeError, Reader, Write};
-use crate::data::audit::{ACCOUNT, FIRST, PARTS};
+use crate::data::account::{ACCOUNT, FIRST, PARTS};
 use crate::data::{Cut, Sums};
 use crate::output::Via;
 use crate::reconcile::Desk;
@@ -156,7 +156,7 @@ impl Checked {
 
 /// Answers a check, by an end that holds something else for good reason or not.
 pub fn on_check(desk: &mut Desk<'_>, check: Check, excused: bool) {
-    let sums = desk.map.audit_at(check.cut).filter(|_| !excused);
+    let sums = desk.map.account_at(check.cut).filter(|_| !excused);
     let body = Checked::of(check, sums.as_ref()).encode();
     desk.push_via(Via::Datagram, kind::CHECKED, &[&body]);
 }
@@ -166,7 +166,7 @@ mod tests {
     use super::*;
     use crate::base::codec::tests::reads_again;
     use crate::base::id::NodeId;
-    use crate::data::audit::Audit;
+    use crate::data::account::Account;
     use crate::data::{Entry, Stamp};
     use proptest::prelude::*;
 
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn from_sums_of_two_accounts_nothing_follows() {
-        let (mut simple, mut owned) = (Audit::new(1), Audit::new(1));
+        let (mut simple, mut owned) = (Account::new(1), Account::new(1));
         let entry = Entry::new(b"k", b"v", Stamp { time: 1, node: NodeId(1) }, None);
         simple.add(7, &entry, 1);
         owned.add(7, &entry.clone().owned(), 1);

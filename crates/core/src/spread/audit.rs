@@ -13,7 +13,7 @@ use super::entropy;
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, Now, micros, millis};
-use crate::data::{Cut, Map, Range, Space, audit};
+use crate::data::{Cut, Map, Range, Space, account};
 use crate::member::table::{Peer, Table};
 use crate::output::Via;
 use crate::reconcile::audit::{Check, Checked, Stand};
@@ -181,7 +181,7 @@ impl Auditor {
     pub fn question(&mut self, peer: &Peer, settle: Duration, wall_ms: u64, desk: &mut Desk<'_>) {
         let cut = Cut::from(wall_ms, millis(YOUNG.max(settle).min(OLDEST)));
         // After a wall clock was set back, nothing is known of its time until it has caught up.
-        let Some(sums) = desk.map.audit_at(cut) else { return };
+        let Some(sums) = desk.map.account_at(cut) else { return };
         self.ask(peer.id, cut);
         let check = Check { cut, total: sums.total(), account: sums.account() };
         desk.push_via(Via::Datagram, kind::CHECK, &[&check.encode()]);
@@ -200,7 +200,7 @@ impl Auditor {
         if !self.answered(from, checked.cut) {
             return false;
         }
-        let mine = desk.map.audit_at(checked.cut);
+        let mine = desk.map.account_at(checked.cut);
         let differences = match (&checked.stand, mine) {
             (Stand::Equal, _) => Some(Vec::new()),
             (Stand::Different(theirs, account), Some(mine)) if !excused => {
@@ -275,7 +275,7 @@ impl Auditor {
         if self.exchange.is_none()
             && let Some(part) = parts.iter().filter(|part| part.told).min_by_key(|part| part.checks)
         {
-            let range = audit::range_of(part.part);
+            let range = account::range_of(part.part);
             let (from, last, until) = (range.first(), range.last(), now.after(STALL));
             self.exchange = Some(Exchange { peer, from, last, until });
             findings.exchange = Some(from);
@@ -319,7 +319,7 @@ impl Auditor {
         self.watched.iter().flat_map(|watched| {
             watched.parts.iter().filter(|part| part.told).map(|part| Divergence {
                 peer: watched.peer,
-                range: audit::range_of(part.part),
+                range: account::range_of(part.part),
                 since_ms: part.since_ms,
                 checks: part.checks,
             })

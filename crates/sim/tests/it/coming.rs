@@ -52,7 +52,7 @@ fn held<'a>(world: &'a World, node: usize, key: &str) -> Option<&'a Arc<Entry>> 
 /// All hold the same to the last byte, what only a later version knows among it.
 fn assert_equal(world: &World, writers: impl Iterator<Item = usize>) {
     let nodes: Vec<usize> = world.live().map(|(node, _)| node).collect();
-    let account = |node: &usize| world.node(*node).unwrap().data().audit_at(Cut::NONE).unwrap();
+    let account = |node: &usize| world.node(*node).unwrap().data().account_at(Cut::NONE).unwrap();
     let first = account(&nodes[0]);
     assert!(nodes.iter().all(|node| account(node) == first), "the second accounts");
     assert_eq!(world.digests().len(), 1);

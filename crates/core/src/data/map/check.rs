@@ -1,10 +1,10 @@
 //! What holds of a map at any time: what it keeps beside its entries is what the entries make.
 
 use super::Map;
-use super::trie::{Kind, LEAF, Tree};
+use super::trie::{Kind, LEAF, Trie};
 use crate::base::check::Depth;
 use crate::base::hash::Keyed;
-use crate::data::audit;
+use crate::data::account;
 use crate::data::digest::{Digest, Range};
 use crate::data::is_mortal;
 use crate::data::sketch::ItemId;
@@ -49,14 +49,14 @@ impl Map {
             return;
         }
         self.recent.check();
-        if let Some(audit) = &self.audit {
-            audit.check();
-            self.check_epochs(audit.epochs());
+        if let Some(account) = &self.account {
+            account.check();
+            self.check_epochs(account.epochs());
         }
         match depth {
             Depth::Glance => {}
             Depth::Part(part) => {
-                self.root.check(Range::ALL, audit::range_of(part), &self.keyed);
+                self.root.check(Range::ALL, account::range_of(part), &self.keyed);
                 self.check_account(part);
             }
             Depth::Whole => self.check_whole(),
@@ -64,24 +64,27 @@ impl Map {
     }
 
     /// Both accounts keep what was written in the same epochs.
-    fn check_epochs(&self, audited: impl Iterator<Item = u64>) {
+    fn check_epochs(&self, accounted: impl Iterator<Item = u64>) {
         let floor = self.recent.floor();
         let summed = self.recent.epochs().filter(|epoch| *epoch >= floor && floor > 0);
-        let (summed, audited): (Vec<u64>, Vec<u64>) = (summed.collect(), audited.collect());
-        assert_eq!(summed, audited, "the epochs of the sums by time are not those of the audit");
+        let (summed, accounted): (Vec<u64>, Vec<u64>) = (summed.collect(), accounted.collect());
+        assert_eq!(
+            summed, accounted,
+            "the epochs of the sums by time are not those of the account"
+        );
     }
 
     /// The second account of a part is that of the entries in it.
     fn check_account(&self, part: u8) {
-        let Some(audit) = &self.audit else { return };
+        let Some(account) = &self.account else { return };
         let mut sum = 0_u64;
-        self.walk(audit::range_of(part), &mut |_, entry| {
-            sum = sum.wrapping_add(audit.content_of(entry));
+        self.walk(account::range_of(part), &mut |_, entry| {
+            sum = sum.wrapping_add(account.content_of(entry));
             ControlFlow::Continue(())
         });
         assert_eq!(
             sum,
-            audit.sum_of(part),
+            account.sum_of(part),
             "the second account of part {part} is not its entries'"
         );
     }
@@ -103,7 +106,7 @@ impl Map {
     }
 }
 
-impl Tree {
+impl Trie {
     /// Checks what lies `within` a range, and that the digests on the way to it are the sums of
     /// those below.
     fn check(&self, range: Range, within: Range, keyed: &Keyed) -> Tally {
@@ -177,7 +180,7 @@ mod tests {
             writes in prop::collection::vec((0_u16..400, 0_u64..12_000, 0_u8..8), 0..700),
         ) {
             let start = 1_000_000;
-            let mut map = Map::with_sketches(Keyed::for_cluster("test")).audited();
+            let mut map = Map::with_sketches(Keyed::for_cluster("test")).accounted();
             map.advance(start);
             for (at, (key, after, what)) in (0..).zip(writes) {
                 let key_bytes = key.to_be_bytes();
@@ -201,7 +204,7 @@ mod tests {
     #[test]
     #[should_panic = "kept digest of"]
     fn a_changed_entry_is_noticed() {
-        let mut map = Map::new(Keyed::for_cluster("test")).audited();
+        let mut map = Map::new(Keyed::for_cluster("test")).accounted();
         let _ = map.apply(entry(7, 1 << 40));
         map.tamper(&7_u16.to_be_bytes(), None);
         map.check(Depth::Whole);

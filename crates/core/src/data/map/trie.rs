@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub(super) const LEAF: usize = 32;
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tree {
+pub(super) struct Trie {
     pub(super) digest: Digest,
     /// Entries below that collection may take out one day.
     pub(super) mortal: u32,
@@ -24,7 +24,7 @@ pub(super) struct Tree {
 pub(super) enum Kind {
     /// Sorted by hash.
     Leaf(Vec<Slot>),
-    Branch(Arc<[Tree; 16]>),
+    Branch(Arc<[Trie; 16]>),
 }
 
 impl Default for Kind {
@@ -48,7 +48,7 @@ pub(super) struct Change {
     pub(super) mortal: i32,
 }
 
-impl Tree {
+impl Trie {
     /// Puts an entry in; returns what it replaced.
     pub(super) fn put(
         &mut self,
@@ -56,14 +56,14 @@ impl Tree {
         change: &Change,
         keyed: &Keyed,
     ) -> Option<Arc<Entry>> {
-        let (mut tree, mut range, hash) = (self, Range::ALL, change.hash);
+        let (mut trie, mut range, hash) = (self, Range::ALL, change.hash);
         loop {
-            tree.digest.add(change.added);
+            trie.digest.add(change.added);
             if let Some(removed) = change.removed.filter(|_| !planted::has(Fault::Digest)) {
-                tree.digest.remove(removed);
+                trie.digest.remove(removed);
             }
-            tree.mortal = tree.mortal.saturating_add_signed(change.mortal);
-            if let Kind::Leaf(slots) = &mut tree.kind {
+            trie.mortal = trie.mortal.saturating_add_signed(change.mortal);
+            if let Kind::Leaf(slots) = &mut trie.kind {
                 let at = slots.partition_point(|slot| slot.hash < hash);
                 let equal = slots.get_mut(at..).unwrap_or_default().iter_mut();
                 let same = |slot: &&mut Slot| slot.entry.key() == entry.key();
@@ -73,12 +73,12 @@ impl Tree {
                 slots.insert(at, Slot { hash, entry });
                 if slots.len() > LEAF && range.depth() < Range::MAX_DEPTH {
                     let slots = std::mem::take(slots);
-                    tree.kind = Kind::Branch(cut(range, slots, keyed));
+                    trie.kind = Kind::Branch(cut(range, slots, keyed));
                 }
                 return None;
             }
-            let Kind::Branch(children) = &mut tree.kind else { return None };
-            tree = Arc::make_mut(children).get_mut(range.nibble(hash))?;
+            let Kind::Branch(children) = &mut trie.kind else { return None };
+            trie = Arc::make_mut(children).get_mut(range.nibble(hash))?;
             range = Range::around(hash, range.depth() + 1);
         }
     }
@@ -91,17 +91,17 @@ impl Tree {
         item: u128,
         mortal: bool,
     ) -> Option<Arc<Entry>> {
-        let (mut tree, mut range) = (self, Range::ALL);
+        let (mut trie, mut range) = (self, Range::ALL);
         loop {
-            tree.digest.remove(item);
-            tree.mortal -= u32::from(mortal);
-            if let Kind::Leaf(slots) = &mut tree.kind {
+            trie.digest.remove(item);
+            trie.mortal -= u32::from(mortal);
+            if let Kind::Leaf(slots) = &mut trie.kind {
                 let at =
                     slots.iter().position(|slot| slot.hash == hash && slot.entry.key() == key)?;
                 return Some(slots.remove(at).entry);
             }
-            let Kind::Branch(children) = &mut tree.kind else { return None };
-            tree = Arc::make_mut(children).get_mut(range.nibble(hash))?;
+            let Kind::Branch(children) = &mut trie.kind else { return None };
+            trie = Arc::make_mut(children).get_mut(range.nibble(hash))?;
             range = Range::around(hash, range.depth() + 1);
         }
     }
@@ -163,8 +163,8 @@ impl Tree {
 }
 
 /// The children of a leaf that has grown too large.
-fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Arc<[Tree; 16]> {
-    let mut children: [Tree; 16] = Default::default();
+fn cut(range: Range, slots: Vec<Slot>, keyed: &Keyed) -> Arc<[Trie; 16]> {
+    let mut children: [Trie; 16] = Default::default();
     for slot in slots {
         if let Some(child) = children.get_mut(range.nibble(slot.hash)) {
             child.digest.add(slot.entry.item_hash(keyed));

@@ -2,7 +2,7 @@
 
 use super::Map;
 use super::trie::Change;
-use crate::data::audit;
+use crate::data::account;
 use crate::data::digest::{Digest, Range};
 use crate::data::sketch::ItemId;
 use std::ops::ControlFlow;
@@ -31,7 +31,7 @@ impl Map {
             let really = match small {
                 true => self.count_up(Range::ALL),
                 false => (0..=u8::MAX)
-                    .map(audit::range_of)
+                    .map(account::range_of)
                     .map(|range| self.digest_of(range))
                     .fold(Digest::default(), |sum, part| Digest {
                         count: sum.count.wrapping_add(part.count),
@@ -40,8 +40,8 @@ impl Map {
             };
             verified.digest = (kept != really).then_some(Range::ALL);
         }
-        for _ in 0..audit::PARTS {
-            let (part, range) = (verified.next, audit::range_of(verified.next));
+        for _ in 0..account::PARTS {
+            let (part, range) = (verified.next, account::range_of(verified.next));
             let (mut held, mut really) = (Vec::new(), Digest::default());
             self.walk(range, &mut |_, entry| {
                 really.add(self.item_hash(entry));
@@ -51,8 +51,8 @@ impl Map {
             if self.digest_of(range) != really {
                 verified.digest.get_or_insert(range);
             }
-            if let Some(audit) = &mut self.audit
-                && !Arc::make_mut(audit).verify(part, held.iter().map(AsRef::as_ref))
+            if let Some(account) = &mut self.account
+                && !Arc::make_mut(account).verify(part, held.iter().map(AsRef::as_ref))
             {
                 verified.content.get_or_insert(range);
             }
@@ -88,17 +88,17 @@ impl Map {
         if let Some(sketches) = &mut self.sketches {
             Arc::make_mut(sketches).refill(&items);
         }
-        if let Some(audit) = self.audit.take() {
-            let mut audit = Arc::unwrap_or_clone(audit);
+        if let Some(account) = self.account.take() {
+            let mut account = Arc::unwrap_or_clone(account);
             for part in 0..=u8::MAX {
                 let mut held = Vec::new();
-                self.walk(audit::range_of(part), &mut |_, entry| {
+                self.walk(account::range_of(part), &mut |_, entry| {
                     held.push(Arc::clone(entry));
                     ControlFlow::Continue(())
                 });
-                audit.verify(part, held.iter().map(AsRef::as_ref));
+                account.verify(part, held.iter().map(AsRef::as_ref));
             }
-            self.audit = Some(Arc::new(audit));
+            self.account = Some(Arc::new(account));
         }
     }
 

@@ -260,7 +260,7 @@ fn only_the_answer_that_was_asked_for_is_taken_in() {
     let mut cluster = Cluster::new(2, Compare::Sketch);
     cluster.fill(100);
     let checks = cluster.nodes[0].stats().audit_checks;
-    let stand = Stand::Different(vec![9; crate::data::audit::PARTS], 0);
+    let stand = Stand::Different(vec![9; crate::data::account::PARTS], 0);
     let checked = Checked { cut: Cut::NONE, stand };
     let node = &mut cluster.nodes[0];
     node.repair.auditor.ask(NodeId(2), Cut::around(WALL, 300));

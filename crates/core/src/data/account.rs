@@ -89,7 +89,7 @@ impl fmt::Debug for Sums {
 
 /// The account, kept with every write.
 #[derive(Clone, Debug)]
-pub struct Audit {
+pub struct Account {
     seed: u64,
     sums: Sums,
     floor: u64,
@@ -97,7 +97,7 @@ pub struct Audit {
     recent: Vec<(u64, Vec<(u8, u64)>)>,
 }
 
-impl Audit {
+impl Account {
     /// An account of nothing, under the cluster's key for that.
     #[must_use]
     pub fn new(seed: u64) -> Self {
@@ -160,7 +160,7 @@ impl Audit {
         }
     }
 
-    /// True if [`Audit::advance`] has something to do.
+    /// True if [`Account::advance`] has something to do.
     #[must_use]
     pub fn is_late(&self, wall_ms: u64) -> bool {
         Cut::epoch(wall_ms).saturating_sub(KEPT).max(1) > self.floor
@@ -239,43 +239,43 @@ mod tests {
             before in prop::collection::vec((any::<u64>(), any::<u8>()), 0..40),
             after in prop::collection::vec((any::<u64>(), any::<u8>(), 9_000_u64..11_000), 0..40),
         ) {
-            let mut audit = Audit::new(3);
-            audit.advance(1000);
+            let mut account = Account::new(3);
+            account.advance(1000);
             for (hash, value) in &before {
-                audit.add(*hash, &entry(1, *value, 1000), 1000);
+                account.add(*hash, &entry(1, *value, 1000), 1000);
             }
-            audit.advance(10_000);
-            let then = audit.at(Cut::NONE);
+            account.advance(10_000);
+            let then = account.at(Cut::NONE);
             for (hash, value, wall) in &after {
-                audit.add(*hash, &entry(2, *value, *wall), *wall);
+                account.add(*hash, &entry(2, *value, *wall), *wall);
                 if let Some((hash, value)) = before.first() {
-                    audit.remove(*hash, &entry(1, *value, 1000), *wall);
+                    account.remove(*hash, &entry(1, *value, 1000), *wall);
                 }
             }
-            prop_assert_eq!(audit.at(Cut::around(10_000, 2000)), then);
-            prop_assert_eq!(audit.at(Cut::around(1000, 300)), None, "too long ago");
+            prop_assert_eq!(account.at(Cut::around(10_000, 2000)), then);
+            prop_assert_eq!(account.at(Cut::around(1000, 300)), None, "too long ago");
         }
     }
 
     #[test]
     fn sums_say_of_which_account_they_are() {
-        let mut audit = Audit::new(3);
+        let mut account = Account::new(3);
         let plain = entry(1, 1, 5);
-        audit.add(7, &plain, 5);
-        assert_eq!(audit.at(Cut::NONE).unwrap().account(), FIRST);
-        audit.add(8, &plain.clone().owned(), 5);
-        audit.remove(8, &plain.owned(), 5);
-        assert_eq!(audit.at(Cut::NONE).unwrap().account(), ACCOUNT);
+        account.add(7, &plain, 5);
+        assert_eq!(account.at(Cut::NONE).unwrap().account(), FIRST);
+        account.add(8, &plain.clone().owned(), 5);
+        account.remove(8, &plain.owned(), 5);
+        assert_eq!(account.at(Cut::NONE).unwrap().account(), ACCOUNT);
     }
 
     #[test]
     fn a_part_that_is_wrong_is_put_right() {
-        let mut audit = Audit::new(3);
+        let mut account = Account::new(3);
         let (one, other) = (entry(1, 1, 5), entry(2, 2, 5));
-        audit.add(7 << 56, &one, 5);
-        assert!(audit.verify(7, [&one].into_iter()));
-        assert!(audit.verify(8, [].into_iter()));
-        assert!(!audit.verify(7, [&other].into_iter()));
-        assert!(audit.verify(7, [&other].into_iter()), "put right");
+        account.add(7 << 56, &one, 5);
+        assert!(account.verify(7, [&one].into_iter()));
+        assert!(account.verify(8, [].into_iter()));
+        assert!(!account.verify(7, [&other].into_iter()));
+        assert!(account.verify(7, [&other].into_iter()), "put right");
     }
 }

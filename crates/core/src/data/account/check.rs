@@ -1,9 +1,9 @@
 //! What holds of the second account.
 
-use super::Audit;
+use super::Account;
 use crate::data::Entry;
 
-impl Audit {
+impl Account {
     /// The epochs of which changes are kept, in the order of time.
     pub(in crate::data) fn epochs(&self) -> impl Iterator<Item = u64> {
         self.recent.iter().map(|(epoch, _)| *epoch)
@@ -23,9 +23,9 @@ impl Audit {
     pub(in crate::data) fn check(&self) {
         let mut before = 0;
         for (epoch, parts) in &self.recent {
-            assert!(*epoch > before, "epoch {epoch} of the audit stands behind {before}");
+            assert!(*epoch > before, "epoch {epoch} of the account stands behind {before}");
             assert!(*epoch >= self.floor, "epoch {epoch} is kept below {}", self.floor);
-            assert!(!parts.is_empty(), "epoch {epoch} of the audit has no part");
+            assert!(!parts.is_empty(), "epoch {epoch} of the account has no part");
             let sorted = parts.is_sorted_by(|one, next| one.0 < next.0);
             assert!(sorted, "the parts of epoch {epoch} are not in order");
             before = *epoch;
