@@ -631,6 +631,8 @@ async fn what_this_version_does_not_know_is_no_string() {
     assert_eq!(port.node.get("k"), Some(written), "nothing was changed");
     raw.ask("MGET k none\r\n", "*2\r\n$-1\r\n$-1\r\n").await;
     raw.ask("TYPE k\r\n", "+kind-7\r\n").await;
+    raw.ask("SCAN 0 TYPE string\r\n", "*2\r\n$1\r\n0\r\n*0\r\n").await;
+    raw.ask("SCAN 0 TYPE kind-7\r\n", "*2\r\n$1\r\n0\r\n*1\r\n$1\r\nk\r\n").await;
     raw.ask("EXISTS k\r\n", ":1\r\n").await;
     raw.ask("KEYS *\r\n", "*1\r\n$1\r\nk\r\n").await;
     raw.ask("OBJECT ENCODING k\r\n", "$-1\r\n").await;

@@ -10,6 +10,7 @@ use crate::redis::session::Session;
 use crate::redis::wire::number;
 use crate::redis::wire::resp::Request;
 use rumormill_core::data::{Entry, Expiry, Op};
+use std::borrow::Cow;
 
 /// Bytes around an entry that `MEMORY USAGE` adds: its head, its places in trie and index (guess).
 const ENTRY_OVERHEAD: usize = 160;
@@ -25,12 +26,19 @@ pub(crate) fn exists(session: &mut Session, request: &Request<'_>) {
     session.out.count(found);
 }
 
-/// `TYPE key`: `kind-7` where this version does not know what there is.
+/// `TYPE key`
 pub(crate) fn kind(session: &mut Session, request: &Request<'_>) {
     match session.read(request.arg(1)) {
-        Some(entry) if entry.is_opaque() => session.out.simple(&format!("kind-{}", entry.kind())),
-        Some(_) => session.out.simple("string"),
+        Some(entry) => session.out.simple(&type_of(&entry)),
         None => session.out.simple("none"),
+    }
+}
+
+/// The type of what there is: `kind-7` where this version does not know it.
+pub(super) fn type_of(entry: &Entry) -> Cow<'static, str> {
+    match entry.is_opaque() {
+        true => format!("kind-{}", entry.kind()).into(),
+        false => "string".into(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Commands over all keys. They go in pages, so that nothing is held for long.
 
-use super::glob;
+use super::{glob, key};
 use crate::redis::fault::Fault;
 use crate::redis::session::Session;
 use crate::redis::wire::number;
@@ -83,7 +83,7 @@ pub(crate) async fn keys(
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
 pub(crate) async fn scan(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let cursor = number::parse_u64(request.arg(1)).ok_or(Fault::from("ERR invalid cursor"))?;
-    let (mut pattern, mut count, mut strings) = (None, 10, true);
+    let (mut pattern, mut count, mut wanted) = (None, 10, None);
     for index in (2..request.len()).step_by(2) {
         if index + 1 >= request.len() {
             return Err(Fault::SYNTAX);
@@ -98,15 +98,15 @@ pub(crate) async fn scan(session: &mut Session, request: &Request<'_>) -> Result
             }
             count = usize::try_from(given).unwrap_or(MAX_SCAN).min(MAX_SCAN);
         } else if request.is(index, "type") {
-            strings = value.eq_ignore_ascii_case(b"string");
+            wanted = Some(value);
         } else {
             return Err(Fault::SYNTAX);
         }
     }
     let page = session.server.node.scan_hashed(cursor, count).await;
     let (next, mut page) = page.map_err(|error| Fault::of_write(&error))?;
-    if !strings {
-        page.clear();
+    if let Some(wanted) = wanted {
+        page.retain(|entry| wanted.eq_ignore_ascii_case(key::type_of(entry).as_bytes()));
     }
     if let Some(pattern) = &mut pattern {
         let mut matched = Vec::new();
