@@ -10,6 +10,8 @@ use std::str::FromStr;
 const EVERY: u64 = 1024;
 /// Turns from one look at a part to the next.
 const PART: u64 = 8;
+/// There are no more of them than one for so many entries.
+const SHARE: u64 = 32;
 
 /// How much of its own every node checks after each of its turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,17 +35,50 @@ impl Default for Checks {
     }
 }
 
-impl Checks {
-    /// How deep to look after a turn. One look at a part in two is at that in which something has
-    /// changed last.
-    pub(crate) fn depth(self, turn: u64, changed: u8) -> Option<Depth> {
-        match self {
-            Self::Off => None,
-            Self::Full { every } if turn.is_multiple_of(every.max(1)) => Some(Depth::Whole),
-            _ if turn.is_multiple_of(2 * PART) => Some(Depth::Part((turn / (2 * PART)) as u8)),
-            _ if turn.is_multiple_of(PART) => Some(Depth::Part(changed)),
-            Self::Cheap | Self::Full { .. } => Some(Depth::Glance),
+/// When a node is looked at, and how closely. What a look takes grows with what the node holds, so
+/// there are fewer of them where that is much: a turn costs about the same everywhere.
+#[derive(Debug, Default)]
+pub(crate) struct Looks {
+    turn: u64,
+    whole_at: u64,
+    part_at: u64,
+    /// The latest part that was looked at in turn.
+    part: u8,
+    /// Where something has changed since such a part was looked at.
+    changed: Option<u8>,
+    /// True if the next look is at that.
+    follows: bool,
+}
+
+impl Looks {
+    /// Something has changed in a part.
+    pub(crate) fn change(&mut self, part: u8) {
+        self.changed = Some(part);
+    }
+
+    /// How deep to look at a node of so many entries at the end of a turn. One look at a part in two
+    /// is at that in which something has changed last.
+    pub(crate) fn next(&mut self, checks: Checks, entries: u64) -> Option<Depth> {
+        self.turn += 1;
+        let every = match checks {
+            Checks::Off => return None,
+            Checks::Cheap => u64::MAX,
+            Checks::Full { every } => every,
+        };
+        if self.turn >= self.whole_at && every < u64::MAX {
+            self.whole_at = self.turn + every.max(entries).max(1);
+            return Some(Depth::Whole);
         }
+        if self.turn < self.part_at {
+            return Some(Depth::Glance);
+        }
+        self.part_at = self.turn + PART.max(entries / SHARE);
+        self.follows = !self.follows;
+        let changed = if self.follows { self.changed.take() } else { None };
+        Some(Depth::Part(changed.unwrap_or_else(|| {
+            self.part = self.part.wrapping_add(1);
+            self.part
+        })))
     }
 }
 
@@ -88,16 +123,33 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_looked_at_now_and_then() {
-        let whole = |checks: Checks, turns: u64| {
-            (1..=turns).filter(|turn| checks.depth(*turn, 0) == Some(Depth::Whole)).count()
+    fn everything_is_looked_at_now_and_then_and_less_often_where_there_is_much() {
+        let count = |checks, entries, depth: fn(&Depth) -> bool| {
+            let mut looks = Looks::default();
+            (0..10_000).filter_map(|_| looks.next(checks, entries)).filter(depth).count()
         };
-        assert_eq!(whole(Checks::Off, 1000), 0);
-        assert_eq!(whole(Checks::Cheap, 1000), 0);
-        assert_eq!(whole(Checks::Full { every: 10 }, 1000), 100);
-        assert_eq!(Checks::Off.depth(1, 7), None);
-        assert_eq!(Checks::Cheap.depth(300, 7), Some(Depth::Glance));
-        assert_eq!(Checks::Cheap.depth(8 * 301, 7), Some(Depth::Part(7)));
-        assert_eq!(Checks::Cheap.depth(8 * 600, 7), Some(Depth::Part(44)));
+        let (whole, any) = (|depth: &Depth| depth.is_whole(), |_: &Depth| true);
+        let part = |depth: &Depth| matches!(depth, Depth::Part(_));
+        assert_eq!(count(Checks::Off, 0, any), 0);
+        assert_eq!(count(Checks::Cheap, 100, any), 10_000);
+        assert_eq!((count(Checks::Cheap, 100, whole), count(Checks::Cheap, 100, part)), (0, 1250));
+        assert_eq!(count(Checks::Full { every: 10 }, 5, whole), 1000);
+        assert_eq!(count(Checks::Full { every: 10 }, 5000, whole), 2);
+        assert_eq!(count(Checks::Cheap, 32_000, part), 10);
+    }
+
+    #[test]
+    fn what_has_changed_is_looked_at_and_all_the_rest_in_turn() {
+        let mut looks = Looks::default();
+        let mut part = |changed: Option<u8>| {
+            changed.into_iter().for_each(|part| looks.change(part));
+            let found = (0..9).find_map(|_| match looks.next(Checks::Cheap, 0) {
+                Some(Depth::Part(part)) => Some(part),
+                _ => None,
+            });
+            found.unwrap()
+        };
+        let parts = [Some(7), Some(8), None, Some(200), None].map(&mut part);
+        assert_eq!(parts, [7, 1, 8, 2, 200]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 
+use crate::checks::Looks;
 use crate::copies::Copied;
 use crate::disk::Disk;
 use crate::event::Event;
@@ -45,10 +46,8 @@ pub(crate) struct Host {
     pub(crate) due: Option<Instant>,
     /// The last point in time at which the node was ticked, and how often.
     pub(crate) ticked: (Instant, u32),
-    /// Turns of all processes here.
-    pub(crate) turns: u64,
-    /// The part of the map in which an entry came or went last.
-    pub(crate) changed: u8,
+    /// How closely the process is looked at.
+    pub(crate) looks: Looks,
     /// If set: the process dies after this many outputs.
     pub(crate) outputs_left: Option<u32>,
     pub(crate) traffic: Traffic,
@@ -75,8 +74,7 @@ impl Host {
             wakes: Vec::new(),
             due: None,
             ticked: (Instant(0), 0),
-            turns: 0,
-            changed: 0,
+            looks: Looks::default(),
             outputs_left: None,
             traffic: Traffic::default(),
         }

@@ -433,15 +433,15 @@ impl World {
     fn note_change(&mut self, node: usize, key: &[u8]) {
         let host = &mut self.hosts[node];
         if let Some(machine) = host.node.as_ref().filter(|_| self.options.check != Checks::Off) {
-            host.changed = account::part_of(machine.data().hash(key));
+            host.looks.change(account::part_of(machine.data().hash(key)));
         }
     }
 
     /// Looks whether a node, and what is around it, is sound at the end of a turn.
     fn check_turn(&mut self, node: usize) {
         let host = &mut self.hosts[node];
-        host.turns += 1;
-        let Some(depth) = self.options.check.depth(host.turns, host.changed) else { return };
+        let entries = host.running().map_or(0, |machine| machine.data().digest().count);
+        let Some(depth) = host.looks.next(self.options.check, entries) else { return };
         let (now, host) = (self.now_at(node), &self.hosts[node]);
         let Some(machine) = host.running() else { return };
         let mut sound = invariants::turned(machine, now, depth).and_then(|()| {
