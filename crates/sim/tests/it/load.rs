@@ -2,15 +2,13 @@
 
 use crate::{ms, secs};
 use rumormill_core::output::Class;
-use rumormill_sim::{Checks, Options, World};
+use rumormill_sim::{Options, World};
 
 const NODES: usize = 50;
 
 #[test]
 fn five_thousand_writes_a_second_with_loss_converge_and_nothing_is_repaired_in_flight() {
-    // Of fifty maps of fifty thousand entries each the checks would take minutes.
-    let options = Options { seed: 41, nodes: NODES, check: Checks::Off, ..Options::default() };
-    let mut world = World::new(options);
+    let mut world = World::new(Options { seed: 41, nodes: NODES, ..Options::default() });
     world.run_for(secs(2)).unwrap();
     world.set_loss(0.02);
     let mut number = 0;
