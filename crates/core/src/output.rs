@@ -15,7 +15,18 @@ pub enum Output {
     /// An entry has left the replica: take it off the disk, and show it no more.
     Removed(Removed),
     /// Keep these bytes on disk in place of those before, for [`crate::Node::restore_kept`].
-    Keep(Vec<u8>),
+    Keep {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// True if nothing that follows may be sent before they, and all that was persisted before
+        /// them, are safe from a power cut, however lazily the disk is written otherwise.
+        wait: bool,
+    },
+    /// Keep an entry aside, in place of any that is kept aside under its key, for
+    /// [`crate::Node::restore_stray`]. It is not part of the data.
+    Stray(Arc<Entry>),
+    /// An entry is no longer kept aside: take it off the disk, if it is still the one that is.
+    StrayGone(Arc<Entry>),
     /// A question about coverage is over: see [`crate::Node::ask_coverage`].
     Covered(Covered),
     /// Send bytes.

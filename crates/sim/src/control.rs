@@ -98,7 +98,9 @@ impl World {
     /// If it refuses; `None` if it does not run.
     pub fn begin_pass(&mut self, node: usize) -> Result<u64, Option<NoPass>> {
         let mut begun = Err(None);
-        self.at(node, |machine, now, out| begun = machine.begin_pass(now, out).map_err(Some));
+        self.at(node, |machine, now, out| {
+            begun = machine.begin_pass(false, now, out).map_err(Some)
+        });
         begun
     }
 

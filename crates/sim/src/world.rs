@@ -281,10 +281,11 @@ impl World {
             match output {
                 Output::Applied(applied) => self.persist(node, applied),
                 Output::Removed(removed) => self.remove(node, &removed),
-                Output::Keep(bytes) => {
+                Output::Keep { bytes, .. } => {
                     self.ledger.cover(node, kept_horizon(&bytes));
                     self.hosts[node].kept = bytes;
                 }
+                Output::Stray(_) | Output::StrayGone(_) => {}
                 Output::Covered(covered) => self.hosts[node].covered.push(covered),
                 Output::Send(send) => self.send(node, send),
             }

@@ -12,7 +12,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Begins a pass.
 pub(super) fn begin(node: &mut Node, now: Now, out: &mut Vec<Output>) -> Result<(), RepairError> {
-    node.begin_pass(now, out).map(drop).map_err(|reason| {
+    node.begin_pass(false, now, out).map(drop).map_err(|reason| {
         let names = match &reason {
             NoPass::Away(away) => away.iter().map(|id| name_of(node, *id)).collect(),
             NoPass::Seeds { .. } => missing_seeds(node, now),

@@ -42,13 +42,14 @@ impl Driver {
                         batch.push(Change::Remove(entry));
                     }
                 }
-                Output::Keep(bytes) => {
+                Output::Keep { bytes, .. } => {
                     if self.durable.is_some() {
                         let bytes: Arc<[u8]> = bytes.into();
                         self.turn.kept = Some(Arc::clone(&bytes));
                         batch.push(Change::Keep(bytes));
                     }
                 }
+                Output::Stray(_) | Output::StrayGone(_) => {}
             }
         }
         if let Some(durable) = &self.durable

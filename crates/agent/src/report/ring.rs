@@ -85,6 +85,9 @@ impl RepairError {
             Self::Refused { reason: NoPass::Left, .. } => "left",
             Self::Refused { reason: NoPass::Alone, .. } => "alone",
             Self::Refused { reason: NoPass::Seeds { .. }, .. } => "seeds",
+            Self::Refused { reason: NoPass::Minority { .. }, .. } => "minority",
+            Self::Refused { reason: NoPass::Founding { .. }, .. } => "founding",
+            Self::Refused { reason: NoPass::Doubt { .. }, .. } => "doubt",
             Self::Closed => "closed",
         }
     }

@@ -140,7 +140,8 @@ impl Lab {
             match output {
                 Output::Applied(applied) => machine.disk.persist(&applied),
                 Output::Removed(removed) => machine.disk.remove(&removed.entry),
-                Output::Keep(bytes) => machine.disk.keep(bytes),
+                Output::Keep { bytes, .. } => machine.disk.keep(bytes),
+                Output::Stray(_) | Output::StrayGone(_) => {}
                 Output::Covered(_) => {}
                 Output::Send(packet) => {
                     check_size(&machine.node, &packet);

@@ -97,6 +97,8 @@ impl Node {
     pub(super) fn check_retained(&self, depth: Depth) {
         if !depth.is_glance() {
             self.standing.check(&self.replica);
+            self.strays.check();
+            self.stories.check();
         }
         if depth.is_whole() {
             self.certificates.check(&self.replica.data);

@@ -5,13 +5,16 @@
 
 mod check;
 mod coverage;
+mod departure;
 mod members;
 mod receive;
 mod repair;
 mod retain;
 mod ring;
+mod strays;
 
 pub use check::Check;
+pub use departure::{Departure, Vote};
 
 use crate::base::hash::Keyed;
 use crate::base::id::NodeId;
@@ -26,7 +29,7 @@ use crate::member::flight::Recorder;
 use crate::member::notes::{self, Notes};
 use crate::member::{Identity, Member, Table, Watch};
 use crate::output::{Output, Via, applied};
-use crate::retain::{Certificates, Standing, horizon};
+use crate::retain::{Certificates, Standing, Stories, Strays, horizon};
 use crate::spread::audit::Divergence;
 use crate::spread::coverage::{Freshness, Questions};
 use crate::spread::entropy::{Compare, Filling};
@@ -53,6 +56,8 @@ pub struct Node {
     ways: Ways,
     repair: Repair,
     standing: Standing,
+    strays: Strays,
+    stories: Stories,
     certificates: Certificates,
     rounds: Rounds,
     questions: Questions,
@@ -145,6 +150,8 @@ impl Node {
             ways: Ways::new(&config.spread),
             repair,
             standing: Standing::new(config.ring.policy()),
+            strays: Strays::new(keyed, config.ring.stray_limits()),
+            stories: Stories::default(),
             certificates: Certificates::new(config.ring.policy(), keyed, now.mono),
             rounds,
             questions: Questions::default(),

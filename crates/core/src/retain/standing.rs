@@ -364,7 +364,7 @@ mod tests {
         assert!(!standing.is_collecting());
         let data = &ground.replica.data;
         assert_eq!((data.digest().count, data.tombstones()), (2, 1));
-        let [Output::Keep(_), Output::Removed(removed)] = &ground.out[..] else {
+        let [Output::Keep { .. }, Output::Removed(removed)] = &ground.out[..] else {
             panic!("{:?}", ground.out)
         };
         assert!(removed.collected && removed.entry.key() == b"gone");

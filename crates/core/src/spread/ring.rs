@@ -26,7 +26,7 @@ pub use rounds::{Deed, Delivery, Rounds, Site};
 pub use walk::{Guest, Walk};
 
 use crate::base::time::text;
-use crate::retain::Policy;
+use crate::retain::{Policy, StrayLimits};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -57,6 +57,11 @@ pub struct Config {
     /// How much longer those keep it.
     #[serde(with = "text")]
     pub keep_dormant: Duration,
+    /// Entries that a node keeps aside at most, since nothing proves what is right (guess: what one
+    /// node writes in an outage).
+    pub max_strays: u64,
+    /// Bytes of their keys and values, at most.
+    pub max_strays_bytes: u64,
     /// False lets in whatever is below the horizon, which brings back what was deleted: only for
     /// showing that in the simulator.
     pub fence: bool,
@@ -71,12 +76,20 @@ impl Default for Config {
             keep_for: Duration::from_secs(3 * 24 * 60 * 60),
             retention: 4,
             keep_dormant: Duration::from_secs(30 * 24 * 60 * 60),
+            max_strays: 100_000,
+            max_strays_bytes: 64 << 20,
             fence: true,
         }
     }
 }
 
 impl Config {
+    /// What of it says how much is kept aside.
+    #[must_use]
+    pub fn stray_limits(&self) -> StrayLimits {
+        StrayLimits { entries: self.max_strays, bytes: self.max_strays_bytes }
+    }
+
     /// What of it says how tombstones go.
     #[must_use]
     pub fn policy(&self) -> Policy {

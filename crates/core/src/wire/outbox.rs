@@ -347,9 +347,7 @@ mod tests {
         out.into_iter()
             .map(|output| match output {
                 Output::Send(send) => send,
-                Output::Applied(_) | Output::Removed(_) | Output::Keep(_) | Output::Covered(_) => {
-                    unreachable!("packing applies nothing")
-                }
+                other => unreachable!("packing does nothing else: {other:?}"),
             })
             .collect()
     }

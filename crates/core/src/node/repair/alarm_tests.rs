@@ -84,7 +84,7 @@ impl Cluster {
         self.nodes[at].check(now(self.ms), Depth::Glance);
         letters.extend(out.into_iter().filter_map(|output| match output {
             Output::Send(packet) => Some((at, packet)),
-            Output::Applied(_) | Output::Removed(_) | Output::Keep(_) | Output::Covered(_) => None,
+            _ => None,
         }));
     }
 

@@ -79,7 +79,7 @@ impl Standing {
         if self.changed || self.confirmed.is_to_be_kept() {
             self.changed = false;
             self.confirmed.keep();
-            out.push(Output::Keep(self.encode()));
+            out.push(Output::Keep { bytes: self.encode(), wait: false });
         }
     }
 }
@@ -107,7 +107,7 @@ mod tests {
         let mut out = Vec::new();
         standing.keep(&mut out);
         out.into_iter().find_map(|output| match output {
-            Output::Keep(bytes) => Some(bytes),
+            Output::Keep { bytes, .. } => Some(bytes),
             _ => None,
         })
     }

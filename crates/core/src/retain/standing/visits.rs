@@ -166,7 +166,7 @@ mod tests {
         assert_eq!(standing.note_stray(&old, &origin(2), &ground.replica.data), [1]);
         let mut out = Vec::new();
         standing.leave(1, &mut out);
-        assert!(standing.pending(1).is_none() && matches!(out[..], [Output::Keep(_)]));
+        assert!(standing.pending(1).is_none() && matches!(out[..], [Output::Keep { .. }]));
         standing.check(&ground.replica);
     }
 

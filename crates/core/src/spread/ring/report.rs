@@ -59,6 +59,43 @@ pub enum NoPass {
         /// How many more there are whose names are not found.
         nameless: usize,
     },
+    /// Too few of those that must agree are here: half or more of the members of a pass before, as
+    /// they were counted then, whoever has left, died or been forgotten since.
+    #[error(
+        "only {here} of {of} members of the pass of before are here or have given their vote: it \
+         takes more than half of them, counted as they were"
+    )]
+    Minority {
+        /// That pass: the last one, or another that may be complete.
+        pass: u64,
+        /// Who is here, or has given its vote to somebody who is.
+        here: usize,
+        /// Of how many.
+        of: usize,
+        /// Who is missing, a few of them.
+        missing: Vec<NodeId>,
+    },
+    /// The first pass takes everybody that anybody knows of.
+    #[error(
+        "the first pass needs all members that anybody knows of, those that have left included, \
+         unless they have given their vote"
+    )]
+    Founding {
+        /// Who is missing, a few of them.
+        missing: Vec<NodeId>,
+    },
+    /// Members that have been down for long may have been set back to an old copy, and do not decide
+    /// unless all are here.
+    #[error(
+        "members were down for longer than the interval of passes: until all of the last pass are \
+         here they do not count"
+    )]
+    Doubt {
+        /// Who, a few of them.
+        doubted: Vec<NodeId>,
+        /// Who is missing, a few of them.
+        missing: Vec<NodeId>,
+    },
     /// This node was not part of the last pass and is being brought back.
     #[error("this node is being brought back to what the last pass covered; try again soon")]
     Behind,
