@@ -109,7 +109,8 @@ mod tests {
         let id = [8, 7, 6, 5, 4, 3, 2, 1];
         let cut = [0, 0];
         let digest = [&[1][..], &[9; 16]].concat();
-        let pass = [&id[..], &id, &[0; 16], &[5], &id, &[1], &id].concat();
+        let pass = [&id[..], &id, &[0], &id, &[1, 0, 0, 5], &id, &[1], &id].concat();
+        let horizon = [&id[..], &id, &id, &[0, 1]].concat();
         let step = [&id[..], &[1, 2]].concat();
         let joiner = block::chunks(&[record(7, 1, State::Alive).to_entry()], 1).concat();
         let sums = [&[0, 0, 2][..], &[7; 1024], &[1]].concat();
@@ -127,13 +128,15 @@ mod tests {
             (kind::CHECKED, vec![0, 0, 0]),
             (kind::CHECKED, vec![0, 0, 1]),
             (kind::CHECKED, sums),
-            (kind::RING_TOKEN, [&pass[..], &[0], &digest, &[1], &id, &id].concat()),
-            (kind::RING_ANSWER, [&id[..], &[1, 0]].concat()),
+            (kind::RING_LINK, [&pass[..], &[0], &digest, &[0; 9]].concat()),
+            (kind::RING_ANSWER, [&id[..], &[1, 0, 0]].concat()),
             (kind::RING_CHECK, [&step[..], &[1, 0], &digest].concat()),
             (kind::RING_DIFFER, [&step[..], &[2, 0, 1]].concat()),
             (kind::RING_ITEMS, [&step[..], &[1, 0, 1], &id].concat()),
             (kind::RING_WANT, [&step[..], &[1], &id].concat()),
-            (kind::RING_PROGRESS, [&id[..], &[1, 2]].concat()),
+            (kind::RING_PROGRESS, [&id[..], &[1, 2, 0, 0]].concat()),
+            (kind::VOTE, [&[1, 1][..], &horizon, &cut, &digest, &[0]].concat()),
+            (kind::VOTE_TAKEN, vec![1, 0]),
             (kind::RESYNC, id.to_vec()),
             (kind::COVERAGE_ANSWER, [&id[..], &[1]].concat()),
             (kind::FRESHEN, vec![]),

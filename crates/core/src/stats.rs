@@ -165,6 +165,14 @@ stats! {
     fence_dropped,
     /// Of those, writes of this node's own that nobody had seen, written anew.
     fence_reissued,
+    /// Of those, what is kept aside since nothing proves what is right.
+    strays_kept,
+    /// Times that there was no room for that, so that this node stays behind.
+    strays_refused,
+    /// Passes that were given up since too few of those that must agree were there.
+    ring_refused,
+    /// Entries not sent while this node does not know yet which pass is the latest.
+    repair_withheld,
     /// Members forgotten because they were dead for too long.
     members_reaped,
     /// Messages sent that ask a member whether it holds writes.

@@ -220,6 +220,7 @@ impl Pair {
             young_from: 0,
             young_until: 0,
             piece_bytes: self.piece_bytes,
+            silent: false,
             limits: &self.limits,
             outbox: &mut outbox,
             stats: &mut stats,

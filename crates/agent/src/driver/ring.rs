@@ -15,7 +15,7 @@ pub(super) fn begin(node: &mut Node, now: Now, out: &mut Vec<Output>) -> Result<
     node.begin_pass(false, now, out).map(drop).map_err(|reason| {
         let names = match &reason {
             NoPass::Away(away) => away.iter().map(|id| name_of(node, *id)).collect(),
-            NoPass::Seeds { .. } => missing_seeds(node, now),
+            NoPass::Seeds { .. } => missing_seeds(node),
             _ => Vec::new(),
         };
         RepairError::Refused { reason, names }
@@ -63,8 +63,8 @@ fn name_of(node: &Node, id: NodeId) -> String {
 }
 
 /// What the first pass waits for besides members.
-fn missing_seeds(node: &Node, now: Now) -> Vec<String> {
-    let Err(NoPass::Seeds { missing, nameless }) = node.seeds_found(now) else {
+fn missing_seeds(node: &Node) -> Vec<String> {
+    let Err(NoPass::Seeds { missing, nameless }) = node.seeds_found() else {
         return Vec::new();
     };
     let mut named: Vec<String> = missing.iter().map(|seed| format!("seed {seed}")).collect();
@@ -75,14 +75,14 @@ fn missing_seeds(node: &Node, now: Now) -> Vec<String> {
 }
 
 /// Where passes stand.
-pub(super) fn status(node: &Node, now: Now) -> RingStatus {
+pub(super) fn status(node: &Node) -> RingStatus {
     let run = node.run();
     let mut held_by = node.members_away();
     // Who is not dead, but does not answer the token either.
     held_by.extend(run.filter(|run| waits(run)).map(|run| run.at));
     held_by.sort_unstable();
     held_by.dedup();
-    let missing = missing_seeds(node, now);
+    let missing = missing_seeds(node);
     RingStatus {
         horizon: node.horizon().map(|horizon| HorizonInfo {
             time_ms: horizon.time >> 16,
@@ -131,7 +131,7 @@ impl Shown {
         let (horizon, behind, away) = (node.horizon(), !node.is_covered(), node.members_away());
         let due = self.looked.after(LOOK) <= now.mono;
         let (missing, looked) = match members_changed || self.horizon != horizon || due {
-            true => (missing_seeds(node, now), now.mono),
+            true => (missing_seeds(node), now.mono),
             false => (self.missing.clone(), self.looked),
         };
         self.looked = looked;
@@ -144,7 +144,7 @@ impl Shown {
             return None;
         }
         *self = Self { horizon, behind, run: node.run().cloned(), away, missing, looked };
-        Some(status(node, now))
+        Some(status(node))
     }
 }
 

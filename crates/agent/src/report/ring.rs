@@ -88,6 +88,7 @@ impl RepairError {
             Self::Refused { reason: NoPass::Minority { .. }, .. } => "minority",
             Self::Refused { reason: NoPass::Founding { .. }, .. } => "founding",
             Self::Refused { reason: NoPass::Doubt { .. }, .. } => "doubt",
+            Self::Refused { reason: NoPass::Bounds, .. } => "bounds",
             Self::Closed => "closed",
         }
     }

@@ -34,7 +34,36 @@ pub enum Fault {
     Room,
     /// What leaves is not paid for.
     Budget,
+    /// Passes need no majority of the one before.
+    Majority,
+    /// Passes that may be complete are not counted.
+    Open,
+    /// The first pass takes those that it finds.
+    Founding,
+    /// Who may have been set back decides.
+    Doubt,
+    /// What nobody can place is written anew.
+    Strays,
+    /// Nobody says what it may have lost.
+    Gaps,
+    /// Who is brought back does not learn what others know of earlier passes.
+    Inherit,
+    /// Who hears that another pass is complete stays in the one under way.
+    News,
 }
+
+/// Faults of the rule by which passes form one chain: no check sees them, the checkers of the whole
+/// cluster do.
+pub const CHAIN: [(Fault, &str); 8] = [
+    (Fault::Majority, "passes need no majority of the one before"),
+    (Fault::Open, "passes that may be complete are not counted"),
+    (Fault::Founding, "the first pass takes those that it finds"),
+    (Fault::Doubt, "who may have been set back decides"),
+    (Fault::Strays, "what nobody can place is written anew"),
+    (Fault::Gaps, "nobody says what it may have lost"),
+    (Fault::Inherit, "who is brought back does not learn of earlier passes"),
+    (Fault::News, "who hears of another pass stays in its own"),
+];
 
 impl Fault {
     /// All of them, each with the file that it is planted in and what it does there.

@@ -1,6 +1,6 @@
 //! The replicated primitive.
 
-use super::fields::Fields;
+use super::fields::{self, Fields};
 use super::stamp::Stamp;
 use crate::base::hash::Keyed;
 use crate::base::id::NodeId;
@@ -96,10 +96,30 @@ impl Entry {
         Self { kind, fields_len, bytes: bytes.into(), ..self }
     }
 
-    /// The same under another stamp.
+    /// The same write, counted from a later time on: see [`Entry::age`]. `None` if there is no room
+    /// for saying so.
     #[must_use]
-    pub fn restamped(&self, stamp: Stamp) -> Self {
-        Self { stamp, ..self.clone() }
+    pub fn anew(&self, since: u64) -> Option<Self> {
+        let fields = self.fields().with(fields::SINCE, Some(&since.to_be_bytes()));
+        let fields = Fields::new(&fields).ok()?;
+        Some(self.clone().extended(self.kind, fields))
+    }
+
+    /// The time from which on passes of ring repair count it: that of its stamp, or a later one if
+    /// its writer has written it anew since nobody had it. Which write wins is for the stamps to say.
+    #[must_use]
+    pub fn age(&self) -> u64 {
+        if self.fields_len == 0 {
+            return self.stamp.time;
+        }
+        let since = self.fields().get(fields::SINCE).and_then(|since| since.try_into().ok());
+        since.map_or(self.stamp.time, |since| u64::from_be_bytes(since).max(self.stamp.time))
+    }
+
+    /// True if it was written anew.
+    #[must_use]
+    pub fn is_anew(&self) -> bool {
+        self.age() > self.stamp.time
     }
 
     /// The key.
@@ -224,7 +244,7 @@ impl Entry {
 
     /// All that two entries of one key and stamp can differ in.
     fn weight(&self) -> impl Ord + '_ {
-        (self.body(), self.expires_at, self.owned, self.kind, self.fields().bytes())
+        (self.body(), self.expires_at, self.owned, self.kind, self.age(), self.fields().bytes())
     }
 }
 
@@ -301,6 +321,31 @@ mod tests {
             prop_assert!(!(one.outweighs(&other) && other.outweighs(&one)));
             prop_assert_eq!(one.content_hash(1) == other.content_hash(1), one == other);
         }
+    }
+
+    #[test]
+    fn what_is_written_anew_keeps_its_place_among_the_writes() {
+        let keyed = Keyed::for_cluster("test");
+        let stamp = Stamp { time: 5, node: NodeId(1) };
+        let fields = Fields::NONE.with(3, Some(b"more"));
+        for entry in [
+            Entry::new(b"k", b"v", stamp, Some(9)),
+            Entry::tombstone(b"k", stamp),
+            Entry::new(b"k", b"v", stamp, None).extended(Kind(7), Fields::checked(&fields)),
+        ] {
+            assert_eq!((entry.age(), entry.is_anew()), (5, false));
+            let (anew, later) = (entry.anew(0x0100).unwrap(), entry.anew(0x0201).unwrap());
+            assert_eq!((anew.age(), anew.is_anew(), anew.stamp()), (0x0100, true, stamp));
+            assert_eq!(anew.anew(0x0201).unwrap(), later);
+            assert_eq!((anew.body(), anew.expires_at()), (entry.body(), entry.expires_at()));
+            assert_eq!(anew.item_hash(&keyed), entry.item_hash(&keyed), "it is the same write");
+            assert!(later.outweighs(&anew) && anew.outweighs(&entry));
+            assert_eq!(entry.anew(4).unwrap().age(), 5, "no time before its stamp counts");
+        }
+        let full = Fields::NONE.with(3, Some(&[7; fields::MAX_FIELDS - 4]));
+        let full =
+            Entry::new(b"k", b"v", stamp, None).extended(Kind::PLAIN, Fields::new(&full).unwrap());
+        assert_eq!(full.anew(9), None);
     }
 
     #[test]

@@ -9,6 +9,9 @@ use crate::base::codec::{DecodeError, Reader, Write};
 /// All fields of an entry, or of a member's record, together, bytes.
 pub const MAX_FIELDS: usize = 1024;
 
+/// The field of an entry that says from when on passes count it, eight bytes, the highest first.
+pub const SINCE: u64 = 0;
+
 /// Fields in a row, each its number (varint) and its content (bytes), the smallest number first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fields<'a>(&'a [u8]);

@@ -102,7 +102,7 @@ impl Node {
 
     /// Another member was found to hold the same at a cut.
     pub(super) fn agrees(&mut self, peer: NodeId, cut: Cut, now: Now) {
-        self.confirm(peer, cut);
+        self.confirm(peer, cut, now);
         let time = match cut.is_none() {
             true => self.replica.clock.last(),
             false => (cut.first_ms() << 16).saturating_sub(1),

@@ -1,9 +1,10 @@
 //! Leaving without haste: what this node has written and has voted for is handed over first.
 
-use super::Node;
+use super::{Node, site};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
 use crate::output::Output;
+use crate::spread::ring::Departing;
 use serde::Serialize;
 
 /// How far a node is with leaving.
@@ -40,13 +41,20 @@ impl Node {
     /// on by themselves. Nothing is to be written here any more. Ends with [`crate::Input::Leave`],
     /// which does not wait, or with the end of the process.
     pub fn begin_departure(&mut self, vote: bool, now: Now, out: &mut Vec<Output>) {
-        // Not followed yet.
-        let _ = (vote, now, out);
+        self.rounds.begin_departure(vote, &mut site!(self, now, out));
     }
 
     /// How far that is; `None` if it has not begun.
     #[must_use]
     pub fn departure(&self) -> Option<Departure> {
-        Some(Departure { confirmed: true, held_by: 1, of: 1, vote: Vote::Nobody, done: true })
+        let state = self.rounds.departing(&self.standing, &self.table)?;
+        let Departing { confirmed, held_by, of, wants_vote, owes_vote, voted } = state;
+        let vote = match voted {
+            Some(id) => Vote::Given(id),
+            None if owes_vote => Vote::Open,
+            None if wants_vote => Vote::Nobody,
+            None => Vote::Kept,
+        };
+        Some(Departure { confirmed, held_by, of, vote, done: confirmed && !owes_vote })
     }
 }

@@ -88,6 +88,8 @@ macro_rules! holding {
             env: crate::node::env!($node, $now),
             wall_ms: $now.wall_ms,
             replica: &mut $node.replica,
+            strays: &mut $node.strays,
+            stories: &mut $node.stories,
             out: &mut *$out,
         }
     };
@@ -149,7 +151,7 @@ impl Node {
             notes: Notes::default(),
             ways: Ways::new(&config.spread),
             repair,
-            standing: Standing::new(config.ring.policy()),
+            standing: Standing::new(own, config.ring.policy()),
             strays: Strays::new(keyed, config.ring.stray_limits()),
             stories: Stories::default(),
             certificates: Certificates::new(config.ring.policy(), keyed, now.mono),
@@ -214,8 +216,10 @@ impl Node {
         let entry = self.replica.keep(left.entry(op.key(), stamp));
         if let data::Merged::New(replaced) = self.replica.data.apply(Arc::clone(&entry)) {
             self.certificates.succeed(entry.key());
+            self.standing.note_write();
             self.stats.local_writes += 1;
             out.push(applied(Space::Data, &entry, replaced, None));
+            self.strays.superseded(&entry, out);
             self.spread(Space::Data, Arc::clone(&entry), None, now);
         }
         Ok(Outcome { previous, written: Some(entry) })
@@ -267,6 +271,7 @@ impl Node {
         }
         self.ways.poll(self.header.sender, &mut env!(self, now));
         self.watch_questions(now, out);
+        self.watch_isolation(now);
         self.standing.keep(out);
         for (to, cost) in self.outbox.exchanged() {
             self.repair.sessions.sent(to, cost, now.mono);
@@ -289,6 +294,7 @@ impl Node {
             self.rounds.deadline(&self.standing),
             self.standing.is_collecting().then_some(Instant(0)),
             self.certificates.deadline(),
+            self.standing.deadline(),
         ];
         let present = present.into_iter().filter(|_| !self.watch.has_left());
         always.into_iter().chain(present).flatten().min()
@@ -299,6 +305,10 @@ impl Node {
         match space {
             Space::Data => self.repair.entropy.news(now.mono, &mut self.rng),
             Space::Roster => self.repair.entropy.stir(now.mono, &mut self.rng),
+        }
+        // Repair brings it when this node knows which pass is the latest.
+        if space == Space::Data && self.standing.is_silent() {
+            return;
         }
         self.ways.add(space, entry, from, &mut env!(self, now));
     }
@@ -318,7 +328,7 @@ impl Node {
         if space == Space::Roster {
             return self.apply_roster(entry, from, now, out);
         }
-        if self.is_fenced(entry.stamp()) {
+        if self.is_fenced(entry) {
             match self.replica.data.get(entry.key()).filter(|held| held.stamp() == entry.stamp()) {
                 // The same write with another value is for the audit to judge.
                 Some(held) if held != entry => {}
@@ -343,7 +353,8 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Fate {
-        if !self.replica.clock.admits(entry.stamp(), now.wall_ms) {
+        let latest = data::Stamp { time: entry.age(), ..entry.stamp() };
+        if !self.replica.clock.admits(latest, now.wall_ms) {
             self.stats.refused_skew += 1;
             return Fate::Useless;
         }
@@ -359,7 +370,8 @@ impl Node {
             };
         };
         self.certificates.succeed(entry.key());
-        self.replica.clock.observe(entry.stamp());
+        self.replica.clock.observe(latest);
+        self.strays.superseded(entry, out);
         self.stats.entries_new += 1;
         let same = |replaced: &Arc<Entry>| replaced.stamp() == entry.stamp();
         self.stats.stamp_conflicts += u64::from(replaced.as_ref().is_some_and(same));

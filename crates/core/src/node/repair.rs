@@ -2,15 +2,17 @@
 //! something.
 
 use super::{Node, holding};
+use crate::base::id::NodeId;
 use crate::base::time::Now;
-use crate::data::Entry;
-use crate::output::Output;
+use crate::data::{Cut, Entry};
+use crate::output::{Class, Output, Via};
 use crate::reconcile::checksum::{on_items, on_split, on_want};
 use crate::reconcile::full::Piece;
 use crate::reconcile::sketch::Cells;
 use crate::reconcile::sketch::exchange::on_wants;
 use crate::reconcile::{Flow, Message};
-use crate::wire::Origin;
+use crate::spread::repair::Same;
+use crate::wire::{Origin, kind};
 
 impl Node {
     /// Begins an exchange or a check if it is time.
@@ -19,6 +21,21 @@ impl Node {
         let hold = &mut holding!(self, now, out);
         self.repair.begin(hold);
         self.repair.begin_audit(behind, hold);
+    }
+
+    /// Asks a member to compare with this node, out of turn.
+    pub(super) fn compare_with(&mut self, id: NodeId) {
+        if let Some(peer) = self.table.peer(id) {
+            let (class, via) = (Class::Repair, Via::Datagram);
+            self.outbox.push(peer.gossip, class, via, kind::FRESHEN, &[]);
+        }
+    }
+
+    /// Lets time pass for what of this node's own writes has gone nowhere.
+    pub(super) fn watch_isolation(&mut self, now: Now) {
+        let (peers, last) = (self.table.peer_count(), self.replica.clock.last());
+        self.standing.watch_isolation(peers, self.ways.telling() == 0, last, now.mono);
+        self.repair.silent = self.standing.is_silent();
     }
 
     /// Sends the digests of both maps to a member that has asked for that, or answers one's.
@@ -44,14 +61,12 @@ impl Node {
         let (repair, hold) = (&mut self.repair, &mut holding!(self, now, out));
         match message {
             Message::Digest(opening) => {
-                if repair.on_opening(from, &opening, hold) {
-                    self.agrees(from.peer, opening.cut, now);
-                }
+                let same = repair.on_opening(from, &opening, hold);
+                self.agrees_on(same, from.peer, opening.cut, now);
             }
             Message::Sketch(greeting) => {
-                if repair.on_sketch(from, &greeting, hold) {
-                    self.agrees(from.peer, greeting.head.cut, now);
-                }
+                let same = repair.on_sketch(from, &greeting, hold);
+                self.agrees_on(same, from.peer, greeting.head.cut, now);
             }
             Message::Split(split) => {
                 repair.answer(split.space, from, hold, |desk| on_split(desk, &split));
@@ -81,6 +96,17 @@ impl Node {
             Message::SketchAsk(ask) => repair.on_sketch_ask(from, &ask, hold),
             Message::Check(check) => repair.on_check(from, check, behind, hold),
             Message::Checked(checked) => repair.on_checked(from, &checked, behind, hold),
+        }
+    }
+
+    /// What follows from what a member was found to hold the same.
+    fn agrees_on(&mut self, same: Same, peer: NodeId, cut: Cut, now: Now) {
+        if same.data {
+            self.agrees(peer, cut, now);
+        }
+        if same.roster {
+            self.standing.roster_agrees();
+            self.repair.silent = self.standing.is_silent();
         }
     }
 

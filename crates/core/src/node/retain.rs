@@ -3,7 +3,7 @@
 use super::{Node, holding, site};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
-use crate::data::{Cut, Entry, Fate, Map, Space, Stamp};
+use crate::data::{Cut, Entry, Fate, Map, Space};
 use crate::output::Output;
 use crate::retain::horizon::{self, Horizon};
 use crate::wire::Origin;
@@ -49,7 +49,7 @@ impl Node {
     }
 
     pub(super) fn restore_data(&mut self, entry: Arc<Entry>, now: Now) {
-        self.replica.clock.observe(entry.stamp());
+        self.replica.clock.raise(entry.age());
         match self.certificates.is_one(&entry, now.wall_ms) {
             true => self.certificates.restore(entry),
             false => drop(self.replica.data.apply(entry)),
@@ -80,8 +80,8 @@ impl Node {
     }
 
     /// True if an entry from a peer is from below a horizon and cannot be news.
-    pub(super) fn is_fenced(&self, stamp: Stamp) -> bool {
-        self.standing.is_fenced(stamp, self.rounds.brought_back())
+    pub(super) fn is_fenced(&self, entry: &Entry) -> bool {
+        self.standing.is_fenced(entry.age(), self.rounds.brought_back())
     }
 
     /// What follows before an entry of a peer is taken in: `Some` if that settles it.
@@ -109,9 +109,9 @@ impl Node {
     }
 
     /// A peer was found to hold all that this node had written before a cut.
-    pub(super) fn confirm(&mut self, peer: NodeId, cut: Cut) {
-        let members = self.table.peer_count() + 1 + self.watch.rejoin().lost_members();
-        self.standing.confirm(peer, cut, self.replica.clock.last(), members);
+    pub(super) fn confirm(&mut self, peer: NodeId, cut: Cut, now: Now) {
+        let last = self.replica.clock.last();
+        self.standing.confirm(peer, cut, last, &holding!(self, now, &mut Vec::new()));
     }
 }
 

@@ -7,7 +7,7 @@ use crate::data::Space;
 use crate::member::State;
 use crate::output::Output;
 use crate::spread::ring::{
-    Deed, Delivery, Message, NoPass, NotForgotten, Run, may_forget, members_away,
+    Deed, Delivery, Message, NoPass, NotForgotten, Rounds, Run, may_forget, members_away,
 };
 use crate::wire::Origin;
 
@@ -26,27 +26,25 @@ impl Node {
         if self.watch.has_left() {
             return Err(NoPass::Left);
         }
-        // Not followed yet.
-        let _ = waive;
-        let (id, deeds) = self.rounds.begin(&mut site!(self, now, out))?;
+        let (id, deeds) = self.rounds.begin(waive, &mut site!(self, now, out))?;
         self.carry_out(deeds, now, out);
         Ok(id)
     }
 
     /// Whether the first pass may begin: it would cut off what it does not reach, so it waits until
-    /// the seeds have been found, though not for ever.
+    /// the seeds have been found.
     ///
     /// # Errors
     /// [`NoPass::Seeds`] if this node knows of no pass to go on from and waits for its seeds.
-    pub fn seeds_found(&self, now: Now) -> Result<(), NoPass> {
-        self.rounds.seeds_found(now.mono, &self.standing, &self.table, self.watch.rejoin())
+    pub fn seeds_found(&self) -> Result<(), NoPass> {
+        Rounds::seeds_found(&self.standing, &self.table, self.watch.rejoin())
     }
 
     /// Why the last pass that this node began could not be complete, if that was found out when all
     /// had been visited once: too few of those that must agree were there.
     #[must_use]
     pub fn no_pass(&self) -> Option<&NoPass> {
-        None
+        self.rounds.no_pass()
     }
 
     /// The last pass that this node began.
@@ -61,12 +59,13 @@ impl Node {
         members_away(&self.table)
     }
 
-    /// Waits no longer for a member that is dead or has left, so that passes go on without it.
-    /// Should it come back, it is brought back to what they covered. `force` does so even where the
-    /// members that are here may be the smaller side of a partition.
+    /// Waits no longer for a member that is dead or has left, so that passes go on without it, if they
+    /// have a majority without it. Should it come back, it is brought back to what they covered.
+    /// `force` is an operator's word that it is gone for good and that no others go on with it: its
+    /// vote is not needed any more.
     ///
     /// # Errors
-    /// If the member is present or not known, or there is no majority.
+    /// If the member is present or not known.
     pub fn forget(
         &mut self,
         id: NodeId,
@@ -74,7 +73,11 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Result<(), NotForgotten> {
-        if may_forget(id, force, &self.standing, &self.table)? {
+        let forget = may_forget(id, &self.table)?;
+        if force {
+            self.standing.waive(id);
+        }
+        if forget {
             self.watch.declare(id, State::Forgotten, &mut registry!(self, now, out));
             self.spread_news(now);
         }
@@ -85,6 +88,8 @@ impl Node {
     pub(super) fn watch_rounds(&mut self, now: Now, out: &mut Vec<Output>) {
         let filling = self.repair.entropy.in_bulk(Space::Data);
         self.rounds.poll(filling, &mut site!(self, now, out));
+        let deeds = self.rounds.depart(&mut site!(self, now, out));
+        self.carry_out(deeds, now, out);
         let Some(long_dead) = self.rounds.look(&mut site!(self, now, out)) else { return };
         for id in long_dead {
             let forgotten = self.forget(id, false, now, out).is_ok();
@@ -110,6 +115,7 @@ impl Node {
             match deed {
                 Deed::Spread(space, entry) => self.spread(space, entry, None, now),
                 Deed::Take(delivery) => self.take_delivery(delivery, now, out),
+                Deed::Compare(id) => self.compare_with(id),
             }
         }
     }

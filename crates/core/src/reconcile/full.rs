@@ -102,6 +102,11 @@ pub fn pull(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64, via: Via) 
 
 /// Sends the piece that begins at a hash.
 pub fn send(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64) {
+    if desk.silent {
+        // Asked again, it may be answered.
+        desk.stats.repair_withheld += 1;
+        return;
+    }
     let (entries, next) = desk.map.page(from, desk.budget(), block::MAX_ENTRIES);
     desk.carries(entries.len());
     let bits = u8::from(back) | u8::from(pushed) << 1 | u8::from(next.is_some()) << 2;

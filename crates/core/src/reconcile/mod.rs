@@ -86,6 +86,8 @@ pub struct Desk<'a> {
     pub young_until: u64,
     /// Bytes of entries in a piece.
     pub piece_bytes: usize,
+    /// True if no entries are to be sent.
+    pub silent: bool,
     /// Bounds.
     pub limits: &'a Limits,
     /// Where messages go.
@@ -136,6 +138,10 @@ impl Desk<'_> {
 
     /// Sends entries.
     pub fn send_entries(&mut self, entries: &[Arc<Entry>]) {
+        if self.silent {
+            self.stats.repair_withheld += entries.len() as u64;
+            return;
+        }
         self.carries(entries.len());
         for block in block::chunks(entries.iter().map(AsRef::as_ref), self.room()) {
             self.push(kind::ENTRIES, &[&[self.space.code()], &block]);
@@ -232,6 +238,7 @@ pub(crate) mod tests {
                 young_from: 0,
                 young_until: 0,
                 piece_bytes: self.piece_bytes,
+                silent: false,
                 limits: &self.limits,
                 outbox: &mut outbox,
                 stats: &mut self.stats,

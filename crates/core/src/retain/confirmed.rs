@@ -1,12 +1,17 @@
 //! Up to which time this node's own writes are known to be held by a majority of the members.
 //!
 //! Whoever is found to agree with this node holds all that it had written. Such members are counted
-//! in rounds; a majority confirms the time that the round is about.
+//! in rounds; a majority confirms the time that the round is about, as soon as what they hold is on
+//! their disks: two seconds later, if none of them was started anew meanwhile.
 
 use crate::base::id::NodeId;
+use crate::base::time::Instant;
+use std::time::Duration;
 
 /// How far the confirmed time on disk may be behind: five seconds.
 const KEEP_EVERY: u64 = 5000 << 16;
+/// How late the disk of a member may be: twice what `everysec` promises.
+const DISK: Duration = Duration::from_secs(2);
 
 /// The machine.
 #[derive(Debug, Default)]
@@ -15,22 +20,23 @@ pub struct Confirmed {
     /// What of it is on disk.
     kept: u64,
     round: Round,
+    /// A majority holds it in memory.
+    ripens: Option<(Instant, Round)>,
 }
 
 /// Who is known to hold everything that this node had written at some time.
 #[derive(Debug, Default)]
 struct Round {
     time: u64,
-    /// A bit per member, by its id: two that share one count once.
-    seen: Vec<u64>,
-    count: usize,
+    /// Members, and their incarnations then.
+    seen: Vec<(NodeId, u64)>,
 }
 
 impl Confirmed {
     /// As it was on disk.
     #[must_use]
     pub fn restored(upto: u64) -> Self {
-        Self { upto, kept: upto, round: Round::default() }
+        Self { upto, kept: upto, ..Self::default() }
     }
 
     /// Own writes up to this time are confirmed.
@@ -44,10 +50,16 @@ impl Confirmed {
         self.upto = self.upto.max(time);
     }
 
-    /// True if the disk is too far behind. A little costs nothing but a repeated write one day.
+    /// True if the disk is too far behind. A little costs nothing but a stray one day.
     #[must_use]
     pub fn is_to_be_kept(&self) -> bool {
         self.upto >= self.kept.saturating_add(KEEP_EVERY)
+    }
+
+    /// True if the disk is behind at all.
+    #[must_use]
+    pub fn is_ahead(&self) -> bool {
+        self.upto > self.kept
     }
 
     /// It is on disk.
@@ -55,33 +67,58 @@ impl Confirmed {
         self.kept = self.upto;
     }
 
-    /// A peer was found to hold all that this node had written up to a time; so many members count,
-    /// this node included.
-    pub fn agree(&mut self, peer: NodeId, time: u64, of: usize) {
+    /// Members known to hold all up to a time, while that is counted.
+    #[must_use]
+    pub fn holders(&self, upto: u64) -> usize {
+        let of = |round: &Round| if round.time >= upto { round.seen.len() } else { 0 };
+        let ripening = self.ripens.as_ref().map_or(0, |(_, round)| of(round));
+        ripening.max(of(&self.round))
+    }
+
+    /// A peer of this incarnation was found to hold all that this node had written up to a time.
+    /// `others` more than this make a majority.
+    pub fn agree(&mut self, peer: (NodeId, u64), time: u64, others: usize, now: Instant) {
         let round = &mut self.round;
         if round.seen.is_empty() || time < round.time {
-            *round = Round { time, seen: vec![0; (2 * of).div_ceil(64)], count: 0 };
+            *round = Round { time, seen: Vec::new() };
         }
-        let bits = round.seen.len() as u64 * 64;
-        let bit = peer.0 % bits.max(1);
-        if let Some(word) = round.seen.get_mut((bit / 64) as usize)
-            && *word >> (bit % 64) & 1 == 0
-        {
-            *word |= 1 << (bit % 64);
-            round.count += 1;
+        let held = round.seen.binary_search_by_key(&peer.0, |(id, _)| *id);
+        match held {
+            Ok(at) => round.seen.iter_mut().skip(at).take(1).for_each(|seen| *seen = peer),
+            Err(at) => round.seen.insert(at, peer),
         }
-        // With this node itself.
-        if 2 * (round.count + 1) > of {
-            self.upto = self.upto.max(round.time);
-            *round = Round::default();
+        if round.seen.len() >= others && self.ripens.is_none() {
+            self.ripens = Some((now.after(DISK), std::mem::take(round)));
         }
     }
 
-    /// Panics unless the disk is not ahead and the round has counted whom it has seen.
+    /// When something is due.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.ripens.as_ref().map(|(at, _)| *at)
+    }
+
+    /// Lets time pass. `incarnation` is that of a member now.
+    pub fn poll(&mut self, now: Instant, incarnation: impl Fn(NodeId) -> Option<u64>) {
+        let Some((_, round)) = self.ripens.take_if(|(at, _)| *at <= now) else { return };
+        if round.seen.iter().all(|(id, then)| incarnation(*id) == Some(*then)) {
+            self.raise(round.time);
+        }
+    }
+
+    /// The members that count are others now.
+    pub fn restart(&mut self) {
+        (self.round, self.ripens) = (Round::default(), None);
+    }
+
+    /// Panics unless the disk is not ahead and each member is counted once.
     pub(crate) fn check(&self) {
         assert!(self.kept <= self.upto, "more is confirmed on disk than in memory");
-        let seen: usize = self.round.seen.iter().map(|word| word.count_ones() as usize).sum();
-        assert_eq!(self.round.count, seen, "members counted in the round are those seen");
+        let rounds = self.ripens.iter().map(|(_, round)| round).chain([&self.round]);
+        for round in rounds {
+            let once = round.seen.is_sorted_by(|(one, _), (other, _)| one < other);
+            assert!(once, "a member is counted once in a round");
+        }
     }
 }
 
@@ -89,28 +126,43 @@ impl Confirmed {
 mod tests {
     use super::*;
 
+    fn at(ms: u64) -> Instant {
+        Instant(ms * 1000)
+    }
+
     #[test]
     fn a_majority_confirms_what_its_slowest_member_holds() {
         let mut confirmed = Confirmed::default();
-        confirmed.agree(NodeId(2), 100, 5);
-        confirmed.agree(NodeId(2), 500, 5);
-        assert_eq!(confirmed.upto(), 0, "one other, twice");
-        confirmed.agree(NodeId(3), 500, 5);
-        assert_eq!(confirmed.upto(), 100, "the time of the round");
-        // An earlier time begins the round anew.
-        for (peer, time) in [(2, 300), (3, 200), (4, 250)] {
+        let mut agree = |id: u64, time| {
+            confirmed.agree((NodeId(id), 1), time, 2, at(0));
             confirmed.check();
-            confirmed.agree(NodeId(peer), time, 5);
+            confirmed.poll(at(5000), |_| Some(1));
+            confirmed.upto()
+        };
+        assert_eq!((agree(2, 100), agree(2, 500)), (0, 0), "one other, twice");
+        assert_eq!(agree(3, 500), 100, "the time of the round");
+        // An earlier time begins the round anew.
+        assert_eq!((agree(2, 300), agree(3, 200), agree(4, 250)), (100, 100, 200));
+    }
+
+    #[test]
+    fn it_counts_once_it_is_on_their_disks() {
+        for (second, upto) in [(1, 100), (7, 0)] {
+            let mut confirmed = Confirmed::default();
+            confirmed.agree((NodeId(2), 1), 100, 1, at(0));
+            assert_eq!((confirmed.holders(100), confirmed.holders(101)), (1, 0));
+            confirmed.poll(at(1999), |_| Some(1));
+            assert_eq!((confirmed.upto(), confirmed.deadline()), (0, Some(at(2000))));
+            confirmed.poll(at(2000), |_| Some(second));
+            assert_eq!((confirmed.upto(), confirmed.deadline()), (upto, None), "{second}");
         }
-        assert_eq!(confirmed.upto(), 200);
-        confirmed.check();
     }
 
     #[test]
     fn the_disk_is_a_little_behind() {
         let mut confirmed = Confirmed::restored(1000);
         confirmed.raise(1000 + KEEP_EVERY - 1);
-        assert!(!confirmed.is_to_be_kept());
+        assert!(!confirmed.is_to_be_kept() && confirmed.is_ahead());
         confirmed.raise(1000 + KEEP_EVERY);
         assert!(confirmed.is_to_be_kept());
         confirmed.keep();

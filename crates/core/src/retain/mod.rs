@@ -6,7 +6,10 @@
 //! that is the business of `spread/ring/`, which stands on this. docs/repair.md has the argument.
 
 pub mod certificates;
+pub mod chain;
 pub mod confirmed;
+pub mod fate;
+pub mod history;
 pub mod horizon;
 pub mod pass;
 pub mod policy;
@@ -15,11 +18,13 @@ pub mod story;
 pub mod strays;
 
 pub use certificates::{ByAge, Certificates};
+pub use chain::{Census, Lack, admit};
 pub use confirmed::Confirmed;
+pub use history::{Gap, History};
 pub use horizon::Horizon;
-pub use pass::{MAX_ORDER, Pass};
+pub use pass::{Grounds, MAX_ORDER, Pass};
 pub use policy::{Policy, Tombstones};
-pub use standing::{Pending, Standing, kept_horizon};
+pub use standing::{Pending, Sieved, Spoken, Standing, kept_horizon};
 pub use story::{End, Stories, Story};
 pub use strays::{StrayLimits, Strays};
 
@@ -35,6 +40,10 @@ pub struct Holding<'a> {
     pub wall_ms: u64,
     /// What the node holds.
     pub replica: &'a mut Replica,
+    /// What it keeps aside.
+    pub strays: &'a mut Strays,
+    /// What became of entries.
+    pub stories: &'a mut Stories,
     /// What the world is told.
     pub out: &'a mut Vec<Output>,
 }
@@ -66,6 +75,8 @@ pub(crate) mod tests {
         pub(crate) table: Table,
         pub(crate) stats: Stats,
         pub(crate) replica: Replica,
+        pub(crate) strays: Strays,
+        pub(crate) stories: Stories,
         pub(crate) out: Vec<Output>,
         pub(crate) outbox: Outbox,
         rng: Rng,
@@ -86,6 +97,8 @@ pub(crate) mod tests {
                 table,
                 stats: Stats::default(),
                 replica: Replica::new(Map::new(keyed), Map::new(keyed), clock),
+                strays: Strays::new(keyed, StrayLimits { entries: 3, bytes: 1000 }),
+                stories: Stories::default(),
                 out: Vec::new(),
                 outbox: Outbox::default(),
                 rng: Rng::new(own),
@@ -105,6 +118,8 @@ pub(crate) mod tests {
                 },
                 wall_ms: self.now.wall_ms,
                 replica: &mut self.replica,
+                strays: &mut self.strays,
+                stories: &mut self.stories,
                 out: &mut self.out,
             }
         }
@@ -142,12 +157,14 @@ pub(crate) mod tests {
     pub(crate) fn policy(tombstones: Tombstones) -> Policy {
         let days = |days: u64| Duration::from_secs(days * 24 * 60 * 60);
         let (keep_for, keep_dormant) = (days(3), days(30));
-        Policy { tombstones, fence: true, keep_for, retention: 4, keep_dormant }
+        let doubted_after = Duration::from_secs(60 * 60);
+        Policy { tombstones, fence: true, keep_for, retention: 4, keep_dormant, doubted_after }
     }
 
     pub(crate) fn pass(id: u64, horizon: u64, order: &[u64]) -> Pass {
         let order = order.iter().map(|id| NodeId(*id)).collect();
-        Pass { id, horizon, after: None, started_ms: NOW.wall_ms, by: NodeId(1), order }
+        let (by, started_ms) = (NodeId(1), NOW.wall_ms);
+        Pass { id, horizon, after: None, grounds: Grounds::default(), started_ms, by, order }
     }
 
     pub(crate) fn entry(key: &str, time: u64, node: u64, value: Option<&str>) -> Arc<Entry> {

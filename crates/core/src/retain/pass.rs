@@ -1,12 +1,61 @@
 //! One pass of ring repair: whom it visits, and up to where it covers what they hold.
 
+use super::Horizon;
 use crate::base::codec::{DecodeError, Reader, Write};
+use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::data::{Map, Stamp};
 use std::sync::Arc;
 
 /// Members of a pass, at most.
 pub const MAX_ORDER: usize = 65_536;
+
+/// Forced passes that are remembered.
+pub const MAX_FORCED: usize = 256;
+/// What else a pass may be founded on than its link.
+pub const MAX_BASES: usize = 64;
+
+/// What a pass is founded on. See docs/chain.md.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grounds {
+    /// The horizon of the first pass of its chain.
+    pub chain: u64,
+    /// Its number in that.
+    pub number: u32,
+    /// Passes after its link that may be complete, by their ids.
+    pub bases: Vec<u64>,
+    /// Passes up to this one that an operator has forced, the oldest first: the id, and the number
+    /// of the pass that it grew from.
+    pub forced: Vec<(u64, u32)>,
+}
+
+impl Grounds {
+    fn encode(&self, to: &mut Vec<u8>) {
+        to.put(&self.chain.to_le_bytes());
+        to.put_varint(self.number.into());
+        to.put_varint(self.bases.len() as u64);
+        self.bases.iter().for_each(|id| to.put(&id.to_le_bytes()));
+        to.put_varint(self.forced.len() as u64);
+        for (id, from) in &self.forced {
+            to.put(&id.to_le_bytes());
+            to.put_varint((*from).into());
+        }
+    }
+
+    fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let number = |from: &mut Reader<'_>| {
+            from.bounded("number of a pass", u32::MAX as usize).map(|number| number as u32)
+        };
+        let (chain, own) = (from.u64()?, number(from)?);
+        let count = from.bounded("bases of a pass", MAX_BASES)?;
+        let bases = (0..count).map(|_| from.u64()).collect::<Result<_, _>>()?;
+        let count = from.bounded("forced passes", MAX_FORCED)?;
+        let forced = (0..count)
+            .map(|_| Ok((from.u64()?, number(from)?)))
+            .collect::<Result<_, DecodeError>>()?;
+        Ok(Self { chain, number: own, bases, forced })
+    }
+}
 
 /// One pass over all members.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,8 +64,10 @@ pub struct Pass {
     pub id: u64,
     /// Stamps up to this time are covered.
     pub horizon: u64,
-    /// The pass before, and its horizon: whoever that has not covered is brought back first.
-    pub after: Option<(u64, u64)>,
+    /// Its link: the pass before. Whoever that has not covered is brought back first.
+    pub after: Option<Horizon>,
+    /// What it is founded on, once all members have been visited.
+    pub grounds: Grounds,
     /// When it began, by the wall clock of who began it.
     pub started_ms: u64,
     /// Who began it, and is told how it goes on.
@@ -62,13 +113,36 @@ impl Pass {
         below(stamp) && held.is_none_or(|held| held >= stamp && below(held))
     }
 
+    /// The same in short, should it be complete.
+    #[must_use]
+    pub fn to_horizon(&self) -> Horizon {
+        let Grounds { chain, number, forced, .. } = &self.grounds;
+        let forced = forced.len() as u32;
+        Horizon { time: self.horizon, pass: self.id, chain: *chain, forced, number: *number }
+    }
+
+    /// True if what this pass covered is among what the other grew from. Where nothing was forced
+    /// all earlier ones of a chain are.
+    #[must_use]
+    pub fn is_before(&self, later: &Self) -> bool {
+        let (own, later) = (&self.grounds, &later.grounds);
+        let mut forks = later.forced.iter().filter(|fork| !own.forced.contains(fork));
+        own.chain == later.chain
+            && own.forced.iter().all(|fork| later.forced.contains(fork))
+            && forks.all(|(_, from)| own.number <= *from)
+    }
+
     /// Appends it.
     pub fn encode(&self, to: &mut Vec<u8>) {
         to.put(&self.id.to_le_bytes());
         to.put(&self.horizon.to_le_bytes());
-        let (horizon, pass) = self.after.unwrap_or_default();
-        to.put(&horizon.to_le_bytes());
-        to.put(&pass.to_le_bytes());
+        to.put(&[u8::from(self.after.is_some())]);
+        self.after.iter().for_each(|after| after.encode(to));
+        self.grounds.encode(to);
+        self.encode_rest(to);
+    }
+
+    fn encode_rest(&self, to: &mut Vec<u8>) {
         to.put_varint(self.started_ms);
         to.put(&self.by.0.to_le_bytes());
         to.put_varint(self.order.len() as u64);
@@ -78,17 +152,44 @@ impl Pass {
     /// Reads what [`Pass::encode`] wrote.
     ///
     /// # Errors
-    /// If the input is truncated, or lists nobody or more than [`MAX_ORDER`].
+    /// If the input is truncated, or lists nobody, somebody twice, or more than [`MAX_ORDER`].
     pub fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (id, horizon) = (from.u64()?, from.u64()?);
-        let after = Some((from.u64()?, from.u64()?)).filter(|(horizon, _)| *horizon > 0);
+        let after = match from.u8()? {
+            0 => None,
+            1 => Some(Horizon::decode(from)?),
+            _ => return Err(DecodeError::Invalid("link of a pass")),
+        };
+        let grounds = Grounds::decode(from)?;
+        Self { id, horizon, after, grounds, started_ms: 0, by: NodeId(0), order: [].into() }
+            .decode_rest(from)
+    }
+
+    /// Reads what the version before wrote: a pass of a chain whose beginning is not known.
+    ///
+    /// # Errors
+    /// As [`Pass::decode`].
+    pub fn decode_old(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let (id, horizon) = (from.u64()?, from.u64()?);
+        let (time, pass) = (from.u64()?, from.u64()?);
+        let after = Horizon { time, pass, chain: 0, forced: 0, number: 0 };
+        let (after, grounds) = (Some(after).filter(|after| after.time > 0), Grounds::default());
+        Self { id, horizon, after, grounds, started_ms: 0, by: NodeId(0), order: [].into() }
+            .decode_rest(from)
+    }
+
+    fn decode_rest(self, from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (started_ms, by) = (from.varint()?, NodeId(from.u64()?));
         let count = from.bounded("members of a pass", MAX_ORDER)?;
         let order = (0..count).map(|_| from.u64().map(NodeId)).collect::<Result<Arc<[_]>, _>>()?;
         if order.is_empty() {
             return Err(DecodeError::Invalid("pass of nobody"));
         }
-        Ok(Self { id, horizon, after, started_ms, by, order })
+        let apart: Set<NodeId> = order.iter().copied().collect();
+        if apart.len() < order.len() {
+            return Err(DecodeError::Invalid("pass with a member twice"));
+        }
+        Ok(Self { started_ms, by, order, ..self })
     }
 }
 
@@ -100,7 +201,41 @@ pub(crate) mod tests {
 
     pub(crate) fn pass(horizon: u64) -> Pass {
         let order = [NodeId(1), NodeId(2), NodeId(3)].into();
-        Pass { id: 77, horizon, after: Some((3, 4)), started_ms: 5, by: NodeId(2), order }
+        let after = Some(Horizon { time: 3, pass: 4, chain: 1, forced: 1, number: 6 });
+        let forced = vec![(9, 5)];
+        let grounds = Grounds { chain: 1, number: 7, bases: vec![8], forced };
+        Pass { id: 77, horizon, after, grounds, started_ms: 5, by: NodeId(2), order }
+    }
+
+    #[test]
+    fn a_pass_is_read_again_and_so_is_one_of_the_version_before() {
+        let one = pass(50);
+        let mut bytes = Vec::new();
+        one.encode(&mut bytes);
+        assert_eq!(Pass::decode(&mut Reader::new(&bytes)), Ok(one.clone()));
+        let mut old = [[77_u64, 50, 3, 4].map(u64::to_le_bytes).concat()].concat();
+        one.encode_rest(&mut old);
+        let read = Pass::decode_old(&mut Reader::new(&old)).unwrap();
+        assert_eq!((read.id, read.horizon, read.order), (77, 50, one.order.clone()));
+        assert_eq!(read.after.map(|after| (after.time, after.pass, after.chain)), Some((3, 4, 0)));
+        let twice = Pass { order: [NodeId(1), NodeId(1)].into(), ..one };
+        let mut bytes = Vec::new();
+        twice.encode(&mut bytes);
+        assert!(Pass::decode(&mut Reader::new(&bytes)).is_err());
+    }
+
+    #[test]
+    fn who_was_covered_before_an_operator_forced_a_pass_is_placed() {
+        let at = |chain, number, forced: &[(u64, u32)]| {
+            let grounds = Grounds { chain, number, forced: forced.to_vec(), ..Grounds::default() };
+            Pass { grounds, ..pass(50) }
+        };
+        let later = at(1, 9, &[(20, 5)]);
+        assert!(at(1, 5, &[]).is_before(&later), "it grew from that");
+        assert!(!at(1, 6, &[]).is_before(&later), "the other side went on");
+        assert!(at(1, 8, &[(20, 5)]).is_before(&later));
+        assert!(!at(1, 5, &[(21, 4)]).is_before(&later), "forced by another side");
+        assert!(!at(2, 1, &[]).is_before(&later), "another chain");
     }
 
     /// As the note on gossip has it: A to B, B to C, C to A, A to B.

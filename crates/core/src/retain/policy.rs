@@ -41,6 +41,8 @@ pub struct Policy {
     pub retention: usize,
     /// How much longer those keep it.
     pub keep_dormant: Duration,
+    /// Who was down for longer than this may be an old copy of a disk.
+    pub doubted_after: Duration,
 }
 
 impl Policy {

@@ -3,18 +3,26 @@
 //! Once a pass is complete, every member that it lists holds everything stamped up to its horizon.
 //! So tombstones below it are dropped, and an entry from below it that is not held is refused: it
 //! was superseded, and whoever still has it was not covered. Such a member compares itself with one
-//! that was, drops what that one does not hold, and writes anew what it had acknowledged and nobody
-//! can have seen. docs/repair.md has the argument.
+//! that was, and what that one does not hold is dropped, written anew or kept aside: see
+//! [`super::fate`]. docs/repair.md and docs/chain.md have the argument.
 
+mod isolation;
 mod kept;
 mod visits;
+mod votes;
 
+pub use isolation::Isolation;
 pub use kept::kept_horizon;
 pub use visits::Pending;
+pub use votes::{Spoken, put_spoken, read_spoken};
 
-use super::{Confirmed, Holding, Horizon, MAX_ORDER, Pass, Policy, Tombstones};
-use crate::base::hash::Set;
+use super::fate::{Case, Verdict};
+use super::pass::Grounds;
+use super::story::{End, story};
+use super::{Confirmed, Gap, History, Holding, Horizon, Pass, Policy, Tombstones};
 use crate::base::id::NodeId;
+use crate::base::planted::{self, Fault};
+use crate::base::time::{Instant, millis};
 use crate::data::{self, Clock, Cut, Entry, Map, Replica, Space, Stamp, is_mortal};
 use crate::member::{State, Table};
 use crate::output::{Output, Removed, applied};
@@ -23,29 +31,51 @@ use std::sync::Arc;
 
 /// Entries collected in one turn, so that the others of the turn do not wait.
 const COLLECTED: usize = 2000;
-/// What is kept of a pass besides what it proved: nothing later than this after it began.
+/// What is kept of a pass under way besides what it proved: nothing later than this after it began.
 pub const FORGOTTEN_MS: u64 = 60 * 60 * 1000;
-/// Passes that a node keeps at once.
-const MAX_PENDING: usize = 4;
+/// Passes that a node has open at once (guess: each one stopped between two last visits).
+pub const MAX_OPEN: usize = 16;
+/// How often the disk hears of the time, at most: the gap after a crash is no longer than that and
+/// the outage.
+const BEAT_MS: u64 = 60 * 1000;
 
 /// The machine.
 #[derive(Debug)]
 pub struct Standing {
+    own: NodeId,
     policy: Policy,
     /// The latest complete pass that it has heard of.
     horizon: Option<Horizon>,
-    /// The latest that it was part of, or was brought back to.
+    /// The latest that it was part of, or was brought back to: its link.
     covered: Option<Pass>,
-    /// Those that have visited it and that it has heard no end of.
+    /// The one that it has lent itself to, and those that it has accepted and that are open.
     pending: Vec<Pending>,
-    /// Members that were covered once and not by the latest pass, and up to where.
-    former: Vec<(NodeId, u64)>,
+    /// The largest horizon of a pass that it has lent itself to in this run.
+    lent: u64,
+    /// Members that the latest pass does not list, and what members may have lost.
+    history: History,
+    /// Passes in which it has given its vote away.
+    gave: Vec<Horizon>,
+    /// Those whose votes it has.
+    speaks: Vec<Spoken>,
+    /// Members whose votes an operator has waived here.
+    waived: Vec<NodeId>,
+    /// True if this may be an old copy of a disk.
+    doubt: bool,
+    /// After a start, until the time is looked at: the largest stamp on disk.
+    started_at: Option<u64>,
+    /// What of its own writes has gone nowhere.
+    isolation: Isolation,
     /// The largest horizon of any pass that came by, be it complete or not.
     floor: u64,
+    /// No own stamp up to this time was issued after what is on disk.
+    beat: u64,
     confirmed: Confirmed,
     collecting: VecDeque<Arc<Entry>>,
     /// True if what is kept on disk is behind.
     changed: bool,
+    /// True if nothing more may be said before the disk has it.
+    waits: bool,
     /// False until what was kept on disk has been looked at.
     settled: bool,
 }
@@ -53,17 +83,27 @@ pub struct Standing {
 impl Standing {
     /// A node that knows of no pass.
     #[must_use]
-    pub fn new(policy: Policy) -> Self {
+    pub fn new(own: NodeId, policy: Policy) -> Self {
         Self {
+            own,
             policy,
             horizon: None,
             covered: None,
             pending: Vec::new(),
-            former: Vec::new(),
+            lent: 0,
+            history: History::default(),
+            gave: Vec::new(),
+            speaks: Vec::new(),
+            waived: Vec::new(),
+            doubt: false,
+            started_at: None,
+            isolation: Isolation::default(),
             floor: 0,
+            beat: 0,
             confirmed: Confirmed::default(),
             collecting: VecDeque::new(),
             changed: false,
+            waits: false,
             settled: false,
         }
     }
@@ -74,7 +114,7 @@ impl Standing {
         self.horizon
     }
 
-    /// The latest pass that this node was part of, or was brought back to.
+    /// The latest pass that this node was part of, or was brought back to: its link.
     #[must_use]
     pub fn covered(&self) -> Option<&Pass> {
         self.covered.as_ref()
@@ -90,20 +130,25 @@ impl Standing {
     /// True if the latest pass has not covered this node.
     #[must_use]
     pub fn is_behind(&self) -> bool {
-        let covered = self.covered.as_ref().map(|pass| (pass.horizon, pass.id));
-        self.horizon.is_some_and(|horizon| covered < Some((horizon.time, horizon.pass)))
+        self.horizon > self.covered.as_ref().map(Pass::to_horizon)
     }
 
-    /// Members that were covered once and not by the latest pass, and up to where.
+    /// What is remembered of members that the latest pass does not list.
     #[must_use]
-    pub fn former(&self) -> &[(NodeId, u64)] {
-        &self.former
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Own writes up to this time are known to be held by a majority of the members.
     #[must_use]
     pub fn confirmed(&self) -> u64 {
         self.confirmed.upto()
+    }
+
+    /// True if this may be an old copy of a disk, so that it does not decide on passes.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubt
     }
 
     /// True while what may go has not all gone.
@@ -118,25 +163,31 @@ impl Standing {
         stamp.time > self.floor
     }
 
+    /// The largest horizon of any pass that came by.
+    #[must_use]
+    pub fn floor(&self) -> u64 {
+        self.floor
+    }
+
     /// True if what is below a horizon is kept out.
     #[must_use]
     pub fn has_fence(&self) -> bool {
         self.policy.has_fence()
     }
 
-    /// True for a stamp that the latest pass that covered this node has covered.
+    /// True for what the latest pass that covered this node has covered.
     #[must_use]
-    pub fn is_below(&self, stamp: Stamp) -> bool {
+    pub fn is_below(&self, age: u64) -> bool {
         let covered = self.covered.as_ref();
-        self.has_fence() && covered.is_some_and(|pass| stamp.time <= pass.horizon)
+        self.has_fence() && covered.is_some_and(|pass| age <= pass.horizon)
     }
 
     /// True if an entry from a peer is from below a horizon and cannot be news. While a walk brings
     /// this node back, that is up to where it compares.
     #[must_use]
-    pub fn is_fenced(&self, stamp: Stamp, brought_back: Option<u64>) -> bool {
-        let back = brought_back.is_some_and(|horizon| stamp.time <= horizon);
-        self.is_below(stamp) || self.has_fence() && back
+    pub fn is_fenced(&self, age: u64, brought_back: Option<u64>) -> bool {
+        let back = brought_back.is_some_and(|horizon| age <= horizon);
+        self.is_below(age) || self.has_fence() && back
     }
 
     /// No more stamps up to this time come from here.
@@ -151,51 +202,77 @@ impl Standing {
         self.horizon = self.horizon.max(horizon);
     }
 
-    /// A pass is complete, and none with a later horizon is known.
+    /// A pass is complete, and none later is known.
     pub fn learn(&mut self, horizon: Horizon, hold: &mut Holding<'_>) {
         debug_assert!(self.horizon < Some(horizon), "horizons only rise");
         self.horizon = Some(horizon);
         self.raise(horizon.time, &mut hold.replica.clock);
-        let own = self.pending.iter().position(|p| p.pass.id == horizon.pass && p.done);
-        if let Some(at) = own {
-            let pass = self.pending.remove(at).pass;
+        if !planted::has(Fault::News) {
+            // That one may be about to collect what the next member of another has not been given.
+            self.pending.retain(|pending| pending.done);
+        }
+        let own = |p: &Pending| p.pass.id == horizon.pass && p.done && p.clean;
+        let own = self.pending.iter().find(|pending| own(pending)).map(|p| p.pass.clone());
+        if let Some(pass) = own {
+            // It has accepted a pass since it was started.
+            self.doubt = false;
             self.cover(pass, hold.replica);
         } else if !self.has_fence() {
             // As other systems do: what is dropped elsewhere is dropped here.
             let by = hold.env.table.own();
-            let (id, order, started_ms) = (horizon.pass, [by].into(), hold.wall_ms);
-            let pass = Pass { id, horizon: horizon.time, after: None, started_ms, by, order };
-            self.cover(pass, hold.replica);
+            let Horizon { time, pass: id, chain, number, .. } = horizon;
+            let grounds = Grounds { chain, number, ..Grounds::default() };
+            let (order, started_ms) = ([by].into(), hold.wall_ms);
+            self.cover(
+                Pass { id, horizon: time, after: None, grounds, started_ms, by, order },
+                hold.replica,
+            );
         }
+    }
+
+    /// A walk has brought this node back to a pass; `history` is what the giver remembers.
+    pub fn bring_back(&mut self, pass: Pass, history: &History, hold: &mut Holding<'_>) {
+        let same = |own: &Pass| own.is_before(&pass);
+        if !self.covered.as_ref().is_none_or(same) {
+            // What it remembers is of passes that are not before this one, but for what is lost.
+            self.covered = None;
+            self.history.retain_former(|_| false);
+        }
+        if !planted::has(Fault::Inherit) {
+            self.history.absorb(history);
+        }
+        self.isolation.end();
+        self.cover(pass, hold.replica);
+        self.look_at_strays(hold);
     }
 
     /// This node holds everything up to the horizon of a pass that is complete.
     pub fn cover(&mut self, pass: Pass, replica: &mut Replica) {
         // While a walk brings it back to one pass, a later one may cover it: what that has dropped
         // must not come back.
-        let later = |held: &Pass| (held.horizon, held.id) > (pass.horizon, pass.id);
-        if self.covered.as_ref().is_some_and(later) {
+        let horizon = pass.to_horizon();
+        if self.covered.as_ref().is_some_and(|held| held.to_horizon() > horizon) {
             return;
         }
         self.raise(pass.horizon, &mut replica.clock);
-        let horizon = Horizon { time: pass.horizon, pass: pass.id };
         self.horizon = self.horizon.max(Some(horizon));
-        self.pending.retain(|pending| pending.pass.horizon > pass.horizon);
+        // Either this is what became of what was open, or it is over.
+        self.pending.retain(|p| p.done && p.pass.to_horizon() > horizon);
+        self.settle_votes(horizon);
         self.confirmed.raise(pass.horizon);
+        self.confirmed.restart();
         self.succeed(pass);
         self.collect(&replica.data);
     }
 
     /// A pass takes the place of the one before.
     fn succeed(&mut self, pass: Pass) {
+        let listed: crate::base::hash::Set<NodeId> = pass.order.iter().copied().collect();
         if let Some(before) = self.covered.take() {
-            let listed: Set<NodeId> = pass.order.iter().copied().collect();
-            self.former.retain(|(id, _)| !listed.contains(id));
             let dropped = before.order.iter().filter(|id| !listed.contains(*id));
-            self.former.extend(dropped.map(|id| (*id, before.horizon)));
-            let over = self.former.len().saturating_sub(MAX_ORDER);
-            self.former.drain(..over);
+            dropped.for_each(|id| self.history.visit(*id, before.horizon));
         }
+        self.history.retain_former(|id| !listed.contains(&id));
         self.covered = Some(pass);
     }
 
@@ -210,15 +287,21 @@ impl Standing {
         self.collecting = gone.collect();
     }
 
-    /// Lets some of what may go go.
+    /// When something is due, besides what is collected.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.confirmed.deadline().into_iter().chain(self.silent_until()).min()
+    }
+
+    /// Does what is due: lets some of what may go go, looks after what it says of itself.
     pub fn poll(&mut self, hold: &mut Holding<'_>) {
         if !self.settled {
-            self.settled = true;
-            // After a restart: what was to go goes.
-            if !self.is_behind() {
-                self.collect(&hold.replica.data);
-            }
+            self.settle(hold);
         }
+        let table = hold.env.table;
+        let incarnation = |id| table.get(id).map(|member| member.incarnation);
+        self.confirmed.poll(hold.env.now, incarnation);
+        self.beat(hold.wall_ms, &mut hold.replica.clock);
         if self.is_collecting() {
             // Whoever has let something go must know for ever that it has.
             self.keep(hold.out);
@@ -232,92 +315,194 @@ impl Standing {
             );
             if let_go(&entry, true, hold) {
                 hold.env.stats.tombstones_collected += 1;
+                self.tell(&entry, End::Collected, None, hold);
             }
         }
     }
 
-    /// Lets an entry go that a covered member does not hold. What nobody can have seen is written
-    /// anew: that is returned, to be spread. `known` says up to where a pass has covered everything
-    /// that a member had written.
+    /// The first turn of a run.
+    fn settle(&mut self, hold: &mut Holding<'_>) {
+        self.settled = true;
+        // That this node has run is on disk before anything else of the run is.
+        self.changed = true;
+        // After a restart: what was to go goes.
+        if !self.is_behind() {
+            self.collect(&hold.replica.data);
+        }
+        let Some(from) = self.started_at.take() else { return };
+        // What a crash has taken back is a suffix, and a stamp is above all that its writer had
+        // seen: so what may be missing lies above the largest stamp that is there.
+        let to = (hold.wall_ms << 16).saturating_sub(1);
+        self.history.note_gap(Gap { id: self.own, from, to });
+        let doubted = millis(self.policy.doubted_after) << 16;
+        self.doubt |= to.saturating_sub(from) > doubted;
+    }
+
+    /// Tells the disk the time now and then.
+    fn beat(&mut self, wall_ms: u64, clock: &mut Clock) {
+        let every = BEAT_MS.min(millis(self.policy.doubted_after) / 4) << 16;
+        let now = wall_ms << 16;
+        if self.beat.saturating_add(every.max(1)) <= now {
+            self.beat = now;
+            clock.raise(now);
+            self.changed = true;
+        }
+    }
+
+    /// Decides on an entry that the member that brings this node back does not hold.
     #[must_use]
     pub fn sieve(
         &mut self,
         entry: &Arc<Entry>,
-        known: impl Fn(NodeId) -> u64,
+        tip: &Pass,
+        giver: (NodeId, &History),
         hold: &mut Holding<'_>,
-    ) -> Option<Arc<Entry>> {
-        let Stamp { time, node: writer } = entry.stamp();
-        if !let_go(entry, false, hold) {
-            return None;
+    ) -> Sieved {
+        if hold.replica.data.get(entry.key()).is_none_or(|held| held != entry) {
+            return Sieved::Gone;
         }
-        hold.env.stats.fence_dropped += 1;
-        // Its writer may never come back: this may be the last copy.
-        // But not of what is its writer's alone.
-        let own = writer == hold.env.table.own() || entry.owner().is_none();
-        if !own || time <= known(writer) || time <= self.confirmed_by(known, hold.env.table) {
-            return None;
-        }
-        hold.env.stats.fence_reissued += 1;
-        let stamp = hold.replica.clock.tick(hold.wall_ms);
-        debug_assert!(self.may_issue(stamp), "no stamp below a horizon that came by");
-        let anew = hold.replica.keep(entry.restamped(stamp));
-        let data::Merged::New(replaced) = hold.replica.data.apply(Arc::clone(&anew)) else {
-            return None;
+        let case = Case {
+            own: self.own,
+            link: self.covered.as_ref(),
+            confirmed: self.confirmed.upto(),
+            unsent: self.isolation.unsent(),
+            doubt: self.doubt,
+            tip,
+            history: giver.1,
         };
-        hold.out.push(applied(Space::Data, &anew, replaced, None));
-        Some(anew)
+        let verdict = match self.has_fence() {
+            true => case.verdict(entry),
+            false => Verdict::Drop(End::Visited),
+        };
+        // It is on disk aside before it is off the disk.
+        if verdict == Verdict::Aside && !hold.strays.keep(entry, hold.out) {
+            hold.env.stats.strays_refused += 1;
+            return Sieved::Full;
+        }
+        let _ = let_go(entry, false, hold);
+        hold.env.stats.fence_dropped += 1;
+        let (end, sieved) = match verdict {
+            Verdict::Drop(end) => (end, Sieved::Gone),
+            Verdict::Aside => {
+                hold.env.stats.strays_kept += 1;
+                (End::Aside, Sieved::Gone)
+            }
+            Verdict::Anew => (End::Anew, self.write_anew(entry, hold)),
+        };
+        let mut story = self.story(entry, end, hold);
+        (story.pass, story.horizon, story.giver) = (tip.id, tip.horizon, Some(giver.0));
+        hold.stories.tell(story);
+        sieved
     }
 
-    /// Up to where it is certain that a covered member held what this node holds: a majority did,
-    /// and a pass has covered a majority of the same members.
-    fn confirmed_by(&self, known: impl Fn(NodeId) -> u64, table: &Table) -> u64 {
-        let confirmed = self.confirmed.upto();
-        let covered = |id: NodeId| known(id) >= confirmed;
-        let (count, of) = match &self.covered {
-            Some(pass) => (pass.order.iter().filter(|id| covered(**id)).count(), pass.order.len()),
-            None => {
-                let base = || table.members().filter(|member| member.state != State::Left);
-                (base().filter(|member| covered(member.id)).count(), base().count())
-            }
+    /// Nobody can have seen it: it is written anew, with the stamp that it had.
+    fn write_anew(&self, entry: &Entry, hold: &mut Holding<'_>) -> Sieved {
+        let stamp = hold.replica.clock.tick(hold.wall_ms);
+        debug_assert!(self.may_issue(stamp), "no stamp below a horizon that came by");
+        let Some(anew) = entry.anew(stamp.time) else { return Sieved::Gone };
+        hold.env.stats.fence_reissued += 1;
+        let anew = hold.replica.keep(anew);
+        let data::Merged::New(replaced) = hold.replica.data.apply(Arc::clone(&anew)) else {
+            return Sieved::Gone;
         };
-        if 2 * count > of { confirmed } else { 0 }
+        hold.out.push(applied(Space::Data, &anew, replaced, None));
+        Sieved::Anew(anew)
+    }
+
+    /// What is kept aside need not be if its writer has been visited since, which held it.
+    fn look_at_strays(&self, hold: &mut Holding<'_>) {
+        let Some(tip) = self.covered.as_ref().filter(|_| !hold.strays.is_empty()) else { return };
+        let case = Case {
+            own: self.own,
+            link: None,
+            confirmed: 0,
+            unsent: None,
+            doubt: true,
+            tip,
+            history: &self.history,
+        };
+        for entry in hold.strays.entries() {
+            if let Verdict::Drop(end) = case.verdict(&entry) {
+                hold.strays.take(entry.key(), hold.out);
+                self.tell(&entry, end, None, hold);
+            }
+        }
+    }
+
+    fn story(&self, entry: &Entry, end: End, hold: &Holding<'_>) -> super::Story {
+        let by = self.covered.as_ref().map_or((0, 0), |pass| (pass.horizon, pass.id));
+        story(hold.replica.data.hash(entry.key()), entry, end, by, hold.wall_ms)
+    }
+
+    fn tell(&self, entry: &Entry, end: End, giver: Option<NodeId>, hold: &mut Holding<'_>) {
+        let mut story = self.story(entry, end, hold);
+        story.giver = giver;
+        hold.stories.tell(story);
     }
 
     /// A peer was found to hold all that this node had written before a cut. `last` is the largest
-    /// stamp that this node knows of, and so many members it knows to be somewhere.
-    pub fn confirm(&mut self, peer: NodeId, cut: Cut, last: u64, members: usize) {
+    /// stamp that this node knows of.
+    pub fn confirm(&mut self, peer: NodeId, cut: Cut, last: u64, hold: &Holding<'_>) {
+        let table = hold.env.table;
         let time = match cut.is_none() {
             true => last,
             false => (cut.first_ms() << 16).saturating_sub(1).min(last),
         };
-        match &self.covered {
-            Some(pass) if !pass.lists(peer) => {}
-            Some(pass) => self.confirmed.agree(peer, time, pass.order.len()),
-            None => self.confirmed.agree(peer, time, members),
+        let Some(member) = table.get(peer) else { return };
+        // Of the members of the link as they were listed, this node among them if it was.
+        let counts = |id| match &self.covered {
+            Some(pass) => pass.lists(id),
+            None => table.get(id).is_some_and(|member| member.state != State::Left),
+        };
+        if counts(peer) {
+            let of = self.electorate(table);
+            let needed = (of / 2 + 1).saturating_sub(usize::from(counts(self.own))).max(1);
+            self.confirmed.agree((peer, member.incarnation), time, needed, hold.env.now);
         }
+    }
+
+    /// How many members count where a majority is to hold something.
+    fn electorate(&self, table: &Table) -> usize {
+        match &self.covered {
+            Some(pass) => pass.order.len(),
+            None => table.members().filter(|member| member.state != State::Left).count(),
+        }
+    }
+
+    /// How many members, this node included, are known to hold its writes up to a time, of how many
+    /// a majority is needed.
+    #[must_use]
+    pub fn holders(&self, upto: u64, table: &Table) -> (usize, usize) {
+        let of = self.electorate(table);
+        let held = match self.confirmed.upto() >= upto {
+            true => of / 2 + 1,
+            false => self.confirmed.holders(upto) + 1,
+        };
+        (held.min(of.max(1)), of)
     }
 
     /// Panics unless what a node knows of passes fits together, and its clock is past all of them.
     pub(crate) fn check(&self, replica: &Replica) {
-        assert!(self.pending.len() <= MAX_PENDING, "too many passes are kept");
-        let ids: Set<u64> = self.pending.iter().map(|pending| pending.pass.id).collect();
+        assert!(self.pending.len() <= MAX_OPEN + 1, "too many passes are kept");
+        let lent = self.pending.iter().filter(|pending| !pending.done).count();
+        assert!(lent <= 1, "a node lends itself to one pass at a time");
+        let ids: crate::base::hash::Set<u64> =
+            self.pending.iter().map(|pending| pending.pass.id).collect();
         assert_eq!(ids.len(), self.pending.len(), "a pass is kept twice");
         let came_by = self.pending.iter().map(|pending| pending.pass.horizon);
         let came_by = came_by.chain(self.covered.iter().map(|pass| pass.horizon)).max();
         assert!(came_by <= Some(self.floor), "a pass came by above the floor");
         assert!(self.floor <= replica.clock.last(), "the clock is below a horizon that came by");
         self.pending.iter().for_each(Pending::check);
-        assert!(self.former.len() <= MAX_ORDER, "too many former members are kept");
-        let former: Set<NodeId> = self.former.iter().map(|(id, _)| *id).collect();
-        assert_eq!(former.len(), self.former.len(), "a former member is kept twice");
+        self.history.check();
         if let Some(pass) = &self.covered {
-            let over = self.pending.iter().find(|pending| pending.pass.horizon <= pass.horizon);
+            let own = pass.to_horizon();
+            let over = self.pending.iter().find(|p| p.done && p.pass.to_horizon() <= own);
             assert_eq!(over, None, "a pass is awaited that a later one has covered");
-            let listed = pass.order.iter().find(|id| former.contains(*id));
+            let listed = pass.order.iter().find(|id| self.history.visited(**id) > 0);
             assert_eq!(listed, None, "a member of the pass is a former one");
-            let later = self.former.iter().find(|(_, upto)| *upto > pass.horizon);
-            assert_eq!(later, None, "a former member is covered further than the pass");
             assert!(self.confirmed.upto() >= pass.horizon, "what a pass covers is confirmed");
+            assert!(self.horizon >= Some(own), "what covers this node is complete");
         }
         let upto = self.covered.as_ref().map_or(0, |pass| pass.horizon);
         let stays = self.collecting.iter().find(|entry| !has_ended(entry, upto));
@@ -326,10 +511,21 @@ impl Standing {
     }
 }
 
+/// What came of an entry that a node brought back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sieved {
+    /// It is not held any more.
+    Gone,
+    /// It was written anew, to be spread.
+    Anew(Arc<Entry>),
+    /// It is to be kept aside and there is no room: it stays, and this node behind.
+    Full,
+}
+
 /// True for what was deleted, or had expired, at a horizon.
 fn has_ended(entry: &Entry, horizon: u64) -> bool {
     let expired = entry.expires_at().is_some_and(|at| at <= horizon >> 16);
-    is_mortal(entry) && entry.stamp().time <= horizon && (entry.is_tombstone() || expired)
+    is_mortal(entry) && entry.age() <= horizon && (entry.is_tombstone() || expired)
 }
 
 /// Takes an entry out of the replica; false if it is no longer held.
@@ -343,10 +539,12 @@ fn let_go(entry: &Entry, collected: bool, hold: &mut Holding<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::retain::Census;
     use crate::retain::tests::{Ground, H, NOW, assert_found, entry, pass, policy};
+    use std::time::Duration;
 
     fn standing() -> Standing {
-        Standing::new(policy(Tombstones::Horizon))
+        Standing::new(NodeId(1), policy(Tombstones::Horizon))
     }
 
     #[test]
@@ -375,16 +573,13 @@ mod tests {
     #[test]
     fn the_fence_is_where_the_pass_or_the_way_back_has_compared() {
         let (mut ground, mut standing) = (Ground::new(1, 2), standing());
-        let stamp = |time| Stamp { time, node: NodeId(2) };
-        assert!(!standing.is_fenced(stamp(H), None));
-        assert!(
-            standing.is_fenced(stamp(H), Some(H)) && !standing.is_fenced(stamp(H + 1), Some(H))
-        );
+        assert!(!standing.is_fenced(H, None));
+        assert!(standing.is_fenced(H, Some(H)) && !standing.is_fenced(H + 1, Some(H)));
         standing.cover(pass(1, H, &[1, 2]), &mut ground.replica);
-        assert!(standing.is_fenced(stamp(H), None) && !standing.is_fenced(stamp(H + 1), None));
-        let mut open = Standing::new(policy(Tombstones::Timed));
+        assert!(standing.is_fenced(H, None) && !standing.is_fenced(H + 1, None));
+        let mut open = Standing::new(NodeId(1), policy(Tombstones::Timed));
         open.cover(pass(1, H, &[1, 2]), &mut ground.replica);
-        assert!(!open.is_fenced(stamp(H), Some(H)), "where tombstones go by age there is none");
+        assert!(!open.is_fenced(H, Some(H)), "where tombstones go by age there is none");
     }
 
     #[test]
@@ -394,9 +589,9 @@ mod tests {
             standing.visit(&pass(5, H, &[2, 1]), &mut ground.replica.clock);
             assert!(!standing.may_issue(Stamp { time: H, node: NodeId(1) }));
             if done {
-                standing.reached(&pass(5, H, &[2, 1]), 1);
+                standing.reached(&pass(5, H, &[2, 1]), 1, &Census::default());
             }
-            standing.learn(Horizon { time: H, pass: 5 }, &mut ground.holding());
+            standing.learn(pass(5, H, &[2, 1]).to_horizon(), &mut ground.holding());
             assert_eq!(standing.is_behind(), !done);
             assert_eq!(standing.covered().map(|pass| pass.id), done.then_some(5));
             standing.check(&ground.replica);
@@ -408,15 +603,15 @@ mod tests {
         let (mut ground, mut standing) = (Ground::new(1, 3), standing());
         let (earlier, later) = (pass(1, H, &[2, 3]), pass(2, H + 10, &[1, 2]));
         standing.visit(&later, &mut ground.replica.clock);
-        standing.learn(Horizon { time: H, pass: 1 }, &mut ground.holding());
+        standing.reached(&later, 2, &Census::default());
+        standing.learn(earlier.to_horizon(), &mut ground.holding());
         assert!(standing.is_behind(), "a walk begins to bring it back");
-        standing.reached(&later, 2);
-        standing.learn(Horizon { time: H + 10, pass: 2 }, &mut ground.holding());
+        standing.learn(later.to_horizon(), &mut ground.holding());
         // The walk ends.
         standing.cover(earlier, &mut ground.replica);
         assert_eq!(standing.covered(), Some(&later));
-        assert!(!standing.is_behind() && standing.former().is_empty());
-        assert!(standing.is_fenced(Stamp { time: H + 10, node: NodeId(2) }, None));
+        assert!(!standing.is_behind() && standing.history().former().is_empty());
+        assert!(standing.is_fenced(H + 10, None));
         standing.check(&ground.replica);
     }
 
@@ -425,18 +620,22 @@ mod tests {
         type Plant = (&'static str, fn(&mut Standing, &mut Ground));
         let plants: [Plant; 8] = [
             ("a pass is kept twice", |standing, _| {
-                standing.pending.push(standing.pending[0].clone());
+                let mut accepted = standing.pending[0].clone();
+                (accepted.done, accepted.reached) = (true, Some(2));
+                standing.pending.push(accepted);
             }),
             ("a pass is done with its last visit", |standing, _| standing.pending[0].done = true),
             ("a pass came by above the floor", |standing, _| standing.floor = H),
             ("the clock is below a horizon", |_, ground| {
                 ground.replica.clock = Clock::new(NodeId(1), std::time::Duration::ZERO);
             }),
-            ("a former member is kept twice", |standing, _| {
-                standing.former.extend([(NodeId(7), H); 2]);
+            ("lends itself to one pass at a time", |standing, _| {
+                let mut other = standing.pending[0].clone();
+                other.pass.id = 7;
+                standing.pending.push(other);
             }),
             ("a member of the pass is a former one", |standing, _| {
-                standing.former.push((NodeId(2), H));
+                standing.history.visit(NodeId(2), H);
             }),
             ("had not ended at the horizon", |standing, _| {
                 standing.collecting.push_back(entry("k", H + 1, 2, None));
@@ -455,23 +654,77 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_nobody_can_have_seen_is_written_anew() {
-        let later = |time| entry("k", time, 2, Some("v"));
-        for (known, confirmed, anew) in [(H, 0, true), (H + 5, 0, false), (H, H + 5, false)] {
-            let (mut ground, mut standing) = (Ground::new(1, 3), standing());
-            standing.confirmed.raise(confirmed);
-            ground.put(&later(H + 5));
-            // A majority of the members is covered up to what is confirmed.
-            let of = |id: NodeId| if id == NodeId(2) { known } else { H + 5 };
-            let again = standing.sieve(&later(H + 5), of, &mut ground.holding());
-            assert_eq!(again.is_some(), anew, "{known} {confirmed}");
-            let held = ground.replica.data.get(b"k").map(|held| held.stamp().node);
-            assert_eq!(held, anew.then_some(NodeId(1)));
-            assert_eq!(ground.stats.fence_dropped, 1);
-            let gone = standing.sieve(&later(H + 5), of, &mut ground.holding());
-            assert!(gone.is_none() && ground.stats.fence_dropped == 1, "it has given way");
+    /// Brings back what node 2 had written later than the link of node 1, to a pass that lists it
+    /// or not.
+    fn brought_back(lists: bool, writer: u64, isolated: bool) -> (Ground, Standing, Sieved) {
+        let (mut ground, mut standing) = (Ground::new(1, 3), standing());
+        standing.cover(pass(1, H, &[1, 2]), &mut ground.replica);
+        if isolated {
+            standing.isolation = Isolation::restored(Some(H + 1));
         }
+        let old = entry("k", H + 5, writer, Some("v"));
+        ground.put(&old);
+        let tip = pass(2, H + 10, if lists { &[2, 3] } else { &[3] });
+        let history = History::default();
+        let sieved = standing.sieve(&old, &tip, (NodeId(3), &history), &mut ground.holding());
+        let again = standing.sieve(&old, &tip, (NodeId(3), &history), &mut ground.holding());
+        assert_eq!(again, Sieved::Gone, "it has given way");
+        assert_eq!(ground.stats.fence_dropped, 1);
+        standing.check(&ground.replica);
+        (ground, standing, sieved)
+    }
+
+    #[test]
+    fn what_a_node_brings_back_goes_or_is_kept_aside_or_written_anew() {
+        let held = |ground: &Ground| ground.replica.data.get(b"k").cloned();
+        let (ground, ..) = brought_back(true, 2, false);
+        assert!(held(&ground).is_none() && ground.strays.is_empty());
+        let (ground, ..) = brought_back(false, 2, false);
+        assert!(held(&ground).is_none() && ground.strays.map().get(b"k").is_some());
+        let [Output::Stray(_), Output::Removed(removed)] = &ground.out[..] else {
+            panic!("it is aside before it is gone: {:?}", ground.out)
+        };
+        assert!(!removed.collected);
+        let (ground, _, sieved) = brought_back(false, 1, true);
+        let anew = held(&ground).unwrap();
+        assert_eq!((anew.stamp().time, anew.is_anew()), (H + 5, true), "its place is kept");
+        assert_eq!(sieved, Sieved::Anew(anew));
+        let (key, story) = (ground.replica.data.hash(b"k"), |g: &Ground, key| {
+            g.stories.of(key).map(|story| (story.end, story.pass, story.giver)).collect::<Vec<_>>()
+        });
+        assert_eq!(story(&ground, key), [(End::Anew, 2, Some(NodeId(3)))]);
+    }
+
+    #[test]
+    fn without_room_aside_a_node_stays_behind_and_keeps_what_it_holds() {
+        let (mut ground, mut standing) = (Ground::new(1, 3), standing());
+        let (tip, history) = (pass(2, H + 10, &[3]), History::default());
+        let mut sieve = |key: &str, ground: &mut Ground| {
+            let old = entry(key, H + 5, 2, Some("v"));
+            ground.put(&old);
+            standing.sieve(&old, &tip, (NodeId(3), &history), &mut ground.holding())
+        };
+        let kept = ["a", "b", "c"].map(|key| sieve(key, &mut ground));
+        assert_eq!(kept, [Sieved::Gone, Sieved::Gone, Sieved::Gone]);
+        assert_eq!(sieve("d", &mut ground), Sieved::Full);
+        assert!(ground.replica.data.get(b"d").is_some());
+        assert_eq!((ground.stats.strays_kept, ground.stats.strays_refused), (3, 1));
+    }
+
+    #[test]
+    fn what_is_aside_goes_once_its_writer_was_visited() {
+        let (mut ground, mut standing) = (Ground::new(1, 3), standing());
+        let (tip, history) = (pass(2, H + 10, &[3]), History::default());
+        for (key, time) in [("old", H + 5), ("young", H + 15)] {
+            let old = entry(key, time, 2, Some("v"));
+            assert!(ground.strays.keep(&old, &mut ground.out));
+        }
+        standing.bring_back(tip, &history, &mut ground.holding());
+        assert_eq!(ground.strays.map().digest().count, 2);
+        // Its writer has come back and was visited.
+        standing.bring_back(pass(3, H + 12, &[2, 3]), &history, &mut ground.holding());
+        let left: Vec<_> = ground.strays.entries().iter().map(|e| e.key().to_vec()).collect();
+        assert_eq!(left, [b"young".to_vec()]);
     }
 
     #[test]
@@ -480,12 +733,14 @@ mod tests {
         standing.cover(pass(1, H, &[1, 2, 3, 4, 5]), &mut ground.replica);
         let last = NOW.wall_ms << 16;
         let cut = |ms| Cut::around(NOW.wall_ms + ms, 0);
-        standing.confirm(NodeId(9), cut(0), last, 9);
-        standing.confirm(NodeId(2), cut(0), last, 9);
-        standing.confirm(NodeId(2), cut(500), last, 9);
-        assert_eq!(standing.confirmed(), H, "one other, and one who does not count");
-        standing.confirm(NodeId(3), cut(500), last, 9);
-        assert!(standing.confirmed() > H && standing.confirmed() < last);
+        let mut confirm = |peer, ms| {
+            standing.confirm(NodeId(peer), cut(ms), last, &ground.holding());
+            standing.confirmed.poll(NOW.mono.after(Duration::from_secs(9)), |_| Some(1));
+            standing.confirmed()
+        };
+        assert_eq!([confirm(9, 0), confirm(2, 0), confirm(2, 500)], [H; 3]);
+        let confirmed = confirm(3, 500);
+        assert!(confirmed > H && confirmed < last);
         standing.check(&ground.replica);
     }
 }

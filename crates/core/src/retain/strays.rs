@@ -5,6 +5,7 @@
 use crate::base::hash::Keyed;
 use crate::data::{Entry, Map, Merged};
 use crate::output::Output;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 /// Bounds on what is kept aside.
@@ -34,6 +35,17 @@ impl Strays {
     #[must_use]
     pub fn map(&self) -> &Map {
         &self.map
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn entries(&self) -> Vec<Arc<Entry>> {
+        let mut all = Vec::new();
+        self.map.walk_from(0, &mut |_, entry| {
+            all.push(Arc::clone(entry));
+            ControlFlow::Continue(())
+        });
+        all
     }
 
     /// True if nothing is.

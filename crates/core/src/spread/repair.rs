@@ -38,6 +38,17 @@ pub struct Repair {
     pub auditor: Auditor,
     /// What it costs.
     pub sessions: Sessions,
+    /// True while entries of the data are not to be sent.
+    pub silent: bool,
+}
+
+/// What a member was found to hold the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Same {
+    /// The data, but for what is on its way.
+    pub data: bool,
+    /// The roster.
+    pub roster: bool,
 }
 
 impl Repair {
@@ -49,6 +60,7 @@ impl Repair {
             comparisons: Comparisons::default(),
             auditor: Auditor::new(config, seed, now),
             sessions: Sessions::default(),
+            silent: false,
         }
     }
 
@@ -78,6 +90,7 @@ impl Repair {
             young_from: hold.wall_ms.saturating_sub(settle),
             young_until: hold.wall_ms.saturating_add(settle),
             piece_bytes: hold.env.outbox.budgets().piece(piece_bytes),
+            silent: self.silent && space == Space::Data,
             limits: hold.env.limits,
             outbox: hold.env.outbox,
             stats: hold.env.stats,
@@ -164,8 +177,8 @@ impl Repair {
         hold.env.outbox.push(to, Class::Repair, Via::Datagram, kind::DIGEST, &[&body]);
     }
 
-    /// A member tells what it holds; true if it holds the same data.
-    pub fn on_opening(&mut self, from: &Origin, opening: &Opening, hold: &mut Holding<'_>) -> bool {
+    /// A member tells what it holds.
+    pub fn on_opening(&mut self, from: &Origin, opening: &Opening, hold: &mut Holding<'_>) -> Same {
         hold.replica.data.advance(hold.wall_ms);
         let data = data_at(hold.replica, opening.cut);
         let (id, addr, flow, answer) = (from.peer, from.address, opening.flow, opening.answer);
@@ -181,17 +194,18 @@ impl Repair {
             }
         }
         self.count_equal(from.address, equal, hold);
-        data == opening.data
+        let roster = hold.replica.roster.digest() == opening.roster;
+        Same { data: data == opening.data, roster }
     }
 
     /// A member tells what it holds, for a comparison by sketches where this node keeps them, else
-    /// by checksums; true if it holds the same data.
+    /// by checksums.
     pub fn on_sketch(
         &mut self,
         from: &Origin,
         greeting: &Headed<Greeting>,
         hold: &mut Holding<'_>,
-    ) -> bool {
+    ) -> Same {
         hold.replica.data.advance(hold.wall_ms);
         let (head, theirs) = (greeting.head, greeting.body.opening.digest);
         let (id, addr, flow, answer) = (from.peer, from.address, head.flow, false);
@@ -209,7 +223,7 @@ impl Repair {
             self.answer_by_sketch(&peer, greeting, data, hold);
         }
         self.count_equal(from.address, same_roster && (same_data || !about_data), hold);
-        same_data
+        Same { data: same_data, roster: same_roster }
     }
 
     fn answer_by_sketch(

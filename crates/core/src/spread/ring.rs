@@ -9,6 +9,7 @@
 mod back;
 mod begin;
 mod hop;
+mod leaving;
 pub mod message;
 pub mod report;
 pub mod rounds;
@@ -17,9 +18,10 @@ pub mod walk;
 
 pub use crate::retain::{MAX_ORDER, Pass, Tombstones};
 pub use begin::{may_forget, members_away};
+pub use leaving::Departing;
 pub use message::{
-    Answer, Check, Differ, Load, Message, Page, Progress, Session, Stage, Step, Token, Verdict,
-    Want,
+    Answer, Check, Differ, Load, Message, Page, Progress, Session, Stage, Step, Taken, Token,
+    Verdict, Vote, VoteTaken, Want,
 };
 pub use report::{NoPass, NotForgotten, Run};
 pub use rounds::{Deed, Delivery, Rounds, Site};
@@ -99,6 +101,10 @@ impl Config {
             keep_for: self.keep_for,
             retention: self.retention,
             keep_dormant: self.keep_dormant,
+            doubted_after: match self.interval {
+                Duration::ZERO => Self::default().interval,
+                interval => interval,
+            },
         }
     }
 }
@@ -111,6 +117,6 @@ pub(crate) mod tests {
     use std::sync::Arc;
 
     pub(crate) fn token(hop: u32, horizon: u64) -> Token {
-        Token { pass: pass(horizon), hop, digest: Digest::default(), former: Arc::new([]) }
+        Token { pass: pass(horizon), hop, digest: Digest::default(), census: Arc::default() }
     }
 }

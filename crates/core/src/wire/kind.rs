@@ -54,8 +54,7 @@ pub const WANTS: u8 = 27;
 pub const CHECK: u8 = 28;
 /// See [`crate::reconcile::audit`].
 pub const CHECKED: u8 = 29;
-/// See [`crate::spread::ring`].
-pub const RING_TOKEN: u8 = 40;
+// 40 was the token of passes that do not form a chain.
 /// See [`crate::spread::ring`].
 pub const RING_ANSWER: u8 = 41;
 /// See [`crate::spread::ring`].
@@ -72,6 +71,12 @@ pub const RING_ENTRIES: u8 = 46;
 pub const RING_PROGRESS: u8 = 47;
 /// See [`crate::spread::ring`].
 pub const RESYNC: u8 = 48;
+/// See [`crate::spread::ring`].
+pub const RING_LINK: u8 = 49;
+/// See [`crate::spread::ring`].
+pub const VOTE: u8 = 50;
+/// See [`crate::spread::ring`].
+pub const VOTE_TAKEN: u8 = 51;
 /// See [`crate::spread::coverage`].
 pub const COVERAGE_ASK: u8 = 52;
 /// See [`crate::spread::coverage`].

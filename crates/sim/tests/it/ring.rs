@@ -86,15 +86,20 @@ fn who_was_away_for_long_is_brought_back_and_brings_nothing_back() {
         for key in 0..50 {
             world.write(0, format!("key-{key}"), "old").unwrap();
         }
+        // The first pass takes everybody.
+        world.run_for(secs(5)).unwrap();
         world.settle(secs(30)).unwrap();
         world.partition(&[4], &[0, 1, 2, 3]);
         world.run_for(ms(100)).unwrap();
-        // Nobody hears of this one until the end.
-        world.write(4, "unheard", "of").unwrap();
+        // Nobody hears of this one, which its node cannot know.
+        world.write(4, "sent", "in vain").unwrap();
         for key in 0..40 {
             world.delete(1, format!("key-{key}")).unwrap();
         }
-        world.run_for(secs(60)).unwrap();
+        world.run_for(secs(30)).unwrap();
+        // By now it is alone, and knows that nobody hears of this one.
+        world.write(4, "unheard", "of").unwrap();
+        world.run_for(secs(30)).unwrap();
         assert_eq!(world.node(0).unwrap().data().tombstones(), 0, "collected without it");
         world.heal();
         let end = world.settle(secs(60));
@@ -104,6 +109,9 @@ fn who_was_away_for_long_is_brought_back_and_brings_nothing_back() {
             assert_eq!(world.read(2, "key-45"), Some(&b"old"[..]));
             assert_eq!(world.read(2, "unheard"), Some(&b"of"[..]));
             assert_eq!(stat(&world, |stats| stats.fence_reissued), 1);
+            assert_eq!((world.read(2, "sent"), world.read(4, "sent")), (None, None));
+            let strays = world.node(4).unwrap().strays();
+            assert!(strays.get(b"sent").is_some() && strays.digest().count == 1, "kept aside");
         } else {
             assert_eq!(end.unwrap_err().property, "no resurrection");
         }
@@ -116,6 +124,8 @@ fn a_member_that_is_away_holds_the_collection_up_until_it_is_forgotten() {
     config.ring.interval = secs(2);
     let mut world = World::new(Options { nodes: 4, seed: 13, config, ..Options::default() });
     world.write(0, "a", "1").unwrap();
+    // The first pass takes everybody.
+    world.run_for(secs(5)).unwrap();
     world.settle(secs(30)).unwrap();
     let away = world.id(3);
     world.crash(3);

@@ -31,6 +31,8 @@ fn after_deletions(config: Config, seed: u64) -> World {
     for key in 0..KEYS {
         world.write(0, format!("key-{key}"), "old").unwrap();
     }
+    // The first pass takes everybody.
+    world.run_for(secs(5)).unwrap();
     world.settle(secs(30)).unwrap();
     world.partition(&[AWAY], &[0, 1, 2, 3, 4]);
     world.run_for(ms(100)).unwrap();

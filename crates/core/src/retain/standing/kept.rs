@@ -1,86 +1,167 @@
 //! What a node keeps on its disk of passes, and shares with nobody.
 
-use super::{MAX_ORDER, MAX_PENDING, Pending, Standing};
+use super::votes::{put_horizons, put_spoken, read_horizons, read_spoken};
+use super::{Isolation, MAX_OPEN, Pending, Spoken, Standing};
 use crate::base::codec::{DecodeError, Reader, Write as _};
 use crate::base::id::NodeId;
 use crate::data::Clock;
 use crate::output::Output;
-use crate::retain::{Confirmed, Pass};
+use crate::retain::chain::{flag, put_ids, read_ids};
+use crate::retain::{Confirmed, History, Horizon, MAX_ORDER, Pass};
 
 /// What of it is certain after a restart.
+#[derive(Debug, Default)]
 struct Kept {
+    /// Whose it is; `None` if that was not kept yet.
+    own: Option<NodeId>,
     confirmed: u64,
     floor: u64,
+    beat: u64,
     covered: Option<Pass>,
     pending: Vec<Pending>,
-    former: Vec<(NodeId, u64)>,
+    history: History,
+    gave: Vec<Horizon>,
+    speaks: Vec<Spoken>,
+    waived: Vec<NodeId>,
+    doubt: bool,
+    unsent: Option<u64>,
+}
+
+fn accepted(pass: Pass, clean: bool) -> Pending {
+    Pending { reached: Some(pass.hops()), pass, done: true, clean, strays: Vec::new() }
 }
 
 impl Kept {
     fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         let mut from = Reader::new(bytes);
-        if from.u8()? != 1 {
-            return Err(DecodeError::Invalid("version of what is known of passes"));
+        match from.u8()? {
+            1 => Self::decode_old(&mut from),
+            2 => Self::decode_new(&mut from),
+            _ => Err(DecodeError::Invalid("version of what is known of passes")),
         }
+    }
+
+    /// What the version before kept: its passes are of a chain whose beginning is not known.
+    fn decode_old(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (confirmed, floor) = (from.varint()?, from.varint()?);
         let covered = match from.u8()? {
             0 => None,
-            _ => Some(Pass::decode(&mut from)?),
+            _ => Some(Pass::decode_old(from)?),
         };
-        let count = from.bounded("passes", MAX_PENDING)?;
+        let count = from.bounded("passes", MAX_OPEN)?;
         let pending = (0..count)
-            .map(|_| {
-                let pass = Pass::decode(&mut from)?;
-                let strays = Vec::new();
-                Ok(Pending { reached: Some(pass.hops()), pass, done: true, strays })
-            })
+            .map(|_| Ok(accepted(Pass::decode_old(from)?, true)))
             .collect::<Result<_, DecodeError>>()?;
         let count = from.bounded("former members", MAX_ORDER)?;
-        let former = (0..count)
-            .map(|_| Ok((NodeId(from.u64()?), from.u64()?)))
+        let mut history = History::default();
+        for _ in 0..count {
+            history.visit(NodeId(from.u64()?), from.u64()?);
+        }
+        Ok(Self { confirmed, floor, covered, pending, history, ..Self::default() })
+    }
+
+    fn decode_new(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let own = Some(NodeId(from.u64()?));
+        let (confirmed, floor, beat) = (from.varint()?, from.varint()?, from.varint()?);
+        let covered = match flag(from)? {
+            false => None,
+            true => Some(Pass::decode(from)?),
+        };
+        let count = from.bounded("passes", MAX_OPEN + 1)?;
+        let pending = (0..count)
+            .map(|_| Ok(accepted(Pass::decode(from)?, flag(from)?)))
             .collect::<Result<_, DecodeError>>()?;
-        Ok(Self { confirmed, floor, covered, pending, former })
+        let history = History::decode(from)?;
+        let (gave, speaks, waived) = (read_horizons(from)?, read_spoken(from)?, read_ids(from)?);
+        let doubt = flag(from)?;
+        let unsent = match flag(from)? {
+            false => None,
+            true => Some(from.varint()?),
+        };
+        let passes = Self { covered, pending, history, ..Self::default() };
+        Ok(Self { own, confirmed, floor, beat, gave, speaks, waived, doubt, unsent, ..passes })
+    }
+
+    /// As it counts for a node: a copy of a folder under another id has accepted nothing and has
+    /// nobody's vote, but holds what it held.
+    fn of(self, own: NodeId) -> Self {
+        if self.own.is_none_or(|kept| kept == own) {
+            return self;
+        }
+        let Self { floor, beat, covered, history, .. } = self;
+        Self { floor, beat, covered, history, ..Self::default() }
     }
 }
 
 impl Standing {
     fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![1];
+        let mut bytes = vec![2];
+        bytes.put(&self.own.0.to_le_bytes());
         bytes.put_varint(self.confirmed.upto());
         bytes.put_varint(self.floor);
-        // Before its last visit a node cannot say what it holds after a restart.
-        let done: Vec<&Pass> =
-            self.pending.iter().filter(|p| p.done).map(|pending| &pending.pass).collect();
+        bytes.put_varint(self.beat);
         bytes.put(&[u8::from(self.covered.is_some())]);
         self.covered.iter().for_each(|pass| pass.encode(&mut bytes));
-        bytes.put_varint(done.len() as u64);
-        done.iter().for_each(|pass| pass.encode(&mut bytes));
-        bytes.put_varint(self.former.len() as u64);
-        for (id, time) in &self.former {
-            bytes.put(&id.0.to_le_bytes());
-            bytes.put(&time.to_le_bytes());
+        // Before its last visit a node cannot say what it holds after a restart.
+        let accepted: Vec<&Pending> = self.pending.iter().filter(|p| p.done).collect();
+        bytes.put_varint(accepted.len() as u64);
+        for pending in accepted {
+            pending.pass.encode(&mut bytes);
+            bytes.put(&[u8::from(pending.clean)]);
         }
+        self.history.encode(&mut bytes);
+        put_horizons(&self.gave, &mut bytes);
+        put_spoken(&self.speaks, &mut bytes);
+        put_ids(&self.waived, &mut bytes);
+        let unsent = self.isolation.unsent();
+        bytes.put(&[u8::from(self.doubt), u8::from(unsent.is_some())]);
+        unsent.iter().for_each(|from| bytes.put_varint(*from));
         bytes
     }
 
-    /// Takes back what was handed out to be kept. What cannot be read is as if it had not been
-    /// kept, which costs a comparison.
+    /// Takes back what was handed out to be kept, after all entries. What cannot be read is as if it
+    /// had not been kept, which costs a comparison.
     pub fn restore(&mut self, bytes: &[u8], clock: &mut Clock) {
-        let Ok(kept) = Kept::decode(bytes) else { return };
-        clock.raise(kept.floor.max(kept.confirmed));
-        let Kept { confirmed, floor, covered, pending, former } = kept;
-        let before = Self { horizon: self.horizon, ..Self::new(self.policy) };
-        let confirmed = Confirmed::restored(confirmed);
-        *self = Self { confirmed, floor, covered, pending, former, ..before };
+        let Ok(kept) = Kept::decode(bytes).map(|kept| kept.of(self.own)) else { return };
+        clock.raise(kept.floor.max(kept.confirmed).max(kept.beat));
+        let confirmed = Confirmed::restored(kept.confirmed.max(match &kept.covered {
+            Some(pass) => pass.horizon,
+            None => 0,
+        }));
+        let Kept { floor, beat, covered, pending, history, gave, speaks, waived, .. } = kept;
+        let own = covered.as_ref().map(Pass::to_horizon);
+        let before = Self::new(self.own, self.policy);
+        *self = Self {
+            horizon: self.horizon.max(own),
+            covered,
+            pending,
+            history,
+            gave,
+            speaks,
+            waived,
+            doubt: kept.doubt,
+            started_at: Some(clock.last()),
+            isolation: Isolation::restored(kept.unsent),
+            floor,
+            beat,
+            confirmed,
+            ..before
+        };
     }
 
     /// Hands out what is to be kept, if it has changed.
     pub fn keep(&mut self, out: &mut Vec<Output>) {
         if self.changed || self.confirmed.is_to_be_kept() {
+            let wait = std::mem::take(&mut self.waits);
             self.changed = false;
             self.confirmed.keep();
-            out.push(Output::Keep { bytes: self.encode(), wait: false });
+            out.push(Output::Keep { bytes: self.encode(), wait });
         }
+    }
+
+    /// This node is about to end: what it knows is to be kept as it is now, on the disk.
+    pub fn close(&mut self) {
+        (self.changed, self.waits) = (true, true);
     }
 }
 
@@ -95,12 +176,12 @@ pub fn kept_horizon(bytes: &[u8]) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retain::Tombstones;
-    use crate::retain::tests::{Ground, H, pass, policy};
+    use crate::retain::tests::{Ground, H, NOW, pass, policy};
+    use crate::retain::{Census, Tombstones};
     use proptest::prelude::*;
 
     fn standing() -> Standing {
-        Standing::new(policy(Tombstones::Horizon))
+        Standing::new(NodeId(1), policy(Tombstones::Horizon))
     }
 
     fn kept(standing: &mut Standing) -> Option<Vec<u8>> {
@@ -121,7 +202,7 @@ mod tests {
             let pass = pass(id, H + 10 * id, &[1, 2]);
             before.visit(&pass, &mut ground.replica.clock);
             if done {
-                before.reached(&pass, 1);
+                before.reached(&pass, 1, &Census::default());
             }
         }
         before.check(&ground.replica);
@@ -131,12 +212,81 @@ mod tests {
         let (mut ground, mut after) = (Ground::new(1, 3), standing());
         after.restore(&bytes, &mut ground.replica.clock);
         assert_eq!(after.covered(), before.covered());
-        assert_eq!(after.former(), [(NodeId(3), H)]);
+        assert_eq!(after.history().former(), [(NodeId(3), H)]);
         let pending: Vec<u64> = after.pending.iter().map(|p| p.pass.id).collect();
         assert_eq!(pending, [3], "before its last visit it cannot say what it holds");
         assert_eq!(after.confirmed(), H + 5);
         let last = ground.replica.clock.last();
         assert!(last >= H + 40, "no stamps below a horizon that came by");
+        after.check(&ground.replica);
+    }
+
+    #[test]
+    fn a_copy_of_a_folder_has_no_say_in_what_its_original_accepted() {
+        let (mut ground, mut before) = (Ground::new(1, 3), standing());
+        before.cover(pass(1, H, &[1, 2, 3]), &mut ground.replica);
+        let open = pass(3, H + 30, &[1, 2]);
+        before.visit(&open, &mut ground.replica.clock);
+        before.reached(&open, 2, &Census::default());
+        let _ = before.give();
+        let bytes = kept(&mut before).unwrap();
+        for (own, accepted) in [(1, 1), (9, 0)] {
+            let mut ground = Ground::new(own, 3);
+            let mut after = Standing::new(NodeId(own), policy(Tombstones::Horizon));
+            after.restore(&bytes, &mut ground.replica.clock);
+            assert_eq!((after.pending.len(), after.gave.len()), (accepted, 2 * accepted));
+            assert_eq!(after.covered().map(|pass| pass.id), Some(1), "it holds what it held");
+            after.check(&ground.replica);
+        }
+    }
+
+    #[test]
+    fn who_was_down_for_long_says_what_it_may_have_lost_and_does_not_decide() {
+        for (hours, doubted) in [(0, false), (2, true)] {
+            let (mut ground, mut before) = (Ground::new(1, 3), standing());
+            before.poll(&mut ground.holding());
+            let bytes = kept(&mut before).unwrap();
+            let (mut ground, mut after) = (Ground::new(1, 3), standing());
+            after.restore(&bytes, &mut ground.replica.clock);
+            ground.now.wall_ms += 1000 + hours * 3_600_000;
+            after.poll(&mut ground.holding());
+            assert_eq!(after.is_in_doubt(), doubted);
+            let lost = |ms: u64| after.history().is_in_gap(NodeId(1), (NOW.wall_ms + ms) << 16);
+            assert!(!lost(0) && lost(999) && !lost(1000 + hours * 3_600_000));
+            let mut again = standing();
+            again.restore(&kept(&mut after).unwrap(), &mut ground.replica.clock);
+            assert_eq!(again.is_in_doubt(), doubted, "another start does not end that");
+        }
+    }
+
+    #[test]
+    fn what_the_version_before_kept_is_read() {
+        let mut bytes = vec![1];
+        bytes.put_varint(H + 3);
+        bytes.put_varint(H + 9);
+        bytes.put(&[1]);
+        let old = |id: u64, horizon: u64, bytes: &mut Vec<u8>| {
+            [id, horizon, 0, 0].iter().for_each(|number| bytes.put(&number.to_le_bytes()));
+            bytes.put_varint(5);
+            bytes.put(&7_u64.to_le_bytes());
+            bytes.put_varint(2);
+            [1_u64, 2].iter().for_each(|id| bytes.put(&id.to_le_bytes()));
+        };
+        old(77, H, &mut bytes);
+        bytes.put_varint(1);
+        old(78, H + 5, &mut bytes);
+        bytes.put_varint(1);
+        [9, H - 5].iter().for_each(|number: &u64| bytes.put(&number.to_le_bytes()));
+        assert_eq!(kept_horizon(&bytes), H);
+        let (mut ground, mut after) = (Ground::new(1, 3), standing());
+        after.restore(&bytes, &mut ground.replica.clock);
+        assert_eq!(
+            after.covered().map(|p| (p.id, p.grounds.chain, p.grounds.number)),
+            Some((77, 0, 0))
+        );
+        assert_eq!((after.pending(78).is_some(), after.confirmed()), (true, H + 3));
+        assert_eq!(after.history().visited(NodeId(9)), H - 5);
+        assert_eq!(after.isolation.unsent(), None, "everything may have gone out");
         after.check(&ground.replica);
     }
 

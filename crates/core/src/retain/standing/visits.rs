@@ -1,18 +1,19 @@
 //! Passes that have visited a node and that it has heard no end of.
 
-use super::{FORGOTTEN_MS, MAX_PENDING, Standing};
+use super::{FORGOTTEN_MS, MAX_OPEN, Standing};
 use crate::base::planted::{self, Fault};
 use crate::data::sketch::ItemId;
 use crate::data::{Clock, Entry, Map};
 use crate::output::Output;
-use crate::retain::Pass;
+use crate::retain::{Census, Pass};
 use crate::wire::Origin;
 
 /// Strays of a pass; with more this node leaves it (guess: few are late by more than a horizon is
 /// in the past).
 const MAX_STRAYS: usize = 4096;
 
-/// A pass that this node was visited by.
+/// A pass that this node was visited by: after its first visit it has lent itself to it, after the
+/// last it has accepted it, and then it is open until something later is known to be complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pending {
     /// The pass.
@@ -21,6 +22,8 @@ pub struct Pending {
     pub reached: Option<u32>,
     /// True after the last visit.
     pub done: bool,
+    /// False if it does not cover this node, should it be complete: something old came from outside.
+    pub clean: bool,
     /// What was taken between the first visit and the last, from members and not by a hop: whoever
     /// gave it may have left the pass. On the last visit the giver must hold it as well.
     pub strays: Vec<(u64, ItemId)>,
@@ -32,54 +35,76 @@ impl Pending {
         assert_eq!(self.done, last, "a pass is done with its last visit");
         assert!(self.reached <= Some(self.pass.hops()), "no hop is after the last one");
         assert!(self.strays.len() <= MAX_STRAYS, "too many strays are kept");
+        assert!(self.clean || self.done, "who leaves a pass before its last visit forgets it");
     }
 }
 
 impl Standing {
-    /// The pending pass with this number.
+    /// The pending pass with this number, if this node is part of it.
     #[must_use]
     pub fn pending(&self, pass: u64) -> Option<&Pending> {
-        self.pending.iter().find(|pending| pending.pass.id == pass)
+        self.pending.iter().find(|pending| pending.pass.id == pass && pending.clean)
     }
 
-    /// True while a pass is under way that has visited this node.
+    /// True while a pass is under way that has visited this node, or may be complete.
     #[must_use]
     pub fn is_visited(&self) -> bool {
-        !self.pending.is_empty()
+        self.pending.iter().any(|pending| pending.clean)
     }
 
-    /// True if a pass with a later horizon has visited this node.
+    /// The horizon of a pass that this node has lent itself to, or that it or whom it speaks for has
+    /// accepted, if that keeps it from lending itself to one with this horizon.
     #[must_use]
-    pub fn awaits_later(&self, horizon: u64) -> bool {
-        self.pending.iter().any(|pending| pending.pass.horizon > horizon)
+    pub fn in_the_way(&self, horizon: u64) -> Option<u64> {
+        let open = self.pending.iter().map(|pending| pending.pass.horizon);
+        let spoken = self.speaks().iter().flat_map(|spoken| &spoken.open).map(|pass| pass.horizon);
+        let largest = open.chain(spoken).chain([self.lent]).max();
+        largest.filter(|largest| *largest >= horizon)
     }
 
-    /// A pass visits this node: no stamps up to its horizon come from here any more.
+    /// True if so many passes are open that this node lends itself to none.
+    #[must_use]
+    pub fn has_many_open(&self) -> bool {
+        self.pending.iter().filter(|pending| pending.done).count() >= MAX_OPEN
+    }
+
+    /// A pass visits this node for the first time: it lends itself to it, and to no other any more.
+    /// No stamps up to its horizon come from here.
     pub fn visit(&mut self, pass: &Pass, clock: &mut Clock) {
         if !planted::has(Fault::Floor) {
             self.raise(pass.horizon, clock);
         }
-        if self.pending(pass.id).is_some() {
+        if self.pending.iter().any(|pending| pending.pass.id == pass.id) {
             return;
         }
-        // Who begins a new pass has given the one before up.
-        let other = |p: &Pending| p.done || p.pass.by != pass.by || p.pass.horizon > pass.horizon;
-        self.pending.retain(other);
-        if self.pending.len() >= MAX_PENDING {
-            let oldest = self.pending.iter().map(|p| p.pass.horizon).min();
-            self.pending.retain(|p| Some(p.pass.horizon) != oldest);
-        }
+        self.pending.retain(|pending| pending.done);
+        self.lent = self.lent.max(pass.horizon);
         let (pass, strays) = (pass.clone(), Vec::new());
-        self.pending.push(Pending { pass, reached: None, done: false, strays });
+        self.pending.push(Pending { pass, reached: None, done: false, clean: true, strays });
     }
 
-    /// A hop of a pass has brought everything here.
-    pub fn reached(&mut self, pass: &Pass, hop: u32) {
+    /// A hop of a pass has brought everything here. With the last visit this node accepts: that, and
+    /// all that it was given, is on disk before the token goes on.
+    pub fn reached(&mut self, pass: &Pass, hop: u32, census: &Census) {
         self.changed = true;
-        if let Some(pending) = self.pending.iter_mut().find(|p| p.pass.id == pass.id) {
-            debug_assert!(pending.reached < Some(hop), "the token of a pass goes on");
-            pending.reached = Some(hop);
-            pending.done |= pass.is_last_visit(hop);
+        let Some(pending) = self.pending.iter_mut().find(|p| p.pass.id == pass.id) else { return };
+        debug_assert!(pending.reached < Some(hop), "the token of a pass goes on");
+        pending.reached = Some(hop);
+        if !pass.is_last_visit(hop) || pending.done {
+            return;
+        }
+        (pending.done, pending.pass) = (true, pass.clone());
+        self.waits = true;
+        // Of the others those that it is founded on may be complete. The rest never will be.
+        let bases = &pass.grounds.bases;
+        self.pending.retain(|p| p.pass.id == pass.id || bases.contains(&p.pass.id));
+        for spoken in &mut self.speaks {
+            spoken.open.retain(|pass| bases.contains(&pass.id));
+        }
+        if !planted::has(Fault::Inherit) {
+            self.history.absorb(&census.history);
+            let covered = self.covered.as_ref();
+            self.history.retain_former(|id| covered.is_none_or(|pass| !pass.lists(id)));
         }
     }
 
@@ -94,9 +119,9 @@ impl Standing {
         }
         let hash = data.hash(entry.key());
         let item = ItemId::new(hash, data.item_hash(entry));
-        for pending in &mut self.pending {
+        for pending in self.pending.iter_mut().filter(|pending| pending.clean) {
             let pass = &pending.pass;
-            if entry.stamp().time > pass.horizon || from.pass == Some(pass.id) {
+            if entry.age() > pass.horizon || from.pass == Some(pass.id) {
                 continue;
             }
             // After its last visit it holds all that is part of the pass.
@@ -109,16 +134,21 @@ impl Standing {
         left
     }
 
-    /// This node is not covered by a pass under way.
+    /// This node is not covered by a pass under way. If it has accepted it, the pass is still open
+    /// here: others may be covered.
     pub fn leave(&mut self, pass: u64, out: &mut Vec<Output>) {
-        self.pending.retain(|pending| pending.pass.id != pass);
+        self.pending.retain(|pending| pending.pass.id != pass || pending.done);
+        for pending in self.pending.iter_mut().filter(|pending| pending.pass.id == pass) {
+            pending.clean = false;
+        }
         self.changed = true;
         self.keep(out);
     }
 
-    /// Passes that began too long ago are over.
+    /// Passes that began too long ago go on no more. What was accepted stays open.
     pub fn forget_old(&mut self, wall_ms: u64) {
-        self.pending.retain(|pending| wall_ms <= pending.pass.started_ms + FORGOTTEN_MS);
+        let old = |pass: &Pass| wall_ms > pass.started_ms + FORGOTTEN_MS;
+        self.pending.retain(|pending| pending.done || !old(&pending.pass));
     }
 }
 
@@ -136,11 +166,11 @@ mod tests {
     }
 
     fn visited(ground: &mut Ground, done: bool) -> Standing {
-        let mut standing = Standing::new(policy(Tombstones::Horizon));
+        let mut standing = Standing::new(NodeId(1), policy(Tombstones::Horizon));
         let pass = pass(1, H, &[1, 2]);
         standing.visit(&pass, &mut ground.replica.clock);
         if done {
-            standing.reached(&pass, 2);
+            standing.reached(&pass, 2, &Census::default());
         }
         standing
     }
@@ -167,21 +197,40 @@ mod tests {
         let mut out = Vec::new();
         standing.leave(1, &mut out);
         assert!(standing.pending(1).is_none() && matches!(out[..], [Output::Keep { .. }]));
+        assert_eq!(standing.in_the_way(H), Some(H), "it is still open here");
         standing.check(&ground.replica);
     }
 
     #[test]
-    fn few_passes_are_kept_and_one_by_whoever_begins_them() {
+    fn a_node_lends_itself_to_one_pass_and_forgets_none_that_it_has_accepted() {
         let (mut ground, mut standing) =
-            (Ground::new(1, 3), Standing::new(policy(Tombstones::Horizon)));
-        for id in 1..=9 {
-            let by = NodeId(id.min(7));
-            let pass = Pass { by, ..pass(id, H + id, &[1, 2, 3]) };
+            (Ground::new(1, 3), Standing::new(NodeId(1), policy(Tombstones::Horizon)));
+        for id in 1..=5 {
+            let mut pass = pass(id, H + id, &[1, 2]);
+            assert_eq!(standing.in_the_way(H + id), None);
             standing.visit(&pass, &mut ground.replica.clock);
+            if id % 2 == 1 {
+                pass.grounds.bases = (1..id).collect();
+                standing.reached(&pass, 2, &Census::default());
+            }
             standing.check(&ground.replica);
         }
-        let kept: Vec<u64> = standing.pending.iter().map(|p| p.pass.id).collect();
-        assert_eq!(kept, [4, 5, 6, 9], "7 and 8 were given up by who began 9");
-        assert!(standing.awaits_later(H + 8) && !standing.awaits_later(H + 9));
+        standing.visit(&pass(6, H + 6, &[1, 2]), &mut ground.replica.clock);
+        let kept = |standing: &Standing| -> Vec<(u64, bool)> {
+            standing.pending.iter().map(|p| (p.pass.id, p.done)).collect()
+        };
+        assert_eq!(kept(&standing), [(1, true), (3, true), (5, true), (6, false)]);
+        assert_eq!((standing.in_the_way(H + 6), standing.in_the_way(H + 7)), (Some(H + 6), None));
+        standing.forget_old(u64::MAX);
+        assert_eq!(kept(&standing), [(1, true), (3, true), (5, true)]);
+        // What it is not founded on is struck out.
+        let mut pass = pass(7, H + 7, &[1, 2]);
+        pass.grounds.bases = vec![5];
+        standing.visit(&pass, &mut ground.replica.clock);
+        standing.reached(&pass, 2, &Census::default());
+        assert_eq!(kept(&standing), [(5, true), (7, true)]);
+        let mut out = Vec::new();
+        standing.keep(&mut out);
+        assert!(matches!(out[..], [Output::Keep { wait: true, .. }]), "it waits for the disk");
     }
 }

@@ -4,8 +4,9 @@ use super::rounds::{Carry, RETRY, Rounds, SIEVES, Site};
 use super::{Pass, SIEVE, Session, Token, Verdict};
 use crate::base::time::{Instant, micros};
 use crate::data::Stamp;
-use crate::retain::Horizon;
+use crate::retain::Census;
 use crate::wire::{Origin, kind};
+use std::sync::Arc;
 
 impl Rounds {
     /// Asks a random member to bring this node back to what the latest pass covered.
@@ -31,13 +32,14 @@ impl Rounds {
         let sieves = self.carries.iter().filter(|carry| carry.token.hop == SIEVE);
         let member = site.table().get(from.peer);
         let known = member.is_some_and(|member| member.gossip() == from.address);
-        if !known || sieves.count() >= SIEVES || standing.is_collecting() {
+        if !known || sieves.count() >= SIEVES || standing.is_collecting() || standing.is_silent() {
             return;
         }
         if self.carried(session(&pass), from.peer).is_none() {
-            let former = standing.former().iter().copied().collect();
+            let census =
+                Arc::new(Census { history: standing.history().clone(), ..Census::default() });
             let digest = site.hold.replica.data.digest();
-            let token = Token { pass, hop: SIEVE, digest, former };
+            let token = Token { pass, hop: SIEVE, digest, census };
             let (peer, until) = (from.peer, site.now().mono);
             self.carry(Carry { token, peer, walk: None, until, tries: 0 }, site);
         }
@@ -45,7 +47,7 @@ impl Rounds {
 
     pub(super) fn judge_sieve(&mut self, token: &Token, site: &mut Site<'_>) -> Verdict {
         let stamp = Stamp { time: token.pass.horizon, node: token.pass.by };
-        let offered = Horizon { time: token.pass.horizon, pass: token.pass.id };
+        let offered = token.pass.to_horizon();
         let mut sieves = self.guests.iter().filter(|(guest, _)| guest.sieves());
         if !site.standing.is_behind()
             || site.standing.horizon() > Some(offered)

@@ -1,44 +1,52 @@
 //! When a pass is made, by whom, and whom it does not wait for.
 
 use super::rounds::{Deed, PATIENCE, Rounds, Site};
-use super::{Config, NoPass, NotForgotten, Pass, Run, Stage};
+use super::{NoPass, NotForgotten, Pass, Run, Stage};
 use crate::base::id::NodeId;
-use crate::base::time::{Instant, millis};
+use crate::base::time::millis;
 use crate::member::rejoin::Rejoin;
 use crate::member::{State, Table};
-use crate::retain::Standing;
+use crate::retain::{Census, Grounds, Standing};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Members that all were not covered by a pass begin anew after this long, at least (guess: many
-/// times what it takes to be brought back).
-const ORPHANED: Duration = Duration::from_secs(30);
 /// How often a node looks whether a pass is due, at most.
 const LOOK: Duration = Duration::from_secs(10);
 
 impl Rounds {
-    /// Begins a pass over all members, from a random one on. Returns its number.
+    /// Begins a pass over all members, from a random one on. Returns its number. `waive` is an
+    /// operator's word that nobody is missing from a first pass, or that of those that the last one
+    /// covered nobody is left.
     ///
     /// # Errors
     /// If there can be none now.
-    pub fn begin(&mut self, site: &mut Site<'_>) -> Result<(u64, Vec<Deed>), NoPass> {
+    pub fn begin(&mut self, waive: bool, site: &mut Site<'_>) -> Result<(u64, Vec<Deed>), NoPass> {
         let (now, table) = (site.now(), site.table());
-        if site.standing.is_behind() && !self.is_orphaned(now.mono) {
+        let covered = site.standing.covered().is_some() && !site.standing.is_behind();
+        let waive = waive && !covered;
+        let silent = site.standing.is_silent() && table.peer_count() > 0;
+        if site.standing.is_behind() && !waive || silent {
             return Err(NoPass::Behind);
         }
         if self.run.as_ref().is_some_and(Run::is_under_way) {
             return Err(NoPass::UnderWay);
         }
+        if site.standing.has_many_open() {
+            return Err(NoPass::Bounds);
+        }
         // Who has seeds and has found nobody does not know what there is.
-        if table.peer_count() == 0 && !site.rejoin.seeds().is_empty() {
+        if table.peer_count() == 0 && !site.rejoin.seeds().is_empty() && !waive {
             return Err(NoPass::Alone);
         }
         let away = members_away(table);
-        if !away.is_empty() {
+        if !away.is_empty() && !waive {
             return Err(NoPass::Away(away));
         }
-        self.seeds_found(now.mono, site.standing, table, site.rejoin)?;
-        let pass = self.pass(site);
+        if !waive {
+            Self::seeds_found(site.standing, table, site.rejoin)?;
+        }
+        let pass = self.pass(waive, site);
+        let census = Arc::new(Census { waives_all: waive, ..Census::default() });
         let (id, first) = (pass.id, pass.receiver(0).unwrap_or(site.own()));
         self.run = Some(Run {
             pass: id,
@@ -54,13 +62,13 @@ impl Rounds {
         site.hold.env.stats.ring_begun += 1;
         if first == site.own() {
             site.standing.visit(&pass, &mut site.hold.replica.clock);
-            return Ok((id, self.reached(pass, 0, site)));
+            return Ok((id, self.reached(pass, 0, census, site)));
         }
-        self.hand_on(pass, 0, site);
+        self.hand_on(pass, 0, census, site);
         Ok((id, Vec::new()))
     }
 
-    fn pass(&self, site: &mut Site<'_>) -> Pass {
+    fn pass(&self, waive: bool, site: &mut Site<'_>) -> Pass {
         let (now, own) = (site.now(), site.own());
         let present = site.table().members().filter(|member| member.state.is_present());
         let mut order: Vec<NodeId> = present.map(|member| member.id).collect();
@@ -70,11 +78,18 @@ impl Rounds {
         let before = now.wall_ms.saturating_sub(self.hidden_ms);
         let low = site.hold.env.rng.below(1 << 16);
         let last = site.standing.horizon().map_or(0, |horizon| horizon.time);
+        // Nobody lends itself to a pass that is not above all that came by.
+        let last = last.max(site.standing.in_the_way(0).unwrap_or_default()).max(self.above);
         let covered = site.standing.covered().filter(|_| !site.standing.is_behind());
+        let after = match waive {
+            true => site.standing.horizon(),
+            false => covered.map(Pass::to_horizon),
+        };
         Pass {
             id: site.hold.env.rng.bits(),
-            horizon: (before << 16 | low).max(last + 1),
-            after: covered.map(|pass| (pass.horizon, pass.id)),
+            horizon: (before << 16 | low).max(last.saturating_add(1)),
+            after,
+            grounds: Grounds::default(),
             started_ms: now.wall_ms,
             by: own,
             order: order.into(),
@@ -83,23 +98,12 @@ impl Rounds {
 
     /// What the first pass does not reach would be cut off by it: two nodes that have lost their
     /// disks and know nobody but each other must not take themselves for the whole cluster. Their
-    /// seeds know better. Not for ever: an address may be wrong.
+    /// seeds know better.
     ///
     /// # Errors
     /// [`NoPass::Seeds`] if this node knows of no pass to go on from and waits for its seeds.
-    pub fn seeds_found(
-        &self,
-        now: Instant,
-        standing: &Standing,
-        table: &Table,
-        rejoin: &Rejoin,
-    ) -> Result<(), NoPass> {
-        let first = standing.covered().is_none() || standing.is_behind();
-        let wait = match self.config.reap_after {
-            Duration::ZERO => Config::default().reap_after,
-            after => after.max(ORPHANED),
-        };
-        if !first || now.since(self.since) >= wait {
+    pub fn seeds_found(standing: &Standing, table: &Table, rejoin: &Rejoin) -> Result<(), NoPass> {
+        if standing.covered().is_some() && !standing.is_behind() {
             return Ok(());
         }
         let (missing, nameless) = (rejoin.strange_seeds(table), rejoin.nameless());
@@ -107,13 +111,6 @@ impl Rounds {
             true => Ok(()),
             false => Err(NoPass::Seeds { missing, nameless }),
         }
-    }
-
-    /// True if this node has waited to be brought back for so long, with all members there, that
-    /// nobody can be left who could.
-    fn is_orphaned(&self, now: Instant) -> bool {
-        let after = self.config.reap_after;
-        !after.is_zero() && now.since(self.since) >= after.max(ORPHANED)
     }
 
     /// Looks whether a pass is due, from time to time. One member makes passes for all: the present
@@ -137,7 +134,9 @@ impl Rounds {
         let after = self.config.reap_after;
         let dead = table.not_alive().filter(|member| member.state == State::Dead);
         let long = dead.filter(|member| !after.is_zero() && now.mono.since(member.since) >= after);
-        Some(long.map(|member| member.id).collect())
+        let long: Vec<NodeId> = long.map(|member| member.id).collect();
+        // Nobody looks for who is forgotten: the smaller side of a partition goes on looking.
+        Some(if sees_most(site.standing, table) { long } else { Vec::new() })
     }
 
     /// Begins the pass that is due, if there can be one.
@@ -152,7 +151,7 @@ impl Rounds {
             }
             run.stage = Stage::Over;
         }
-        self.begin(site).map_or_else(|_| Vec::new(), |(_, deeds)| deeds)
+        self.begin(false, site).map_or_else(|_| Vec::new(), |(_, deeds)| deeds)
     }
 }
 
@@ -162,40 +161,28 @@ pub fn members_away(table: &Table) -> Vec<NodeId> {
     table.not_alive().filter(|m| m.state == State::Dead).map(|m| m.id).collect()
 }
 
-/// True if a member may be forgotten now, false if it is already. `force` does so even where the
-/// members that are here may be the smaller side of a partition.
+/// True if a member may be forgotten now, false if it is already: passes do not wait for it any more.
+/// Whether they have a majority without it is for them to count.
 ///
 /// # Errors
-/// If the member is present or not known, or there is no majority.
-pub fn may_forget(
-    id: NodeId,
-    force: bool,
-    standing: &Standing,
-    table: &Table,
-) -> Result<bool, NotForgotten> {
-    let state = table.get(id).ok_or(NotForgotten::Unknown)?.state;
-    match state {
-        State::Alive | State::Suspect => return Err(NotForgotten::Present),
-        State::Forgotten => return Ok(false),
-        State::Dead | State::Left => {}
+/// If the member is present or not known.
+pub fn may_forget(id: NodeId, table: &Table) -> Result<bool, NotForgotten> {
+    match table.get(id).ok_or(NotForgotten::Unknown)?.state {
+        State::Alive | State::Suspect => Err(NotForgotten::Present),
+        State::Forgotten => Ok(false),
+        State::Dead | State::Left => Ok(true),
     }
-    let (here, of) = majority(standing, table);
-    if state == State::Dead && 2 * here <= of && !force {
-        return Err(NotForgotten::Minority { here, of });
-    }
-    Ok(true)
 }
 
-/// How many of the members that count are here, and how many count: those of the last pass, or
-/// all that are known. Only who has said goodbye does not; the forgotten do until a pass has
-/// been made without them, or those away could be forgotten one by one.
-fn majority(standing: &Standing, table: &Table) -> (usize, usize) {
-    let state = |id: NodeId| table.get(id).map_or(State::Left, |member| member.state);
-    let ids: Vec<NodeId> = match standing.covered() {
+/// True if most of the members that count are alive: those of the last pass, or all that are known
+/// and have not said goodbye.
+fn sees_most(standing: &Standing, table: &Table) -> bool {
+    let is = |id: NodeId, state| table.get(id).is_some_and(|member| member.state == state);
+    let counted: Vec<NodeId> = match standing.covered() {
         Some(pass) => pass.order.to_vec(),
         None => table.members().map(|member| member.id).collect(),
     };
-    let alive = ids.iter().filter(|id| state(**id) == State::Alive).count();
-    let left = ids.iter().filter(|id| state(**id) == State::Left).count();
-    (alive, ids.len() - left)
+    let alive = counted.iter().filter(|id| is(**id, State::Alive)).count();
+    let left = counted.iter().filter(|id| is(**id, State::Left)).count();
+    2 * alive > counted.len() - left
 }

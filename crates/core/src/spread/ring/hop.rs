@@ -2,9 +2,10 @@
 //! of a member.
 
 use super::rounds::{Deed, Delivery, GUEST, Rounds, Site};
-use super::{Check, Differ, Load, Page, Session, Step, Verdict, Want};
+use super::{Check, Differ, Guest, Load, Page, Session, Step, Verdict, Want};
 use crate::base::id::NodeId;
 use crate::data::{Entry, Space};
+use crate::retain::Sieved;
 use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -48,7 +49,7 @@ impl Rounds {
         let Some((place, (guest, until))) =
             place.and_then(|place| Some((place, self.guests.get_mut(place)?)))
         else {
-            Self::answer_token(from.address, check.session, Verdict::Later, site);
+            Self::answer_token(from.address, check.session, Verdict::Later, 0, site);
             return Vec::new();
         };
         *until = site.now().mono.after(GUEST);
@@ -71,7 +72,7 @@ impl Rounds {
         site: &mut Site<'_>,
     ) -> Vec<Deed> {
         let Some((guest, until)) = self.guest(page.session, from.peer) else {
-            Self::answer_token(from.address, page.session, Verdict::Later, site);
+            Self::answer_token(from.address, page.session, Verdict::Later, 0, site);
             return Vec::new();
         };
         *until = site.now().mono.after(GUEST);
@@ -90,13 +91,13 @@ impl Rounds {
             return Vec::new();
         };
         let surplus = guest.surplus(&site.hold.replica.data);
-        let guest = &*guest;
-        let known = |id| guest.known(id);
-        let anew = surplus.iter().filter_map(|entry| {
-            debug_assert!(entry.stamp().time <= guest.pass.horizon, "later writes stay");
-            site.standing.sieve(entry, known, &mut site.hold)
-        });
-        anew.map(|entry| Deed::Spread(Space::Data, entry)).collect()
+        let mut deeds = Vec::new();
+        for entry in &surplus {
+            debug_assert!(entry.age() <= guest.pass.horizon, "later writes stay");
+            let anew = sieve(guest, entry, site);
+            deeds.extend(anew.map(|entry| Deed::Spread(Space::Data, entry)));
+        }
+        deeds
     }
 
     pub(super) fn on_load(
@@ -107,7 +108,7 @@ impl Rounds {
     ) -> Vec<Deed> {
         let Step { session, number, body: Load { entries, last } } = load;
         let Some((guest, until)) = self.guest(session, from.peer) else {
-            Self::answer_token(from.address, session, Verdict::Later, site);
+            Self::answer_token(from.address, session, Verdict::Later, 0, site);
             return Vec::new();
         };
         *until = site.now().mono.after(GUEST);
@@ -128,13 +129,12 @@ impl Rounds {
             return (false, None);
         };
         if !guest.sieves() {
-            return (!site.standing.is_below(entry.stamp()), None);
+            return (!site.standing.is_below(entry.age()), None);
         }
         let data = &site.hold.replica.data;
         let held = data.get(entry.key()).filter(|held| held.stamp() > entry.stamp());
         let surplus = held.filter(|held| guest.is_surplus(data, held)).cloned();
-        let known = |id| guest.known(id);
-        let anew = surplus.and_then(|held| site.standing.sieve(&held, known, &mut site.hold));
+        let anew = surplus.and_then(|held| sieve(guest, &held, site));
         (true, anew)
     }
 
@@ -149,5 +149,18 @@ impl Rounds {
         let go_on = Step { session, number, body: Want::new() };
         site.send(origin.address, kind::RING_WANT, &go_on.encode());
         deeds
+    }
+}
+
+/// Decides on an entry that the giver does not hold. Returns what is written anew.
+fn sieve(guest: &mut Guest, entry: &Arc<Entry>, site: &mut Site<'_>) -> Option<Arc<Entry>> {
+    let giver = (guest.peer, &guest.census.history);
+    match site.standing.sieve(entry, &guest.pass, giver, &mut site.hold) {
+        Sieved::Gone => None,
+        Sieved::Anew(entry) => Some(entry),
+        Sieved::Full => {
+            guest.full = true;
+            None
+        }
     }
 }

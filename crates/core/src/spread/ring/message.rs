@@ -1,10 +1,13 @@
 //! What the members of a pass say to each other.
 
-use super::{MAX_ORDER, Pass, SIEVE};
+use super::{Pass, SIEVE};
 use crate::base::codec::{Coded, DecodeError, Reader, Write};
 use crate::base::id::NodeId;
 use crate::data::sketch::ItemId;
-use crate::data::{Digest, Entry, Range, block};
+use crate::data::{Cut, Digest, Entry, Range, block};
+use crate::retain::chain::NAMED;
+use crate::retain::standing::{put_spoken, read_spoken};
+use crate::retain::{Census, Horizon, Lack, Spoken};
 use crate::wire::kind;
 use serde::Serialize;
 use std::sync::Arc;
@@ -35,6 +38,10 @@ pub enum Message {
     Entries(Step<Load>),
     /// How a pass goes on.
     Progress(Progress),
+    /// The votes of a member that leaves.
+    Vote(Vote),
+    /// What became of them.
+    VoteTaken(VoteTaken),
     /// Brings the sender back, which a pass has not covered. Body: the pass, if it knows one.
     Resync(u64),
 }
@@ -46,7 +53,7 @@ impl Message {
     /// If the body is not one of its kind.
     pub fn decode(kind: u8, mut body: Reader<'_>) -> Result<Option<Self>, DecodeError> {
         Ok(Some(match kind {
-            kind::RING_TOKEN => Self::Token(Token::decode(body)?),
+            kind::RING_LINK => Self::Token(Token::decode(body)?),
             kind::RING_ANSWER => Self::Answer(Answer::decode(body)?),
             kind::RING_CHECK => Self::Check(Step::<Check>::read(body)?),
             kind::RING_DIFFER => Self::Differ(Step::<Differ>::read(body)?),
@@ -54,6 +61,8 @@ impl Message {
             kind::RING_WANT => Self::Want(Step::<Want>::read(body)?),
             kind::RING_ENTRIES => Self::Entries(Step::<Load>::read(body)?),
             kind::RING_PROGRESS => Self::Progress(Progress::decode(body)?),
+            kind::VOTE => Self::Vote(Vote::decode(body)?),
+            kind::VOTE_TAKEN => Self::VoteTaken(VoteTaken::decode(body)?),
             kind::RESYNC => Self::Resync(body.u64()?),
             _ => return Ok(None),
         }))
@@ -91,9 +100,8 @@ pub struct Token {
     pub hop: u32,
     /// What the sender holds.
     pub digest: Digest,
-    /// Of a walk that sieves: members that are not of the pass and were of an earlier one, and up to
-    /// where that covered what they had written.
-    pub former: Arc<[(NodeId, u64)]>,
+    /// What the members visited so far have said; of a walk that sieves what the giver remembers.
+    pub census: Arc<Census>,
 }
 
 impl Token {
@@ -110,11 +118,7 @@ impl Token {
         self.pass.encode(&mut body);
         body.put_varint(u64::from(self.hop));
         self.digest.encode(&mut body);
-        body.put_varint(self.former.len() as u64);
-        for (id, time) in self.former.iter() {
-            body.put(&id.0.to_le_bytes());
-            body.put(&time.to_le_bytes());
-        }
+        self.census.encode(&mut body);
         body
     }
 
@@ -129,11 +133,8 @@ impl Token {
             return Err(DecodeError::Invalid("hop"));
         }
         let digest = Digest::decode(&mut body)?;
-        let count = body.bounded("former members", MAX_ORDER)?;
-        let former = (0..count)
-            .map(|_| Ok((NodeId(body.u64()?), body.u64()?)))
-            .collect::<Result<Arc<[_]>, DecodeError>>()?;
-        Ok(Self { pass, hop, digest, former })
+        let census = Arc::new(Census::decode(&mut body)?);
+        Ok(Self { pass, hop, digest, census })
     }
 }
 
@@ -162,6 +163,8 @@ pub struct Answer {
     pub session: Session,
     /// What.
     pub verdict: Verdict,
+    /// If a pass was in the way: its horizon. Who begins anew begins above it. Else 0.
+    pub above: u64,
 }
 
 impl Answer {
@@ -171,6 +174,7 @@ impl Answer {
         let mut body = Vec::with_capacity(16);
         self.session.encode(&mut body);
         self.verdict.encode(&mut body);
+        body.put_varint(self.above);
         body
     }
 
@@ -180,17 +184,21 @@ impl Answer {
     /// If it is none that [`Answer::encode`] writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
         let session = Session::decode(&mut body)?;
-        Ok(Self { session, verdict: Verdict::decode(&mut body)? })
+        Ok(Self { session, verdict: Verdict::decode(&mut body)?, above: body.varint()? })
     }
 }
 
 /// How a pass goes on, for who began it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Progress {
     /// The pass, and the hop that it is about.
     pub session: Session,
     /// What of it.
     pub stage: Stage,
+    /// See [`Answer::above`].
+    pub above: u64,
+    /// Why it was given up, if too few of those that must agree were there.
+    pub lack: Option<Lack>,
 }
 
 /// See [`Progress`].
@@ -213,12 +221,43 @@ impl Coded for Stage {
 }
 
 impl Progress {
+    /// With nothing else to say.
+    #[must_use]
+    pub fn of(session: Session, stage: Stage) -> Self {
+        Self { session, stage, above: 0, lack: None }
+    }
+
     /// As the body of a message.
     #[must_use]
-    pub fn encode(self) -> Vec<u8> {
+    pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::with_capacity(16);
         self.session.encode(&mut body);
         self.stage.encode(&mut body);
+        body.put_varint(self.above);
+        let ids = |ids: &[NodeId], body: &mut Vec<u8>| {
+            body.put_varint(ids.len() as u64);
+            ids.iter().for_each(|id| body.put(&id.0.to_le_bytes()));
+        };
+        match &self.lack {
+            None => body.put(&[0]),
+            Some(Lack::Minority { pass, here, of, missing }) => {
+                body.put(&[1]);
+                body.put(&pass.to_le_bytes());
+                body.put_varint(*here);
+                body.put_varint(*of);
+                ids(missing, &mut body);
+            }
+            Some(Lack::Doubt { doubted, missing }) => {
+                body.put(&[2]);
+                ids(doubted, &mut body);
+                ids(missing, &mut body);
+            }
+            Some(Lack::Founding { missing }) => {
+                body.put(&[3]);
+                ids(missing, &mut body);
+            }
+            Some(Lack::Bounds) => body.put(&[4]),
+        }
         body
     }
 
@@ -228,7 +267,113 @@ impl Progress {
     /// If it is none that [`Progress::encode`] writes.
     pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
         let session = Session::decode(&mut body)?;
-        Ok(Self { session, stage: Stage::decode(&mut body)? })
+        let (stage, above) = (Stage::decode(&mut body)?, body.varint()?);
+        let ids = |body: &mut Reader<'_>| {
+            let count = body.bounded("members named", NAMED)?;
+            (0..count).map(|_| body.u64().map(NodeId)).collect::<Result<Vec<_>, _>>()
+        };
+        let lack = match body.u8()? {
+            0 => None,
+            1 => {
+                let (pass, here, of) = (body.u64()?, body.varint()?, body.varint()?);
+                Some(Lack::Minority { pass, here, of, missing: ids(&mut body)? })
+            }
+            2 => Some(Lack::Doubt { doubted: ids(&mut body)?, missing: ids(&mut body)? }),
+            3 => Some(Lack::Founding { missing: ids(&mut body)? }),
+            4 => Some(Lack::Bounds),
+            _ => return Err(DecodeError::Invalid("reason of a pass that was given up")),
+        };
+        Ok(Self { session, stage, above, lack })
+    }
+}
+
+/// The votes of a member that leaves, for one that stays and holds the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vote {
+    /// Which try this is.
+    pub attempt: u32,
+    /// The link of the sender.
+    pub link: Option<Horizon>,
+    /// What it holds, but for what is on its way.
+    pub cut: Cut,
+    /// See `cut`.
+    pub digest: Digest,
+    /// Its own vote, and those of others that it has.
+    pub given: Vec<Spoken>,
+}
+
+impl Vote {
+    /// As the body of a message.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(128);
+        body.put_varint(self.attempt.into());
+        body.put(&[u8::from(self.link.is_some())]);
+        self.link.iter().for_each(|link| link.encode(&mut body));
+        self.cut.encode(&mut body);
+        self.digest.encode(&mut body);
+        put_spoken(&self.given, &mut body);
+        body
+    }
+
+    /// Reads the body of a message.
+    ///
+    /// # Errors
+    /// If it is none that [`Vote::encode`] writes.
+    pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        let attempt = body.bounded("attempt", u32::MAX as usize)? as u32;
+        let link = match body.u8()? {
+            0 => None,
+            1 => Some(Horizon::decode(&mut body)?),
+            _ => return Err(DecodeError::Invalid("link of a vote")),
+        };
+        let (cut, digest) = (Cut::decode(&mut body)?, Digest::decode(&mut body)?);
+        Ok(Self { attempt, link, cut, digest, given: read_spoken(&mut body)? })
+    }
+}
+
+/// What became of votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// The receiver has them, on its disk.
+    Yes,
+    /// It holds something else than the sender.
+    Differs,
+    /// It cannot have them: it has another link, or leaves itself.
+    No,
+}
+
+impl Coded for Taken {
+    const NAME: &'static str = "answer to a vote";
+    const VALUES: &'static [Self] = &[Self::Yes, Self::Differs, Self::No];
+}
+
+/// An answer to [`Vote`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VoteTaken {
+    /// The try.
+    pub attempt: u32,
+    /// What.
+    pub taken: Taken,
+}
+
+impl VoteTaken {
+    /// As the body of a message.
+    #[must_use]
+    pub fn encode(self) -> Vec<u8> {
+        let mut body = Vec::with_capacity(6);
+        body.put_varint(self.attempt.into());
+        self.taken.encode(&mut body);
+        body
+    }
+
+    /// Reads the body of a message.
+    ///
+    /// # Errors
+    /// If it is none that [`VoteTaken::encode`] writes.
+    pub fn decode(mut body: Reader<'_>) -> Result<Self, DecodeError> {
+        let attempt = body.bounded("attempt", u32::MAX as usize)? as u32;
+        Ok(Self { attempt, taken: Taken::decode(&mut body)? })
     }
 }
 
@@ -410,7 +555,9 @@ mod tests {
         fn what_any_bytes_say_is_read_again(bytes: Vec<u8>) {
             reads_again(&bytes, Token::decode, Token::encode)?;
             reads_again(&bytes, Answer::decode, |answer| answer.encode())?;
-            reads_again(&bytes, Progress::decode, |progress| progress.encode())?;
+            reads_again(&bytes, Progress::decode, Progress::encode)?;
+            reads_again(&bytes, Vote::decode, Vote::encode)?;
+            reads_again(&bytes, VoteTaken::decode, |taken| taken.encode())?;
             reads_again(&bytes, Step::<Check>::read, Step::<Check>::encode)?;
             reads_again(&bytes, Step::<Differ>::read, Step::<Differ>::encode)?;
             reads_again(&bytes, Step::<Page>::read, Step::<Page>::encode)?;
@@ -427,12 +574,28 @@ mod tests {
         assert!(Token::decode(Reader::new(&too_far.encode())).is_err());
         let session = Session { pass: 5, hop: SIEVE };
         for verdict in [Verdict::Done, Verdict::Different, Verdict::Later, Verdict::Over] {
-            let answer = Answer { session, verdict };
+            let answer = Answer { session, verdict, above: 7 };
             assert_eq!(Answer::decode(Reader::new(&answer.encode())), Ok(answer));
         }
         for stage in [Stage::Reached, Stage::Waiting, Stage::Complete, Stage::Over] {
-            let progress = Progress { session, stage };
-            assert_eq!(Progress::decode(Reader::new(&progress.encode())), Ok(progress));
+            let missing = vec![NodeId(4)];
+            let minority = Lack::Minority { pass: 3, here: 1, of: 2, missing: missing.clone() };
+            let doubt = Lack::Doubt { doubted: vec![NodeId(5)], missing: missing.clone() };
+            let others = [Some(Lack::Founding { missing }), Some(Lack::Bounds), None];
+            for lack in [Some(minority), Some(doubt)].into_iter().chain(others) {
+                let progress = Progress { session, stage, above: 9, lack };
+                assert_eq!(Progress::decode(Reader::new(&progress.encode())), Ok(progress));
+            }
+        }
+        let link = Some(Horizon { time: 3, pass: 4, chain: 1, forced: 1, number: 6 });
+        let given =
+            vec![Spoken { voter: NodeId(3), passes: link.into_iter().collect(), open: vec![] }];
+        let (cut, digest) = (Cut::around(1000, 5), Digest { count: 3, sum: 9 });
+        let vote = Vote { attempt: 2, link, cut, digest, given };
+        assert_eq!(Vote::decode(Reader::new(&vote.encode())), Ok(vote));
+        for taken in [Taken::Yes, Taken::Differs, Taken::No] {
+            let taken = VoteTaken { attempt: 2, taken };
+            assert_eq!(VoteTaken::decode(Reader::new(&taken.encode())), Ok(taken));
         }
     }
 }

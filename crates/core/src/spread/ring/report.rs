@@ -2,6 +2,7 @@
 
 use super::Stage;
 use crate::base::id::NodeId;
+use crate::retain::Lack;
 
 use serde::Serialize;
 use std::net::SocketAddr;
@@ -96,6 +97,11 @@ pub enum NoPass {
         /// Who is missing, a few of them.
         missing: Vec<NodeId>,
     },
+    /// Too many passes may be complete, or too many votes have moved.
+    #[error(
+        "too much is to be counted: of too many passes nobody here knows whether they were complete"
+    )]
+    Bounds,
     /// This node was not part of the last pass and is being brought back.
     #[error("this node is being brought back to what the last pass covered; try again soon")]
     Behind,
@@ -105,6 +111,19 @@ pub enum NoPass {
     /// This node has left.
     #[error("this node has left the cluster")]
     Left,
+}
+
+impl From<Lack> for NoPass {
+    fn from(lack: Lack) -> Self {
+        match lack {
+            Lack::Minority { pass, here, of, missing } => {
+                Self::Minority { pass, here: here as usize, of: of as usize, missing }
+            }
+            Lack::Doubt { doubted, missing } => Self::Doubt { doubted, missing },
+            Lack::Founding { missing } => Self::Founding { missing },
+            Lack::Bounds => Self::Bounds,
+        }
+    }
 }
 
 /// Why a member cannot be forgotten.

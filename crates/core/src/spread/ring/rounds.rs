@@ -3,7 +3,8 @@
 //!
 //! What follows from a pass is kept by [`Standing`], which this is handed for each call.
 
-use super::{Config, Guest, Message, Run, SIEVE, Session, Stage, Token, Walk};
+use super::leaving::Leaving;
+use super::{Config, Guest, Message, NoPass, Progress, Run, SIEVE, Session, Stage, Token, Walk};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, Now, millis};
@@ -48,6 +49,12 @@ pub struct Rounds {
     pub(super) resync: Instant,
     /// When this node began to run, or saw the last pass complete.
     pub(super) since: Instant,
+    /// The largest horizon that was in the way of a pass that this node began.
+    pub(super) above: u64,
+    /// Why the last pass that it began was given up, if too few were there.
+    pub(super) lack: Option<NoPass>,
+    /// While this node leaves.
+    pub(super) leaving: Option<Leaving>,
 }
 
 /// A walk that this node gives, or has offered to give.
@@ -97,6 +104,8 @@ pub enum Deed {
     Spread(Space, Arc<Entry>),
     /// Take what has come.
     Take(Delivery),
+    /// Compare with a member.
+    Compare(NodeId),
 }
 
 /// Entries that a walk has brought. Each goes through [`Rounds::admit`], then all of it through
@@ -129,7 +138,17 @@ impl Rounds {
             look: now,
             resync: now,
             since: now,
+            above: 0,
+            lack: None,
+            leaving: None,
         }
+    }
+
+    /// Why the last pass that this node began was given up, if too few of those that must agree were
+    /// there.
+    #[must_use]
+    pub fn no_pass(&self) -> Option<&NoPass> {
+        self.lack.as_ref()
     }
 
     /// The last pass that this node began.
@@ -161,7 +180,8 @@ impl Rounds {
     /// When something of this is due.
     #[must_use]
     pub fn deadline(&self, standing: &Standing) -> Option<Instant> {
-        let walks = self.carries.iter().map(|carry| carry.until);
+        let leaving = self.leaving.as_ref().map(|leaving| leaving.next);
+        let walks = self.carries.iter().map(|carry| carry.until).chain(leaving);
         let guests = self.guests.iter().map(|(_, until)| *until);
         let look = (!self.config.interval.is_zero()).then_some(self.look);
         let resync = standing.is_behind().then_some(self.resync);
@@ -193,7 +213,9 @@ impl Rounds {
             Message::Answer(answer) => self.on_answer(from, answer, site),
             Message::Differ(differ) => self.on_differ(from, &differ, site),
             Message::Want(want) => self.on_want(from, &want, site),
-            Message::Progress(progress) => self.on_progress(progress, site.hold.wall_ms),
+            Message::Progress(progress) => self.on_progress(&progress, site.hold.wall_ms),
+            Message::Vote(vote) => return self.on_vote(from, vote, site),
+            Message::VoteTaken(taken) => return self.on_vote_taken(from, taken),
             Message::Resync(_) => self.on_resync(from, site),
         }
         Vec::new()
@@ -216,6 +238,7 @@ impl Rounds {
             return;
         }
         self.since = site.now().mono;
+        self.lack = None;
         if let Some(run) = self.run.as_mut().filter(|run| run.is_under_way()) {
             (run.hop, run.stage) = match run.pass == horizon.pass {
                 true => (run.hops, Stage::Complete),
@@ -233,8 +256,8 @@ impl Rounds {
         while let Some(at) = self.carries.iter().position(mine) {
             let carry = self.carries.swap_remove(at);
             site.hold.env.stats.ring_given_up += 1;
-            let (by, session) = (carry.token.pass.by, carry.token.session());
-            self.tell_progress(by, session, Stage::Over, site);
+            let by = carry.token.pass.by;
+            self.tell_progress(by, Progress::of(carry.token.session(), Stage::Over), site);
         }
         debug_assert!(!self.carries.iter().any(mine), "who left a pass does not hand its token on");
     }
@@ -298,7 +321,7 @@ pub(super) mod tests {
     impl Place {
         /// Node `own` among the nodes 1 to `of`.
         pub(in super::super) fn new(own: u64, of: u64) -> Self {
-            let standing = Standing::new(policy(Tombstones::Horizon));
+            let standing = Standing::new(NodeId(own), policy(Tombstones::Horizon));
             let rejoin = Rejoin::new(Duration::from_secs(1), NOW.mono);
             Self { ground: Ground::new(own, of), standing, rejoin }
         }
@@ -326,8 +349,9 @@ pub(super) mod tests {
     fn busy(place: &mut Place) -> Rounds {
         let mut rounds = Rounds::new(Config::default(), Duration::ZERO, 1000, NOW.mono);
         let pass = |id| Pass { by: NodeId(1), ..pass(id, H + id, &[2, 1, 3]) };
-        rounds.hand_on(pass(1), 0, &mut place.site());
-        let token = Token { pass: pass(2), hop: 1, digest: Default::default(), former: [].into() };
+        rounds.hand_on(pass(1), 0, Default::default(), &mut place.site());
+        let (digest, census) = Default::default();
+        let token = Token { pass: pass(2), hop: 1, digest, census };
         rounds.guests.push((Guest::new(&token, NodeId(2)), NOW.mono.after(GUEST)));
         rounds
     }

@@ -1,14 +1,15 @@
 //! The token of a pass: whether this node takes it, when it goes on, and who is told.
 
+use super::leaving::Leaving;
 use super::rounds::{Carry, Deed, GUEST, MAX_TRIES, PATIENCE, RETRY, Rounds, Site};
 use super::{Answer, Guest, Pass, Progress, SIEVE, Session, Stage, Token, Verdict, Walk};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
-use crate::data::{self, Space, Stamp};
+use crate::data::{Fate, Space, Stamp};
 use crate::member::State;
-use crate::output::{Class, Via, applied};
-use crate::retain::Horizon;
+use crate::output::{Class, Via};
 use crate::retain::standing::FORGOTTEN_MS;
+use crate::retain::{Census, Grounds, Lack, admit, horizon};
 use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,13 +19,19 @@ const LIMIT_MS: u64 = 45 * 60 * 1000;
 
 impl Rounds {
     /// Hands the token on: hop `hop` is to be made by this node.
-    pub(super) fn hand_on(&mut self, pass: Pass, hop: u32, site: &mut Site<'_>) {
+    pub(super) fn hand_on(
+        &mut self,
+        pass: Pass,
+        hop: u32,
+        census: Arc<Census>,
+        site: &mut Site<'_>,
+    ) {
         let Some(peer) = pass.receiver(hop) else { return };
         debug_assert!(
             hop == 0 || site.standing.pending(pass.id).is_some(),
             "who left a pass does not hand its token on"
         );
-        let token = Token { pass, hop, digest: site.hold.replica.data.digest(), former: [].into() };
+        let token = Token { pass, hop, digest: site.hold.replica.data.digest(), census };
         let until = site.now().mono;
         self.carry(Carry { token, peer, walk: None, until, tries: 0 }, site);
     }
@@ -38,7 +45,7 @@ impl Rounds {
         if let Some(to) = to {
             carry.token.digest = site.hold.replica.data.digest();
             let body = carry.token.encode();
-            site.send(to, kind::RING_TOKEN, &body);
+            site.send(to, kind::RING_LINK, &body);
         }
         self.carries.push(carry);
     }
@@ -54,56 +61,83 @@ impl Rounds {
         let (pass, session) = (&carry.token.pass, carry.token.session());
         if gone || site.hold.wall_ms > pass.started_ms + LIMIT_MS {
             site.hold.env.stats.ring_given_up += 1;
-            return self.tell_progress(pass.by, session, Stage::Over, site);
+            return self.tell_progress(pass.by, Progress::of(session, Stage::Over), site);
         }
         if carry.tries > 1 {
-            self.tell_progress(pass.by, session, Stage::Waiting, site);
+            self.tell_progress(pass.by, Progress::of(session, Stage::Waiting), site);
         }
         self.carry(carry, site);
     }
 
-    /// Hop `hop` has brought everything here: the token goes on.
-    pub(super) fn reached(&mut self, pass: Pass, hop: u32, site: &mut Site<'_>) -> Vec<Deed> {
+    /// Hop `hop` has brought everything here: this node says what it has to say, accepts if it is
+    /// its last visit, and the token goes on.
+    pub(super) fn reached(
+        &mut self,
+        mut pass: Pass,
+        hop: u32,
+        mut census: Arc<Census>,
+        site: &mut Site<'_>,
+    ) -> Vec<Deed> {
         site.hold.env.stats.ring_hops += 1;
-        site.standing.reached(&pass, hop);
         let session = Session { pass: pass.id, hop };
+        if (hop as usize) < pass.order.len() {
+            site.standing.report(&pass, Arc::make_mut(&mut census), site.hold.env.table);
+        }
+        if pass.is_last_visit(hop) {
+            let ends_the_lap = hop as usize + 1 == pass.order.len();
+            match admitted(&pass, &census, site) {
+                Ok(grounds) if ends_the_lap => pass.grounds = grounds,
+                // Each counts again what the last one of the lap has counted.
+                Ok(grounds) if grounds == pass.grounds => {}
+                Ok(_) => return self.give_up(&pass, session, None, site),
+                Err(lack) => return self.give_up(&pass, session, Some(lack), site),
+            }
+        }
+        site.standing.reached(&pass, hop, &census);
         if hop >= pass.hops() {
-            self.tell_progress(pass.by, session, Stage::Complete, site);
+            self.tell_progress(pass.by, Progress::of(session, Stage::Complete), site);
             return self.complete(&pass, site);
         }
-        self.tell_progress(pass.by, session, Stage::Reached, site);
-        self.hand_on(pass, hop + 1, site);
+        self.tell_progress(pass.by, Progress::of(session, Stage::Reached), site);
+        self.hand_on(pass, hop + 1, census, site);
+        Vec::new()
+    }
+
+    /// The pass cannot be complete. Nobody from here on accepts it.
+    fn give_up(
+        &mut self,
+        pass: &Pass,
+        session: Session,
+        lack: Option<Lack>,
+        site: &mut Site<'_>,
+    ) -> Vec<Deed> {
+        site.hold.env.stats.ring_given_up += 1;
+        site.hold.env.stats.ring_refused += u64::from(lack.is_some());
+        let progress = Progress { lack, ..Progress::of(session, Stage::Over) };
+        self.tell_progress(pass.by, progress, site);
+        self.leave(pass.id, site);
         Vec::new()
     }
 
     /// Every listed member holds everything up to the horizon: tells all.
     fn complete(&mut self, pass: &Pass, site: &mut Site<'_>) -> Vec<Deed> {
-        let horizon = Horizon { time: pass.horizon, pass: pass.id };
+        let horizon = pass.to_horizon();
         if site.standing.horizon() >= Some(horizon) {
             return Vec::new();
         }
         site.hold.env.stats.ring_completed += 1;
         let entry = Arc::new(horizon.to_entry(pass.order.len()));
         let mut deeds = Vec::new();
-        let roster = &mut site.hold.replica.roster;
-        if let data::Merged::New(replaced) = roster.apply(Arc::clone(&entry)) {
-            site.hold.out.push(applied(Space::Roster, &entry, replaced, None));
+        if horizon::offer(&entry, site.own(), &mut site.hold) == Fate::New {
             deeds.push(Deed::Spread(Space::Roster, entry));
         }
         self.learn(horizon, site);
         deeds
     }
 
-    pub(super) fn tell_progress(
-        &mut self,
-        by: NodeId,
-        session: Session,
-        stage: Stage,
-        site: &mut Site<'_>,
-    ) {
-        let progress = Progress { session, stage };
+    pub(super) fn tell_progress(&mut self, by: NodeId, progress: Progress, site: &mut Site<'_>) {
         if by == site.own() {
-            return self.on_progress(progress, site.hold.wall_ms);
+            return self.on_progress(&progress, site.hold.wall_ms);
         }
         if let Some(to) = site.table().get(by).map(|member| member.gossip()) {
             let (class, via, body) = (Class::Repair, Via::Datagram, progress.encode());
@@ -111,8 +145,8 @@ impl Rounds {
         }
     }
 
-    pub(super) fn on_progress(&mut self, progress: Progress, wall_ms: u64) {
-        let Progress { session, stage } = progress;
+    pub(super) fn on_progress(&mut self, progress: &Progress, wall_ms: u64) {
+        let Progress { session, stage, above, ref lack } = *progress;
         let Some(run) = self.run.as_mut().filter(|run| run.pass == session.pass) else {
             return;
         };
@@ -123,15 +157,20 @@ impl Rounds {
         let next = if stage == Stage::Reached { session.hop + 1 } else { session.hop };
         let place = next as usize % run.order.len().max(1);
         run.at = run.order.get(place).copied().unwrap_or(run.at);
+        self.above = self.above.max(above);
+        if let Some(lack) = lack {
+            self.lack = Some(lack.clone().into());
+        }
     }
 
     pub(super) fn answer_token(
         to: SocketAddr,
         session: Session,
         verdict: Verdict,
+        above: u64,
         site: &mut Site<'_>,
     ) {
-        let body = Answer { session, verdict }.encode();
+        let body = Answer { session, verdict, above }.encode();
         site.send(to, kind::RING_ANSWER, &body);
     }
 
@@ -142,12 +181,12 @@ impl Rounds {
         site: &mut Site<'_>,
     ) -> Vec<Deed> {
         let session = token.session();
-        let verdict = match token.hop {
-            SIEVE => self.judge_sieve(&token, site),
+        let (verdict, above) = match token.hop {
+            SIEVE => (self.judge_sieve(&token, site), 0),
             _ => self.judge_token(&token, site),
         };
         if verdict != Verdict::Different {
-            Self::answer_token(from.address, session, verdict, site);
+            Self::answer_token(from.address, session, verdict, above, site);
             return Vec::new();
         }
         self.guests.retain(|(guest, _)| guest.session != session);
@@ -162,11 +201,12 @@ impl Rounds {
             return self.arrived(guest, from.address, site);
         }
         self.guests.push((guest, site.now().mono.after(GUEST)));
-        Self::answer_token(from.address, session, Verdict::Different, site);
+        Self::answer_token(from.address, session, Verdict::Different, 0, site);
         Vec::new()
     }
 
-    fn judge_token(&mut self, token: &Token, site: &mut Site<'_>) -> Verdict {
+    /// Whether this node lends itself to a pass, or goes on with it; and which horizon was in the way.
+    fn judge_token(&mut self, token: &Token, site: &mut Site<'_>) -> (Verdict, u64) {
         let (pass, hop, now) = (&token.pass, token.hop, site.now());
         let stamp = Stamp { time: pass.horizon, node: pass.by };
         let late = now.wall_ms > pass.started_ms.saturating_add(FORGOTTEN_MS);
@@ -174,38 +214,45 @@ impl Rounds {
             || !site.hold.replica.clock.admits(stamp, now.wall_ms)
             || late
         {
-            return Verdict::Over;
+            return (Verdict::Over, 0);
         }
         if let Some(pending) = site.standing.pending(pass.id) {
             return match pending.reached >= Some(hop) {
-                true => Verdict::Done,
-                false => Verdict::Different,
+                true => (Verdict::Done, 0),
+                false => (Verdict::Different, 0),
             };
         }
-        if let Some((time, pass)) = pass.after {
-            self.learn(Horizon { time, pass }, site);
+        if let Some(after) = pass.after {
+            self.learn(after, site);
         }
         let behind = site.standing.is_behind();
+        let waived = token.census.waives_all;
         let alone =
-            || self.seeds_found(now.mono, site.standing, site.table(), site.rejoin).is_err();
-        if behind && pass.after.is_some() || pass.after.is_none() && alone() {
-            return Verdict::Later;
-        }
-        // Of members that nobody can bring back one may begin anew.
-        let covered = site.standing.covered().filter(|_| !behind);
-        let covered = covered.map(|pass| (pass.horizon, pass.id));
-        let newer = site.standing.awaits_later(pass.horizon);
-        let over = site.standing.horizon().is_some_and(|held| held.time >= pass.horizon);
-        // Who does not know any more what it was given on the first lap cannot go on.
-        if newer
-            || over
-            || misses_somebody(pass, site)
-            || covered != pass.after
-            || hop as usize >= pass.order.len()
+            || !waived && Self::seeds_found(site.standing, site.table(), site.rejoin).is_err();
+        if behind && pass.after.is_some() && !waived
+            || pass.after.is_none() && alone()
+            || site.standing.is_silent()
         {
-            return Verdict::Over;
+            return (Verdict::Later, 0);
         }
-        Verdict::Different
+        let covered = site.standing.covered().filter(|_| !behind).map(Pass::to_horizon);
+        // Of members that nobody can bring back one begins anew if an operator says so.
+        let after = if waived { None } else { pass.after };
+        let over = site.standing.horizon().filter(|held| held.time >= pass.horizon);
+        let in_the_way = site.standing.in_the_way(pass.horizon);
+        // Who does not know any more what it was given on the first lap cannot go on.
+        if in_the_way.is_some()
+            || over.is_some()
+            || misses_somebody(token, site)
+            || covered != after
+            || hop as usize >= pass.order.len()
+            || site.standing.has_many_open()
+            || self.leaving.as_ref().is_some_and(Leaving::has_given)
+        {
+            let above = over.map_or(0, |held| held.time).max(in_the_way.unwrap_or_default());
+            return (Verdict::Over, above);
+        }
+        (Verdict::Different, 0)
     }
 
     pub(super) fn on_answer(&mut self, from: &Origin, answer: Answer, site: &mut Site<'_>) {
@@ -227,8 +274,9 @@ impl Rounds {
                 let carry = self.carries.swap_remove(at);
                 if carry.token.hop != SIEVE {
                     site.hold.env.stats.ring_given_up += 1;
-                    let by = carry.token.pass.by;
-                    self.tell_progress(by, answer.session, Stage::Over, site);
+                    let over = Progress::of(answer.session, Stage::Over);
+                    let progress = Progress { above: answer.above, ..over };
+                    self.tell_progress(carry.token.pass.by, progress, site);
                 }
             }
         }
@@ -245,32 +293,54 @@ impl Rounds {
         self.guests.retain(|(other, _)| other.session != session);
         // What others have given meanwhile and the giver does not hold is from outside of the pass.
         if has_strayed(&guest, site) {
-            Self::answer_token(from, session, Verdict::Over, site);
+            Self::answer_token(from, session, Verdict::Over, 0, site);
             self.leave(session.pass, site);
             return Vec::new();
         }
-        let pass = guest.pass;
-        Self::answer_token(from, session, Verdict::Done, site);
+        let Guest { pass, census, full, .. } = guest;
+        Self::answer_token(from, session, Verdict::Done, 0, site);
         if session.hop == SIEVE {
-            site.hold.env.stats.fence_returns += 1;
             self.guests.retain(|(other, _)| !other.sieves());
-            site.standing.cover(pass, site.hold.replica);
+            if full {
+                // Until an operator has made room, there is no hurry.
+                self.resync = site.now().mono.after(GUEST);
+                return Vec::new();
+            }
+            site.hold.env.stats.fence_returns += 1;
+            site.standing.bring_back(pass, &census.history, &mut site.hold);
             return Vec::new();
         }
         // A token that was on its way twice goes on once.
         let pending = site.standing.pending(pass.id);
         match pending.is_some_and(|pending| pending.reached < Some(session.hop)) {
-            true => self.reached(pass, session.hop, site),
+            true => self.reached(pass, session.hop, census, site),
             false => Vec::new(),
         }
     }
 }
 
+/// What a pass is founded on, as this member counts it.
+fn admitted(pass: &Pass, census: &Census, site: &Site<'_>) -> Result<Grounds, Lack> {
+    let founding = pass.after.is_none() || census.waives_all;
+    if !site.standing.has_fence() {
+        // Where tombstones go by their age a pass decides nothing.
+        let (chain, number) =
+            pass.after.map_or((pass.horizon, 0), |link| (link.chain, link.number));
+        return Ok(Grounds { chain, number: number.saturating_add(1), ..Grounds::default() });
+    }
+    admit(census, pass, site.standing.covered().filter(|_| !founding))
+}
+
 /// True if this node knows of a member from before the pass that it does not list: who began it
-/// had not heard of that one, and what it holds would not be covered.
-fn misses_somebody(pass: &Pass, site: &Site<'_>) -> bool {
+/// had not heard of that one, and what it holds would not be covered. An operator's word is about
+/// those that are not here.
+fn misses_somebody(token: &Token, site: &Site<'_>) -> bool {
+    let pass = &token.pass;
     let listed: Set<NodeId> = pass.order.iter().copied().collect();
-    let counts = |state| !matches!(state, State::Left | State::Forgotten);
+    let counts = |state: State| match token.census.waives_all {
+        true => state.is_present(),
+        false => !matches!(state, State::Left | State::Forgotten),
+    };
     let mut missed = site.table().members().filter(|member| !listed.contains(&member.id));
     missed.any(|member| counts(member.state) && member.incarnation < pass.started_ms)
 }
@@ -294,6 +364,7 @@ mod tests {
     use super::super::rounds::tests::Place;
     use super::*;
     use crate::base::time::Instant;
+    use crate::retain::Horizon;
     use crate::retain::tests::{H, NOW, entry, pass};
 
     #[test]
@@ -302,7 +373,7 @@ mod tests {
         let pass = pass(1, H, &[2, 1]);
         place.standing.visit(&pass, &mut place.ground.replica.clock);
         let digest = place.ground.replica.data.digest();
-        let token = Token { pass, hop: 1, digest, former: Arc::new([]) };
+        let token = Token { pass, hop: 1, digest, census: Arc::default() };
         let mut guest = Guest::new(&token, NodeId(2));
         assert!(!has_strayed(&guest, &place.site()));
         place.take(&entry("k", H, 7, Some("v")), 2);
@@ -323,7 +394,7 @@ mod tests {
         let mut place = Place::new(1, 3);
         let pass = Pass { by: NodeId(3), ..pass(1, NOW.wall_ms << 16, &[3, 1, 2]) };
         let digest = place.ground.replica.data.digest();
-        let token = Token { pass, hop: 1, digest, former: Arc::new([]) };
+        let token = Token { pass, hop: 1, digest, census: Arc::default() };
         for again in [false, true] {
             let deeds = rounds.on_token(&place.origin(3), token.clone(), &mut place.site());
             assert!(deeds.is_empty());
@@ -335,7 +406,7 @@ mod tests {
             match again {
                 true => assert_eq!(kinds, [answer]),
                 false => {
-                    let all = [(2, kind::RING_TOKEN), (3, kind::RING_PROGRESS), answer];
+                    let all = [(2, kind::RING_LINK), (3, kind::RING_PROGRESS), answer];
                     assert!(kinds.len() == 3 && all.iter().all(|one| kinds.contains(one)));
                 }
             }
@@ -373,7 +444,10 @@ mod tests {
             ),
             (
                 "after one that did not cover it",
-                |token, _| token.pass.after = Some((H, 8)),
+                |token, _| {
+                    let after = Horizon { time: H, pass: 8, chain: 0, forced: 0, number: 0 };
+                    token.pass.after = Some(after);
+                },
                 Verdict::Later,
             ),
         ] {
@@ -382,9 +456,9 @@ mod tests {
             let mut place = Place::new(1, 3);
             let pass = pass(1, wall, &order);
             let digest = place.ground.replica.data.digest();
-            let mut token = Token { pass, hop: 1, digest, former: Arc::new([]) };
+            let mut token = Token { pass, hop: 1, digest, census: Arc::default() };
             change(&mut token, &mut place);
-            assert_eq!(rounds.judge_token(&token, &mut place.site()), verdict, "{what}");
+            assert_eq!(rounds.judge_token(&token, &mut place.site()).0, verdict, "{what}");
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::data::sketch::ItemId;
 use crate::data::{Entry, Map, Range, block};
+use crate::retain::Census;
 use crate::wire::kind;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -162,8 +163,10 @@ pub struct Guest {
     pub peer: NodeId,
     /// The pass that it belongs to.
     pub pass: Pass,
-    /// See [`Token::former`].
-    former: Arc<[(NodeId, u64)]>,
+    /// See [`Token::census`].
+    pub census: Arc<Census>,
+    /// True if something that was to be kept aside had no room, so that this node stays behind.
+    pub full: bool,
     page: Page,
     /// Items that the giver must hold, or the pass is not complete, by their key hashes: see
     /// [`Guest::strays`].
@@ -177,25 +180,15 @@ impl Guest {
     #[must_use]
     pub fn new(token: &Token, peer: NodeId) -> Self {
         let (session, pass) = (token.session(), token.pass.clone());
-        let former = Arc::clone(&token.former);
+        let census = Arc::clone(&token.census);
         let (compares, strays) = (Vec::new(), Vec::new());
-        Self { session, peer, pass, former, page: Page::new(), compares, strays }
+        Self { session, peer, pass, census, full: false, page: Page::new(), compares, strays }
     }
 
     /// True if what the giving end does not hold is to go.
     #[must_use]
     pub fn sieves(&self) -> bool {
         self.session.hop == SIEVE
-    }
-
-    /// Up to where everything that a member had written is covered. Looks through all.
-    #[must_use]
-    pub fn known(&self, id: NodeId) -> u64 {
-        if self.pass.lists(id) {
-            return self.pass.horizon;
-        }
-        let former = self.former.iter().find(|(former, _)| *former == id);
-        former.map_or(0, |(_, time)| *time)
     }
 
     /// Compares ranges; `None` at the end of the walk.
@@ -238,7 +231,7 @@ impl Guest {
         };
         let item = ItemId::new(hash, map.item_hash(entry));
         range.contains(hash)
-            && entry.stamp().time <= self.pass.horizon
+            && entry.age() <= self.pass.horizon
             && items.binary_search(&item).is_err()
     }
 

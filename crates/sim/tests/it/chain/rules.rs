@@ -133,7 +133,7 @@ impl Rules {
             return Some(false);
         }
         let waived = each(order).fold(here, |set, node| set | world.nodes[node].waived & voters);
-        (2 * waived.count_ones() > all).then_some(true)
+        (waived != here && 2 * waived.count_ones() > all).then_some(true)
     }
 
     /// The first pass: `None` if it cannot be, or whether an operator takes it upon him.
