@@ -2,19 +2,21 @@
 
 use crate::checkers::Violation;
 use crate::copies::Copied;
-use crate::disk::Disk;
+use crate::disk::{Disk, REACH, Undo};
 use crate::event::Event;
-use crate::faults::{Fault, Plan};
-use crate::host::address;
+use crate::faults::{Fault, MAX_COPIES, Plan};
+use crate::host::{Host, address};
 use crate::ledger::WriteId;
 use crate::options::Start;
 use crate::trace::{Kind, Line};
 use crate::workload::Workload;
-use crate::world::World;
+use crate::world::{World, WriteError};
 use rumormill_core::base::time::micros;
 use rumormill_core::data::Space;
-use rumormill_core::member::Tags;
+use rumormill_core::member::{State, Tags};
+use rumormill_core::node::Vote;
 use rumormill_core::output::Covered;
+use rumormill_core::retain::kept_horizon;
 use rumormill_core::spread::coverage::{About, Want};
 use rumormill_core::spread::ring::{NoPass, NotForgotten};
 use rumormill_core::wire::Versions;
@@ -23,6 +25,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a node may take to hand over before it leaves.
+const HAND_OVER: Duration = Duration::from_secs(10);
+/// How often it is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+/// A machine that is set back by so much more than `ring.interval` is certain to be in doubt.
+const SLACK: Duration = Duration::from_secs(1);
 /// Nodes whose addresses a booting node is given, where nothing else is said.
 const SEEDS: usize = 3;
 
@@ -31,6 +39,7 @@ impl World {
     pub fn crash(&mut self, node: usize) {
         let host = &mut self.hosts[node];
         host.outputs_left = None;
+        host.departing = None;
         let Some(ended) = host.node.take() else { return };
         self.meter.retire(ended.stats());
         if !ended.has_left() {
@@ -62,10 +71,40 @@ impl World {
     pub fn lose_disk(&mut self, node: usize) {
         self.crash(node);
         self.record(node, Kind::DiskLost, 0);
-        self.ledger.lose_disk(node);
-        self.hosts[node].disk = Disk::default();
-        self.hosts[node].kept.clear();
-        self.hosts[node].identity.id = NodeId(self.rng.bits());
+        self.ledger.lose_disk(node, self.now);
+        let id = NodeId(self.rng.bits());
+        let host = &mut self.hosts[node];
+        host.disk = Disk::default();
+        host.kept.clear();
+        host.journal.sync();
+        host.set_back = None;
+        host.takes_id(id);
+    }
+
+    /// Kills a process and takes back what it had persisted in this time, one second at most, but for
+    /// what is from before it last waited for its disk.
+    pub fn power_cut(&mut self, node: usize, back: Duration) {
+        self.crash(node);
+        let after = Instant(self.now.0.saturating_sub(micros(back.min(REACH))));
+        let undone = self.hosts[node].journal.cut(after);
+        self.record(node, Kind::PowerCut, undone.len() as u64);
+        let mut slots = Vec::new();
+        for undo in undone {
+            match undo {
+                Undo::Data(slot) => slots.push(slot),
+                Undo::Roster { entry, previous } => {
+                    self.hosts[node].disk.take_back(&entry, previous);
+                }
+                Undo::Kept(bytes) => {
+                    self.ledger.cover(node, kept_horizon(&bytes));
+                    self.hosts[node].kept = bytes;
+                }
+                Undo::Stray { key, before } => {
+                    self.ledger.put_aside(node, &key, before);
+                }
+            }
+        }
+        self.ledger.take_back(node, &slots, self.now);
     }
 
     /// Copies a node's disk.
@@ -83,25 +122,84 @@ impl World {
     /// Kills a process and puts a copy of its disk, made earlier, in place of it: as whoever sets a
     /// whole machine back does. What boots there next is the same node, and has forgotten.
     pub fn put_back(&mut self, node: usize, copy: &Copied) {
+        self.put_folder(node, copy, copy.id);
+        self.hosts[node].set_back = Some(copy.held.at);
+    }
+
+    /// Kills a process and puts a copy of a disk, its own or another's, in place of its own, with a
+    /// new id: as an agent does that finds that its folder was copied.
+    pub fn put_copy(&mut self, node: usize, copy: &Copied) {
+        let id = NodeId(self.rng.bits());
+        self.put_folder(node, copy, id);
+        self.hosts[node].set_back = None;
+    }
+
+    fn put_folder(&mut self, node: usize, copy: &Copied, id: NodeId) {
         self.crash(node);
         self.record(node, Kind::Backup, 0);
         self.ledger.restore(node, &copy.held, self.now);
         let host = &mut self.hosts[node];
-        host.identity.id = copy.id;
+        // The first boot of a prefilled world passes over what it finds of itself.
+        host.boots = host.boots.max(1);
         host.disk = copy.disk.clone();
         host.kept.clone_from(&copy.kept);
+        host.journal.sync();
+        host.takes_id(id);
     }
 
-    /// Begins a pass of ring repair at a node.
+    /// Keeps a copy of a node's disk for later.
+    pub fn keep_copy(&mut self, node: usize) {
+        let copy = self.copy_disk(node);
+        let copies = &mut self.hosts[node].copies;
+        copies.push(copy);
+        let over = copies.len().saturating_sub(MAX_COPIES);
+        copies.drain(..over);
+    }
+
+    /// Puts a copy that was kept of a disk, so many before the last, in place of a node's: as a new
+    /// member, or as the one that it was. Does nothing if there is none, or if that one has another
+    /// place.
+    fn put_kept(&mut self, node: usize, from: usize, before: usize, fresh: bool) {
+        let copies = &self.hosts[from].copies;
+        let Some(copy) = copies.len().checked_sub(1 + before).and_then(|at| copies.get(at)) else {
+            return;
+        };
+        let copy = copy.clone();
+        match fresh {
+            true => self.put_copy(node, &copy),
+            false if node == from => self.put_back(node, &copy),
+            false => {}
+        }
+    }
+
+    /// Begins a pass of ring repair at a node. With `waive` an operator says that nobody is missing
+    /// from the first one.
     ///
     /// # Errors
     /// If it refuses; `None` if it does not run.
-    pub fn begin_pass(&mut self, node: usize) -> Result<u64, Option<NoPass>> {
+    pub fn begin_pass_with(&mut self, node: usize, waive: bool) -> Result<u64, Option<NoPass>> {
+        self.record(node, Kind::Pass, u64::from(waive));
         let mut begun = Err(None);
         self.at(node, |machine, now, out| {
-            begun = machine.begin_pass(false, now, out).map_err(Some)
+            begun = machine.begin_pass(waive, now, out).map_err(Some);
         });
+        if waive && begun.is_ok() {
+            let here = self.hosts[node].node.iter().flat_map(Node::members);
+            let here: Vec<NodeId> =
+                here.filter(|member| member.state == State::Alive).map(|member| member.id).collect();
+            let all = self.hosts.iter().flat_map(Host::ids);
+            let missing: Vec<NodeId> = all.filter(|id| !here.contains(id)).collect();
+            missing.into_iter().for_each(|id| self.waive(id));
+        }
         begun
+    }
+
+    /// The same without.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin_pass(&mut self, node: usize) -> Result<u64, Option<NoPass>> {
+        self.begin_pass_with(node, false)
     }
 
     /// Lets a node forget another.
@@ -114,11 +212,62 @@ impl World {
         id: NodeId,
         force: bool,
     ) -> Result<(), Option<NotForgotten>> {
+        self.record(node, Kind::Forget, id.0);
         let mut done = Err(None);
         self.at(node, |machine, now, out| {
             done = machine.forget(id, force, now, out).map_err(Some);
         });
+        if force && done.is_ok() {
+            self.waive(id);
+        }
         done
+    }
+
+    /// An operator has said that a member is gone for good and that no others go on with its vote.
+    fn waive(&mut self, id: NodeId) {
+        self.waived.push(id);
+        let runs = self.hosts.iter().any(|host| host.identity.id == id && host.node.is_some());
+        if runs || self.handed_over.contains(&id) || self.network.is_cut() {
+            self.ledger.promises_deletions = false;
+        }
+    }
+
+    /// Lets the first node that runs, from one on, forget the latest member at another's place that
+    /// is neither here nor forgotten.
+    fn forget_at(&mut self, by: usize, node: usize, force: bool) {
+        let nodes = self.hosts.len();
+        let around = (by..nodes).chain(0..by);
+        let mut running = around.filter(|&at| at != node && self.hosts[at].running().is_some());
+        let Some(by) = running.next() else { return };
+        let ids: Vec<NodeId> = self.hosts[node].ids().collect();
+        for id in ids.into_iter().rev() {
+            if self.forget(by, id, force).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// Makes what a node keeps aside under a key a write of its own.
+    ///
+    /// # Errors
+    /// If it does not run, keeps nothing there, or refuses.
+    pub fn put_stray_back(&mut self, node: usize, key: &[u8]) -> Result<(), WriteError> {
+        let mut done = Err(WriteError::NotRunning);
+        self.at(node, |machine, now, out| {
+            done = match machine.put_stray_back(key, now, out) {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(WriteError::Nothing),
+                Err(refused) => Err(WriteError::Refused(refused)),
+            };
+        });
+        done
+    }
+
+    /// Drops what a node keeps aside under a key; false if there is nothing.
+    pub fn drop_stray(&mut self, node: usize, key: &[u8]) -> bool {
+        let mut dropped = false;
+        self.at(node, |machine, now, out| dropped = machine.drop_stray(key, now, out));
+        dropped
     }
 
     /// Lets a node ask how many hold a write, for at most so long; `None` if it does not run or
@@ -169,10 +318,41 @@ impl World {
         let mut outputs = Vec::new();
         if let Some(machine) = &mut self.hosts[node].node {
             act(machine, now, &mut outputs);
+        }
+        self.note_written(&outputs);
+        if let Some(machine) = &mut self.hosts[node].node {
             machine.flush(now, &mut outputs);
         }
         self.carry_out(node, &mut outputs);
+        self.written.clear();
         self.arm(node);
+    }
+
+    /// Asks a node to hand over what it has written and its vote; it leaves once it has, or once time
+    /// is up.
+    pub fn depart(&mut self, node: usize) {
+        if self.hosts[node].running().is_none() || self.hosts[node].departing.is_some() {
+            return;
+        }
+        self.record(node, Kind::Depart, 0);
+        self.hosts[node].departing = Some(self.now.after(HAND_OVER));
+        self.at(node, |machine, now, out| machine.begin_departure(true, now, out));
+        self.queue.push(self.now.after(LOOK), Event::Depart(node as u32));
+    }
+
+    /// Lets a node leave that has handed over.
+    pub(crate) fn look_at_departure(&mut self, node: usize) {
+        let host = &self.hosts[node];
+        let (Some(until), Some(machine)) = (host.departing, &host.node) else { return };
+        let departure = machine.departure();
+        let done = departure.is_none_or(|departure| departure.done) || self.now >= until;
+        if host.paused || !done {
+            return self.queue.push(self.now.after(LOOK), Event::Depart(node as u32));
+        }
+        if let Some(Vote::Given(_)) = departure.map(|departure| departure.vote) {
+            self.handed_over.push(host.identity.id);
+        }
+        self.leave(node);
     }
 
     /// Asks a node to leave, and stops it once it has said goodbye.
@@ -207,8 +387,7 @@ impl World {
         if self.hosts[node].node.is_some() {
             return;
         }
-        self.returns(self.id(node));
-        self.start(node);
+        self.come_up(node);
         let given = match self.options.start {
             Start::Join { seeds } => seeds,
             Start::Prefilled | Start::Strangers => SEEDS,
@@ -217,6 +396,32 @@ impl World {
         let next = (node + 1) % self.hosts.len();
         let seeds: Vec<usize> = (0..given.min(self.hosts.len())).chain([next]).collect();
         self.join(node, &seeds);
+    }
+
+    /// Tells a node to join through others, and boots it before if it is down.
+    pub fn boot_and_join(&mut self, node: usize, seeds: &[usize]) {
+        if self.hosts[node].node.is_none() {
+            self.come_up(node);
+        }
+        self.join(node, seeds);
+    }
+
+    fn come_up(&mut self, node: usize) {
+        let id = self.id(node);
+        self.returns(id);
+        if self.waived.contains(&id) {
+            self.ledger.promises_deletions = false;
+        }
+        let options = &self.options;
+        let doubt = options.config.ring.interval + 2 * options.clock_skew + SLACK;
+        if let Some(at) = self.hosts[node].set_back.take()
+            && self.now.since(at) <= doubt
+        {
+            // It cannot know that it has forgotten something.
+            self.ledger.promises_deletions = false;
+            self.ledger.promises_writes = false;
+        }
+        self.start(node);
     }
 
     /// Crashes a node and boots it again at once.
@@ -251,6 +456,9 @@ impl World {
         }
         for written in self.ledger.all_held_by(node) {
             machine.restore(Space::Data, Arc::clone(&written.entry), now);
+        }
+        for stray in self.ledger.aside_at(node).values() {
+            machine.restore_stray(Arc::clone(stray));
         }
         machine.restore_kept(&self.hosts[node].kept);
         self.hosts[node].node = Some(machine);
@@ -320,7 +528,7 @@ impl World {
             match event {
                 Event::Packet(slot) => self.deliver(slot),
                 Event::StreamLost { from, to, id } => self.lose_stream(from, to, id),
-                Event::Wake(_) | Event::Fault(_) | Event::Write { .. } => {}
+                Event::Wake(_) | Event::Depart(_) | Event::Fault(_) | Event::Write { .. } => {}
             }
         }
         self.arm(node);
@@ -341,6 +549,10 @@ impl World {
     /// Lets nothing through from one set of nodes to another.
     pub fn cut(&mut self, from: &[usize], to: &[usize]) {
         self.network.cut(from, to);
+        if !self.waived.is_empty() {
+            // On either side they may go on with the votes that were waived.
+            self.ledger.promises_deletions = false;
+        }
         self.record_network("cut", &[from, to]);
     }
 
@@ -399,17 +611,21 @@ impl World {
             Fault::Crash(node) => self.crash(*node),
             Fault::CrashMidway { node, outputs } => self.crash_midway(*node, *outputs),
             Fault::LoseDisk(node) => self.lose_disk(*node),
-            Fault::CopyDisk(node) => {
-                let copy = self.copy_disk(*node);
-                self.hosts[*node].copy = Some(copy);
-            }
-            Fault::PutBack(node) => {
-                if let Some(copy) = self.hosts[*node].copy.clone() {
-                    self.put_back(*node, &copy);
-                }
+            Fault::PowerCut { node, back } => self.power_cut(*node, *back),
+            Fault::CopyDisk(node) => self.keep_copy(*node),
+            Fault::PutBack(node) => self.put_kept(*node, *node, 0, false),
+            Fault::Restore { node, from, before, fresh } => {
+                self.put_kept(*node, *from, *before, *fresh);
             }
             Fault::Leave(node) => self.leave(*node),
+            Fault::Depart(node) => self.depart(*node),
             Fault::Boot(node) => self.boot(*node),
+            Fault::Join { node, seeds } => self.boot_and_join(*node, seeds),
+            Fault::Forget { by, node, force } => self.forget_at(*by, *node, *force),
+            Fault::Pass { by, waive } => {
+                // It may refuse.
+                let _ = self.begin_pass_with(*by, *waive);
+            }
             Fault::Pause(node) => self.pause(*node),
             Fault::Resume(node) => self.resume(*node),
             Fault::Slow { node, extra } => self.slow(*node, *extra),

@@ -1,9 +1,57 @@
 //! What a node has persisted of the roster. What it has persisted of the users' data stands in
 //! the [`Ledger`](crate::ledger::Ledger): together they are all that survives a crash.
+//!
+//! A process that dies loses nothing that it persisted. A power cut takes back what came last, as
+//! where a disk is written to once a second, but nothing from before the node waited for the disk.
 
+use rumormill_core::Instant;
 use rumormill_core::base::hash::Set;
 use rumormill_core::data::Entry;
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How much a power cut takes back at most: what was persisted in so long a time.
+pub(crate) const REACH: Duration = Duration::from_secs(1);
+
+/// How to take back one change of a disk.
+#[derive(Clone, Debug)]
+pub(crate) enum Undo {
+    /// Under this key the node held this: see [`crate::ledger::Ledger::take_back`].
+    Data((u32, u32)),
+    /// This entry of the roster was not there, but another or none.
+    Roster { entry: Arc<Entry>, previous: Option<Arc<Entry>> },
+    /// This was kept.
+    Kept(Vec<u8>),
+    /// Under this key this was kept aside.
+    Stray { key: Box<[u8]>, before: Option<Arc<Entry>> },
+}
+
+/// What was changed on a disk so lately that a power cut may take it back.
+#[derive(Debug, Default)]
+pub(crate) struct Journal {
+    changes: VecDeque<(Instant, Undo)>,
+}
+
+impl Journal {
+    pub(crate) fn note(&mut self, now: Instant, undo: Undo) {
+        while self.changes.front().is_some_and(|(at, _)| at.after(REACH) < now) {
+            self.changes.pop_front();
+        }
+        self.changes.push_back((now, undo));
+    }
+
+    /// The node has waited for the disk: what stands there stays.
+    pub(crate) fn sync(&mut self) {
+        self.changes.clear();
+    }
+
+    /// What came after a time, the last first. The rest has got to the disk in the meantime.
+    pub(crate) fn cut(&mut self, after: Instant) -> Vec<Undo> {
+        let all = std::mem::take(&mut self.changes).into_iter().rev();
+        all.take_while(|(at, _)| *at > after).map(|(_, undo)| undo).collect()
+    }
+}
 
 /// A log of every record that a node asked to persist, in that order. Entries are shared with the
 /// replica, so a log costs eight bytes an entry; what was overwritten is dropped as the log grows.
@@ -31,6 +79,15 @@ impl Disk {
             self.compact();
             self.compact_at = self.log.len() * 2;
         }
+    }
+
+    /// Takes back that an entry was appended, in place of another or of none.
+    pub(crate) fn take_back(&mut self, entry: &Arc<Entry>, previous: Option<Arc<Entry>>) {
+        if let Some(at) = self.log.iter().rposition(|logged| Arc::ptr_eq(logged, entry)) {
+            self.log.remove(at);
+        }
+        // It may have been dropped when the log was compacted.
+        self.log.extend(previous);
     }
 
     /// Reads everything back, older records of a member before newer ones.
@@ -78,6 +135,41 @@ mod tests {
             let newest = (0..10_000).rev().find(|time| time % 7 == key).unwrap();
             assert_eq!(last.stamp().time, newest);
         }
+    }
+
+    #[test]
+    fn what_is_taken_back_was_not_there() {
+        let mut disk = Disk::default();
+        let (old, new) = (entry(1, 1), entry(1, 2));
+        disk.append(Arc::clone(&old));
+        disk.append(Arc::clone(&new));
+        disk.take_back(&new, Some(Arc::clone(&old)));
+        let last = replayed(&disk).pop().unwrap();
+        assert_eq!(last.stamp().time, 1);
+    }
+
+    #[test]
+    fn a_power_cut_reaches_back_to_the_last_wait_and_a_second_at_most() {
+        let note = |journal: &mut Journal, ms: u64| {
+            journal.note(Instant(ms * 1000), Undo::Data((ms as u32, 0)));
+        };
+        let cut = |journal: &mut Journal, ms: u64| {
+            let cut = journal.cut(Instant(ms * 1000)).into_iter().map(|undo| match undo {
+                Undo::Data((key, _)) => key,
+                _ => 0,
+            });
+            cut.collect::<Vec<_>>()
+        };
+        let mut journal = Journal::default();
+        [0, 500, 1100, 1400].into_iter().for_each(|ms| note(&mut journal, ms));
+        assert_eq!(cut(&mut journal, 600), [1400, 1100]);
+        assert_eq!(cut(&mut journal, 0), [0; 0], "the rest is safe");
+        [0, 500, 1100].into_iter().for_each(|ms| note(&mut journal, ms));
+        assert_eq!(cut(&mut journal, 0), [1100, 500]);
+        note(&mut journal, 1200);
+        journal.sync();
+        note(&mut journal, 1300);
+        assert_eq!(cut(&mut journal, 0), [1300]);
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub(crate) enum Event {
     Packet(u32),
     /// A sender learns that a stream is lost.
     StreamLost { from: u32, to: u32, id: u32 },
+    /// A node may have handed over all that it had to before it leaves.
+    Depart(u32),
     /// A step of a plan.
     Fault(u32),
     /// The next write of a workload.

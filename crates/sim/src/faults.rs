@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
+/// Copies of one disk that a world keeps for later, at most: the oldest goes.
+pub(crate) const MAX_COPIES: usize = 8;
+
 /// Something that goes wrong, or right again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -21,15 +24,62 @@ pub enum Fault {
     },
     /// The process dies and its disk is lost: when it boots, it is a new node.
     LoseDisk(usize),
-    /// The node's disk is copied.
+    /// The power fails: the process dies, and what its disk was given in this time, one second at
+    /// most, is gone, but for what it had waited for.
+    PowerCut {
+        /// The node.
+        node: usize,
+        /// How far back.
+        #[serde(with = "text")]
+        back: Duration,
+    },
+    /// The node's disk is copied. The last eight copies of each are kept.
     CopyDisk(usize),
     /// The process dies and the last copy of its disk takes the place of it, if there is one: when
     /// it boots, it is the same node and has forgotten what came after.
     PutBack(usize),
+    /// The process dies and a copy of a disk takes the place of its own, if there is one.
+    Restore {
+        /// The node.
+        node: usize,
+        /// Whose disk was copied.
+        from: usize,
+        /// How many copies before the last one.
+        before: usize,
+        /// True: what boots there is a new node. False: it is who it was, which it can only be at
+        /// its own place.
+        fresh: bool,
+    },
     /// The node says goodbye and stops.
     Leave(usize),
+    /// The node hands over what it has written and its vote, for ten seconds at most, and leaves.
+    Depart(usize),
+    /// An operator tells the first node that runs, from one on, to forget the latest member at
+    /// another's place that is not there any more.
+    Forget {
+        /// Who is told.
+        by: usize,
+        /// Whose place.
+        node: usize,
+        /// True: whatever the others say. That is the operator's word that it is gone for good.
+        force: bool,
+    },
+    /// An operator tells a node to begin a pass of ring repair.
+    Pass {
+        /// The node.
+        by: usize,
+        /// True: an operator's word that nobody is missing from the first pass.
+        waive: bool,
+    },
     /// A node that is down boots from its disk and joins again.
     Boot(usize),
+    /// A node boots if it is down, and joins through these.
+    Join {
+        /// The node.
+        node: usize,
+        /// Whose addresses it is given.
+        seeds: Vec<usize>,
+    },
     /// The process stands still.
     Pause(usize),
     /// The process goes on.
@@ -83,10 +133,31 @@ impl fmt::Display for Fault {
                 write!(f, "n{node} crashes after {outputs} more outputs")
             }
             Self::LoseDisk(node) => write!(f, "n{node} crashes and loses its disk"),
+            Self::PowerCut { node, back } => {
+                write!(f, "a power cut takes the last {back:?} from the disk of n{node}")
+            }
             Self::CopyDisk(node) => write!(f, "the disk of n{node} is copied"),
             Self::PutBack(node) => write!(f, "n{node} crashes and gets the copy of its disk back"),
+            Self::Restore { node, from, before, fresh } => {
+                let which = match before {
+                    0 => "the last".into(),
+                    before => format!("the {before}th before the last"),
+                };
+                let who = if *fresh { ", as a new node" } else { "" };
+                write!(f, "n{node} crashes and gets {which} copy of the disk of n{from}{who}")
+            }
             Self::Leave(node) => write!(f, "n{node} leaves"),
+            Self::Depart(node) => write!(f, "n{node} hands over and leaves"),
+            Self::Forget { by, node, force } => {
+                let how = if *force { " by force" } else { "" };
+                write!(f, "n{by} is told to forget n{node}{how}")
+            }
+            Self::Pass { by, waive } => {
+                let how = if *waive { ", whoever is missing" } else { "" };
+                write!(f, "n{by} is told to begin a pass{how}")
+            }
             Self::Boot(node) => write!(f, "n{node} boots"),
+            Self::Join { node, seeds } => write!(f, "n{node} boots and joins by {seeds:?}"),
             Self::Pause(node) => write!(f, "n{node} stands still"),
             Self::Resume(node) => write!(f, "n{node} goes on"),
             Self::Slow { node, extra } => write!(f, "n{node} is slower by {extra:?}"),

@@ -3,6 +3,8 @@
 //! Each part is drawn by a generator of its own, so that fixing one (a number of nodes, a setting)
 //! leaves the others as they were.
 
+mod edges;
+
 use crate::checks::Checks;
 use crate::faults::{self, Fault};
 use crate::latency::Latency;
@@ -33,6 +35,9 @@ pub struct Draw {
     pub fixed: Option<(Config, Vec<String>)>,
     /// How much of its own every node checks after each turn.
     pub check: Checks,
+    /// Whether members leave, return, are replaced and forgotten around partitions and passes.
+    /// Without them a seed is what it was before there were any.
+    pub edges: bool,
 }
 
 impl Default for Draw {
@@ -40,7 +45,7 @@ impl Default for Draw {
     fn default() -> Self {
         let (duration, settle) = (Duration::from_secs(20), Duration::from_secs(60));
         let check = Checks::default();
-        Self { nodes: (3, 20), duration, settle, config: None, fixed: None, check }
+        Self { nodes: (3, 20), duration, settle, config: None, fixed: None, check, edges: true }
     }
 }
 
@@ -77,12 +82,16 @@ impl Draw {
         }
         scenario.faults = draw_faults(seed, nodes, self.duration);
         draw_backup(seed, &mut scenario);
+        if self.edges {
+            edges::draw(seed, &mut scenario, self.nodes.1.saturating_sub(nodes));
+        }
         scenario
     }
 
     fn draw_settings(&self, seed: u64) -> Config {
         let mut config = match &self.config {
             Some(config) => config.clone(),
+            None if self.edges => edges::settings(seed, draw_ring(seed, draw_config(seed))),
             None => draw_ring(seed, draw_config(seed)),
         };
         if let Some((from, names)) = &self.fixed {

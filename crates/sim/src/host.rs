@@ -4,7 +4,7 @@ mod check;
 
 use crate::checks::Looks;
 use crate::copies::Copied;
-use crate::disk::Disk;
+use crate::disk::{Disk, Journal};
 use crate::event::Event;
 use crate::traffic::Traffic;
 use rumormill_core::member::Tags;
@@ -25,8 +25,16 @@ pub(crate) struct Host {
     pub(crate) kept: Vec<u8>,
     /// What came of questions about coverage.
     pub(crate) covered: Vec<Covered>,
-    /// A copy of its disk, if one was made.
-    pub(crate) copy: Option<Copied>,
+    /// What a power cut would take back.
+    pub(crate) journal: Journal,
+    /// Copies of its disk, the last one last.
+    pub(crate) copies: Vec<Copied>,
+    /// If the disk is an old copy of that of the same node: from when.
+    pub(crate) set_back: Option<Instant>,
+    /// Ids that it had before.
+    pub(crate) former: Vec<NodeId>,
+    /// While the node hands over before it leaves: until when it may.
+    pub(crate) departing: Option<Instant>,
     /// How often a process was started here.
     pub(crate) boots: u64,
     /// When the process was started: its monotonic clock counts from there.
@@ -62,7 +70,11 @@ impl Host {
             disk,
             kept: Vec::new(),
             covered: Vec::new(),
-            copy: None,
+            journal: Journal::default(),
+            copies: Vec::new(),
+            set_back: None,
+            former: Vec::new(),
+            departing: None,
             boots: 0,
             started: Instant(0),
             paused: false,
@@ -77,6 +89,20 @@ impl Host {
             looks: Looks::default(),
             outputs_left: None,
             traffic: Traffic::default(),
+        }
+    }
+
+    /// Ids that it has had, the present one last.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> {
+        self.former.iter().copied().chain([self.identity.id])
+    }
+
+    /// The place is another member's from now on, or the same one's as before.
+    pub(crate) fn takes_id(&mut self, id: NodeId) {
+        let before = std::mem::replace(&mut self.identity.id, id);
+        self.former.retain(|former| *former != id);
+        if before != id {
+            self.former.push(before);
         }
     }
 

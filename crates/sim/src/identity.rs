@@ -23,7 +23,7 @@ impl World {
         let host = &mut self.hosts[node];
         // The first boot of a prefilled world passes over what it finds of itself.
         host.boots = host.boots.max(1);
-        host.identity.id = backup.id;
+        host.takes_id(backup.id);
         host.disk = backup.disk;
     }
 

@@ -1,12 +1,21 @@
 //! What was written, and what each node is known to hold: a model of the replicas built from
 //! persist outputs alone, for the checkers and for the figures.
+//!
+//! Only what a user wrote is an acknowledged write. What a node writes anew, because it came back
+//! with it and nobody else has it, is the write that it was: it counts by the stamp that it had.
+
+mod disks;
+mod origins;
+
+pub(crate) use disks::Snapshot;
+pub(crate) use origins::since;
 
 use rumormill_core::Instant;
 use rumormill_core::base::hash::{Map, Set};
 use rumormill_core::data::{Entry, Stamp};
 use std::sync::Arc;
 
-/// One write that a node acknowledged.
+/// One write that a node acknowledged, or such a write written anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WriteId(u32);
 
@@ -22,6 +31,12 @@ pub struct Written {
     key: u32,
     /// Microseconds after `at` at which each node first held it; [`NEVER`] if it has not.
     held_after: Vec<u32>,
+    /// The user's write that this is, if it was written anew.
+    origin: Option<WriteId>,
+    /// What its writer held under the key then.
+    prior: Option<WriteId>,
+    /// True for a deletion that went with the only disk that it had stood on.
+    lost: bool,
 }
 
 const NEVER: u32 = u32::MAX;
@@ -39,6 +54,11 @@ impl Written {
         let others = self.held_after.iter().enumerate().filter(|&(node, _)| node != self.by);
         others.map(|(_, &after)| after).filter(|&after| after != NEVER)
     }
+
+    /// The stamp, and from when on passes of ring repair count it if it was written anew.
+    pub(crate) fn version(&self) -> (Stamp, u64) {
+        (self.entry.stamp(), since(&self.entry))
+    }
 }
 
 /// Everything that was written in a world.
@@ -46,10 +66,12 @@ impl Written {
 pub struct Ledger {
     nodes: usize,
     writes: Vec<Written>,
-    by_stamp: Map<Stamp, WriteId>,
+    by_version: Map<(Stamp, u64), WriteId>,
     keys: Map<Box<[u8]>, u32>,
     /// By key: the biggest acknowledged write that no lost disk excuses.
     required: Vec<Option<WriteId>>,
+    /// By key: the acknowledged deletions.
+    deletions: Vec<Vec<WriteId>>,
     /// By key and node: the number of the write that the node holds; [`NOTHING`] if it holds none.
     /// In this order, since one write after the other reaches all nodes.
     held: Vec<Vec<u32>>,
@@ -60,20 +82,20 @@ pub struct Ledger {
     latest_collected: Map<u32, WriteId>,
     /// By node: up to where its disk says that a pass has covered it.
     covered: Vec<u64>,
-    /// Nodes whose disks were put back, from when to when what they had written is forgotten.
-    forgotten: Vec<(usize, Instant, Instant)>,
+    /// By node: what it keeps aside, by key.
+    strays: Vec<Map<Box<[u8]>, Arc<Entry>>>,
+    /// By node: what it has just let go because members that are ahead of it do not hold it.
+    given_up: Vec<Option<WriteId>>,
+    /// By node: when its disk forgot something.
+    forgot: Vec<Vec<Instant>>,
     /// True once something was let go by its age.
     aged: bool,
+    /// False once an operator's word was not true: what was deleted may come back.
+    pub(crate) promises_deletions: bool,
+    /// False once a machine was set back further than nodes can know: anything may be lost.
+    pub(crate) promises_writes: bool,
     /// Keys of which somebody took in a value from before a write that was let go.
     resurrected: Set<u32>,
-}
-
-/// What stands on a node's disk, and since when.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Snapshot {
-    at: Instant,
-    held: Vec<u32>,
-    covered: u64,
 }
 
 impl Ledger {
@@ -81,16 +103,21 @@ impl Ledger {
         Self {
             nodes,
             writes: Vec::new(),
-            by_stamp: Map::default(),
+            by_version: Map::default(),
             keys: Map::default(),
             required: Vec::new(),
+            deletions: Vec::new(),
             held: Vec::new(),
             graves: Map::default(),
             collected: Set::default(),
             latest_collected: Map::default(),
             covered: vec![0; nodes],
-            forgotten: Vec::new(),
+            strays: vec![Map::default(); nodes],
+            given_up: vec![None; nodes],
+            forgot: vec![Vec::new(); nodes],
             aged: false,
+            promises_deletions: true,
+            promises_writes: true,
             resurrected: Set::default(),
         }
     }
@@ -104,15 +131,21 @@ impl Ledger {
         &self.writes[write.0 as usize]
     }
 
-    /// Every write, in the order in which they were made.
+    /// Every write that a user made, in the order in which they were made.
     pub fn writes(&self) -> impl Iterator<Item = (WriteId, &Written)> {
-        (0..).map(WriteId).zip(&self.writes)
+        let all = (0..).map(WriteId).zip(&self.writes);
+        all.filter(|(_, written)| written.origin.is_none())
     }
 
-    /// The write with this stamp.
+    /// The user's write with this stamp.
     #[must_use]
     pub fn find(&self, stamp: Stamp) -> Option<WriteId> {
-        self.by_stamp.get(&stamp).copied()
+        self.by_version.get(&(stamp, 0)).copied()
+    }
+
+    /// The write that an entry says it is, be it written anew.
+    pub(crate) fn find_entry(&self, entry: &Entry) -> Option<WriteId> {
+        self.by_version.get(&(entry.stamp(), since(entry))).copied()
     }
 
     /// What a node holds under the key of a write.
@@ -138,45 +171,85 @@ impl Ledger {
         self.required.iter().flatten().map(|&write| self.get(write))
     }
 
+    /// What nodes keep aside, on all disks that there are.
+    #[must_use]
+    pub fn strays(&self) -> usize {
+        self.strays.iter().map(Map::len).sum()
+    }
+
+    /// True if somebody keeps a write aside, or a bigger one of its key.
+    pub(crate) fn is_aside(&self, write: &Written) -> bool {
+        let kept = self.strays.iter().filter_map(|strays| strays.get(write.entry.key()));
+        kept.map(|stray| stray.stamp()).any(|stamp| stamp >= write.entry.stamp())
+    }
+
+    /// What a node keeps aside.
+    pub(crate) fn aside_at(&self, node: usize) -> &Map<Box<[u8]>, Arc<Entry>> {
+        &self.strays[node]
+    }
+
+    fn key_of(&mut self, entry: &Entry) -> u32 {
+        if let Some(&key) = self.keys.get(entry.key()) {
+            return key;
+        }
+        let key = self.required.len() as u32;
+        self.keys.insert(entry.key().into(), key);
+        self.required.push(None);
+        self.deletions.push(Vec::new());
+        self.held.push(vec![NOTHING; self.nodes]);
+        key
+    }
+
+    fn enter(
+        &mut self,
+        by: usize,
+        entry: &Arc<Entry>,
+        at: Instant,
+        origin: Option<WriteId>,
+    ) -> WriteId {
+        let write = WriteId(self.writes.len() as u32);
+        let key = self.key_of(entry);
+        self.by_version.insert((entry.stamp(), since(entry)), write);
+        let prior = self.held[key as usize][by];
+        let prior = (prior != NOTHING).then(|| self.origin_of(WriteId(prior)));
+        let (held_after, entry) = (vec![NEVER; self.nodes], Arc::clone(entry));
+        self.writes.push(Written { entry, by, at, key, held_after, origin, prior, lost: false });
+        write
+    }
+
     /// Takes in a write that node `by` has acknowledged.
     pub(crate) fn acknowledge(&mut self, by: usize, entry: &Arc<Entry>, at: Instant) -> WriteId {
-        let write = WriteId(self.writes.len() as u32);
-        let key = match self.keys.get(entry.key()) {
-            Some(&key) => key,
-            None => {
-                let key = self.required.len() as u32;
-                self.keys.insert(entry.key().into(), key);
-                self.required.push(None);
-                self.held.push(vec![NOTHING; self.nodes]);
-                key
-            }
-        };
-        self.by_stamp.insert(entry.stamp(), write);
-        let held_after = vec![NEVER; self.nodes];
-        self.writes.push(Written { entry: Arc::clone(entry), by, at, key, held_after });
-        let before = self.required[key as usize].map(|write| self.get(write).entry.stamp());
+        let write = self.enter(by, entry, at, None);
+        let key = self.get(write).key as usize;
+        if entry.is_tombstone() {
+            self.deletions[key].push(write);
+        }
+        let before = self.required[key].map(|write| self.get(write).entry.stamp());
         if before.is_none_or(|before| before < entry.stamp()) {
-            self.required[key as usize] = Some(write);
+            self.required[key] = Some(write);
         }
         write
     }
 
     /// A node now holds a write.
     pub(crate) fn hold(&mut self, node: usize, write: WriteId, now: Instant) {
-        let written = &mut self.writes[write.0 as usize];
-        let after = &mut written.held_after[node];
-        if *after == NEVER {
-            *after = (now.0 - written.at.0).min(u64::from(NEVER - 1)) as u32;
+        for write in [write, self.origin_of(write)] {
+            let written = &mut self.writes[write.0 as usize];
+            let after = &mut written.held_after[node];
+            if *after == NEVER {
+                *after = (now.0 - written.at.0).min(u64::from(NEVER - 1)) as u32;
+            }
+            written.lost = false;
         }
-        self.held[written.key as usize][node] = write.0;
+        let key = self.get(write).key as usize;
+        self.held[key][node] = write.0;
     }
 
     /// A node is about to hold a write, or to be told that it must not.
     pub(crate) fn offer(&mut self, write: WriteId) {
-        let Written { entry, key, .. } = self.get(write);
-        let (key, stamp, live) = (*key, entry.stamp(), !entry.is_tombstone());
-        let collected = self.latest_collected.get(&key);
-        if live && collected.is_some_and(|latest| self.get(*latest).entry.stamp() > stamp) {
+        let (key, live) = (self.get(write).key, !self.get(write).entry.is_tombstone());
+        let collected = self.latest_collected.get(&key).copied();
+        if live && collected.is_some_and(|latest| self.undoes(latest, write)) {
             self.resurrected.insert(key);
         }
     }
@@ -195,21 +268,17 @@ impl Ledger {
             let (key, stamp) = (self.get(write).key, self.get(write).entry.stamp());
             let grave = self.graves.entry((key, node as u32)).or_insert(stamp);
             *grave = stamp.max(*grave);
-            return;
-        }
-        let &Written { by, at, key, .. } = self.get(write);
-        let forgotten = |(node, from, to): &(usize, Instant, Instant)| {
-            *node == by && (*from..=*to).contains(&at)
-        };
-        if self.forgotten.iter().any(forgotten) {
-            // Its writer, set back with its name, no longer knows of it, and says that it had all.
-            self.excuse(key as usize);
         }
     }
 
     /// A node's disk says up to where a pass has covered it.
     pub(crate) fn cover(&mut self, node: usize, horizon: u64) {
         self.covered[node] = horizon;
+    }
+
+    /// Up to where that is.
+    pub(crate) fn covered(&self, node: usize) -> u64 {
+        self.covered[node]
     }
 
     /// True if somebody still knows that a write was let go, and not lost.
@@ -232,13 +301,14 @@ impl Ledger {
     fn let_go(&mut self, node: usize, write: WriteId, collected: bool) {
         let (key, stamp) = (self.writes[write.0 as usize].key, self.get(write).entry.stamp());
         self.held[key as usize][node] = NOTHING;
-        if collected {
-            self.collected.insert(write);
-            let latest =
-                self.latest_collected.get(&key).map(|latest| self.get(*latest).entry.stamp());
-            if latest < Some(stamp) {
-                self.latest_collected.insert(key, write);
-            }
+        if !collected {
+            self.given_up[node] = Some(write);
+            return;
+        }
+        self.collected.insert(self.origin_of(write));
+        let latest = self.latest_collected.get(&key).map(|latest| self.get(*latest).entry.stamp());
+        if latest < Some(stamp) {
+            self.latest_collected.insert(key, write);
         }
     }
 
@@ -254,51 +324,6 @@ impl Ledger {
         let Some(key) = self.find(stamp).map(|write| self.get(write).key) else { return false };
         let latest = self.latest_collected.get(&key);
         latest.is_some_and(|latest| self.get(*latest).entry.stamp() >= stamp)
-    }
-
-    /// What stands on a node's disk now.
-    pub(crate) fn snapshot(&self, node: usize, at: Instant) -> Snapshot {
-        let held = self.held.iter().map(|held| held[node]).collect();
-        Snapshot { at, held, covered: self.covered[node] }
-    }
-
-    /// An old copy of a node's disk is put in place of it: what came after is lost with it.
-    pub(crate) fn restore(&mut self, node: usize, snapshot: &Snapshot, now: Instant) {
-        self.covered[node] = snapshot.covered;
-        self.forgotten.push((node, snapshot.at, now));
-        let none = std::iter::repeat(&NOTHING);
-        for (held, number) in self.held.iter_mut().zip(snapshot.held.iter().chain(none)) {
-            held[node] = *number;
-        }
-        (0..self.held.len()).for_each(|key| self.excuse(key));
-        self.graves.retain(|(_, owner), _| *owner != node as u32);
-    }
-
-    /// A node's disk is lost. Acknowledged writes that stood on no other disk are lost with it, by
-    /// nobody's fault: they are no longer required.
-    pub(crate) fn lose_disk(&mut self, node: usize) {
-        self.covered[node] = 0;
-        self.held.iter_mut().for_each(|held| held[node] = NOTHING);
-        (0..self.held.len()).for_each(|key| self.excuse(key));
-        self.graves.retain(|(_, owner), _| *owner != node as u32);
-    }
-
-    /// What no disk holds any more is not required.
-    fn excuse(&mut self, key: usize) {
-        let Some(required) = self.required[key] else { return };
-        if self.collected.contains(&required) && self.is_known_of(required) {
-            return;
-        }
-        let elsewhere = self.held[key].iter().filter(|&&number| number != NOTHING);
-        // What all had is not lost with a disk, if that is still known.
-        let collected = self.latest_collected.get(&(key as u32)).copied();
-        let collected = collected.filter(|write| self.is_known_of(*write));
-        let best = elsewhere.map(|&number| WriteId(number)).chain(collected);
-        let stamp = |write| self.get(write).entry.stamp();
-        let best = best.max_by_key(|&write| stamp(write));
-        if best.is_none_or(|best| stamp(best) < stamp(required)) {
-            self.required[key] = best;
-        }
     }
 }
 
@@ -349,7 +374,7 @@ pub(crate) mod tests {
         }
         ledger.hold(1, both, Instant(5));
         ledger.hold(1, older, Instant(5));
-        ledger.lose_disk(0);
+        ledger.lose_disk(0, Instant(9));
         let required: Vec<u64> = ledger.required().map(|w| w.entry.stamp().time).collect();
         assert_eq!(required, [1, 2]);
         assert_eq!(ledger.all_held_by(0).count(), 0);
@@ -365,26 +390,26 @@ pub(crate) mod tests {
         (0..2).for_each(|node| ledger.cover(node * 2, 7));
         ledger.release(0, deleted, true);
         let required = |ledger: &Ledger| ledger.required().next().map(|w| w.entry.stamp().time);
-        ledger.lose_disk(0);
+        ledger.lose_disk(0, Instant(9));
         assert_eq!(required(&ledger), Some(6), "another is covered");
-        ledger.lose_disk(2);
+        ledger.lose_disk(2, Instant(9));
         assert_eq!(required(&ledger), Some(5));
     }
 
     #[test]
-    fn who_is_set_back_with_its_name_may_give_up_what_it_has_forgotten() {
+    fn what_is_kept_aside_is_not_lost() {
         let mut ledger = Ledger::new(2);
-        let early = ledger.acknowledge(0, &entry("early", Some("a"), 1, 0), Instant(1));
-        ledger.hold(0, early, Instant(1));
-        let copy = ledger.snapshot(0, Instant(2));
-        let late = ledger.acknowledge(0, &entry("late", Some("b"), 3, 0), Instant(3));
-        let other = ledger.acknowledge(1, &entry("other", Some("c"), 4, 1), Instant(3));
-        for write in [early, late, other] {
-            ledger.hold(1, write, Instant(3));
-        }
-        ledger.restore(0, &copy, Instant(4));
-        [early, late, other].into_iter().for_each(|write| ledger.release(1, write, false));
-        let required: Vec<u64> = ledger.required().map(|w| w.entry.stamp().time).collect();
-        assert_eq!(required, [1, 4]);
+        let write = ledger.acknowledge(0, &entry("k", Some("a"), 5, 0), Instant(0));
+        ledger.hold(0, write, Instant(0));
+        ledger.hold(1, write, Instant(0));
+        ledger.release(1, write, false);
+        let stray = Arc::clone(&ledger.get(write).entry);
+        assert!(!ledger.is_aside(ledger.get(write)));
+        ledger.put_aside(1, b"k", Some(stray));
+        ledger.lose_disk(0, Instant(1));
+        assert!(ledger.is_aside(ledger.get(write)) && ledger.strays() == 1);
+        assert_eq!(ledger.required().count(), 1);
+        ledger.lose_disk(1, Instant(2));
+        assert_eq!((ledger.required().count(), ledger.strays()), (0, 0));
     }
 }

@@ -101,6 +101,11 @@ impl Network {
         !self.cuts.iter().any(|cut| cut.from[from] && cut.to[to])
     }
 
+    /// True if something is cut off.
+    pub(crate) fn is_cut(&self) -> bool {
+        !self.cuts.is_empty()
+    }
+
     /// True if a stream can be had between two nodes: it needs both directions.
     pub(crate) fn connects(&self, one: usize, other: usize) -> bool {
         self.passes(one, other) && self.passes(other, one)

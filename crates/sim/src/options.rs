@@ -34,6 +34,8 @@ pub struct Options {
     pub seed: u64,
     /// Nodes.
     pub nodes: usize,
+    /// Of those the last so many are not there from the start: they come when they are booted.
+    pub late: usize,
     /// The settings of every node.
     pub config: Config,
     /// The versions of packets that nodes pretend to speak, from node 0 on; the rest what they do.
@@ -80,6 +82,7 @@ impl Default for Options {
         Self {
             seed: 0,
             nodes: 5,
+            late: 0,
             config: Config::default(),
             speaks: Vec::new(),
             start: Start::Prefilled,
@@ -117,6 +120,11 @@ impl Options {
     /// What a node speaks.
     pub(crate) fn versions(&self, node: usize) -> Versions {
         self.speaks.get(node).copied().unwrap_or(self.config.speaks)
+    }
+
+    /// Nodes that are there from the start: the first ones.
+    pub(crate) fn present(&self) -> usize {
+        self.nodes.saturating_sub(self.late)
     }
 
     pub(crate) fn conditions(&self) -> Conditions {

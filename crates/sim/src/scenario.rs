@@ -248,6 +248,10 @@ impl fmt::Display for Scenario {
             Start::Join { seeds: 1 } => "all join by n0".to_owned(),
             Start::Join { seeds } => format!("all join by n0 to n{}", seeds - 1),
         };
+        let start = match self.world.late {
+            0 => start,
+            late => format!("{start}, the last {late} come later"),
+        };
         let (duration, settle) = (self.duration, self.settle);
         writeln!(
             f,

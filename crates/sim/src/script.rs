@@ -15,6 +15,8 @@ use thiserror::Error;
 
 /// Steps in a script, at most.
 const MAX_STEPS: usize = 10_000;
+/// What `power-cut` takes where nothing is said, and at most.
+const POWER_CUT: Duration = Duration::from_secs(1);
 /// What `slow` adds where nothing is said.
 const SLOW: Duration = Duration::from_millis(100);
 
@@ -29,6 +31,24 @@ pub enum Action {
     LoseDisk,
     /// The nodes say goodbye; with an end they boot again there.
     Leave,
+    /// The nodes hand over and then say goodbye; with an end they boot again there.
+    Depart,
+    /// The processes die and their disks lose what came last; with an end they boot again there.
+    PowerCut(Duration),
+    /// The nodes leave, their folders are copied, and new ones take their names and addresses.
+    Replace,
+    /// The nodes' folders are copied.
+    Copy,
+    /// The processes die and boot from the last copy of their folders.
+    Restore,
+    /// The same, as new nodes.
+    RestoreAsNew,
+    /// Others forget the nodes.
+    Forget,
+    /// The same by force: an operator's word that they are gone for good.
+    ForceForget,
+    /// The nodes begin passes of ring repair.
+    Pass,
     /// The processes stand still.
     Pause,
     /// Everything from and to the nodes takes longer by this.
@@ -133,11 +153,20 @@ fn step(text: &str) -> Result<Step, String> {
     Ok(Step { action, who, from, to })
 }
 
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 21] = [
     "crash",
     "restart",
     "lose-disk",
     "leave",
+    "depart",
+    "power-cut",
+    "replace",
+    "copy",
+    "restore",
+    "restore-as-new",
+    "forget",
+    "force-forget",
+    "pass",
     "pause",
     "slow",
     "partition",
@@ -158,6 +187,20 @@ fn action(kind: &str, details: Option<&str>) -> Result<(Action, Who), String> {
         "restart" => (Action::Restart, who(kind, details)?),
         "lose-disk" => (Action::LoseDisk, who(kind, details)?),
         "leave" => (Action::Leave, who(kind, details)?),
+        "depart" => (Action::Depart, who(kind, details)?),
+        "power-cut" => match amount {
+            Some(((who_text, back), _)) => {
+                (Action::PowerCut(power_cut(time(back)?)?), who(kind, Some(who_text))?)
+            }
+            None => (Action::PowerCut(POWER_CUT), who(kind, details)?),
+        },
+        "replace" => (Action::Replace, who(kind, details)?),
+        "copy" => (Action::Copy, who(kind, details)?),
+        "restore" => (Action::Restore, who(kind, details)?),
+        "restore-as-new" => (Action::RestoreAsNew, who(kind, details)?),
+        "forget" => (Action::Forget, who(kind, details)?),
+        "force-forget" => (Action::ForceForget, who(kind, details)?),
+        "pass" => (Action::Pass, who(kind, details)?),
         "pause" => (Action::Pause, who(kind, details)?),
         "slow" => match amount {
             Some(((who_text, extra), _)) => {
@@ -178,6 +221,13 @@ fn action(kind: &str, details: Option<&str>) -> Result<(Action, Who), String> {
         }
         _ => return Err(format!("there is no fault {kind:?}; there are {}", list(&KINDS))),
     })
+}
+
+fn power_cut(back: Duration) -> Result<Duration, String> {
+    match back <= POWER_CUT {
+        true => Ok(back),
+        false => Err("a power cut takes what came in the last second at most".into()),
+    }
 }
 
 fn clock_jump(text: &str) -> Result<i64, String> {
@@ -245,10 +295,36 @@ impl Action {
             Self::Restart if has_end => {
                 Err("a restart has no end: write restart@20s, or restart:n7@20s".into())
             }
-            Self::Crash | Self::Restart | Self::LoseDisk | Self::Leave | Self::Clock(_) => Ok(()),
+            _ if self.is_moment() && has_end => {
+                Err(format!("{kind} has no end: write {kind}:n7@20s"))
+            }
+            _ if self.is_moment() || self.stops() => Ok(()),
+            Self::Restart | Self::Clock(_) => Ok(()),
             _ if !has_end => Err(format!("when does it end? Write {kind}:…@10s..20s (from, to)")),
             _ => Ok(()),
         }
+    }
+
+    /// True if the nodes are down afterwards.
+    fn stops(self) -> bool {
+        matches!(
+            self,
+            Self::Crash | Self::LoseDisk | Self::Leave | Self::Depart | Self::PowerCut(_)
+        )
+    }
+
+    /// True if it happens at once.
+    fn is_moment(self) -> bool {
+        matches!(
+            self,
+            Self::Replace
+                | Self::Copy
+                | Self::Restore
+                | Self::RestoreAsNew
+                | Self::Forget
+                | Self::ForceForget
+                | Self::Pass
+        )
     }
 
     fn kind(self) -> &'static str {
@@ -257,6 +333,15 @@ impl Action {
             Self::Restart => "restart",
             Self::LoseDisk => "lose-disk",
             Self::Leave => "leave",
+            Self::Depart => "depart",
+            Self::PowerCut(_) => "power-cut",
+            Self::Replace => "replace",
+            Self::Copy => "copy",
+            Self::Restore => "restore",
+            Self::RestoreAsNew => "restore-as-new",
+            Self::Forget => "forget",
+            Self::ForceForget => "force-forget",
+            Self::Pass => "pass",
             Self::Pause => "pause",
             Self::Slow(_) => "slow",
             Self::Partition => "partition",
@@ -295,7 +380,7 @@ impl fmt::Display for Step {
                 write!(f, ":{percent}%")?;
             }
             Action::Restart if *who == Who::All => {}
-            Action::Slow(extra) => write!(f, ":{who},{}", Time(*extra))?,
+            Action::Slow(time) | Action::PowerCut(time) => write!(f, ":{who},{}", Time(*time))?,
             Action::Clock(ms) => write!(f, ":{who},{ms:+}ms")?,
             _ => write!(f, ":{who}")?,
         }

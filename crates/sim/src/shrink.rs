@@ -119,6 +119,9 @@ impl Shrink<'_> {
         let mut nodes = 1;
         while nodes < self.best.world.nodes {
             let mut other = self.best.clone();
+            // The last ones go first, and they are those who are late.
+            let gone = other.world.nodes - nodes;
+            other.world.late = other.world.late.saturating_sub(gone);
             other.world.nodes = nodes;
             other.faults.retain_mut(|trouble| match within(&trouble.fault, nodes) {
                 Some(fault) => {

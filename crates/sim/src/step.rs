@@ -41,6 +41,20 @@ pub enum What {
     DiskLost,
     /// An old copy of its disk was put in place of it.
     Backup,
+    /// It wrote anew what it had come back with and nobody else held.
+    Anew,
+    /// It keeps an entry aside.
+    Stray,
+    /// It no longer does.
+    StrayGone,
+    /// A power cut took back what its disk had got last.
+    PowerCut,
+    /// It was told to hand over and leave.
+    Depart,
+    /// It was told to forget a member.
+    Forget,
+    /// It was told to begin a pass of ring repair.
+    Pass,
     /// It stands still.
     Pause,
     /// It goes on.
@@ -67,7 +81,7 @@ pub enum What {
 
 impl What {
     /// All, with their names.
-    pub const ALL: [(Self, &'static str); 22] = [
+    pub const ALL: [(Self, &'static str); 29] = [
         (Self::Write, "write"),
         (Self::Hold, "hold"),
         (Self::Drop, "drop"),
@@ -79,6 +93,13 @@ impl What {
         (Self::Down, "down"),
         (Self::DiskLost, "disk-lost"),
         (Self::Backup, "backup"),
+        (Self::Anew, "anew"),
+        (Self::Stray, "stray"),
+        (Self::StrayGone, "stray-gone"),
+        (Self::PowerCut, "power-cut"),
+        (Self::Depart, "depart"),
+        (Self::Forget, "forget"),
+        (Self::Pass, "pass"),
         (Self::Pause, "pause"),
         (Self::Resume, "resume"),
         (Self::Network, "network"),
@@ -141,7 +162,7 @@ pub struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// A number: boots before, seeds to join by, packets waiting, milliseconds of a clock's jump,
-    /// or microseconds by which the node became slower.
+    /// changes that a power cut took back, or microseconds by which the node became slower.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<i64>,
     /// What else there is to say.
@@ -330,12 +351,13 @@ impl Watcher {
             // Whatever was sent to an address at which there never was anyone has no peer.
             Kind::Lost => step.peer = peer.filter(|_| line.about != u64::MAX),
             Kind::StreamLost => step.peer = peer,
-            Kind::Data | Kind::Roster => {
+            Kind::Data | Kind::Roster | Kind::Anew | Kind::Stray | Kind::StrayGone => {
                 if let Some(persisted) = persisted {
                     self.persisted(line, persisted, &mut step);
                 }
             }
-            Kind::Boot | Kind::Join | Kind::Resume | Kind::Clock => {
+            Kind::Forget => step.member = Some(self.name(NodeId(line.about))),
+            Kind::Boot | Kind::Join | Kind::Resume | Kind::Clock | Kind::PowerCut => {
                 step.count = Some(line.about as i64);
             }
             // A node that became slower says by how much, all other changes are in words.
@@ -352,6 +374,8 @@ impl Watcher {
             Kind::Tick
             | Kind::Tags
             | Kind::Leave
+            | Kind::Depart
+            | Kind::Pass
             | Kind::Down
             | Kind::DiskLost
             | Kind::Backup
@@ -362,7 +386,7 @@ impl Watcher {
 
     fn persisted(&mut self, line: &Line<'_>, persisted: Persisted<'_>, step: &mut Step) {
         let Persisted { entry, own } = persisted;
-        if !own {
+        if !own && matches!(line.kind, Kind::Data | Kind::Roster) {
             let source = self.source.filter(|(node, _)| *node == line.node);
             step.peer = source.map(|(_, peer)| peer);
         }
@@ -379,7 +403,7 @@ impl Watcher {
             }
             return;
         }
-        if own {
+        if own && line.kind == Kind::Data {
             step.what = What::Write;
             self.nodes.insert(stamp.node, line.node);
         }
@@ -413,6 +437,13 @@ fn what(kind: Kind) -> What {
         Kind::Clock => What::Clock,
         Kind::Drop => What::Drop,
         Kind::Backup => What::Backup,
+        Kind::Anew => What::Anew,
+        Kind::Stray => What::Stray,
+        Kind::StrayGone => What::StrayGone,
+        Kind::PowerCut => What::PowerCut,
+        Kind::Depart => What::Depart,
+        Kind::Forget => What::Forget,
+        Kind::Pass => What::Pass,
     }
 }
 

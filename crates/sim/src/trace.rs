@@ -52,6 +52,20 @@ pub enum Kind {
     Drop,
     /// An old copy of its disk was put in place of it.
     Backup,
+    /// The node wrote anew what it had come back with; about: the time in its stamp.
+    Anew,
+    /// The node keeps an entry aside; about: the time in its stamp.
+    Stray,
+    /// The node no longer keeps it aside; about: the time in its stamp.
+    StrayGone,
+    /// A power cut took back what its disk had got last; about: how many changes.
+    PowerCut,
+    /// The node was told to hand over and leave.
+    Depart,
+    /// The node was told to forget the one named; about: its id.
+    Forget,
+    /// The node was told to begin a pass of ring repair.
+    Pass,
 }
 
 /// One thing that happened.
@@ -107,6 +121,19 @@ impl fmt::Display for Line<'_> {
                 write!(f, "drops {key} of {}.{}", about >> 16, about & 0xffff)
             }
             Kind::Backup => f.write_str("gets an old copy of its disk back"),
+            Kind::Anew | Kind::Stray | Kind::StrayGone => {
+                let what = match self.kind {
+                    Kind::Anew => "writes anew",
+                    Kind::Stray => "keeps aside",
+                    _ => "no longer keeps aside",
+                };
+                let key = self.bytes.escape_ascii();
+                write!(f, "{what} {key} of {}.{}", about >> 16, about & 0xffff)
+            }
+            Kind::PowerCut => write!(f, "loses its last {about} changes in a power cut"),
+            Kind::Depart => f.write_str("is told to hand over and leave"),
+            Kind::Forget => write!(f, "is told to forget {about:016x}"),
+            Kind::Pass => f.write_str("is told to begin a pass"),
         }
     }
 }

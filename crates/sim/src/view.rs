@@ -146,7 +146,7 @@ impl World {
                 .map_err(|what| fail("faithful replica", at(what)))?;
             well_formed::settled(node.stats()).map_err(|what| fail("well formed", at(what)))?;
             no_false_alarm::settled(node).map_err(|what| fail("no false alarm", at(what)))?;
-            no_resurrection::settled(&self.ledger, node, &away)
+            no_resurrection::settled(&self.ledger, index, node, &away)
                 .map_err(|what| fail("no resurrection", at(what)))?;
             no_lost_write::settled(&self.ledger, node, &away)
                 .map_err(|what| fail("no lost write", at(what)))?;
@@ -172,8 +172,7 @@ impl World {
             let stamp = required.entry.stamp();
             let Some(write) = self.ledger.find(stamp) else { continue };
             let holds = |&node: &usize| {
-                let held = self.ledger.held_by(node, write);
-                held.is_some_and(|held| held.entry.stamp() >= stamp)
+                self.ledger.first_stamp_held(node, write) >= Some(stamp)
             };
             if !live.iter().any(holds) && down.iter().any(holds) {
                 away.insert(stamp);

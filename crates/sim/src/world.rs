@@ -10,7 +10,7 @@ use crate::checkers::{
 };
 use crate::checks::Checks;
 use crate::clock::Clocks;
-use crate::disk::Disk;
+use crate::disk::{Disk, Undo};
 use crate::event::Event;
 use crate::faults::Fault;
 use crate::host::Host;
@@ -25,7 +25,7 @@ use crate::trace::{Kind, Line, Trace};
 use crate::workload::Workload;
 use rumormill_core::base::rng::Rng;
 use rumormill_core::data::account;
-use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space};
+use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space, Stamp};
 use rumormill_core::member::Roster;
 use rumormill_core::member::{Record, State};
 use rumormill_core::output::{Applied, Removed};
@@ -60,12 +60,29 @@ pub struct World {
     pub(crate) rng: Rng,
     /// What the nodes of a prefilled world know of each other when they boot first.
     pub(crate) roster: Option<Roster>,
+    /// Members of which an operator has said that they are gone for good.
+    pub(crate) waived: Vec<NodeId>,
+    /// Members that have handed their vote over.
+    pub(crate) handed_over: Vec<NodeId>,
     /// Equal entries of all nodes are one.
     pub(crate) pool: Arc<Pool>,
     load_rng: Rng,
+    /// What users have written in this turn.
+    pub(crate) written: Vec<Stamp>,
     violation: Option<Violation>,
     /// Kept between inputs for its room.
     outputs: Vec<Output>,
+}
+
+/// Where an entry that a node persists comes from.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// One of its users wrote it.
+    User,
+    /// It has written anew what it came back with.
+    Anew,
+    /// A peer.
+    Peer,
 }
 
 /// Why there is no write.
@@ -113,9 +130,12 @@ impl World {
             load: None,
             loads: 0,
             roster: None,
+            waived: Vec::new(),
+            handed_over: Vec::new(),
             pool: Arc::default(),
             load_rng: rng.fork(),
             rng,
+            written: Vec::new(),
             violation: None,
             outputs: Vec::new(),
             options,
@@ -129,11 +149,16 @@ impl World {
         if world.options.start == Start::Prefilled {
             world.prefill();
         }
-        for node in 0..world.options.nodes {
+        let present = world.options.present();
+        for host in world.hosts.iter_mut().skip(present) {
+            // Nothing of a prefilled world stands on their disks.
+            host.boots = 1;
+        }
+        for node in 0..present {
             world.start(node);
         }
         if let Start::Join { seeds } = world.options.start {
-            for node in 0..world.options.nodes {
+            for node in 0..present {
                 world.join(node, &(0..seeds).collect::<Vec<_>>());
             }
         }
@@ -149,11 +174,13 @@ impl World {
             let record = Record::new(id, incarnation, State::Alive, name, gossip);
             Record { tags, ..record }.speaking(self.options.versions(node))
         };
-        let mut records: Vec<Record> = self.hosts.iter().enumerate().map(record).collect();
+        let present = self.options.present();
+        let hosts = self.hosts.iter().take(present).enumerate();
+        let mut records: Vec<Record> = hosts.map(record).collect();
         records.sort_by_key(|record| record.id);
         let base: Arc<[Arc<Entry>]> =
             records.iter().map(|record| Arc::new(record.to_entry())).collect();
-        for host in &mut self.hosts {
+        for host in self.hosts.iter_mut().take(present) {
             host.disk = Disk::with_roster(Arc::clone(&base));
         }
     }
@@ -208,6 +235,7 @@ impl World {
             Event::Wake(node) => self.wake(node as usize),
             Event::Packet(slot) => self.arrive(slot),
             Event::StreamLost { from, to, id } => self.lose_stream(from, to, id),
+            Event::Depart(node) => self.look_at_departure(node as usize),
             Event::Fault(index) => {
                 let fault = self.faults[index as usize].clone();
                 self.inflict(&fault);
@@ -281,35 +309,80 @@ impl World {
             match output {
                 Output::Applied(applied) => self.persist(node, applied),
                 Output::Removed(removed) => self.remove(node, &removed),
-                Output::Keep { bytes, .. } => {
-                    self.ledger.cover(node, kept_horizon(&bytes));
-                    self.hosts[node].kept = bytes;
-                }
-                Output::Stray(_) | Output::StrayGone(_) => {}
+                Output::Keep { bytes, wait } => self.keep(node, bytes, wait),
+                Output::Stray(entry) => self.put_aside(node, &entry, true),
+                Output::StrayGone(entry) => self.put_aside(node, &entry, false),
                 Output::Covered(covered) => self.hosts[node].covered.push(covered),
                 Output::Send(send) => self.send(node, send),
             }
         }
     }
 
+    /// What a node's users have written in a turn: all that it has persisted as its own until now.
+    pub(crate) fn note_written(&mut self, outputs: &[Output]) {
+        self.written.extend(outputs.iter().filter_map(|output| match output {
+            Output::Applied(applied) if applied.from.is_none() && applied.space == Space::Data => {
+                Some(applied.entry.stamp())
+            }
+            _ => None,
+        }));
+    }
+
     fn persist(&mut self, node: usize, applied: Applied) {
-        let Applied { space, entry, from, .. } = applied;
-        let kind = if space == Space::Data { Kind::Data } else { Kind::Roster };
+        let Applied { space, entry, from, previous } = applied;
+        let own = from.is_none();
+        let anew = own && space == Space::Data && !self.written.contains(&entry.stamp());
+        let kind = match space {
+            Space::Data if anew => Kind::Anew,
+            Space::Data => Kind::Data,
+            Space::Roster => Kind::Roster,
+        };
         let about = entry.stamp().time;
         let line = Line { at: self.now, node, kind, about, bytes: entry.key() };
-        self.trace.record_entry(&line, &entry, from.is_none());
-        if space == Space::Data {
-            self.note_change(node, entry.key());
+        self.trace.record_entry(&line, &entry, own);
+        if space == Space::Roster {
+            self.note_member(node, &entry, own);
+            self.hosts[node].disk.append(Arc::clone(&entry));
+            self.hosts[node].journal.note(self.now, Undo::Roster { entry, previous });
+            return;
         }
-        if space == Space::Data
-            && let Err((property, what)) = self.account(node, &entry, from.is_none())
-        {
+        self.note_change(node, entry.key());
+        let source = match (own, anew) {
+            (_, true) => Source::Anew,
+            (true, _) => Source::User,
+            (false, _) => Source::Peer,
+        };
+        if let Err((property, what)) = self.account(node, &entry, source) {
             self.violated(Some(node), property, what);
         }
-        if space == Space::Roster {
-            self.note_member(node, &entry, from.is_none());
-            self.hosts[node].disk.append(entry);
+    }
+
+    /// Keeps bytes on a node's disk.
+    fn keep(&mut self, node: usize, bytes: Vec<u8>, wait: bool) {
+        self.ledger.cover(node, kept_horizon(&bytes));
+        let host = &mut self.hosts[node];
+        let before = std::mem::replace(&mut host.kept, bytes);
+        match wait {
+            true => host.journal.sync(),
+            false => host.journal.note(self.now, Undo::Kept(before)),
         }
+    }
+
+    /// Puts an entry among what is kept aside on a node's disk, or takes it off.
+    fn put_aside(&mut self, node: usize, entry: &Arc<Entry>, stays: bool) {
+        let (kind, about) = (if stays { Kind::Stray } else { Kind::StrayGone }, entry.stamp().time);
+        let line = Line { at: self.now, node, kind, about, bytes: entry.key() };
+        self.trace.record_entry(&line, entry, false);
+        let is_it = |held: &Arc<Entry>| held.stamp() == entry.stamp();
+        if !stays && !self.ledger.aside_at(node).get(entry.key()).is_some_and(is_it) {
+            return;
+        }
+        if self.ledger.find_entry(entry).is_none() {
+            self.violated(Some(node), "no invention", format!("keeps {entry:?} aside"));
+        }
+        let before = self.ledger.put_aside(node, entry.key(), stays.then(|| Arc::clone(entry)));
+        let key = entry.key().into();
+        self.hosts[node].journal.note(self.now, Undo::Stray { key, before });
     }
 
     /// Takes an entry off a node's disk.
@@ -322,7 +395,12 @@ impl World {
         if !self.options.config.ring.tombstones.is_fenced() {
             self.ledger.ages();
         }
-        match self.ledger.find(entry.stamp()) {
+        let write = self.ledger.find_entry(entry);
+        if let Some(write) = write {
+            let slot = self.ledger.slot(node, write);
+            self.hosts[node].journal.note(self.now, Undo::Data(slot));
+        }
+        match write {
             Some(write) if dormant => self.ledger.lapse(node, write, removed.collected),
             Some(write) => self.ledger.release(node, write, removed.collected),
             None => {
@@ -336,19 +414,31 @@ impl World {
         &mut self,
         node: usize,
         entry: &Arc<Entry>,
-        own: bool,
+        source: Source,
     ) -> Result<(), (&'static str, String)> {
         let ledger = &mut self.ledger;
-        let write = if own {
-            unique_stamps::acknowledged(ledger, entry).map_err(|what| ("unique stamps", what))?;
-            ledger.acknowledge(node, entry, self.now)
-        } else {
-            no_invention::applied(ledger, entry).map_err(|what| ("no invention", what))?
+        let invented = |what| ("no invention", what);
+        let revived = |what| ("no resurrection", what);
+        let write = match source {
+            Source::User => {
+                unique_stamps::acknowledged(ledger, entry)
+                    .map_err(|what| ("unique stamps", what))?;
+                ledger.acknowledge(node, entry, self.now)
+            }
+            Source::Anew => {
+                let write = ledger.write_anew(node, entry, self.now).map_err(invented)?;
+                no_resurrection::written_anew(ledger, write).map_err(revived)?;
+                write
+            }
+            Source::Peer => no_invention::applied(ledger, entry).map_err(invented)?,
         };
         ledger.offer(write);
-        no_resurrection::applied(ledger, node, write).map_err(|what| ("no resurrection", what))?;
+        let tombstones = self.options.config.ring.tombstones;
+        no_resurrection::applied(ledger, node, write, tombstones.is_fenced()).map_err(revived)?;
         monotonic_reads::applied(ledger, node, write).map_err(|what| ("monotonic reads", what))?;
+        let slot = ledger.slot(node, write);
         ledger.hold(node, write, self.now);
+        self.hosts[node].journal.note(self.now, Undo::Data(slot));
         Ok(())
     }
 
@@ -390,14 +480,20 @@ impl World {
     ) -> Vec<Result<WriteId, WriteError>> {
         let now = self.now_at(node);
         let host = &mut self.hosts[node];
-        let Some(machine) = host.node.as_mut().filter(|_| !host.paused) else {
+        // Who hands over takes nothing more.
+        let takes = !host.paused && host.departing.is_none();
+        let Some(machine) = host.node.as_mut().filter(|_| takes) else {
             return ops.into_iter().map(|_| Err(WriteError::NotRunning)).collect();
         };
         let mut outputs = std::mem::take(&mut self.outputs);
         let outcomes: Vec<_> =
             ops.into_iter().map(|op| machine.write(op, now, &mut outputs)).collect();
-        machine.flush(now, &mut outputs);
+        self.note_written(&outputs);
+        if let Some(machine) = &mut self.hosts[node].node {
+            machine.flush(now, &mut outputs);
+        }
         self.carry_out(node, &mut outputs);
+        self.written.clear();
         self.outputs = outputs;
         self.arm(node);
         self.check_turn(node);

@@ -4,10 +4,11 @@ use crate::ledger::{Ledger, WriteId};
 
 /// Checks a write that a node is about to hold.
 pub(crate) fn applied(ledger: &Ledger, node: usize, write: WriteId) -> Result<(), String> {
-    let new = &ledger.get(write).entry;
+    let new = ledger.get(write);
     match ledger.held_by(node, write) {
-        Some(held) if held.entry.stamp() >= new.stamp() => {
-            Err(format!("puts {new:?} in place of {:?}, which is not older", held.entry))
+        Some(held) if held.version() >= new.version() => {
+            let (new, held) = (&new.entry, &held.entry);
+            Err(format!("puts {new:?} in place of {held:?}, which is not older"))
         }
         _ => Ok(()),
     }

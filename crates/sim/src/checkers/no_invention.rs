@@ -6,7 +6,7 @@ use rumormill_core::data::Entry;
 
 /// Checks an entry that a node got from a peer, and says which write it is.
 pub(crate) fn applied(ledger: &Ledger, entry: &Entry) -> Result<WriteId, String> {
-    let Some(write) = ledger.find(entry.stamp()) else {
+    let Some(write) = ledger.find_entry(entry) else {
         return Err(format!("holds {entry:?}, a write that no node acknowledged"));
     };
     let written = &ledger.get(write).entry;

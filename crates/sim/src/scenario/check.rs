@@ -1,7 +1,7 @@
 //! What a scenario may be.
 
 use super::{Scenario, ScenarioError, VERSION};
-use crate::faults::Fault;
+use crate::faults::{Fault, MAX_COPIES};
 use crate::options::Start;
 use rumormill_core::data::entry::{MAX_KEY, MAX_VALUE};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 const MAX_NODES: usize = 100_000;
 /// Faults and writes at most, each.
 const MAX_STEPS: usize = 1_000_000;
+const SOUND: &str = "shares 0 to 1, times up to 1day, power cuts of up to 1s, 8 copies";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Scenario {
@@ -23,6 +24,7 @@ impl Scenario {
         good("version", self.version == VERSION, &versions)?;
         good("world.seed", i64::try_from(world.seed).is_ok(), "0 to 2^63 - 1")?;
         good("world.nodes", (1..=MAX_NODES).contains(&world.nodes), "1 to 100,000")?;
+        good("world.late", world.late < world.nodes, "fewer than there are nodes")?;
         good("duration", self.duration <= DAY, "1day at most")?;
         good("settle", self.settle <= DAY, "1day at most")?;
         if let Err(error) = world.config.check() {
@@ -81,7 +83,7 @@ impl Scenario {
             good(&field, trouble.at <= self.duration, "not after the duration")?;
             let same = within(&trouble.fault, nodes).as_ref() == Some(&trouble.fault);
             good(&field, same, &format!("nodes 0 to {}", nodes - 1))?;
-            good(&field, is_sound(&trouble.fault), "shares 0 to 1, times up to 1day")?;
+            good(&field, is_sound(&trouble.fault), SOUND)?;
         }
         for (index, write) in writes.iter().enumerate() {
             let field = format!("writes[{index}]");
@@ -113,6 +115,8 @@ fn is_sound(fault: &Fault) -> bool {
     match fault {
         Fault::Loss(share) | Fault::Duplicate(share) | Fault::Reorder(share) => is_share(*share),
         Fault::Slow { extra, .. } => *extra <= DAY,
+        Fault::PowerCut { back, .. } => *back <= Duration::from_secs(1),
+        Fault::Restore { before, .. } => *before < MAX_COPIES,
         Fault::ClockJump { ms, .. } => ms.unsigned_abs() <= day_ms,
         _ => true,
     }
@@ -131,12 +135,21 @@ pub fn within(fault: &Fault, nodes: usize) -> Option<Fault> {
         | Fault::CopyDisk(node)
         | Fault::PutBack(node)
         | Fault::Leave(node)
+        | Fault::Depart(node)
+        | Fault::PowerCut { node, .. }
         | Fault::Boot(node)
         | Fault::Pause(node)
         | Fault::Resume(node)
         | Fault::CrashMidway { node, .. }
         | Fault::Slow { node, .. }
         | Fault::ClockJump { node, .. } => *node < nodes,
+        Fault::Restore { node, from, .. } => node.max(from) < &nodes,
+        Fault::Forget { by, node, .. } => by.max(node) < &nodes,
+        Fault::Pass { by, .. } => *by < nodes,
+        Fault::Join { node, seeds } => {
+            let seeds = some(seeds)?;
+            return (*node < nodes).then_some(Fault::Join { node: *node, seeds });
+        }
         Fault::Cut { from, to } => {
             return Some(Fault::Cut { from: some(from)?, to: some(to)? });
         }
@@ -164,6 +177,10 @@ mod tests {
         let left = Fault::Partition { one: vec![0], other: vec![1] };
         assert_eq!(within(&sides, 3), Some(left));
         assert_eq!(within(&sides, 1), None);
+        let join = |seeds: &[usize]| Fault::Join { node: 2, seeds: seeds.to_vec() };
+        assert_eq!(within(&join(&[0, 5]), 3), Some(join(&[0])));
+        assert_eq!((within(&join(&[5]), 3), within(&join(&[0]), 2)), (None, None));
+        assert_eq!(within(&Fault::Forget { by: 0, node: 3, force: true }, 3), None);
         assert_eq!(within(&Fault::Crash(3), 3), None);
         assert_eq!(within(&Fault::Heal, 1), Some(Fault::Heal));
     }
@@ -181,6 +198,7 @@ mod tests {
             }
         };
         assert_eq!(refused(|s| s.world.nodes = 0), "world.nodes");
+        assert_eq!(refused(|s| s.world.late = s.world.nodes), "world.late");
         assert_eq!(refused(|s| s.world.loss = 1.5), "world.loss");
         assert_eq!(refused(|s| s.world.loss = f64::NAN), "world.loss");
         assert_eq!(refused(|s| s.world.seed = u64::MAX), "world.seed");

@@ -87,6 +87,32 @@ impl Planner<'_> {
             Action::Restart => nodes.iter().for_each(|&node| put(Fault::Boot(node))),
             Action::LoseDisk => nodes.iter().for_each(|&node| put(Fault::LoseDisk(node))),
             Action::Leave => nodes.iter().for_each(|&node| put(Fault::Leave(node))),
+            Action::Depart => nodes.iter().for_each(|&node| put(Fault::Depart(node))),
+            Action::PowerCut(back) => {
+                nodes.iter().for_each(|&node| put(Fault::PowerCut { node, back }));
+            }
+            Action::Replace => nodes.iter().for_each(|&node| {
+                put(Fault::Leave(node));
+                put(Fault::CopyDisk(node));
+                put(Fault::LoseDisk(node));
+                put(Fault::Boot(node));
+            }),
+            Action::Copy => nodes.iter().for_each(|&node| put(Fault::CopyDisk(node))),
+            Action::Restore | Action::RestoreAsNew => nodes.iter().for_each(|&node| {
+                let fresh = step.action == Action::RestoreAsNew;
+                put(Fault::Restore { node, from: node, before: 0, fresh });
+                put(Fault::Boot(node));
+            }),
+            Action::Forget | Action::ForceForget => {
+                let force = step.action == Action::ForceForget;
+                let there = |node: &usize| !self.down[*node] && !nodes.contains(node);
+                let by = (0..self.setting.nodes).find(there);
+                let by = by.ok_or("nobody is there to be told")?;
+                nodes.iter().for_each(|&node| put(Fault::Forget { by, node, force }));
+            }
+            Action::Pass => {
+                nodes.iter().for_each(|&by| put(Fault::Pass { by, waive: false }));
+            }
             Action::Pause => nodes.iter().for_each(|&node| put(Fault::Pause(node))),
             Action::Clock(ms) => {
                 nodes.iter().for_each(|&node| put(Fault::ClockJump { node, ms }));
@@ -99,8 +125,10 @@ impl Planner<'_> {
         }
         for &node in &nodes {
             match step.action {
-                Action::Crash | Action::LoseDisk | Action::Leave => self.down[node] = true,
-                Action::Restart => self.down[node] = false,
+                action if action.stops() => self.down[node] = true,
+                Action::Restart | Action::Restore | Action::RestoreAsNew => {
+                    self.down[node] = false;
+                }
                 _ => {}
             }
         }
@@ -113,7 +141,7 @@ impl Planner<'_> {
         let Some((action, nodes)) = self.affected.remove(&index) else { return };
         for &node in &nodes {
             match action {
-                Action::Crash | Action::LoseDisk | Action::Leave if self.down[node] => {
+                action if action.stops() && self.down[node] => {
                     self.down[node] = false;
                     self.steps.push((at, Fault::Boot(node)));
                 }
@@ -193,7 +221,8 @@ impl Planner<'_> {
     /// The nodes that a step happens to.
     fn pick(&mut self, step: &Step) -> Result<Vec<usize>, String> {
         let all = self.setting.nodes;
-        let wants_down = step.action == Action::Restart;
+        let wants_down =
+            matches!(step.action, Action::Restart | Action::Forget | Action::ForceForget);
         let fit: Vec<usize> = (0..all).filter(|&node| self.down[node] == wants_down).collect();
         let count = match &step.who {
             Who::Count(count) => *count,
@@ -293,6 +322,32 @@ mod tests {
             let error = plan_of(text, 10).unwrap_err();
             assert!(error.contains(says), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn who_is_replaced_leaves_a_folder_and_can_be_forgotten() {
+        let restore = Fault::Restore { node: 1, from: 1, before: 0, fresh: true };
+        let forget = Fault::Forget { by: 0, node: 2, force: true };
+        let back = Duration::from_millis(300);
+        assert_eq!(
+            plan(
+                "replace:n1@1s; restore-as-new:n1@2s; depart:n2@3s; force-forget:1@4s; \
+                 power-cut:n3,300ms@5s..6s; pass:n4@7s"
+            ),
+            [
+                (1, Fault::Leave(1)),
+                (1, Fault::CopyDisk(1)),
+                (1, Fault::LoseDisk(1)),
+                (1, Fault::Boot(1)),
+                (2, restore),
+                (2, Fault::Boot(1)),
+                (3, Fault::Depart(2)),
+                (4, forget),
+                (5, Fault::PowerCut { node: 3, back }),
+                (6, Fault::Boot(3)),
+                (7, Fault::Pass { by: 4, waive: false }),
+            ]
+        );
     }
 
     #[test]

@@ -48,6 +48,8 @@ fn errors_teach() {
         ("partition:40%@30s", "when does it end?"),
         ("pause:2@5s", "when does it end?"),
         ("restart@5s..6s", "a restart has no end"),
+        ("replace:n1@5s..6s", "replace has no end"),
+        ("power-cut:n1,2s@5s", "the last second at most"),
         ("loss@1s..2s", "how much? Write loss:20%"),
         ("loss:200%@1s..2s", "between 0 and 1"),
         ("loss:lots@1s..2s", "write 40% or 0.4"),
@@ -83,6 +85,15 @@ fn steps() -> impl Strategy<Value = Step> {
         Just(Action::Restart),
         Just(Action::LoseDisk),
         Just(Action::Leave),
+        Just(Action::Depart),
+        (0_u64..=1_000_000).prop_map(|us| Action::PowerCut(Duration::from_micros(us))),
+        Just(Action::Replace),
+        Just(Action::Copy),
+        Just(Action::Restore),
+        Just(Action::RestoreAsNew),
+        Just(Action::Forget),
+        Just(Action::ForceForget),
+        Just(Action::Pass),
         Just(Action::Pause),
         (0_u64..10_000_000).prop_map(|us| Action::Slow(Duration::from_micros(us))),
         Just(Action::Partition),
@@ -100,7 +111,9 @@ fn steps() -> impl Strategy<Value = Step> {
         |((action, who), from, length, ends)| {
             let ends = match action {
                 Action::Restart => false,
-                Action::Crash | Action::LoseDisk | Action::Leave | Action::Clock(_) => ends,
+                action if action.is_moment() => false,
+                action if action.stops() => ends,
+                Action::Clock(_) => ends,
                 _ => true,
             };
             let to = ends.then(|| Duration::from_micros(from + length));
