@@ -12,7 +12,7 @@ use crate::report::RingStatus;
 use crate::seal::{ClusterRing, Door, Encryption, Keeper, Lock, OVERHEAD};
 use crate::seeds::Seeker;
 use crate::snapshot::Snapshot;
-use crate::store::{Store, StoreError, Writer};
+use crate::store::{Place, Store, StoreError, Writer};
 use crate::view::View;
 use rumormill_core::base::hash::Keyed;
 use rumormill_core::data::Space;
@@ -178,8 +178,9 @@ async fn restore(
     let Some(mut store) = store else { return Ok(Restored { node, store: None, kept: None }) };
     let shown = Arc::clone(view);
     blocking(move || {
-        let loaded = store.load(|space, entry| {
+        let loaded = store.load(|place, entry| {
             let entry = Arc::new(entry);
+            let Place::Map(space) = place else { return node.restore_stray(entry) };
             if space == Space::Data {
                 shown.apply(&entry, now.wall_ms, |_| false);
             }
@@ -189,8 +190,8 @@ async fn restore(
         kept.iter().for_each(|bytes| node.restore_kept(bytes));
         // Whose owners are there is known only now.
         shown.look_at_owners(|id| node.is_present(id), now.wall_ms);
-        let (entries, skipped) = (loaded.entries, loaded.skipped);
-        tracing::info!(entries, skipped, folder = ?store.origin(), "data loaded");
+        let (entries, strays, skipped) = (loaded.entries, loaded.strays, loaded.skipped);
+        tracing::info!(entries, strays, skipped, folder = ?store.origin(), "data loaded");
         Ok(Restored { node, store: Some(store), kept })
     })
     .await

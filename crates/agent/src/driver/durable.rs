@@ -2,9 +2,9 @@
 
 use super::state::Driver;
 use super::turn::send;
-use crate::store::{Change, Keys, StoreEvent};
+use crate::store::{Change, Keys, Place, StoreEvent};
 use rumormill_core::Node;
-use rumormill_core::data::Space;
+use rumormill_core::data::{Entry, Map, Space};
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
 
@@ -20,8 +20,9 @@ impl Driver {
             StoreEvent::Recovered { needs_rewrite } => {
                 tracing::info!("the store takes writes again");
                 self.turn.store_failure = None;
-                if needs_rewrite {
-                    self.rewrite();
+                match needs_rewrite {
+                    true => self.rewrite(),
+                    false => self.turn.ledger.recovered(),
                 }
             }
         }
@@ -34,7 +35,9 @@ impl Driver {
 
     fn settle(&mut self, upto: u64, failure: Option<&str>) {
         let Self { turn, udp, streams, door, counters, .. } = self;
-        turn.ledger.settle(upto, failure, |packet| send(packet, udp, streams, door, counters));
+        let send = |packet| send(packet, udp, streams, door, counters);
+        let dropped = turn.ledger.settle(upto, failure, send);
+        (0..dropped).for_each(|_| counters.shed());
     }
 
     /// Hands everything in memory to the store again, and has it remove what is not there.
@@ -43,44 +46,56 @@ impl Driver {
         let Some(durable) = durable else { return };
         everything(node, |batch| durable.writer.submit(turn.ledger.submit(), batch));
         // Last: it speaks of entries that have to be there by then.
-        let kept = turn.kept.iter().map(|bytes| Change::Keep(Arc::clone(bytes))).collect();
-        durable.writer.submit(turn.ledger.submit(), kept);
+        let mut last = vec![Change::Retain(Place::Strays, Arc::new(keys_of(&[node.strays()])))];
+        last.extend(turn.kept.iter().map(|bytes| Change::Keep(Arc::clone(bytes))));
+        durable.writer.submit_synced(turn.ledger.submit_again(), last);
     }
 }
 
-/// All that a node holds, in batches for the store, of which the first removes what it does not.
-fn everything(node: &Node, mut each: impl FnMut(Vec<Change>)) {
+fn keys_of(maps: &[&Map]) -> Keys {
     let mut keys = Keys::default();
-    let maps = [node.data(), node.certificates()];
     for map in maps {
         map.walk_from(0, &mut |_, entry| {
             keys.add(entry.key());
             ControlFlow::Continue(())
         });
     }
-    each(vec![Change::Retain(Arc::new(keys))]);
+    keys
+}
+
+/// All that a node holds, in batches for the store, and what of the data is to go. What is kept
+/// aside comes first: some of it has left the data meanwhile. What is not kept aside any more is to
+/// go last, for the same reason.
+fn everything(node: &Node, mut each: impl FnMut(Vec<Change>)) {
+    pages(node.strays(), Change::Stray, &mut each);
+    let maps = [node.data(), node.certificates()];
+    each(vec![Change::Retain(Place::Map(Space::Data), Arc::new(keys_of(&maps)))]);
     let members = node.members().map(|member| Arc::clone(member.entry));
     let roster = members.chain(node.notes()).chain(node.horizon_entry());
     each(roster.map(|entry| Change::Put(Space::Roster, entry)).collect());
     for map in maps {
-        let mut cursor = Some(0);
-        while let Some(from) = cursor {
-            let (page, next) = map.page(from, 4 << 20, 10_000);
-            each(page.into_iter().map(|entry| Change::Put(Space::Data, entry)).collect());
-            cursor = next;
-        }
+        pages(map, |entry| Change::Put(Space::Data, entry), &mut each);
+    }
+}
+
+fn pages(map: &Map, change: fn(Arc<Entry>) -> Change, each: &mut impl FnMut(Vec<Change>)) {
+    let mut cursor = Some(0);
+    while let Some(from) = cursor {
+        let (page, next) = map.page(from, 4 << 20, 10_000);
+        each(page.into_iter().map(change).collect());
+        cursor = next;
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumormill_core::data::{Expiry, Op};
+    use rumormill_core::data::{Expiry, Op, Stamp};
     use rumormill_core::{Config, Identity, Instant, NodeId, Now};
     use std::net::SocketAddr;
 
     #[test]
-    fn everything_is_both_maps() {
+    fn everything_is_both_maps_and_what_is_kept_aside() {
         let now = Now { mono: Instant(0), wall_ms: 1_800_000_000_000 };
         let gossip = SocketAddr::from(([127, 0, 0, 1], 1));
         let id = NodeId(1);
@@ -91,18 +106,25 @@ mod tests {
             let op = Op::Put { key, value, expiry: Expiry::Never };
             node.write(op, now, &mut Vec::new()).unwrap();
         }
-        let (mut data, mut roster) = (0, 0);
-        let (mut retained, mut first) = (0, true);
+        for key in 0..3_u32 {
+            let stamp = Stamp { time: 1, node: NodeId(2) };
+            node.restore_stray(Arc::new(Entry::new(&key.to_be_bytes(), b"v", stamp, None)));
+        }
+        let (mut data, mut roster, mut strays) = (0, 0, 0);
+        let mut retained = None;
         everything(&node, |batch| {
             for change in &batch {
                 match change {
                     Change::Put(Space::Data, _) => data += 1,
                     Change::Put(Space::Roster, _) => roster += 1,
-                    _ => retained += u32::from(first),
+                    Change::Stray(_) => strays += 1,
+                    Change::Retain(place, _) => retained = Some((*place, strays, data)),
+                    other => panic!("{other:?}"),
                 }
             }
-            first = false;
         });
-        assert_eq!((data, roster, retained), (25_000, 1, 1));
+        assert_eq!((data, roster, strays), (25_000, 1, 3));
+        // What left the data to be kept aside is there before it goes.
+        assert_eq!(retained, Some((Place::Map(Space::Data), 3, 0)));
     }
 }

@@ -1,14 +1,15 @@
 //! The end of a turn: what the node asks for is shown, made durable and sent.
 
+use super::ledger::Ledger;
 use super::state::Driver;
 use crate::net::Counters;
 use crate::net::stream::Streams;
 use crate::net::udp::Udp;
 use crate::seal::Door;
-use crate::store::Change;
+use crate::store::{Change, Writer};
 use rumormill_core::Output;
 use rumormill_core::data::Space;
-use rumormill_core::output::{Applied, Class, Removed, Send, Via};
+use rumormill_core::output::{Applied, Removed, Send, Via};
 use std::sync::Arc;
 
 impl Driver {
@@ -20,9 +21,11 @@ impl Driver {
         self.learn_notes();
         let mut batch = Vec::new();
         let mut packets = Vec::new();
+        // What follows in the turn waits for the disk, whatever it is.
+        let mut barred = false;
         for output in self.turn.out.drain(..) {
             match output {
-                Output::Send(packet) => packets.push(packet),
+                Output::Send(packet) => packets.push((packet, barred)),
                 Output::Covered(covered) => self.turn.waits.covered(covered),
                 Output::Applied(Applied { space, entry, .. }) => {
                     match space {
@@ -42,25 +45,33 @@ impl Driver {
                         batch.push(Change::Remove(entry));
                     }
                 }
-                Output::Keep { bytes, .. } => {
+                Output::Keep { bytes, wait } => {
                     if self.durable.is_some() {
+                        barred |= wait;
                         let bytes: Arc<[u8]> = bytes.into();
                         self.turn.kept = Some(Arc::clone(&bytes));
                         batch.push(Change::Keep(bytes));
                     }
                 }
-                Output::Stray(_) | Output::StrayGone(_) => {}
+                Output::Stray(entry) => {
+                    if self.durable.is_some() {
+                        batch.push(Change::Stray(entry));
+                    }
+                }
+                Output::StrayGone(entry) => {
+                    if self.durable.is_some() {
+                        batch.push(Change::StrayGone(entry));
+                    }
+                }
             }
         }
-        if let Some(durable) = &self.durable
-            && !batch.is_empty()
-        {
-            durable.writer.submit(self.turn.ledger.submit(), batch);
+        if let Some(durable) = &self.durable {
+            submit(&durable.writer, &mut self.turn.ledger, batch, barred);
         }
         self.publish();
         let Self { turn, udp, streams, door, counters, .. } = self;
-        for packet in packets {
-            if turn.ledger.is_settled() || packet.class == Class::Membership {
+        for (packet, barred) in packets {
+            if !barred && turn.ledger.admits(&packet) {
                 send(packet, udp, streams, door, counters);
             } else {
                 let dropped = turn.ledger.hold_packet(packet);
@@ -71,8 +82,18 @@ impl Driver {
             turn.ledger.hold_reply(reply, outcomes);
         }
         if turn.ledger.is_settled() {
+            // Replies only: what is held for the store is not there.
             turn.ledger.settle(0, None, |packet| send(packet, udp, streams, door, counters));
         }
+    }
+}
+
+/// Hands the changes of a turn to the store, as a barrier if what follows waits for the disk.
+fn submit(writer: &Writer, ledger: &mut Ledger, batch: Vec<Change>, barrier: bool) {
+    match (batch.is_empty(), barrier) {
+        (true, _) => {}
+        (false, false) => writer.submit(ledger.submit(), batch),
+        (false, true) => writer.submit_synced(ledger.submit_barrier(), batch),
     }
 }
 

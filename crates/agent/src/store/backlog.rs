@@ -1,7 +1,7 @@
 //! Changes that could not be written, kept until the store can write again.
 
-use super::change::Change;
-use rumormill_core::data::{Entry, Space};
+use super::change::{Change, Place};
+use rumormill_core::data::Entry;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ const OVERHEAD: usize = 160;
 /// is held, and everything in memory has to be written again instead.
 #[derive(Default)]
 pub(super) struct Backlog {
-    changes: HashMap<(Space, Box<[u8]>), Change>,
+    changes: HashMap<(Place, Box<[u8]>), Change>,
     kept: Option<Arc<[u8]>>,
     bytes: usize,
     overflown: bool,
@@ -25,23 +25,26 @@ impl Backlog {
             return;
         }
         match change {
-            Change::Put(space, entry) => self.hold_entry(*space, entry, change),
-            Change::Remove(entry) => self.hold_entry(Space::Data, entry, change),
+            Change::Put(..) | Change::Remove(_) | Change::Stray(_) | Change::StrayGone(_) => {
+                if let Some((place, entry)) = change.entry() {
+                    self.hold_entry(place, entry, change);
+                }
+            }
             Change::Keep(bytes) => {
                 let freed = self.kept.as_ref().map_or(0, |kept| kept.len());
                 self.bytes = self.bytes + bytes.len() - freed;
                 self.kept = Some(Arc::clone(bytes));
             }
             // What it is about is on disk; it comes again with everything.
-            Change::Retain(_) => return self.give_up(),
+            Change::Retain(..) => return self.give_up(),
         }
         if self.bytes > most_bytes {
             self.give_up();
         }
     }
 
-    fn hold_entry(&mut self, space: Space, entry: &Entry, change: &Change) {
-        let key = (space, entry.key().into());
+    fn hold_entry(&mut self, place: Place, entry: &Entry, change: &Change) {
+        let key = (place, entry.key().into());
         let freed = match self.changes.get(&key) {
             Some(held) if !change.succeeds(held) => return,
             Some(held) => held.entry().map_or(0, |(_, entry)| cost(entry)),
@@ -61,12 +64,19 @@ impl Backlog {
         self.overflown
     }
 
-    /// The changes, in pieces of about `piece` bytes. What is kept comes last: it speaks of entries
-    /// that have to be there by then.
+    /// The changes, in pieces of about `piece` bytes. What is put aside comes first, and what is
+    /// taken from there after what is written in its place: none is ever nowhere. What is kept
+    /// comes last: it speaks of entries that have to be there by then.
     pub(super) fn pieces(&self, piece: usize) -> Vec<Vec<Change>> {
         let mut pieces = vec![Vec::new()];
         let mut left = piece;
-        for change in self.changes.values() {
+        let mut changes: Vec<&Change> = self.changes.values().collect();
+        changes.sort_by_key(|change| match change {
+            Change::Stray(_) => 0,
+            Change::StrayGone(_) => 2,
+            _ => 1,
+        });
+        for change in changes {
             let cost = change.entry().map_or(0, |(_, entry)| cost(entry));
             if cost > left {
                 pieces.push(Vec::new());
@@ -92,7 +102,7 @@ fn cost(entry: &Entry) -> usize {
 mod tests {
     use super::*;
     use rumormill_core::NodeId;
-    use rumormill_core::data::Stamp;
+    use rumormill_core::data::{Space, Stamp};
 
     fn entry(key: &str, time: u64) -> Arc<Entry> {
         let stamp = Stamp { time, node: NodeId(1) };
@@ -116,14 +126,14 @@ mod tests {
             .into_iter()
             .flatten()
             .map(|change| {
-                let (space, entry) = change.entry().unwrap();
-                (space, entry.key().to_vec(), entry.stamp().time)
+                let (place, entry) = change.entry().unwrap();
+                (place, entry.key().to_vec(), entry.stamp().time)
             })
             .collect();
         kept.sort();
         let key = |key: &str| key.as_bytes().to_vec();
-        let wanted =
-            [(Space::Data, key("a"), 3), (Space::Data, key("b"), 1), (Space::Roster, key("a"), 1)];
+        let roster = Place::Map(Space::Roster);
+        let wanted = [(Place::DATA, key("a"), 3), (Place::DATA, key("b"), 1), (roster, key("a"), 1)];
         assert_eq!(kept, wanted);
         assert!(!backlog.overflown());
         assert_eq!(backlog.pieces(10_000).len(), 1);
@@ -142,6 +152,32 @@ mod tests {
         }
         assert!(backlog.overflown());
         assert!(backlog.pieces(1).concat().is_empty());
+    }
+
+    #[test]
+    fn what_is_put_aside_comes_first_and_goes_last() {
+        let mut backlog = Backlog::default();
+        for change in [
+            Change::StrayGone(entry("restored", 1)),
+            Change::Put(Space::Data, entry("restored", 9)),
+            Change::Remove(entry("aside", 2)),
+            Change::Stray(entry("aside", 2)),
+            Change::Stray(entry("came and went", 3)),
+            Change::StrayGone(entry("came and went", 3)),
+        ] {
+            backlog.hold(&change, 10_000);
+        }
+        // Each in a piece of its own: wherever it breaks off, an entry is in one place or the other.
+        let pieces = backlog.pieces(1).concat();
+        let kinds: Vec<u8> = pieces
+            .iter()
+            .map(|change| match change {
+                Change::Stray(_) => 0,
+                Change::StrayGone(_) => 2,
+                _ => 1,
+            })
+            .collect();
+        assert_eq!(kinds, [0, 1, 1, 2, 2], "{pieces:?}");
     }
 
     #[test]

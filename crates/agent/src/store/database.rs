@@ -4,7 +4,7 @@
 //! start, so its caches are small and it builds no filters. After an input or output error it takes
 //! no more writes until it is opened anew.
 
-use super::change::{Change, Folded, Keys};
+use super::change::{Change, Folded, Keys, Place};
 use super::error::StoreError;
 use super::folder::rename;
 use super::fsync::Fsync;
@@ -12,7 +12,7 @@ use super::{journal, record};
 use fjall::compaction::Leveled;
 use fjall::config::{BlockSizePolicy, FilterPolicy, PinningPolicy};
 use fjall::{AbstractTree as _, KeyspaceCreateOptions, OwnedWriteBatch, PersistMode};
-use rumormill_core::data::{Entry, Space};
+use rumormill_core::data::Entry;
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 const FOLDER: &str = "store";
 const UNFINISHED: &str = "store.new";
-/// One keyspace for both spaces: an idle one would hold back the journals of the busy one.
+/// One keyspace for all: an idle one would hold back the journals of the busy one.
 const KEYSPACE: &str = "entries";
 /// The file that fjall writes last when it makes a database.
 const VERSION: &str = "version";
@@ -68,8 +68,10 @@ struct Open {
 /// What was found in the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Loaded {
-    /// Entries that were read.
+    /// Entries of both maps that were read.
     pub(crate) entries: u64,
+    /// Those that are kept aside.
+    pub(crate) strays: u64,
     /// Records that could not be read, and were left alone: peers will repair them.
     pub(crate) skipped: u64,
 }
@@ -106,7 +108,7 @@ impl Database {
         Ok(())
     }
 
-    pub(super) fn load(&self, mut each: impl FnMut(Space, Entry)) -> Result<Loaded, StoreError> {
+    pub(super) fn load(&self, mut each: impl FnMut(Place, Entry)) -> Result<Loaded, StoreError> {
         let open = self.opened()?;
         let mut loaded = Loaded::default();
         guarded("read", &self.folder, || {
@@ -116,9 +118,12 @@ impl Database {
                     continue;
                 }
                 match record::decode(&name, &body) {
-                    Ok((space, entry)) => {
-                        loaded.entries += 1;
-                        each(space, entry);
+                    Ok((place, entry)) => {
+                        match place {
+                            Place::Map(_) => loaded.entries += 1,
+                            Place::Strays => loaded.strays += 1,
+                        }
+                        each(place, entry);
                     }
                     Err(error) => {
                         if loaded.skipped == 0 {
@@ -158,14 +163,14 @@ impl Database {
             let mut writes = OwnedWriteBatch::with_capacity(open.database.clone(), batch.len())
                 .durability(Some(self.mode));
             let folded = Folded::of(batch);
-            if let Some(keys) = folded.retain {
-                open.remove_others(keys, &mut writes)?;
+            for (place, keys) in folded.retain {
+                open.remove_others(place, keys, &mut writes)?;
             }
-            for key in folded.gone {
-                writes.remove(&open.entries, record::name(Space::Data, key));
+            for (place, key) in folded.gone {
+                writes.remove(&open.entries, record::name(place, key));
             }
-            for (space, entry) in folded.puts {
-                let name = record::name(space, entry.key());
+            for (place, entry) in folded.puts {
+                let name = record::name(place, entry.key());
                 writes.insert(&open.entries, name, record::body(entry));
             }
             if let Some(bytes) = folded.kept {
@@ -221,11 +226,16 @@ impl Open {
         Ok(Self { entries, database })
     }
 
-    /// Removes entries of the users' data that have other keys.
-    fn remove_others(&self, keys: &Keys, writes: &mut OwnedWriteBatch) -> fjall::Result<()> {
+    /// Removes entries of a place that have other keys.
+    fn remove_others(
+        &self,
+        place: Place,
+        keys: &Keys,
+        writes: &mut OwnedWriteBatch,
+    ) -> fjall::Result<()> {
         for record in self.entries.iter() {
             let name = record.key()?;
-            if record::data_key(&name).is_some_and(|key| !keys.has(key)) {
+            if record::key_in(place, &name).is_some_and(|key| !keys.has(key)) {
                 writes.remove(&self.entries, name);
             }
         }
@@ -308,7 +318,7 @@ fn explain(error: &fjall::Error) -> String {
 mod tests {
     use super::*;
     use rumormill_core::NodeId;
-    use rumormill_core::data::Stamp;
+    use rumormill_core::data::{Space, Stamp};
 
     #[test]
     fn a_record_that_makes_no_sense_is_skipped_and_counted() {
@@ -321,9 +331,9 @@ mod tests {
             entries.insert(name, body).unwrap();
         }
         let mut found = Vec::new();
-        let loaded = database.load(|space, entry| found.push((space, entry))).unwrap();
-        assert_eq!(loaded, Loaded { entries: 1, skipped: 3 });
-        assert_eq!(found, [(Space::Data, good)]);
+        let loaded = database.load(|place, entry| found.push((place, entry))).unwrap();
+        assert_eq!(loaded, Loaded { entries: 1, strays: 0, skipped: 3 });
+        assert_eq!(found, [(Place::DATA, good)]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod writer;
 #[cfg(test)]
 mod trials;
 
-pub(crate) use change::{Change, Keys};
+pub(crate) use change::{Change, Keys, Place};
 pub(crate) use database::Loaded;
 pub(crate) use error::StoreError;
 pub(crate) use folder::FolderOrigin;
@@ -28,7 +28,7 @@ pub(crate) use writer::{StoreEvent, Writer};
 use database::Database;
 use folder::Folder;
 use rumormill_core::NodeId;
-use rumormill_core::data::{Entry, Space};
+use rumormill_core::data::Entry;
 use std::path::Path;
 
 /// An open data folder. Its calls block; one thread owns it.
@@ -88,11 +88,12 @@ impl Store {
         self.folder.path()
     }
 
-    /// Hands out every entry of both spaces, one by one, in no promised order.
+    /// Hands out every entry of both maps and all that is kept aside, one by one, in no promised
+    /// order.
     ///
     /// # Errors
     /// If the database is damaged. A single record that makes no sense is skipped.
-    pub(crate) fn load(&mut self, each: impl FnMut(Space, Entry)) -> Result<Loaded, StoreError> {
+    pub(crate) fn load(&mut self, each: impl FnMut(Place, Entry)) -> Result<Loaded, StoreError> {
         self.database.load(each)
     }
 
@@ -149,14 +150,14 @@ impl Store {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumormill_core::data::Stamp;
+    use rumormill_core::data::{Space, Stamp};
     use std::collections::BTreeMap;
     use std::fs;
     use std::path::PathBuf;
     use std::process::Command;
     use std::sync::Arc;
 
-    type Held = BTreeMap<(Space, Vec<u8>), Entry>;
+    type Held = BTreeMap<(Place, Vec<u8>), Entry>;
 
     fn stamp(time: u64) -> Stamp {
         Stamp { time, node: NodeId(7) }
@@ -186,17 +187,19 @@ mod tests {
     fn held(store: &mut Store) -> Held {
         let mut held = Held::new();
         let loaded = store
-            .load(|space, entry| {
-                assert!(held.insert((space, entry.key().to_vec()), entry).is_none());
+            .load(|place, entry| {
+                assert!(held.insert((place, entry.key().to_vec()), entry).is_none());
             })
             .unwrap();
-        assert_eq!(loaded, Loaded { entries: held.len() as u64, skipped: 0 });
+        let strays = held.keys().filter(|(place, _)| *place == Place::Strays).count() as u64;
+        let entries = held.len() as u64 - strays;
+        assert_eq!(loaded, Loaded { entries, strays, skipped: 0 });
         held
     }
 
     fn wanted(batch: &[(Space, Arc<Entry>)]) -> Held {
         let one = |(space, entry): &(Space, Arc<Entry>)| {
-            ((*space, entry.key().to_vec()), Entry::clone(entry))
+            ((Place::Map(*space), entry.key().to_vec()), Entry::clone(entry))
         };
         batch.iter().map(one).collect()
     }
@@ -285,7 +288,7 @@ mod tests {
         let mut keys = Keys::default();
         [b"a", b"e"].iter().for_each(|key| keys.add(*key));
         let mut batch = puts(&[put("a", "2", 2), put("d", "1", 2)]);
-        batch.push(Change::Retain(Arc::new(keys)));
+        batch.push(Change::Retain(Place::DATA, Arc::new(keys)));
         batch.extend(puts(&[put("c", "2", 2), put("e", "1", 2)]));
         batch.push(keep("it"));
         store.append(&batch).unwrap();
@@ -294,6 +297,43 @@ mod tests {
         let mut store = open(dir.path());
         assert_eq!(held(&mut store), wanted(&all));
         assert_eq!(store.kept().unwrap().as_deref(), Some(&b"it"[..]));
+    }
+
+    #[test]
+    fn what_is_kept_aside_has_keys_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut store = open(dir.path());
+        let aside = |key: &str, time| Arc::new(Entry::new(key.as_bytes(), b"x", stamp(time), None));
+        let all = |strays: &[Arc<Entry>], maps: &[(Space, Arc<Entry>)]| {
+            let mut all = wanted(maps);
+            let one = |entry: &Arc<Entry>| {
+                ((Place::Strays, entry.key().to_vec()), Entry::clone(entry))
+            };
+            all.extend(strays.iter().map(one));
+            all
+        };
+        store.append(&puts(&[put("a", "1", 5), put("b", "1", 5)])).unwrap();
+        // What leaves the data and is put aside is in one batch.
+        let gone = Arc::new(Entry::tombstone(b"", stamp(9)));
+        let batch = [Change::Stray(aside("a", 5)), remove(put("a", "1", 5))];
+        store.append(&batch).unwrap();
+        store.append(&[Change::Stray(aside("b", 3)), Change::Stray(Arc::clone(&gone))]).unwrap();
+        let strays = [aside("a", 5), aside("b", 3), gone];
+        assert_eq!(held(&mut store), all(&strays, &[put("b", "1", 5)]));
+        // A newer one takes the place of one before; one that is not there any more takes nothing.
+        store.append(&[Change::Stray(aside("a", 7)), Change::StrayGone(aside("a", 5))]).unwrap();
+        store.append(&[Change::StrayGone(aside("", 9)), Change::StrayGone(aside("z", 1))]).unwrap();
+        drop(store);
+        let mut store = open(dir.path());
+        let strays = [aside("a", 7), aside("b", 3)];
+        assert_eq!(held(&mut store), all(&strays, &[put("b", "1", 5)]));
+        // Each place is swept by itself.
+        let mut keys = Keys::default();
+        keys.add(b"a");
+        store.append(&[Change::Retain(Place::Strays, Arc::new(keys))]).unwrap();
+        assert_eq!(held(&mut store), all(&strays[..1], &[put("b", "1", 5)]));
+        store.append(&[Change::Retain(Place::DATA, Arc::default())]).unwrap();
+        assert_eq!(held(&mut store), all(&strays[..1], &[]));
     }
 
     /// Wherever the journal is torn: what is there is what some first batches come to.
@@ -309,7 +349,7 @@ mod tests {
                 all.extend(wanted(&[put(&format!("{number}"), "v", number + 1)]));
                 if number % 2 == 1 {
                     batch.push(remove(put(&format!("{}", number - 1), "v", number)));
-                    all.remove(&(Space::Data, format!("{}", number - 1).into_bytes()));
+                    all.remove(&(Place::DATA, format!("{}", number - 1).into_bytes()));
                 }
                 batch.push(keep(&number.to_string()));
                 store.append(&batch).unwrap();

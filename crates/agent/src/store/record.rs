@@ -1,9 +1,10 @@
-//! Entries as the database holds them: one record per key and space, and one beside them for what
+//! Entries as the database holds them: one record per key and place, and one beside them for what
 //! the node itself wants kept.
 //!
-//! The name of an entry's record is the space's number and the key; its body is a version byte and the entry
+//! The name of an entry's record is the place's number and the key; its body is a version byte and the entry
 //! as it stands in messages. The key is in both, which tells a mixed-up record from a good one.
 
+use super::change::Place;
 use fjall::Slice;
 use rumormill_core::base::codec::{Coded as _, DecodeError, Reader};
 use rumormill_core::data::block::{self, Context};
@@ -17,6 +18,8 @@ const VERSION: u8 = 1;
 pub(super) const KEPT: &[u8] = &[2];
 /// The format of its body.
 const KEPT_VERSION: u8 = 1;
+/// The number of the place of what is kept aside: builds that do not know it skip it, and leave it.
+const STRAYS: u8 = 3;
 
 /// The body of the record of what is kept.
 pub(super) fn kept_body(bytes: &[u8]) -> Slice {
@@ -28,15 +31,22 @@ pub(super) fn kept(body: &[u8]) -> Option<&[u8]> {
     body.split_first().filter(|(version, _)| **version == KEPT_VERSION).map(|(_, bytes)| bytes)
 }
 
-/// The key of the users' data that a record is about, by its name.
-pub(super) fn data_key(name: &[u8]) -> Option<&[u8]> {
-    name.split_first().filter(|(code, _)| **code == Space::Data.code()).map(|(_, key)| key)
+fn code(place: Place) -> u8 {
+    match place {
+        Place::Map(space) => space.code(),
+        Place::Strays => STRAYS,
+    }
+}
+
+/// The key that a record of a place is about, by its name; nothing if it is of another.
+pub(super) fn key_in(place: Place, name: &[u8]) -> Option<&[u8]> {
+    name.split_first().filter(|(found, _)| **found == code(place)).map(|(_, key)| key)
 }
 
 /// The name of an entry's record. Never empty, even where the key is.
-pub(super) fn name(space: Space, key: &[u8]) -> Slice {
+pub(super) fn name(place: Place, key: &[u8]) -> Slice {
     let mut name = Vec::with_capacity(1 + key.len());
-    name.push(space.code());
+    name.push(code(place));
     name.extend_from_slice(key);
     name.into()
 }
@@ -53,9 +63,12 @@ pub(super) fn body(entry: &Entry) -> Slice {
 ///
 /// # Errors
 /// If no version of this program writes such a record.
-pub(super) fn decode(name: &[u8], body: &[u8]) -> Result<(Space, Entry), DecodeError> {
+pub(super) fn decode(name: &[u8], body: &[u8]) -> Result<(Place, Entry), DecodeError> {
     let (code, key) = name.split_first().ok_or(DecodeError::Truncated)?;
-    let space = Space::of_code(*code)?;
+    let place = match *code {
+        STRAYS => Place::Strays,
+        code => Place::Map(Space::of_code(code)?),
+    };
     let mut reader = Reader::new(body);
     let version = reader.u8()?;
     if version != VERSION {
@@ -68,7 +81,7 @@ pub(super) fn decode(name: &[u8], body: &[u8]) -> Result<(Space, Entry), DecodeE
     if entry.key() != key {
         return Err(DecodeError::Invalid("record key"));
     }
-    Ok((space, entry))
+    Ok((place, entry))
 }
 
 /// Reads bytes as a record, the first of them saying how long its name is: what can be read is
@@ -76,10 +89,10 @@ pub(super) fn decode(name: &[u8], body: &[u8]) -> Result<(Space, Entry), DecodeE
 pub(crate) fn fuzz(data: &[u8]) {
     let Some((len, record)) = data.split_first() else { return };
     let (given, rest) = record.split_at_checked(usize::from(*len)).unwrap_or((record, &[]));
-    if let Ok((space, entry)) = decode(given, rest) {
-        assert_eq!(&*name(space, entry.key()), given, "a record is found by its name");
+    if let Ok((place, entry)) = decode(given, rest) {
+        assert_eq!(&*name(place, entry.key()), given, "a record is found by its name");
         let again = decode(given, &body(&entry));
-        assert_eq!(again, Ok((space, entry)), "a record does not survive the trip");
+        assert_eq!(again, Ok((place, entry)), "a record does not survive the trip");
     }
 }
 
@@ -90,6 +103,8 @@ mod tests {
     use rumormill_core::NodeId;
     use rumormill_core::data::Stamp;
 
+    const PLACES: [Place; 3] = [Place::DATA, Place::Map(Space::Roster), Place::Strays];
+
     fn stamp(time: u64) -> Stamp {
         Stamp { time, node: NodeId(0x0807_0605_0403_0201) }
     }
@@ -97,24 +112,31 @@ mod tests {
     #[test]
     fn golden_bytes() {
         let put = Entry::new(b"k", b"v1", stamp(2 << 16), Some(5));
-        assert_eq!(&*name(Space::Data, b"k"), [0, b'k']);
+        assert_eq!(&*name(Place::DATA, b"k"), [0, b'k']);
+        assert_eq!(&*name(Place::Strays, b"k"), [3, b'k']);
         let golden = [1, 2, 0x80, 0x80, 0x10, 1, 2, 3, 4, 5, 6, 7, 8, 6, 1, b'k', 2, b'v', b'1'];
         assert_eq!(&*body(&put), golden);
         let gone = Entry::tombstone(b"gone", stamp(1));
-        assert_eq!(&*name(Space::Roster, b"gone"), [1, b'g', b'o', b'n', b'e']);
+        assert_eq!(&*name(Place::Map(Space::Roster), b"gone"), [1, b'g', b'o', b'n', b'e']);
         let golden = [1, 1, 2, 1, 2, 3, 4, 5, 6, 7, 8, 4, b'g', b'o', b'n', b'e'];
         assert_eq!(&*body(&gone), golden);
     }
 
     #[test]
     fn what_is_kept_has_a_name_of_its_own() {
-        assert!(Space::ALL.iter().all(|space| space.code() != KEPT[0]));
+        let others = PLACES.map(code);
+        assert!(!others.contains(&KEPT[0]) && others[2] != others[0] && others[2] != others[1]);
         assert_eq!(&*kept_body(b"ab"), [1, b'a', b'b']);
         assert_eq!(kept(&kept_body(b"ab")), Some(&b"ab"[..]));
         assert_eq!((kept(b""), kept(&[2, 1])), (None, None));
+        let key = |place, name| key_in(place, name);
         assert_eq!(
-            (data_key(b"\0k"), data_key(b"\x01k"), data_key(b"")),
+            (key(Place::DATA, b"\0k"), key(Place::DATA, b"\x01k"), key(Place::DATA, b"")),
             (Some(&b"k"[..]), None, None)
+        );
+        assert_eq!(
+            (key(Place::Strays, b"\x03k"), key(Place::Strays, b"\0k")),
+            (Some(&b"k"[..]), None)
         );
     }
 
@@ -148,9 +170,9 @@ mod tests {
                 Some(value) => Entry::new(&key, &value, stamp(time), expiry),
                 None => Entry::tombstone(&key, stamp(time)),
             };
-            for space in Space::ALL {
-                let back = decode(&name(space, &key), &body(&entry));
-                prop_assert_eq!(back, Ok((space, entry.clone())));
+            for place in PLACES {
+                let back = decode(&name(place, &key), &body(&entry));
+                prop_assert_eq!(back, Ok((place, entry.clone())));
             }
         }
 
@@ -177,7 +199,7 @@ mod tests {
         ) {
             let entry = Entry::new(&key, &value, stamp(9 << 16), Some(5));
             let mut data = vec![1 + key.len() as u8];
-            data.extend_from_slice(&name(Space::Data, &key));
+            data.extend_from_slice(&name(Place::DATA, &key));
             data.extend_from_slice(&body(&entry));
             fuzz(&data);
             let at = at.index(data.len());

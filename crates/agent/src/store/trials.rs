@@ -1,7 +1,7 @@
 //! Trials with processes that are killed and disks that are full. Each test starts itself again as a
 //! process of its own, which is told by the environment in which folder to do its part.
 
-use super::{Change, FolderOrigin, Fsync, Keys, Store, StoreEvent, Writer};
+use super::{Change, FolderOrigin, Fsync, Keys, Place, Store, StoreEvent, Writer};
 use rumormill_core::NodeId;
 use rumormill_core::data::{Entry, Space, Stamp};
 use std::collections::HashMap;
@@ -278,14 +278,14 @@ fn a_full_disk_fails_writes_and_recovers() {
 fn fill_a_disk_and_write_all_again(dir: PathBuf) {
     let disk = Disk::new(dir, 50);
     let store = Store::open(&disk.dir, "trial", Fsync::Always).unwrap();
-    let (writer, mut events) = Writer::spawn_with(store, 100).unwrap();
+    let (writer, mut events) = Writer::spawn_with(store, 100, Duration::from_secs(1)).unwrap();
     let (_, last) = write_until_full(&writer, &mut events, 0);
     disk.free();
     assert_eq!(next(&mut events), StoreEvent::Recovered { needs_rewrite: true });
     // The first batch has been removed meanwhile.
     let mut keys = Keys::default();
     (2..=last).flat_map(big_batch).for_each(|(_, entry)| keys.add(entry.key()));
-    writer.submit(last + 1, vec![Change::Retain(Arc::new(keys))]);
+    writer.submit(last + 1, vec![Change::Retain(Place::DATA, Arc::new(keys))]);
     for seq in 2..=last {
         writer.submit(last + seq, puts(big_batch(seq)));
     }

@@ -63,12 +63,16 @@ struct Job {
     seq: u64,
     bytes: u64,
     batch: Vec<Change>,
+    /// True if it is to be on the disk before it is reported, and all before it.
+    sync: bool,
 }
 
 #[derive(Default)]
 struct Load {
     batches: AtomicU64,
     bytes: AtomicU64,
+    /// Times that everything was forced to the disk.
+    syncs: AtomicU64,
 }
 
 impl Writer {
@@ -77,12 +81,13 @@ impl Writer {
     /// # Errors
     /// If the system has no thread to give.
     pub(crate) fn spawn(store: Store) -> Result<(Self, UnboundedReceiver<StoreEvent>), StoreError> {
-        Self::spawn_with(store, BACKLOG_BYTES)
+        Self::spawn_with(store, BACKLOG_BYTES, SYNC_EVERY)
     }
 
     pub(super) fn spawn_with(
         store: Store,
         backlog_bytes: usize,
+        sync_every: Duration,
     ) -> Result<(Self, UnboundedReceiver<StoreEvent>), StoreError> {
         let (jobs, inbox) = mpsc::channel();
         let (events, reports) = unbounded_channel();
@@ -95,6 +100,7 @@ impl Writer {
             events,
             load: Arc::clone(&load),
             backlog_bytes,
+            sync_every,
             last_seq: 0,
             sync_due: None,
             failed: None,
@@ -108,11 +114,27 @@ impl Writer {
 
     /// Hands over a batch; `seq` grows from call to call. Never blocks.
     pub(crate) fn submit(&self, seq: u64, batch: Vec<Change>) {
+        self.hand_over(seq, batch, false);
+    }
+
+    /// The same, for a batch that counts as durable only when it and all before it are safe from a
+    /// power cut, whenever others are forced to the disk.
+    pub(crate) fn submit_synced(&self, seq: u64, batch: Vec<Change>) {
+        self.hand_over(seq, batch, true);
+    }
+
+    fn hand_over(&self, seq: u64, batch: Vec<Change>, sync: bool) {
         let bytes = batch.iter().map(Change::size).sum();
         self.load.batches.fetch_add(1, Ordering::Relaxed);
         self.load.bytes.fetch_add(bytes, Ordering::Relaxed);
         // The thread ends only after this sender is gone.
-        let _ = self.jobs.send(Job { seq, bytes, batch });
+        let _ = self.jobs.send(Job { seq, bytes, batch, sync });
+    }
+
+    /// Times that everything was forced to the disk, but for `always`, which does so in each write.
+    #[cfg(test)]
+    pub(super) fn syncs(&self) -> u64 {
+        self.load.syncs.load(Ordering::Relaxed)
     }
 
     /// What waits, for back-pressure.
@@ -140,6 +162,7 @@ struct Thread {
     load: Arc<Load>,
     everysec: bool,
     backlog_bytes: usize,
+    sync_every: Duration,
     last_seq: u64,
     /// When to force to disk what was written since the last time.
     sync_due: Option<Instant>,
@@ -187,7 +210,7 @@ impl Thread {
 
     /// Writes a job and those that wait behind it.
     fn write_group(&mut self, first: Job) {
-        let (mut batches, mut bytes) = (1, first.bytes);
+        let (mut batches, mut bytes, mut sync) = (1, first.bytes, first.sync);
         self.last_seq = first.seq;
         let mut group = first.batch;
         while bytes < GROUP_BYTES
@@ -195,6 +218,7 @@ impl Thread {
         {
             batches += 1;
             bytes += job.bytes;
+            sync |= job.sync;
             self.last_seq = job.seq;
             group.extend(job.batch);
         }
@@ -208,9 +232,15 @@ impl Thread {
         match result {
             Ok(()) => {
                 if self.everysec && !group.is_empty() {
-                    self.sync_due.get_or_insert_with(|| Instant::now() + SYNC_EVERY);
+                    self.sync_due.get_or_insert_with(|| Instant::now() + self.sync_every);
                 }
-                self.report(StoreEvent::Done { upto: self.last_seq });
+                // With `always` the write itself was waited for.
+                if sync && self.everysec {
+                    self.sync();
+                }
+                if self.failed.is_none() {
+                    self.report(StoreEvent::Done { upto: self.last_seq });
+                }
             }
             Err(error) => self.fail(error, &group),
         }
@@ -221,6 +251,7 @@ impl Thread {
         if self.failed.is_some() {
             return;
         }
+        self.load.syncs.fetch_add(1, Ordering::Relaxed);
         if let Err(error) = self.store.sync() {
             // The system may have dropped what it could not write, and a later success would not
             // say so: only memory still has it for certain.
@@ -326,6 +357,29 @@ mod tests {
             });
             assert_eq!((loaded.unwrap().entries, newest), (451, 499));
         }
+    }
+
+    #[test]
+    fn what_is_to_be_on_the_disk_is_there_before_it_is_reported() {
+        let dir = tempfile::tempdir().unwrap();
+        let never = Duration::from_secs(1 << 30);
+        let store = open(dir.path(), Fsync::Everysec);
+        let (writer, mut events) = Writer::spawn_with(store, BACKLOG_BYTES, never).unwrap();
+        let mut done = |upto| assert_eq!(events.blocking_recv(), Some(StoreEvent::Done { upto }));
+        writer.submit(1, vec![entry(1, 1)]);
+        done(1);
+        assert_eq!(writer.syncs(), 0);
+        let keep = Change::Keep(b"it"[..].into());
+        writer.submit_synced(2, vec![entry(2, 2), keep]);
+        done(2);
+        assert_eq!(writer.syncs(), 1);
+        writer.submit(3, vec![entry(3, 3)]);
+        done(3);
+        assert_eq!(writer.syncs(), 1);
+        writer.close().unwrap();
+        let mut store = open(dir.path(), Fsync::Everysec);
+        assert_eq!(store.load(|_, _| {}).unwrap().entries, 3);
+        assert_eq!(store.kept().unwrap().as_deref(), Some(&b"it"[..]));
     }
 
     #[test]
