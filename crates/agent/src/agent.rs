@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// How long the ports may take to finish once the agent stops; each has a shorter bound itself.
@@ -25,8 +25,6 @@ pub struct Agent {
     addresses: Addresses,
     stopping: watch::Sender<bool>,
     services: JoinSet<&'static str>,
-    /// Told when an HTTP client has made the node leave.
-    left: Arc<Notify>,
 }
 
 /// Where an agent is reached: the addresses that are really bound.
@@ -68,7 +66,6 @@ impl Agent {
         let addresses =
             Addresses { gossip: node.identity().gossip, redis: redis_addr, http: http_addr };
         let (stopping, stop) = watch::channel(false);
-        let left = Arc::new(Notify::new());
         let mut services = JoinSet::new();
         let mut redis_stats = None;
         if let Some(listener) = redis {
@@ -79,12 +76,12 @@ impl Agent {
             services.spawn(named("Redis", serving));
         }
         if let Some(listener) = http {
-            let mut options = http_options(&settings, Arc::clone(&left));
+            let mut options = http_options(&settings);
             options.redis = redis_stats;
             (options.tls, options.redis_tls) = (http_tls, redis_tls);
             services.spawn(named("HTTP", http::serve(listener, node.clone(), options, stop)));
         }
-        Ok(Self { node, addresses, stopping, services, left })
+        Ok(Self { node, addresses, stopping, services })
     }
 
     /// The node.
@@ -102,7 +99,7 @@ impl Agent {
     /// Runs until `shutdown` is ready, the node has left the cluster, or a port has failed; then
     /// stops in order. Everything acknowledged is on disk when this returns.
     pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> Ended {
-        let left = Arc::clone(&self.left);
+        let node = self.node.clone();
         let ended = tokio::select! {
             () = shutdown => Ended::Stopped,
             () = self.node.shared.commands.closed() => Ended::Failed("node"),
@@ -110,9 +107,9 @@ impl Agent {
         };
         // This lets the request that made the node leave be answered, and noted.
         self.stop().await;
-        match tokio::time::timeout(Duration::ZERO, left.notified()).await {
-            Ok(()) => Ended::Left,
-            Err(_) => ended,
+        match node.leaving() {
+            Some(told) if told.leaves => Ended::Left,
+            _ => ended,
         }
     }
 
@@ -137,12 +134,11 @@ fn redis_options(settings: &Settings) -> redis::Options {
     }
 }
 
-fn http_options(settings: &Settings, left: Arc<Notify>) -> http::Options {
+fn http_options(settings: &Settings) -> http::Options {
     http::Options {
         token: settings.http_token.as_ref().map(|token| http::Secret::new(token.expose())),
         hosts: settings.http_hosts.clone(),
         joining: !settings.join.is_empty(),
-        left,
         ..http::Options::default()
     }
 }

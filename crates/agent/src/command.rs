@@ -1,7 +1,7 @@
 //! What handles, and whoever else is outside, ask of the loop.
 
 use crate::error::WriteError;
-use crate::report::{ForgetError, MemberEvents, RepairError, RepairStory, RingStatus};
+use crate::report::{ForgetError, Handover, MemberEvents, RepairError, RepairStory, RingStatus};
 use crate::seal::{Action, Keyring, KeyringError};
 use crate::tags::{TagChange, TagsError};
 use rumormill_core::NodeId;
@@ -66,10 +66,18 @@ pub(crate) enum Command {
         reply: oneshot::Sender<MemberEvents>,
     },
     Coverage(Ask),
-    Stop {
-        leave: bool,
-        done: oneshot::Sender<()>,
-    },
+    Depart(Farewell),
+}
+
+/// How a node is to end.
+pub(crate) struct Farewell {
+    /// True if it is to leave the cluster, false if it only stops.
+    pub(crate) leave: bool,
+    /// How long it may take to hand over what it has; `None` if it is not to.
+    pub(crate) wait: Option<Duration>,
+    /// Who asks for it, for the log.
+    pub(crate) by: String,
+    pub(crate) done: Option<oneshot::Sender<Handover>>,
 }
 
 /// What handles ask the loop about what other members say.

@@ -70,6 +70,9 @@ pub enum WriteError {
     /// memory only and will be made durable when the store recovers.
     #[error("the store does not take writes: {0}")]
     Store(String),
+    /// The node is leaving or stopping, and hands over what it has. Nothing changed.
+    #[error("this node is leaving or stopping and takes no more writes: write to another member")]
+    Leaving,
     /// The node has shut down. Nothing changed.
     #[error("the node has shut down")]
     Closed,

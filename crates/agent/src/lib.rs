@@ -39,10 +39,10 @@ pub mod view;
 pub use agent::{Addresses, Agent, Ended};
 pub use builder::Builder;
 pub use error::{StartError, WriteError};
-pub use handle::{Rumormill, SetOptions, Watch, WatchError};
+pub use handle::{LeaveOptions, Rumormill, SetOptions, Watch, WatchError};
 pub use report::{
-    Alarms, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError, HorizonInfo, KeyCoverage,
-    MAX_EVENTS, MAX_SESSIONS, MemberCounts, MemberEvents, MemberInfo, RepairError, RepairStory,
+    Alarms, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError, Handover, HorizonInfo,
+    KeyCoverage, MAX_EVENTS, MAX_SESSIONS, MemberCounts, MemberEvents, MemberInfo, RepairError, RepairStory,
     RingRun, RingStatus, SeedStatus, SharedName, StaleError, Status, Traffic,
 };
 pub use rumormill_core as core;

@@ -1,12 +1,13 @@
 //! What the loop last said of the node, for whoever reads without asking it.
 
-use crate::report::{Alarms, MemberCounts, MemberInfo, RingStatus, SeedStatus, Traffic};
+use crate::report::{Alarms, Handover, MemberCounts, MemberInfo, RingStatus, SeedStatus, Traffic};
 use rumormill_core::Stats;
 use rumormill_core::data::Digest;
 use rumormill_core::spread::entropy::Filling;
 use rumormill_core::spread::sessions::Totals;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// What the loop last said of itself.
 #[derive(Default)]
@@ -16,6 +17,10 @@ pub(crate) struct Snapshot {
     pub(crate) store: Mutex<String>,
     pub(crate) ring: Mutex<RingStatus>,
     pub(crate) alarms: Mutex<Alarms>,
+    /// How far a leave or a stop is, once it was asked for.
+    pub(crate) leaving: Mutex<Option<Handover>>,
+    /// True once the loop has ended and the store is closed.
+    pub(crate) ended: watch::Sender<bool>,
     /// The names to join by.
     pub(crate) seeds: Mutex<Vec<SeedStatus>>,
     /// What is wrong with the key file.
@@ -27,6 +32,15 @@ impl Snapshot {
     pub(crate) fn is_alone(&self) -> bool {
         let members = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).members;
         members.alive + members.suspect < 2
+    }
+}
+
+/// Says at its end, however that comes about, that the loop has ended.
+pub(crate) struct End(pub(crate) Arc<Snapshot>);
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.ended.send_replace(true);
     }
 }
 

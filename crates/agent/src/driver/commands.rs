@@ -1,7 +1,7 @@
 //! What is asked of the loop from outside, and its answers.
 
 use super::ring;
-use super::state::{Driver, Stop, Turn};
+use super::state::{Driver, Turn};
 use crate::clock::wall_ms;
 use crate::command::Command;
 use crate::error::WriteError;
@@ -12,19 +12,18 @@ use rumormill_core::member::Tags;
 use rumormill_core::{Input, NodeId};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::sync::oneshot;
 
 /// Entries looked at for one page of a scan, live or not.
 const SCAN_STEPS: usize = 10_000;
 /// Bits of a key hash that a scan's cursor does without: 53 are left.
 const CURSOR_SHIFT: u32 = 11;
-/// After a goodbye the loop lives on for this long, to say it again to whoever did not answer.
-const GOODBYE: Duration = Duration::from_millis(300);
 
 impl Driver {
     pub(super) fn command(&mut self, command: Command) {
         match command {
+            Command::Write { reply, .. } if self.departs() => {
+                let _ = reply.send(Err(WriteError::Leaving));
+            }
             Command::Write { ops, reply } => {
                 if let Some(failure) = &self.turn.store_failure {
                     let _ = reply.send(Err(WriteError::Store(failure.clone())));
@@ -80,7 +79,7 @@ impl Driver {
                 let now = self.now();
                 self.turn.waits.ask(ask, &mut self.node, now);
             }
-            Command::Stop { leave, done } => self.stop(leave, Some(done)),
+            Command::Depart(farewell) => self.begin_departure(farewell),
         }
     }
 
@@ -138,16 +137,5 @@ impl Driver {
             ControlFlow::Continue(())
         });
         (next, page)
-    }
-
-    pub(super) fn stop(&mut self, leave: bool, done: Option<oneshot::Sender<()>>) {
-        let now = tokio::time::Instant::now();
-        let alone = self.node.members().filter(|member| member.state.is_present()).count() < 2;
-        let at = if leave && !alone { now + GOODBYE } else { now };
-        if leave {
-            let now = self.now();
-            self.node.handle(Input::Leave, now, &mut self.turn.out);
-        }
-        self.turn.stop.get_or_insert(Stop { done: Vec::new(), at }).done.extend(done);
     }
 }

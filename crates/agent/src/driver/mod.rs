@@ -4,6 +4,7 @@
 //! flush of the node, and carries out what it asks for: show to readers, make durable, send.
 
 mod commands;
+mod departure;
 mod durable;
 mod keys;
 mod ledger;
@@ -19,8 +20,10 @@ pub(crate) use state::{Driver, Durable, Turn};
 use crate::clock::wall_ms;
 use crate::command::Command;
 use crate::net::stream::StreamEvent;
+use crate::snapshot::End;
 use crate::store::StoreEvent;
 use rumormill_core::{Input, Node, Now};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// What a turn takes from each source at most, so that none starves another.
@@ -41,6 +44,7 @@ enum Woken {
 impl Driver {
     /// Runs until a handle says stop, or the last handle is gone.
     pub(crate) async fn run(mut self) {
+        let _end = End(Arc::clone(&self.snapshot));
         self.turn.roster_changed = true;
         self.keep_ring();
         self.finish_turn();
@@ -55,7 +59,7 @@ impl Driver {
                         self.command(command);
                     }
                 }
-                Woken::Command(None) => self.stop(false, None),
+                Woken::Command(None) => self.stop_now(),
                 Woken::Datagrams => {}
                 Woken::Stream(event) => {
                     self.stream_event(event);
@@ -69,6 +73,7 @@ impl Driver {
             }
             // Whatever woke the loop, datagrams may have come: the cheapest place to look.
             self.receive();
+            self.depart();
             self.finish_turn();
         }
         self.close().await;
@@ -105,8 +110,9 @@ impl Driver {
                 + Duration::from_millis(at.saturating_sub(wall_ms()).saturating_add(1))
         });
         let stop = self.turn.stop.as_ref().map(|stop| stop.at.into_std());
+        let departure = self.departure_deadline();
         let never = std::time::Instant::now() + Duration::from_secs(3600);
-        [node, expiry, stop].into_iter().flatten().fold(never, std::cmp::Ord::min).into()
+        [node, expiry, stop, departure].into_iter().flatten().fold(never, std::cmp::Ord::min).into()
     }
 
     fn receive(&mut self) {
@@ -156,7 +162,7 @@ impl Driver {
 
     /// Gives the port back and makes everything durable, then tells whoever asked for the stop.
     async fn close(self) {
-        let Self { durable, mut turn, inbox, udp, streams, keeper, .. } = self;
+        let Self { durable, mut turn, inbox, udp, streams, keeper, snapshot, .. } = self;
         // Commands that come now are answered by the closed channel.
         drop(inbox);
         // Whoever waits for the end may want the port at once.
@@ -176,9 +182,8 @@ impl Driver {
             tracing::error!(%error, "the store could not be closed well");
         }
         turn.ledger.settle(u64::MAX, failure.as_deref(), |_| ());
-        for done in turn.stop.map(|stop| stop.done).unwrap_or_default() {
-            let _ = done.send(());
-        }
+        let told = snapshot.leaving.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        turn.departing.into_iter().for_each(|departing| departing.over(told.clone()));
     }
 }
 

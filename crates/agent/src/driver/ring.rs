@@ -56,7 +56,7 @@ fn meant(node: &Node, who: &str) -> Vec<NodeId> {
     gone.map(|(id, _)| *id).collect()
 }
 
-fn name_of(node: &Node, id: NodeId) -> String {
+pub(super) fn name_of(node: &Node, id: NodeId) -> String {
     let member = node.members().find(|member| member.id == id);
     let record = member.and_then(|member| Record::from_entry(member.entry).ok());
     record.map_or_else(|| id.to_string(), |record| record.name)

@@ -1,5 +1,6 @@
 //! What the loop holds: the node, its sockets and store, and what it remembers from turn to turn.
 
+use super::departure::Departing;
 use super::ledger::Ledger;
 use super::ring::Shown;
 use super::waits::Waits;
@@ -17,7 +18,7 @@ use rumormill_core::data::{Outcome, Refused};
 use rumormill_core::{Instant, Node, Now, Output};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 /// The durable store, if there is one.
 pub(crate) struct Durable {
@@ -61,6 +62,8 @@ pub(crate) struct Turn {
     pub(super) seeds_given: Vec<SocketAddr>,
     pub(super) seeds_found: Vec<SocketAddr>,
     pub(super) seeds_lost: usize,
+    /// A leave or a stop that was asked for.
+    pub(super) departing: Option<Departing>,
     pub(super) stop: Option<Stop>,
 }
 
@@ -71,8 +74,8 @@ impl Turn {
     }
 }
 
+/// The end of the loop.
 pub(super) struct Stop {
-    pub(super) done: Vec<oneshot::Sender<()>>,
     pub(super) at: tokio::time::Instant,
 }
 

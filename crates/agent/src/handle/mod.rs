@@ -8,21 +8,26 @@ mod repair;
 mod status;
 mod watch;
 
-pub use options::SetOptions;
+pub use options::{LeaveOptions, SetOptions};
 pub use watch::{Watch, WatchError};
 
 use crate::clock::wall_ms;
-use crate::command::Command;
+use crate::command::{Command, Farewell};
 use crate::error::WriteError;
+use crate::report::Handover;
 use crate::seal::Lock;
 use crate::snapshot::Snapshot;
 use crate::view::View;
 use rumormill_core::Identity;
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Stamp};
 use rumormill_core::limits::Limits;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
+
+/// How long a node that stops waits for a majority to hold what it has written (guess: some round
+/// trips, and less than anybody waits for a restart).
+const STOP: Duration = Duration::from_secs(2);
 
 /// A running node. Clones share it; it stops when [`Rumormill::shutdown`] or [`Rumormill::leave`]
 /// is called or the last clone is dropped.
@@ -206,22 +211,52 @@ impl Rumormill {
         let _ = self.shared.commands.send(Command::Join { seeds }).await;
     }
 
-    /// Tells everyone that this node goes, and stops it. The data folder stays.
-    pub async fn leave(&self) {
-        self.stop(true).await;
+    /// Hands over what this node has written and its vote in passes of ring repair, tells everyone
+    /// that it goes, and stops it; says what was handed over. Writes are refused from now on. The
+    /// data folder stays.
+    pub async fn leave(&self) -> Handover {
+        self.leave_with(LeaveOptions::default()).await
     }
 
-    /// Stops the node without a goodbye, as for a restart. Everything acknowledged is on disk when
-    /// this returns.
+    /// The same, with more to say of it.
+    ///
+    /// ```
+    /// # tokio::runtime::Runtime::new().unwrap().block_on(async {
+    /// use rumormill::{LeaveOptions, Rumormill};
+    /// use std::time::Duration;
+    ///
+    /// let node = Rumormill::builder().start().await?;
+    /// let left = node.leave_with(LeaveOptions::default().timeout(Duration::from_secs(2))).await;
+    /// assert!(left.missing.is_empty(), "not handed over: {:?}", left.missing);
+    /// # Ok::<(), Box<dyn std::error::Error>>(()) }).unwrap();
+    /// ```
+    pub async fn leave_with(&self, options: LeaveOptions) -> Handover {
+        let LeaveOptions { wait, by } = options;
+        self.depart(true, wait, by).await
+    }
+
+    /// How far this node is with leaving or stopping; `None` if nobody has asked for that.
+    #[must_use]
+    pub fn leaving(&self) -> Option<Handover> {
+        self.shared.snapshot.leaving.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Stops the node without a goodbye, as for a restart. Before that it waits, for two seconds at
+    /// most, until a majority of the members holds what it has written. Everything acknowledged is
+    /// on disk when this returns.
     pub async fn shutdown(&self) {
-        self.stop(false).await;
+        self.depart(false, Some(STOP), "the program".into()).await;
     }
 
-    async fn stop(&self, leave: bool) {
+    async fn depart(&self, leave: bool, wait: Option<Duration>, by: String) -> Handover {
         let (done, stopped) = oneshot::channel();
-        if self.shared.commands.send(Command::Stop { leave, done }).await.is_ok() {
+        let farewell = Farewell { leave, wait, by, done: Some(done) };
+        if self.shared.commands.send(Command::Depart(farewell)).await.is_ok() {
             // An error means that the loop has ended, which is what was asked for.
-            let _ = stopped.await;
+            return stopped.await.unwrap_or_default();
         }
+        // It is ending already: everything is on disk when it has ended.
+        let _ = self.shared.snapshot.ended.subscribe().wait_for(|ended| *ended).await;
+        self.leaving().unwrap_or_default()
     }
 }

@@ -1,6 +1,48 @@
-//! What can be said of a value beside the value.
+//! What can be said of a value beside the value, and of a leave.
 
 use std::time::Duration;
+
+/// How long a node that leaves may take to hand over what it has, if nothing is said (guess: some
+/// rounds of anti-entropy, and less than the ten seconds after which supervisors kill).
+const LEAVE: Duration = Duration::from_secs(10);
+
+/// How a node is to leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeaveOptions {
+    pub(super) wait: Option<Duration>,
+    pub(super) by: String,
+}
+
+impl Default for LeaveOptions {
+    fn default() -> Self {
+        Self { wait: Some(LEAVE), by: "the program".into() }
+    }
+}
+
+impl LeaveOptions {
+    /// It may take this long to hand over what it has; 10 seconds by default. It leaves all the same
+    /// then.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.wait = Some(timeout);
+        self
+    }
+
+    /// It hands nothing over. Its vote in passes of ring repair is missing until it is back, and
+    /// what only it holds is there again with it.
+    #[must_use]
+    pub fn now(mut self) -> Self {
+        self.wait = None;
+        self
+    }
+
+    /// Who asks for it, for the log.
+    #[must_use]
+    pub fn by(mut self, who: impl Into<String>) -> Self {
+        self.by = who.into();
+        self
+    }
+}
 
 /// What more to say of a value that is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

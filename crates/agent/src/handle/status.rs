@@ -37,6 +37,7 @@ impl Rumormill {
             members: numbers.members,
             doubt: numbers.doubt,
             joining: numbers.filling.map(Joining::from),
+            leaving: self.leaving(),
             warnings,
             alarms,
             seeds,

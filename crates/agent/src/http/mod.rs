@@ -74,7 +74,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/events/members", get(members::events))
         .route("/v1/events/repair", get(repair::events))
         .route("/v1/tags", get(members::tags).put(members::put_tags).patch(members::patch_tags))
-        .route("/v1/leave", post(node::leave))
+        .route("/v1/leave", get(node::leaving).post(node::leave))
         .route("/v1/keyring", get(keyring::list))
         .route("/v1/keyring/add", post(keyring::add))
         .route("/v1/keyring/use", post(keyring::promote))

@@ -3,6 +3,7 @@
 
 mod alarms;
 mod coverage;
+mod departure;
 mod history;
 mod members;
 mod repair;
@@ -12,6 +13,7 @@ mod status;
 
 pub use alarms::{Alarms, ForeignPeer, SharedName};
 pub use coverage::{Coverage, CoverageError, KeyCoverage, StaleError};
+pub use departure::Handover;
 pub use history::{MAX_EVENTS, MemberEvents};
 pub use members::{MemberCounts, MemberInfo};
 pub use repair::{Diverged, MAX_SESSIONS, RepairStory};

@@ -1,6 +1,7 @@
 //! What a node says of itself.
 
 use super::alarms::Alarms;
+use super::departure::Handover;
 use super::members::MemberCounts;
 use super::seeds::SeedStatus;
 use crate::seal::EncryptionStatus;
@@ -90,6 +91,8 @@ pub struct Status {
     pub doubt: u32,
     /// How far the replica has been filled from another member, while that goes on.
     pub joining: Option<Joining>,
+    /// How far it is with leaving or stopping, once that was asked for.
+    pub leaving: Option<Handover>,
     /// What an operator should look at.
     #[serde(flatten)]
     pub alarms: Alarms,

@@ -384,12 +384,25 @@ pub struct ExportArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-The others hold the agent as left, not as dead. Its data folder stays; started again, it is back.
+The agent takes no more writes, waits until most members hold what it has written, and gives one of
+them its vote in passes of ring repair; then it says goodbye. The others hold it as left, not as dead.
+Its data folder stays; started again, it is back.
+
+If the time is up first it leaves all the same; what was not handed over is said, and the exit code
+is 1. What only it holds is there again when it is back, and so is its vote.
 
 Examples:
   rumormill leave
+  rumormill leave --timeout 1m              a slow network, or much that was just written
+  rumormill leave --now                     hands nothing over
   rumormill leave --http 10.0.0.7:7480")]
 pub struct LeaveArgs {
+    /// How long it may take to hand over, at most ten minutes.
+    #[arg(long, value_name = "TIME", default_value = "10s")]
+    pub timeout: TtlText,
+    /// Leave at once, and hand nothing over.
+    #[arg(long, conflicts_with = "timeout")]
+    pub now: bool,
     #[command(flatten)]
     pub client: ClientArgs,
 }

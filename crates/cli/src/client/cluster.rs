@@ -3,8 +3,9 @@
 use super::answers::{Begun, MemberEvents, Status};
 use super::connection::Client;
 use crate::encoding::percent;
-use rumormill::{Keyring, RingStatus};
+use rumormill::{Handover, Keyring, RingStatus};
 use std::collections::BTreeMap;
+use std::time::Duration;
 use ureq::http::StatusCode;
 
 impl Client {
@@ -119,10 +120,27 @@ impl Client {
         self.read_json(self.check(request.send_empty().map_err(|error| self.lost(error))?)?)
     }
 
-    pub fn leave(&self) -> anyhow::Result<()> {
-        let request = self.authorize(self.agent.post(format!("{}/v1/leave", self.base)));
-        self.check(request.send_empty().map_err(|error| self.lost(error))?)?;
-        Ok(())
+    /// Makes the agent leave, within this time or at once; returns when it has.
+    pub fn leave(&self, within: Option<Duration>) -> anyhow::Result<serde_json::Value> {
+        let query = match within {
+            Some(limit) => format!("timeout={}ms", limit.as_millis()),
+            None => "now=1".into(),
+        };
+        let request = self.authorize(self.agent.post(format!("{}/v1/leave?{query}", self.base)));
+        // It answers when it has left.
+        let patience = within.unwrap_or_default() + Duration::from_secs(30);
+        let request = request.config().timeout_recv_response(Some(patience)).build();
+        self.read_json(self.check(request.send_empty().map_err(|error| self.lost(error))?)?)
+    }
+
+    /// How far the agent is with leaving, if it leaves.
+    pub fn leaving(&self) -> anyhow::Result<Option<Handover>> {
+        #[derive(serde::Deserialize)]
+        struct Answer {
+            leaving: Option<Handover>,
+        }
+        let answer: Answer = self.read_json(self.get("/v1/leave")?)?;
+        Ok(answer.leaving)
     }
 }
 

@@ -21,7 +21,7 @@ const STALENESS: HeaderName = HeaderName::from_static("x-rumormill-staleness-ms"
 const PARTITION: HeaderName = HeaderName::from_static("x-rumormill-partition-suspected");
 /// How long a write waits for other members if nothing is said.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
-const MAX_WAIT: Duration = Duration::from_secs(600);
+pub(crate) const MAX_WAIT: Duration = Duration::from_secs(600);
 /// How long members have to say whether they hold a key.
 const DEFAULT_SURVEY: Duration = Duration::from_secs(1);
 

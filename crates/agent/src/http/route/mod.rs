@@ -60,7 +60,12 @@ pub(super) const ROUTES: [(&str, &str, &str); 24] = [
         "GET, HEAD, PUT, PATCH",
         "the node's tags as a JSON object; PUT sets all, PATCH changes some and null takes one off",
     ),
-    ("/v1/leave", "POST", "says goodbye and stops the node"),
+    (
+        "/v1/leave",
+        "GET, HEAD, POST",
+        "POST hands over what the node has, says goodbye and stops it; ?timeout=10s &now=1. GET: how \
+         far that is",
+    ),
     ("/v1/keyring", "GET, HEAD", "the ids of the cluster's keys, and who holds which"),
     ("/v1/keyring/add", "POST", "adds the key in the body, or a new one if there is none"),
     ("/v1/keyring/use", "POST", "?id= makes a key primary"),

@@ -1,13 +1,18 @@
 //! The node itself: status, leaving, health.
 
 use super::ROUTES;
+use super::coverage::MAX_WAIT;
+use crate::handle::LeaveOptions;
 use crate::http::app::App;
+use crate::http::conn::Peer;
 use crate::http::wire::json::{self, fresh};
 use crate::http::wire::problem::Problem;
 use crate::http::wire::query::Query;
-use axum::extract::State;
+use crate::report::Handover;
+use axum::extract::{Request, State};
 use axum::http::{StatusCode, Uri};
 use axum::response::Response;
+use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -17,13 +22,47 @@ pub(crate) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
     Ok(fresh(&app.node.status()))
 }
 
-/// `POST` that makes the node say goodbye and stop.
-pub(crate) async fn leave(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
+/// `POST` that makes the node hand over what it has, say goodbye and stop.
+pub(crate) async fn leave(
+    State(app): State<Arc<App>>,
+    uri: Uri,
+    request: Request,
+) -> Result<Response, Problem> {
+    let query = Query::parse(uri.query(), &["timeout", "now"])?;
+    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.to_string());
+    let by = format!("HTTP, from {}", peer.as_deref().unwrap_or("an unknown address"));
+    let mut options = LeaveOptions::default().by(by);
+    let timeout = query.duration("timeout", MAX_WAIT)?;
+    match (query.flag("now")?, timeout) {
+        (true, Some(_)) => return Err(Problem::bad("with now=1 there is no timeout")),
+        (true, None) => options = options.now(),
+        (false, Some(timeout)) => options = options.timeout(timeout),
+        (false, None) => {}
+    }
     app.left.store(true, Ordering::Relaxed);
-    app.node.leave().await;
-    app.options.left.notify_one();
-    Ok(fresh(&serde_json::json!({ "left": true })))
+    // Whoever asked may go away: what has begun goes on, and the process ends with it.
+    let (node, left) = (app.node.clone(), Arc::clone(&app.options.left));
+    let leaving = tokio::spawn(async move {
+        let told = node.leave_with(options).await;
+        left.notify_one();
+        told
+    });
+    let told = leaving.await.unwrap_or_default();
+    Ok(fresh(&Left { left: true, told }))
+}
+
+/// What came of a leave.
+#[derive(Serialize)]
+struct Left {
+    left: bool,
+    #[serde(flatten)]
+    told: Handover,
+}
+
+/// `GET` of how far a leave is.
+pub(crate) async fn leaving(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    Query::parse(uri.query(), &[])?;
+    Ok(fresh(&serde_json::json!({ "leaving": app.node.leaving() })))
 }
 
 /// `GET` of the routes, for people with a terminal.

@@ -68,7 +68,7 @@ impl From<WriteError> for Problem {
     fn from(error: WriteError) -> Self {
         match error {
             WriteError::Refused(refused) => refused.into(),
-            WriteError::Store(_) | WriteError::Closed => {
+            WriteError::Store(_) | WriteError::Leaving | WriteError::Closed => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
                     .header(header::RETRY_AFTER, "1")
             }
