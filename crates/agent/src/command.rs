@@ -1,7 +1,9 @@
 //! What handles, and whoever else is outside, ask of the loop.
 
 use crate::error::WriteError;
-use crate::report::{ForgetError, Handover, MemberEvents, RepairError, RepairStory, RingStatus};
+use crate::report::{
+    ForgetError, Handover, KeyStory, MemberEvents, RepairError, RepairStory, RingStatus, Strays,
+};
 use crate::seal::{Action, Keyring, KeyringError};
 use crate::tags::{TagChange, TagsError};
 use rumormill_core::NodeId;
@@ -53,6 +55,8 @@ pub(crate) enum Command {
         reply: RepairReply,
     },
     RepairRing {
+        /// Nobody is missing from the first pass, says an operator.
+        waive: bool,
         reply: oneshot::Sender<Result<RingStatus, RepairError>>,
     },
     Forget {
@@ -66,7 +70,30 @@ pub(crate) enum Command {
         reply: oneshot::Sender<MemberEvents>,
     },
     Coverage(Ask),
+    Strays {
+        from: u64,
+        limit: usize,
+        reply: oneshot::Sender<Strays>,
+    },
+    SettleStrays {
+        act: StraysAct,
+        keys: Vec<Box<[u8]>>,
+        reply: WriteReply,
+    },
+    KeyStories {
+        key: Box<[u8]>,
+        reply: oneshot::Sender<Vec<KeyStory>>,
+    },
     Depart(Farewell),
+}
+
+/// What becomes of what is kept aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StraysAct {
+    /// It becomes a new write.
+    Restore,
+    /// It goes.
+    Drop,
 }
 
 /// How a node is to end.

@@ -215,6 +215,11 @@ pub(crate) fn shown(entry: &Entry, with_value: bool) -> Vec<u8> {
     serde_json::to_vec(&shown).unwrap_or_default()
 }
 
+/// Undoes base64; nothing if it is none.
+pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    BASE64.decode(text.as_bytes()).ok()
+}
+
 /// Bytes as text, or else as base64.
 pub(crate) fn text_or_base64(bytes: &[u8]) -> (Option<&str>, Option<String>) {
     match std::str::from_utf8(bytes) {

@@ -41,9 +41,10 @@ pub use builder::Builder;
 pub use error::{StartError, WriteError};
 pub use handle::{LeaveOptions, Rumormill, SetOptions, Watch, WatchError};
 pub use report::{
-    Alarms, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError, Handover, HorizonInfo,
-    KeyCoverage, MAX_EVENTS, MAX_SESSIONS, MemberCounts, MemberEvents, MemberInfo, RepairError, RepairStory,
-    RingRun, RingStatus, SeedStatus, SharedName, StaleError, Status, Traffic,
+    Alarms, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError, Handover, HeldInstead,
+    HorizonInfo, KeyCoverage, KeyStory, MAX_EVENTS, MAX_SESSIONS, MemberCounts, MemberEvents,
+    MemberInfo, PassRefused, RepairError, RepairStory, RingRun, RingStatus, SeedStatus, SharedName,
+    StaleError, Status, StrayInfo, Strays, StraysDone, Traffic,
 };
 pub use rumormill_core as core;
 pub use rumormill_core::spread::coverage::Want;

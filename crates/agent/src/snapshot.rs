@@ -49,6 +49,8 @@ pub(crate) struct Numbers {
     pub(crate) stats: Stats,
     pub(crate) traffic: Traffic,
     pub(crate) tombstones: u64,
+    /// Bytes of what is kept aside.
+    pub(crate) strays_bytes: u64,
     pub(crate) digest: Digest,
     pub(crate) members: MemberCounts,
     pub(crate) doubt: u32,

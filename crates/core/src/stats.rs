@@ -211,4 +211,8 @@ stats! {
     budget_repair_shed,
     /// Streams that could not be opened or broke.
     streams_lost,
+    /// Entries kept aside that were put back.
+    strays_restored,
+    /// Entries kept aside that were dropped.
+    strays_dropped,
 }

@@ -1,7 +1,7 @@
 //! What is asked of the loop from outside, and its answers.
 
-use super::ring;
 use super::state::{Driver, Turn};
+use super::{ring, strays};
 use crate::clock::wall_ms;
 use crate::command::Command;
 use crate::error::WriteError;
@@ -57,9 +57,9 @@ impl Driver {
                 // An error means that nobody waits for the answer any more.
                 let _ = reply.send(self.change_tags(&change));
             }
-            Command::RepairRing { reply } => {
+            Command::RepairRing { waive, reply } => {
                 // An error means that nobody waits for the answer any more.
-                let _ = reply.send(self.repair_ring());
+                let _ = reply.send(self.repair_ring(waive));
             }
             Command::Forget { who, force, reply } => {
                 // An error means that nobody waits for the answer any more.
@@ -78,6 +78,15 @@ impl Driver {
             Command::Coverage(ask) => {
                 let now = self.now();
                 self.turn.waits.ask(ask, &mut self.node, now);
+            }
+            Command::Strays { from, limit, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(strays::list(&self.node, from, limit));
+            }
+            Command::SettleStrays { act, keys, reply } => self.settle_strays(act, &keys, reply),
+            Command::KeyStories { key, reply } => {
+                // An error means that nobody waits for the answer any more.
+                let _ = reply.send(strays::stories(&self.node, &key));
             }
             Command::Depart(farewell) => self.begin_departure(farewell),
         }
@@ -100,12 +109,12 @@ impl Driver {
         Ok(tags)
     }
 
-    fn repair_ring(&mut self) -> Result<RingStatus, RepairError> {
+    fn repair_ring(&mut self, waive: bool) -> Result<RingStatus, RepairError> {
         let now = self.now();
-        ring::begin(&mut self.node, now, &mut self.turn.out)?;
+        ring::begin(&mut self.node, waive, now, &mut self.turn.out)?;
         // Whoever asked may look how it goes on.
         self.finish_turn();
-        Ok(ring::status(&self.node, self.now()))
+        Ok(ring::status(&self.node))
     }
 
     fn forget(&mut self, who: &str, force: bool) -> Result<Vec<NodeId>, ForgetError> {

@@ -11,6 +11,7 @@ mod ledger;
 mod publish;
 mod ring;
 mod state;
+mod strays;
 mod turn;
 mod waits;
 mod watchman;

@@ -23,6 +23,7 @@ impl Driver {
             stats: *self.node.stats(),
             traffic: self.counters.read(),
             tombstones: self.node.data().tombstones(),
+            strays_bytes: self.node.strays().bytes(),
             digest: self.node.data().digest(),
             members: members.as_ref().map_or(numbers.members, |(counts, _)| *counts),
             doubt: self.node.doubt(),

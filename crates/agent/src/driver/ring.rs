@@ -1,6 +1,6 @@
 //! Ring repair, as it is begun for users and shown to them.
 
-use crate::report::{ForgetError, HorizonInfo, RepairError, RingRun, RingStatus};
+use crate::report::{ForgetError, HorizonInfo, PassRefused, RepairError, RingRun, RingStatus};
 use rumormill_core::member::{Record, State};
 use rumormill_core::retain::Horizon;
 use rumormill_core::spread::ring::{NoPass, Run, Stage};
@@ -10,16 +10,57 @@ use std::time::Duration;
 /// How often is looked which seeds are missing, where nothing else has changed.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Begins a pass.
-pub(super) fn begin(node: &mut Node, now: Now, out: &mut Vec<Output>) -> Result<(), RepairError> {
-    node.begin_pass(false, now, out).map(drop).map_err(|reason| {
-        let names = match &reason {
-            NoPass::Away(away) => away.iter().map(|id| name_of(node, *id)).collect(),
-            NoPass::Seeds { .. } => missing_seeds(node),
-            _ => Vec::new(),
-        };
-        RepairError::Refused { reason, names }
-    })
+/// Begins a pass; `waive` says that nobody is missing from the first.
+pub(super) fn begin(
+    node: &mut Node,
+    waive: bool,
+    now: Now,
+    out: &mut Vec<Output>,
+) -> Result<(), RepairError> {
+    node.begin_pass(waive, now, out).map(drop).map_err(|reason| why(node, reason))
+}
+
+/// Why there is no pass, with the names of those whom it is about.
+fn why(node: &Node, reason: NoPass) -> RepairError {
+    let names = match &reason {
+        NoPass::Seeds { .. } => missing_seeds(node),
+        _ => missing_from(&reason).iter().map(|id| name_of(node, *id)).collect(),
+    };
+    RepairError::Refused { reason, names }
+}
+
+/// Whose return would help.
+fn missing_from(reason: &NoPass) -> &[NodeId] {
+    match reason {
+        NoPass::Away(missing)
+        | NoPass::Minority { missing, .. }
+        | NoPass::Founding { missing }
+        | NoPass::Doubt { missing, .. } => missing,
+        _ => &[],
+    }
+}
+
+/// Why the last pass could not be complete, as it is shown.
+fn refused(node: &Node) -> Option<PassRefused> {
+    let reason = node.no_pass()?;
+    let error = why(node, reason.clone());
+    let mut told = PassRefused {
+        reason: error.reason().into(),
+        words: error.to_string(),
+        missing: error.names().to_vec(),
+        ..PassRefused::default()
+    };
+    match reason {
+        NoPass::Minority { pass, here, of, .. } => {
+            told.pass = Some(format!("{pass:016x}"));
+            (told.here, told.of) = (Some(*here as u64), Some(*of as u64));
+        }
+        NoPass::Doubt { doubted, .. } => {
+            told.doubted = doubted.iter().map(|id| name_of(node, *id)).collect();
+        }
+        _ => {}
+    }
+    Some(told)
 }
 
 /// Forgets those who go by a name or id and are not here; returns their ids.
@@ -105,6 +146,7 @@ pub(super) fn status(node: &Node) -> RingStatus {
             .map(|id| name_of(node, id))
             .chain(missing)
             .collect(),
+        refused: refused(node),
     }
 }
 
@@ -116,6 +158,7 @@ pub(super) struct Shown {
     run: Option<Run>,
     away: Vec<NodeId>,
     missing: Vec<String>,
+    refused: Option<NoPass>,
     /// When that was looked at.
     looked: Instant,
 }
@@ -139,11 +182,13 @@ impl Shown {
             && self.behind == behind
             && self.away == away
             && self.missing == missing
+            && self.refused.as_ref() == node.no_pass()
             && self.run.as_ref() == node.run();
         if same && !members_changed {
             return None;
         }
-        *self = Self { horizon, behind, run: node.run().cloned(), away, missing, looked };
+        let (run, refused) = (node.run().cloned(), node.no_pass().cloned());
+        *self = Self { horizon, behind, run, away, missing, refused, looked };
         Some(status(node))
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Watchman {
     now: Alarms,
     twins: u64,
     twin_at: u64,
+    /// Entries that had not been kept aside for lack of room when this node was last covered.
+    strays_refused: u64,
 }
 
 impl Watchman {
@@ -50,6 +52,10 @@ impl Watchman {
         let horizon_late = is_late(ring, node.config().ring.interval, time);
         let held_by = if horizon_late { ring.tombstones_held_by.clone() } else { Vec::new() };
         let stats = node.stats();
+        if ring.covered {
+            self.strays_refused = stats.strays_refused;
+        }
+        let refused = ring.refused.as_ref().filter(|_| horizon_late);
         let next = Alarms {
             partition_suspected,
             twin,
@@ -59,6 +65,9 @@ impl Watchman {
             held_by,
             diverged: node.divergences().map(Diverged::from).collect(),
             replica_faults: stats.audit_content_faults + stats.audit_digest_faults,
+            strays: node.strays().digest().count,
+            strays_full: stats.strays_refused > self.strays_refused,
+            passes_refused: refused.map(|refused| refused.words.clone()),
             foreign: foreign(node),
         };
         let changed = next != self.now;
@@ -160,6 +169,21 @@ mod tests {
             ]
         );
         assert!(Alarms::default().warnings().is_empty());
+    }
+
+    #[test]
+    fn what_is_kept_aside_is_told_with_what_to_do() {
+        let some = Alarms { strays: 3, ..Alarms::default() };
+        let warnings = some.warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains("`rumormill strays list`"));
+        let more = Alarms { strays: 4, ..Alarms::default() };
+        assert_eq!(more.warnings(), warnings, "it is said once, not for each");
+        let full = Alarms { strays: 4, strays_full: true, ..Alarms::default() };
+        let warnings = full.warnings();
+        assert!(warnings.len() == 1 && warnings[0].contains("ring.max_strays"), "{warnings:?}");
+        let words = Some("only 1 of 3".to_owned());
+        let refused = Alarms { horizon_late: true, passes_refused: words, ..Alarms::default() };
+        assert!(refused.warnings()[0].ends_with("tombstones are kept: only 1 of 3"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod members;
 mod options;
 mod repair;
 mod status;
+mod strays;
 mod watch;
 
 pub use options::{LeaveOptions, SetOptions};

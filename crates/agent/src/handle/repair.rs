@@ -67,8 +67,22 @@ impl Rumormill {
     /// If members are away (it names them), this node is being brought back, a pass that it began is
     /// under way, or it has left or shut down.
     pub async fn repair_ring(&self) -> Result<RingStatus, RepairError> {
+        self.begin_pass(false).await
+    }
+
+    /// The same, for the first pass of a cluster from which somebody is missing: an operator's word
+    /// that nobody who is missing holds anything. Without it the first pass needs everybody that
+    /// anybody knows of. Of no effect once a pass was complete.
+    ///
+    /// # Errors
+    /// As [`Rumormill::repair_ring`].
+    pub async fn repair_ring_first(&self) -> Result<RingStatus, RepairError> {
+        self.begin_pass(true).await
+    }
+
+    async fn begin_pass(&self, waive: bool) -> Result<RingStatus, RepairError> {
         let (reply, begun) = oneshot::channel();
-        let command = Command::RepairRing { reply };
+        let command = Command::RepairRing { waive, reply };
         self.shared.commands.send(command).await.map_err(|_| RepairError::Closed)?;
         begun.await.map_err(|_| RepairError::Closed)?
     }
@@ -84,13 +98,13 @@ impl Rumormill {
     }
 
     /// Waits no longer for a member that is dead or has left, by its name or id, so that passes go on
-    /// without it; returns the ids of those that are meant. Should it come back, it is brought back
-    /// to what they covered. `force` does so even where the members that are here may be the smaller
-    /// side of a partition: then what those away have written may be lost.
+    /// without it; returns the ids of those that are meant. It still counts among those of whom more
+    /// than half must take part in the next pass. Should it come back, it is brought back to what
+    /// passes covered. `force` waives its vote as well: it is gone for good, and no others go on with
+    /// it. If that is wrong, two sides may both go on, and what was deleted on one may come back.
     ///
     /// # Errors
-    /// If the member is not known or is there, the members here are no majority, or this node has
-    /// shut down.
+    /// If the member is not known or is there, or this node has shut down.
     pub async fn forget(
         &self,
         member: impl Into<String>,

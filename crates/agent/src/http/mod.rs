@@ -25,7 +25,9 @@ use axum::extract::MatchedPath;
 use axum::http::{Method, StatusCode, Uri};
 use axum::routing::{get, post};
 use metrics::Metrics;
-use route::{ROUTES, bulk, coverage, keyring, kv, members, node, page, repair, ring, watch};
+use route::{
+    ROUTES, bulk, coverage, keyring, kv, members, node, page, repair, ring, strays, watch,
+};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use tokio::net::TcpListener;
@@ -71,6 +73,10 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1/members", get(members::list))
         .route("/v1/members/{member}/forget", post(ring::forget))
         .route("/v1/repair/ring", get(ring::status).post(ring::begin))
+        .route("/v1/strays", get(strays::list))
+        .route("/v1/strays/restore", post(strays::restore))
+        .route("/v1/strays/drop", post(strays::discard))
+        .route("/v1/events/keys", get(strays::stories))
         .route("/v1/events/members", get(members::events))
         .route("/v1/events/repair", get(repair::events))
         .route("/v1/tags", get(members::tags).put(members::put_tags).patch(members::patch_tags))

@@ -55,6 +55,15 @@ pub struct Alarms {
     /// Times that this node's own replica was found not to hold what had been written to it.
     #[serde(default)]
     pub replica_faults: u64,
+    /// Entries that this node keeps aside, until an operator decides on them.
+    #[serde(default)]
+    pub strays: u64,
+    /// There is no room to keep more aside, so this node cannot be brought back.
+    #[serde(default)]
+    pub strays_full: bool,
+    /// Why passes have been given up for three times as long as one is due after, in words.
+    #[serde(default)]
+    pub passes_refused: Option<String>,
     /// Peers that this node cannot talk with.
     #[serde(default)]
     pub foreign: Vec<ForeignPeer>,
@@ -121,11 +130,33 @@ impl Alarms {
         let foreign = self.foreign.iter().take(MAX_TOLD).map(ForeignPeer::warning);
         let warnings =
             partition.into_iter().chain(twin).chain(shared).chain(foreign).chain(diverged);
-        warnings.chain(faults).chain(self.ring_warnings()).collect()
+        warnings.chain(faults).chain(self.ring_warnings()).chain(self.stray_warnings()).collect()
+    }
+
+    /// How many there are is not said: it would be news whenever one comes or goes.
+    fn stray_warnings(&self) -> impl Iterator<Item = String> {
+        let full = self.strays_full.then(|| {
+            "there is no room to keep more entries aside (ring.max_strays, ring.max_strays_bytes), so \
+             this node stays behind: decide on those that are there, with `rumormill strays \
+             restore` or `rumormill strays drop`, or raise the bounds"
+                .to_owned()
+        });
+        let any = (self.strays > 0 && full.is_none()).then(|| {
+            "this node has brought back entries that the others do not hold, and nothing proves what \
+             is right, so it keeps them aside: see `rumormill strays list`, then `rumormill strays \
+             restore` (write them again) or `rumormill strays drop`"
+                .to_owned()
+        });
+        full.into_iter().chain(any)
     }
 
     fn ring_warnings(&self) -> impl Iterator<Item = String> {
         let late = self.horizon_late.then(|| match self.held_by.as_slice() {
+            _ if self.passes_refused.is_some() => format!(
+                "no pass of ring repair was complete for three intervals, so tombstones are kept: \
+                 {}",
+                self.passes_refused.as_deref().unwrap_or_default()
+            ),
             [] => {
                 "no pass of ring repair was complete for three intervals, so tombstones are kept; \
                    `rumormill repair ring` says what it waits for"

@@ -10,6 +10,7 @@ mod repair;
 mod ring;
 mod seeds;
 mod status;
+mod strays;
 
 pub use alarms::{Alarms, ForeignPeer, SharedName};
 pub use coverage::{Coverage, CoverageError, KeyCoverage, StaleError};
@@ -17,9 +18,10 @@ pub use departure::Handover;
 pub use history::{MAX_EVENTS, MemberEvents};
 pub use members::{MemberCounts, MemberInfo};
 pub use repair::{Diverged, MAX_SESSIONS, RepairStory};
-pub use ring::{ForgetError, HorizonInfo, RepairError, RingRun, RingStatus};
+pub use ring::{ForgetError, HorizonInfo, PassRefused, RepairError, RingRun, RingStatus};
 pub use seeds::SeedStatus;
 pub use status::{Joining, Status, Traffic};
+pub use strays::{HeldInstead, KeyStory, StrayInfo, Strays, StraysDone};
 
 pub(crate) use history::{named, pick};
 pub(crate) use members::state_name;

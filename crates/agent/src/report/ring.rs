@@ -56,6 +56,29 @@ pub struct RingStatus {
     pub tombstones: u64,
     /// The names of the members that passes wait for.
     pub tombstones_held_by: Vec<String>,
+    /// Why the last pass that this node began could not be complete; `None` if nothing is known
+    /// against the next.
+    #[serde(default)]
+    pub refused: Option<PassRefused>,
+}
+
+/// Why a pass could not be complete: too few of those that must agree were there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassRefused {
+    /// `minority`, `founding` or `doubt`.
+    pub reason: String,
+    /// In words, with what helps.
+    pub words: String,
+    /// The names of members whose return would help, a few of them.
+    pub missing: Vec<String>,
+    /// The names of members that do not count, since they were down for long.
+    pub doubted: Vec<String>,
+    /// The pass of whose members there are too few, 16 hexadecimal digits.
+    pub pass: Option<String>,
+    /// How many of them are here, or have given their vote to somebody who is.
+    pub here: Option<u64>,
+    /// Of how many; more than half are needed.
+    pub of: Option<u64>,
 }
 
 /// No pass was begun.
@@ -75,7 +98,8 @@ pub enum RepairError {
 }
 
 impl RepairError {
-    /// In one word: `away`, `behind`, `alone`, `seeds`, `under_way`, `left` or `closed`.
+    /// In one word: `away`, `behind`, `alone`, `seeds`, `minority`, `founding`, `doubt`, `under_way`,
+    /// `left` or `closed`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -93,7 +117,7 @@ impl RepairError {
         }
     }
 
-    /// The names of the members that are away, or which seeds are missing.
+    /// The names of the members that are away or missing, or which seeds are.
     #[must_use]
     pub fn names(&self) -> &[String] {
         match self {
@@ -104,18 +128,33 @@ impl RepairError {
 }
 
 fn away(reason: &NoPass, names: &[String]) -> String {
-    match names {
-        [] => String::new(),
-        _ if matches!(reason, NoPass::Seeds { .. }) => format!(
-            ": {}. Start what is there, or take what is gone for good out of `join`; after \
-             `ring.reap_after` the first pass is made without",
-            names.join(", ")
-        ),
-        _ => format!(
-            ": {}. Start them again, or go on without those that are gone for good: `rumormill \
-             forget NAME`",
-            names.join(", ")
-        ),
+    let help = match reason {
+        NoPass::Seeds { .. } => {
+            "Start what is there, or take what is gone for good out of `join`; `rumormill repair \
+             ring --first` makes the first pass without"
+        }
+        NoPass::Minority { .. } | NoPass::Doubt { .. } => {
+            "Start them again; if that is not possible any more, say so of each that is gone for \
+             good: `rumormill forget --force NAME`"
+        }
+        NoPass::Founding { .. } => {
+            "Start them again; if nobody who is missing holds anything that counts, `rumormill \
+             repair ring --first` makes the first pass without them"
+        }
+        _ => {
+            "Start them again, or go on without those that are gone for good: `rumormill forget \
+             NAME`"
+        }
+    };
+    match (names, reason) {
+        ([], NoPass::Minority { .. } | NoPass::Founding { .. } | NoPass::Doubt { .. }) => {
+            format!(". {help}")
+        }
+        ([], _) => String::new(),
+        (_, NoPass::Minority { .. } | NoPass::Founding { .. } | NoPass::Doubt { .. }) => {
+            format!("; missing: {}. {help}", names.join(", "))
+        }
+        _ => format!(": {}. {help}", names.join(", ")),
     }
 }
 
@@ -167,6 +206,19 @@ mod tests {
         assert_eq!((error.reason(), error.names().len()), ("away", 2));
         let error = RepairError::Refused { reason: NoPass::UnderWay, names: Vec::new() };
         assert_eq!(error.to_string(), NoPass::UnderWay.to_string());
+        let missing = vec![NodeId(2)];
+        let names = || vec!["c".to_owned()];
+        let reason = NoPass::Minority { pass: 7, here: 1, of: 3, missing: missing.clone() };
+        let error = RepairError::Refused { reason, names: names() };
+        let words = error.to_string();
+        assert!(words.starts_with("only 1 of 3 members") && words.contains("missing: c. Start"));
+        assert!(words.ends_with("`rumormill forget --force NAME`"), "{words}");
+        let reason = NoPass::Founding { missing: missing.clone() };
+        let error = RepairError::Refused { reason, names: names() };
+        assert!(error.to_string().contains("`rumormill repair ring --first`"), "{error}");
+        let reason = NoPass::Doubt { doubted: vec![NodeId(1)], missing };
+        let error = RepairError::Refused { reason, names: names() };
+        assert_eq!((error.reason(), error.names().len()), ("doubt", 1));
         let reason = NotForgotten::Minority { here: 1, of: 3 };
         let error = ForgetError::Refused { who: "c".into(), reason }.to_string();
         assert!(error.contains("only 1 of 3") && error.ends_with("(--force)"), "{error}");

@@ -3,6 +3,7 @@
 use super::alarms::Alarms;
 use super::departure::Handover;
 use super::members::MemberCounts;
+use super::ring::PassRefused;
 use super::seeds::SeedStatus;
 use crate::seal::EncryptionStatus;
 use rumormill_core::Stats;
@@ -74,6 +75,8 @@ pub struct Status {
     pub hidden: u64,
     /// Tombstones kept.
     pub tombstones: u64,
+    /// Bytes of keys and values that are kept aside; how many entries is in `strays`.
+    pub strays_bytes: u64,
     /// The names of the members that passes of ring repair wait for, so that tombstones stay.
     pub tombstones_held_by: Vec<String>,
     /// What was written up to then is held by every member of the latest complete pass, wall
@@ -81,6 +84,8 @@ pub struct Status {
     pub horizon_ms: Option<u64>,
     /// True if this node holds all of that too; if not, it is being brought back to it.
     pub covered: bool,
+    /// Why the last pass that this node began could not be complete.
+    pub pass_refused: Option<PassRefused>,
     /// Checksum over every entry, 32 hexadecimal digits: equal on nodes that hold the same.
     pub digest: String,
     /// What its operator says of it.

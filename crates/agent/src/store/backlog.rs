@@ -133,7 +133,8 @@ mod tests {
         kept.sort();
         let key = |key: &str| key.as_bytes().to_vec();
         let roster = Place::Map(Space::Roster);
-        let wanted = [(Place::DATA, key("a"), 3), (Place::DATA, key("b"), 1), (roster, key("a"), 1)];
+        let wanted =
+            [(Place::DATA, key("a"), 3), (Place::DATA, key("b"), 1), (roster, key("a"), 1)];
         assert_eq!(kept, wanted);
         assert!(!backlog.overflown());
         assert_eq!(backlog.pieces(10_000).len(), 1);

@@ -119,10 +119,7 @@ impl<'a> Folded<'a> {
         }
         for change in batch {
             match change {
-                Change::Put(..)
-                | Change::Remove(_)
-                | Change::Stray(_)
-                | Change::StrayGone(_) => {
+                Change::Put(..) | Change::Remove(_) | Change::Stray(_) | Change::StrayGone(_) => {
                     let Some((place, entry)) = change.entry() else { continue };
                     let held = last.entry((place, entry.key())).or_insert(change);
                     if change.succeeds(held) {

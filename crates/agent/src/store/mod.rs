@@ -306,9 +306,8 @@ mod tests {
         let aside = |key: &str, time| Arc::new(Entry::new(key.as_bytes(), b"x", stamp(time), None));
         let all = |strays: &[Arc<Entry>], maps: &[(Space, Arc<Entry>)]| {
             let mut all = wanted(maps);
-            let one = |entry: &Arc<Entry>| {
-                ((Place::Strays, entry.key().to_vec()), Entry::clone(entry))
-            };
+            let one =
+                |entry: &Arc<Entry>| ((Place::Strays, entry.key().to_vec()), Entry::clone(entry));
             all.extend(strays.iter().map(one));
             all
         };

@@ -46,6 +46,7 @@ impl Node {
         };
         self.write(op, now, out)?;
         self.strays.take(key, out);
+        self.stats.strays_restored += 1;
         self.tell(&entry, End::Restored, now);
         Ok(true)
     }
@@ -54,6 +55,7 @@ impl Node {
     pub fn drop_stray(&mut self, key: &[u8], now: Now, out: &mut Vec<Output>) -> bool {
         let taken = self.strays.take(key, out);
         if let Some(entry) = &taken {
+            self.stats.strays_dropped += 1;
             self.tell(entry, End::Dropped, now);
         }
         taken.is_some()

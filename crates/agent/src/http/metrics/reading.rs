@@ -71,6 +71,13 @@ fn state(status: &Status, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> 
         ("entries", "Live entries", status.entries),
         ("hidden", "Owned entries that nobody sees: owner away", status.hidden),
         ("tombstones", "Tombstones kept", status.tombstones),
+        ("strays", "Entries kept aside until an operator decides", status.alarms.strays),
+        ("strays_bytes", "Bytes of their keys and values", status.strays_bytes),
+        (
+            "strays_full",
+            "1 if there is no room to keep more aside, so the node stays behind",
+            u64::from(status.alarms.strays_full),
+        ),
         ("uptime_seconds", "Seconds since the start", status.uptime_ms / 1000),
         (
             "store_ok",
@@ -126,6 +133,12 @@ fn ring(node: &Rumormill, uptime_ms: u64, to: &mut DescriptorEncoder) -> Result<
     gauge(to, "tombstones_held_by", help, ring.tombstones_held_by.len() as u64)?;
     let help = "1 if the node holds everything up to the horizon, 0 while it is brought back to it";
     gauge(to, "covered", help, u64::from(ring.covered))?;
+    let help = "1 for why the last pass that this node began could not be complete";
+    let mut family = to.encode_descriptor("ring_refused", help, None, MetricType::Gauge)?;
+    for reason in ["minority", "founding", "doubt"] {
+        let on = ring.refused.as_ref().is_some_and(|refused| refused.reason == reason);
+        ConstGauge::new(u64::from(on)).encode(family.encode_family(&[("reason", reason)])?)?;
+    }
     let age = ring.horizon.map_or(uptime_ms, |horizon| wall_ms().saturating_sub(horizon.time_ms));
     let help = "Seconds since the time up to which everyone is known to hold everything; before the \
                 first pass, since the start";

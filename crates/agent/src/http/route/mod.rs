@@ -10,10 +10,11 @@ pub(super) mod node;
 pub(super) mod page;
 pub(super) mod repair;
 pub(super) mod ring;
+pub(super) mod strays;
 pub(super) mod watch;
 
 /// Every route: its path, its methods, and what it is for.
-pub(super) const ROUTES: [(&str, &str, &str); 24] = [
+pub(super) const ROUTES: [(&str, &str, &str); 28] = [
     ("/", "GET, HEAD", "the status page"),
     ("/healthz", "GET, HEAD", "200 while the process answers"),
     ("/readyz", "GET, HEAD", "200 while the node can do its work, else 503 with the reason"),
@@ -42,9 +43,24 @@ pub(super) const ROUTES: [(&str, &str, &str); 24] = [
     (
         "/v1/members/{member}/forget",
         "POST",
-        "waits no longer for a dead member, by its name or id; ?force=1 without a majority",
+        "waits no longer for a dead member, by its name or id; ?force=1 waives its vote as well",
     ),
-    ("/v1/repair/ring", "GET, HEAD, POST", "where ring repair stands; POST begins a pass"),
+    (
+        "/v1/repair/ring",
+        "GET, HEAD, POST",
+        "where ring repair stands; POST begins a pass, ?first=1 without who is missing",
+    ),
+    (
+        "/v1/strays",
+        "GET, HEAD",
+        "what the node keeps aside until it is decided on; ?limit= &after=",
+    ),
+    (
+        "/v1/strays/restore",
+        "POST",
+        "writes what is kept aside again: {\"keys\":[...]}, keys_base64, or {\"all\":true}",
+    ),
+    ("/v1/strays/drop", "POST", "drops what is kept aside, as for restore"),
     (
         "/v1/events/members",
         "GET, HEAD",
@@ -54,6 +70,11 @@ pub(super) const ROUTES: [(&str, &str, &str); 24] = [
         "/v1/events/repair",
         "GET, HEAD",
         "what repair did lately and what it cost; ?about=NAME &calm=1 &limit=",
+    ),
+    (
+        "/v1/events/keys",
+        "GET, HEAD",
+        "what became of entries of a key: collected, kept aside, written anew; ?about=KEY",
     ),
     (
         "/v1/tags",

@@ -18,8 +18,12 @@ pub(crate) async fn status(State(app): State<Arc<App>>, uri: Uri) -> Result<Resp
 
 /// `POST` that begins a pass.
 pub(crate) async fn begin(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
-    Query::parse(uri.query(), &[])?;
-    match app.node.repair_ring().await {
+    let query = Query::parse(uri.query(), &["first"])?;
+    let begun = match query.flag("first")? {
+        true => app.node.repair_ring_first().await,
+        false => app.node.repair_ring().await,
+    };
+    match begun {
         Ok(ring) => {
             let mut answer = fresh(&ring);
             *answer.status_mut() = StatusCode::ACCEPTED;
