@@ -6,6 +6,7 @@ mod client;
 mod keys;
 mod ring;
 mod sim;
+mod strays;
 
 pub use agent::AgentArgs;
 pub use bench::{BenchCommand, BenchEpidemicArgs, BenchReconcileArgs, BenchSpreadArgs};
@@ -22,6 +23,8 @@ pub use sim::{
     Kinds, LifeguardArgs, LoadArgs, MethodArg, Name, NetworkArgs, PlanArgs, PointArgs, ReplayArgs,
     Seeds, SettingsArgs, SimCommand, Source, SweepArgs, TopologyArgs,
 };
+
+pub use strays::{StraysCommand, StraysDropArgs, StraysListArgs, StraysRestoreArgs};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -87,13 +90,16 @@ pub enum Command {
     Import(ImportArgs),
     /// Read all entries, as JSON lines or CSV.
     Export(ExportArgs),
-    /// Make an agent say goodbye to its cluster and stop.
+    /// Make an agent hand over what it has, say goodbye to its cluster and stop.
     Leave(LeaveArgs),
     /// Wait no longer for a member that is gone for good.
     Forget(ForgetArgs),
     /// Make all members hold the same, and show how it goes on.
     #[command(subcommand)]
     Repair(RepairCommand),
+    /// List what an agent keeps aside since nothing proves what is right, and decide on it.
+    #[command(subcommand)]
+    Strays(StraysCommand),
     /// Make a key by which a cluster encrypts its gossip.
     Keygen(KeygenArgs),
     /// Show or change the keys of a running cluster.

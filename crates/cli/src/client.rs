@@ -4,6 +4,7 @@ mod answers;
 mod cluster;
 mod connection;
 mod entries;
+mod strays;
 
 pub use answers::{Begun, BulkError, EntryJson, MemberEvent, MemberEvents, Status};
 pub use connection::Client;

@@ -21,6 +21,7 @@ mod scan;
 mod set;
 mod sim;
 mod status;
+mod strays;
 mod tag;
 mod watch;
 
@@ -46,6 +47,7 @@ pub fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Leave(args) => leave::run(&args, format),
         Command::Forget(args) => forget::run(&args, format),
         Command::Repair(command) => repair::run(&command, format),
+        Command::Strays(command) => strays::run(&command, format),
         Command::Keygen(args) => keygen::run(&args, format),
         Command::Keyring(command) => keyring::run(&command, format),
         Command::Sim(command) => sim::run(&command, format),

@@ -118,7 +118,8 @@ pub enum ExplainCommand {
     /// Why a node is held alive, suspect or dead: who suspected it when, which probes failed, who
     /// confirmed, and what was refuted.
     Node(ExplainNodeArgs),
-    /// Which members hold what an agent holds under a key, and which do not.
+    /// Which members hold what an agent holds under a key, which do not, and what became of what was
+    /// there before.
     Key(ExplainKeyArgs),
     /// What repair did lately: with whom, what differed, what it cost and how it ended; and who stays
     /// different.
@@ -128,7 +129,9 @@ pub enum ExplainCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 The agent asks every member that is alive or suspected. A member that holds a newer write under the
-key counts as holding it. Exit code 4 if the agent itself holds nothing there.
+key counts as holding it. What became of writes of the key is told too, as far as the agent remembers
+since it was started: collected by a pass of ring repair, let go, kept aside or written anew when the
+agent was brought back, and by whom. Exit code 4 if the agent neither holds nor remembers anything.
 
 Examples:
   rumormill explain key flags/dark

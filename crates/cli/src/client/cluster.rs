@@ -96,9 +96,10 @@ impl Client {
         self.read_json(self.get("/v1/repair/ring")?)
     }
 
-    /// Begins a pass of ring repair.
-    pub fn repair_ring(&self) -> anyhow::Result<Begun> {
-        let request = self.authorize(self.agent.post(format!("{}/v1/repair/ring", self.base)));
+    /// Begins a pass of ring repair; `first` makes the first one without who is missing.
+    pub fn repair_ring(&self, first: bool) -> anyhow::Result<Begun> {
+        let url = format!("{}/v1/repair/ring?first={}", self.base, u8::from(first));
+        let request = self.authorize(self.agent.post(url));
         let response = request.send_empty().map_err(|error| self.lost(error))?;
         let status = response.status();
         if status != StatusCode::CONFLICT {

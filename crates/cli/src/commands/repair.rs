@@ -4,6 +4,7 @@ use super::progress;
 use crate::args::{Format, RepairCommand, RepairRingArgs};
 use crate::client::{Begun, Client};
 use crate::encoding::printable;
+use crate::failure::{Code, Failure};
 use crate::output::{Output, count};
 use indicatif::ProgressBar;
 use rumormill::{RingRun, RingStatus};
@@ -26,7 +27,7 @@ pub fn run(command: &RepairCommand, format: Format) -> anyhow::Result<()> {
 
 fn ring(args: &RepairRingArgs, format: Format) -> anyhow::Result<()> {
     let client = Client::new(&args.client)?;
-    let (begun, status) = match client.repair_ring()? {
+    let (begun, status) = match client.repair_ring(args.first)? {
         Begun::Now(status) => (true, status),
         Begun::Before => (false, client.ring()?),
     };
@@ -79,6 +80,13 @@ fn watch(client: &Client, first: RingStatus) -> anyhow::Result<RingStatus> {
         status = client.ring()?;
     };
     bar.finish_and_clear();
+    if end.stage != "complete"
+        && let Some(refused) = &status.refused
+    {
+        let words = printable(refused.words.as_bytes());
+        let message = format!("the pass was given up: {words}");
+        return Err(Failure::new(Code::Refused, message).into());
+    }
     if end.stage != "complete" {
         anyhow::bail!(
             "the pass was given up at hop {} of {}, at {}: that member left, was forgotten, or was \

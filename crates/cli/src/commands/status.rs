@@ -63,6 +63,15 @@ fn tombstones(status: &Value) -> String {
     }
 }
 
+/// What is kept aside.
+fn strays(status: &Value) -> String {
+    let number = |name: &str| status.get(name).and_then(Value::as_u64).unwrap_or(0);
+    match number("strays") {
+        0 => "none".into(),
+        kept => format!("{} kept aside, {}", count(kept), bytes(number("strays_bytes"))),
+    }
+}
+
 /// Up to when everyone is known to hold everything.
 fn horizon(status: &Value) -> String {
     let Some(at) = status.get("horizon_ms").and_then(Value::as_u64) else {
@@ -121,6 +130,7 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         ("uptime", humantime::format_duration(uptime).to_string()),
         ("entries", entries),
         ("tombstones", tombstones(status)),
+        ("strays", strays(status)),
         ("horizon", horizon(status)),
         ("digest", text("/digest")),
         ("store", text("/store")),
@@ -152,6 +162,16 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
     let held: Vec<String> = held.collect();
     if !held.is_empty() {
         rows.push(("over budget", held.join("; ")));
+    }
+    if let Some(words) = status.pointer("/pass_refused/words").and_then(Value::as_str) {
+        rows.push(("no pass", crate::encoding::printable(words.as_bytes())));
+    }
+    if let Some(leaving) = status.get("leaving").filter(|leaving| !leaving.is_null()) {
+        let leaves = leaving.get("leaves").and_then(Value::as_bool).unwrap_or(false);
+        let by = leaving.get("by").and_then(Value::as_str).unwrap_or_default();
+        let what = if leaves { "it leaves" } else { "it stops" };
+        let words = format!("{what}, and takes no more writes; asked for by {by}");
+        rows.push(("leaving", crate::encoding::printable(words.as_bytes())));
     }
     rows.extend(warnings);
     rows.into_iter().map(|(name, value)| vec![name.into(), value]).collect()
