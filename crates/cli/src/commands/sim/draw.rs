@@ -39,6 +39,7 @@ pub fn draw(args: &DrawArgs) -> anyhow::Result<Draw> {
         config: args.config.is_some().then_some(file),
         fixed: (!flags.is_empty()).then_some((set, names)),
         check: args.check,
+        edges: true,
     };
     Ok(draw)
 }
