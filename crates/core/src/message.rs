@@ -1,7 +1,7 @@
 //! Every message, as the closed sum of what the parts define.
 
 use crate::base::codec::{DecodeError, Reader};
-use crate::data::{Entry, block};
+use crate::data::{Digest, Entry, block};
 use crate::member::probe;
 use crate::reconcile;
 use crate::spread::{coverage, mail, ring, rumor, tree};
@@ -36,6 +36,8 @@ pub enum Message<'a> {
     Repair(reconcile::Message),
     /// A message of ring repair.
     Ring(ring::Message),
+    /// What the sender's roster is, at a visit of a pass.
+    RingRoster(Digest),
     /// Are these writes held?
     CoverageAsk(coverage::Ask<'a>),
     /// Whether they are.
@@ -64,6 +66,7 @@ impl<'a> Message<'a> {
             kind::RUMORS_ANSWER => Self::RumorsAnswer(rumor::Answer::decode(body)?),
             kind::MAIL => Self::Mail(mail::Mail::decode(body)?),
             kind::MAIL_RECEIPT => Self::MailReceipt(body.varint()?),
+            kind::RING_ROSTER => Self::RingRoster(Digest::decode(&mut body)?),
             kind::COVERAGE_ASK => Self::CoverageAsk(coverage::Ask::decode(body)?),
             kind::COVERAGE_ANSWER => Self::CoverageAnswer(coverage::Answer::decode(body)?),
             kind::FRESHEN => Self::Freshen,
@@ -138,6 +141,7 @@ mod tests {
             (kind::VOTE, [&[1, 1][..], &horizon, &cut, &digest, &[0]].concat()),
             (kind::VOTE_TAKEN, vec![1, 0]),
             (kind::RESYNC, id.to_vec()),
+            (kind::RING_ROSTER, digest.clone()),
             (kind::COVERAGE_ANSWER, [&id[..], &[1]].concat()),
             (kind::FRESHEN, vec![]),
         ]

@@ -181,6 +181,9 @@ fn draw_ring(seed: u64, mut config: Config) -> Config {
     }
     config.ring.interval = ms([300, 1000, 3000][rng.index(3)]);
     config.ring.reap_after = ms([500, 2000, 5000, 0][rng.index(4)]);
+    if config.spread.method == Method::None && rng.chance(0.5) {
+        config.repair.interval = Duration::ZERO;
+    }
     config
 }
 

@@ -149,7 +149,7 @@ impl Node {
             table: Table::new(own),
             watch,
             notes: Notes::default(),
-            ways: Ways::new(&config.spread),
+            ways: Ways::new(&config.spread, !config.repair.interval.is_zero()),
             repair,
             standing: Standing::new(own, config.ring.policy()),
             strays: Strays::new(keyed, config.ring.stray_limits()),

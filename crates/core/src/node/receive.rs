@@ -155,6 +155,7 @@ impl Node {
                 self.on_repair(from, message, now, out);
             }
             Message::Ring(message) => self.on_ring(from, message, now, out),
+            Message::RingRoster(theirs) => self.on_roster(from, theirs, now, out),
             Message::CoverageAsk(ask) => self.on_coverage_ask(from, &ask),
             Message::CoverageAnswer(answer) => self.questions.answered(from.peer, answer, now.mono),
             Message::Freshen => self.open(from, true, now, out),

@@ -1,13 +1,14 @@
 //! How ring repair is joined to a node.
 
-use super::{Node, registry, site};
+use super::{Node, holding, registry, site};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
-use crate::data::Space;
+use crate::data::{Digest, Space};
 use crate::member::State;
 use crate::output::Output;
+use crate::reconcile::{Flow, checksum};
 use crate::spread::ring::{
-    Deed, Delivery, Message, NoPass, NotForgotten, Rounds, Run, may_forget, members_away,
+    Deed, Delivery, Message, NoPass, NotForgotten, Rounds, Run, may_forget, members_away, roster,
 };
 use crate::wire::Origin;
 
@@ -26,7 +27,11 @@ impl Node {
         if self.watch.has_left() {
             return Err(NoPass::Left);
         }
-        let (id, deeds) = self.rounds.begin(waive, &mut site!(self, now, out))?;
+        let begun = self.rounds.begin(waive, &mut site!(self, now, out));
+        if begun.is_err() {
+            self.compare_rosters();
+        }
+        let (id, deeds) = begun?;
         self.carry_out(deeds, now, out);
         Ok(id)
     }
@@ -97,6 +102,17 @@ impl Node {
         }
         let deeds = self.rounds.begin_due(&mut site!(self, now, out));
         self.carry_out(deeds, now, out);
+        if !self.members_away().is_empty() {
+            self.compare_rosters();
+        }
+    }
+
+    /// A pass cannot begin. Others may know better who is away, and only passes would tell that.
+    fn compare_rosters(&mut self) {
+        let off = self.config.repair.interval.is_zero();
+        if let Some(peer) = self.table.random(&mut self.rng).filter(|_| off) {
+            roster::tell(peer.gossip, self.replica.roster.digest(), &mut self.outbox);
+        }
     }
 
     pub(super) fn on_ring(
@@ -106,8 +122,30 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
+        if self.config.repair.interval.is_zero() {
+            for to in roster::compared_with(&message, from, &self.table) {
+                roster::tell(to, self.replica.roster.digest(), &mut self.outbox);
+            }
+        }
         let deeds = self.rounds.handle(from, message, &mut site!(self, now, out));
         self.carry_out(deeds, now, out);
+    }
+
+    /// Another end of a visit tells what its roster is: what either lacks is exchanged.
+    pub(super) fn on_roster(
+        &mut self,
+        from: &Origin,
+        theirs: Digest,
+        now: Now,
+        out: &mut Vec<Output>,
+    ) {
+        let same = theirs == self.replica.roster.digest();
+        if !same {
+            let hold = &mut holding!(self, now, out);
+            self.repair.answer(Space::Roster, from, hold, |desk| {
+                checksum::begin(desk, Flow { mine: true, yours: true }, theirs.count);
+            });
+        }
     }
 
     fn carry_out(&mut self, deeds: Vec<Deed>, now: Now, out: &mut Vec<Output>) {

@@ -39,7 +39,8 @@ pub enum Method {
     Rumor,
     /// Direct mail: the writer sends to everyone and retransmits.
     DirectMail,
-    /// Nothing: anti-entropy alone carries updates (SI).
+    /// Nothing: anti-entropy alone carries updates (SI). Where that is off as well, passes of ring
+    /// repair do, and news of members is mailed to all.
     None,
 }
 
@@ -62,6 +63,9 @@ pub struct Config {
 #[derive(Debug)]
 pub struct Ways {
     method: Method,
+    /// True if passes of ring repair alone carry data. They need to know who there is, and cannot
+    /// begin while they do not: that goes by mail.
+    mails_roster: bool,
     /// The tree rumor.
     pub tree: Tree,
     /// Rumor mongering.
@@ -71,11 +75,12 @@ pub struct Ways {
 }
 
 impl Ways {
-    /// With nothing to tell.
+    /// With nothing to tell. `compares` says that anti-entropy is on.
     #[must_use]
-    pub fn new(config: &Config) -> Self {
+    pub fn new(config: &Config, compares: bool) -> Self {
         Self {
             method: config.method,
+            mails_roster: config.method == Method::None && !compares,
             tree: Tree::new(config.tree.clone()),
             mongering: Mongering::new(config.rumor.clone()),
             mail: DirectMail::new(config.mail.clone()),
@@ -94,6 +99,9 @@ impl Ways {
             Method::Tree => self.tree.add(space, entry),
             Method::Rumor => self.mongering.add(space, entry, from, env),
             Method::DirectMail => self.mail.add(space, entry),
+            Method::None if self.mails_roster && space == Space::Roster => {
+                self.mail.add(space, entry);
+            }
             Method::None => {}
         }
     }

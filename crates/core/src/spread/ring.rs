@@ -12,6 +12,7 @@ mod hop;
 mod leaving;
 pub mod message;
 pub mod report;
+pub mod roster;
 pub mod rounds;
 mod token;
 pub mod walk;

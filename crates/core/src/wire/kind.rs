@@ -83,6 +83,8 @@ pub const COVERAGE_ASK: u8 = 52;
 pub const COVERAGE_ANSWER: u8 = 53;
 /// Open an exchange with me, so that I know how fresh I am. No body.
 pub const FRESHEN: u8 = 54;
+/// See [`crate::spread::ring::roster`].
+pub const RING_ROSTER: u8 = 55;
 
 /// True for the messages of exchanges of anti-entropy.
 #[must_use]
@@ -109,5 +111,6 @@ pub fn is_request(kind: u8) -> bool {
             | FRESHEN
             | CHECK
             | CHECKED
+            | RING_ROSTER
     )
 }

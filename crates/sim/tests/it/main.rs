@@ -21,6 +21,7 @@ mod plans;
 #[cfg(debug_assertions)]
 mod planted;
 mod ring;
+mod ring_alone;
 mod rules;
 mod spread;
 mod tombstones;
