@@ -231,3 +231,60 @@ fn a_pass_waits_for_who_stands_still_and_is_watched() {
     );
     assert_eq!(agents[0].status()["tombstones_held_by"], serde_json::json!([]));
 }
+
+const ALONE: [&str; 4] = ["--set", "spread.method=none", "--set", "repair.interval=0s"];
+
+/// Asks an agent for a pass, which must be complete.
+#[track_caller]
+fn pass(agent: &Agent, members: usize) {
+    let status = agent.run(&["repair", "ring", "--format", "json"]).good().json();
+    assert_eq!(status["run"]["stage"], "complete", "{status}");
+    assert_eq!(status["run"]["members"], members, "{status}");
+}
+
+#[track_caller]
+fn all_see(agents: &[Agent], state: &str, count: u64) {
+    until(&format!("all see {count} {state}"), || {
+        agents.iter().all(|agent| agent.members(state) == count).then_some(())
+    });
+}
+
+#[test]
+fn passes_alone_carry_data_and_members() {
+    for count in [2, 5] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut agents = fleet(folder.path(), count, &ALONE);
+        for round in 0..12 {
+            write(&agents[(round + 1) % count], 0..round as u32 + 1);
+            pass(&agents[round % count], count);
+            assert!(agents.iter().all(|agent| agent.holds().len() == round + 1));
+        }
+        delete(&agents[0], 0..5);
+        collect(&agents);
+        holds(&agents, 7);
+
+        // Another joins, is killed, comes back and says goodbye.
+        let seed = agents[0].gossip().to_owned();
+        agents.push(start(
+            folder.path(),
+            "late",
+            "127.0.0.1:0",
+            &[&ALONE[..], &["--join", &seed]].concat(),
+        ));
+        all_see(&agents, "alive", count as u64 + 1);
+        pass(&agents[1], count + 1);
+        let gossip = kill(agents.pop().unwrap());
+        all_see(&agents, "dead", 1);
+        agents[0].run(&["set", "meanwhile", "x"]).good();
+        agents.push(start(folder.path(), "late", &gossip, &ALONE));
+        all_see(&agents, "alive", count as u64 + 1);
+        pass(&agents[count], count + 1);
+        holds(&agents, 8);
+        agents.pop().unwrap().run(&["leave"]).good();
+        all_see(&agents, "left", 1);
+        for agent in &agents {
+            pass(agent, count);
+        }
+        holds(&agents, 8);
+    }
+}

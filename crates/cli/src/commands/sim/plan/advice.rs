@@ -77,7 +77,14 @@ impl Found<'_> {
                      writer takes along when it crashes, and what goes to members held dead, \
                      never arrives"
                 }
-                Method::None => "neither spread nor repair: no update ever leaves its node",
+                Method::None if self.config.ring.interval.is_zero() => {
+                    "neither spread nor repair nor passes: no update leaves its node until \
+                     somebody asks for a pass of ring repair"
+                }
+                Method::None => {
+                    "neither spread nor repair: every update waits for the next pass of ring \
+                     repair, and for as long as a member is away"
+                }
                 _ => "repair is off: what a lost datagram or a partition takes away never arrives",
             };
             return self.warn("repair.interval", why, "set repair.interval = \"200ms\"");
