@@ -1,6 +1,8 @@
 //! The real executable, run as a user runs it.
 
 mod agent;
+#[cfg(unix)]
+mod chain;
 mod client;
 mod costs;
 #[cfg(unix)]

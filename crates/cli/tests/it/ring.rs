@@ -28,19 +28,19 @@ fn fleet(folder: &Path, count: usize, more: &[&str]) -> Vec<Agent> {
 }
 
 /// Kills an agent; gives back where it was.
-fn kill(agent: Agent) -> String {
+pub fn kill(agent: Agent) -> String {
     let gossip = agent.gossip().to_owned();
     agent.kill();
     gossip
 }
 
-fn write(agent: &Agent, keys: std::ops::Range<u32>) {
+pub fn write(agent: &Agent, keys: std::ops::Range<u32>) {
     let lines: String =
         keys.map(|n| format!("{{\"key\":\"k/{n}\",\"value\":\"{n}\"}}\n")).collect();
     agent.run_with(&["import", "-", "--input-format", "jsonl"], lines.as_bytes()).good();
 }
 
-fn delete(agent: &Agent, keys: std::ops::Range<u32>) {
+pub fn delete(agent: &Agent, keys: std::ops::Range<u32>) {
     let keys: Vec<String> = keys.map(|n| format!("k/{n}")).collect();
     let mut args = vec!["del"];
     args.extend(keys.iter().map(String::as_str));
@@ -48,7 +48,7 @@ fn delete(agent: &Agent, keys: std::ops::Range<u32>) {
 }
 
 /// Makes passes until no tombstone is left: the first may be too early for what was just deleted.
-fn collect(agents: &[Agent]) {
+pub fn collect(agents: &[Agent]) {
     until("all tombstones are gone", || {
         let status = agents[0].run(&["repair", "ring", "--format", "json"]).good().json();
         assert_eq!(status["run"]["stage"], "complete", "{status}");
@@ -58,7 +58,7 @@ fn collect(agents: &[Agent]) {
 }
 
 #[track_caller]
-fn holds(agents: &[Agent], count: usize) {
+pub fn holds(agents: &[Agent], count: usize) {
     agree(agents);
     for agent in agents {
         let held = agent.holds();
@@ -236,14 +236,14 @@ const ALONE: [&str; 4] = ["--set", "spread.method=none", "--set", "repair.interv
 
 /// Asks an agent for a pass, which must be complete.
 #[track_caller]
-fn pass(agent: &Agent, members: usize) {
+pub fn pass(agent: &Agent, members: usize) {
     let status = agent.run(&["repair", "ring", "--format", "json"]).good().json();
     assert_eq!(status["run"]["stage"], "complete", "{status}");
     assert_eq!(status["run"]["members"], members, "{status}");
 }
 
 #[track_caller]
-fn all_see(agents: &[Agent], state: &str, count: u64) {
+pub fn all_see(agents: &[Agent], state: &str, count: u64) {
     until(&format!("all see {count} {state}"), || {
         agents.iter().all(|agent| agent.members(state) == count).then_some(())
     });
