@@ -185,8 +185,10 @@ impl World {
         });
         if waive && begun.is_ok() {
             let here = self.hosts[node].node.iter().flat_map(Node::members);
-            let here: Vec<NodeId> =
-                here.filter(|member| member.state == State::Alive).map(|member| member.id).collect();
+            let here: Vec<NodeId> = here
+                .filter(|member| member.state == State::Alive)
+                .map(|member| member.id)
+                .collect();
             let all = self.hosts.iter().flat_map(Host::ids);
             let missing: Vec<NodeId> = all.filter(|id| !here.contains(id)).collect();
             missing.into_iter().for_each(|id| self.waive(id));

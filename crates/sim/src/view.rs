@@ -171,9 +171,7 @@ impl World {
         for required in self.ledger.required() {
             let stamp = required.entry.stamp();
             let Some(write) = self.ledger.find(stamp) else { continue };
-            let holds = |&node: &usize| {
-                self.ledger.first_stamp_held(node, write) >= Some(stamp)
-            };
+            let holds = |&node: &usize| self.ledger.first_stamp_held(node, write) >= Some(stamp);
             if !live.iter().any(holds) && down.iter().any(holds) {
                 away.insert(stamp);
             }

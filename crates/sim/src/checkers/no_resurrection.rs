@@ -12,7 +12,9 @@ pub(crate) fn written_anew(ledger: &Ledger, write: WriteId) -> Result<(), String
     match ledger.deletion_of(write, |_| true) {
         Some(deleted) => Err(format!(
             "writes {:?} anew, which n{} had seen when it deleted it ({:?})",
-            ledger.get(write).entry, deleted.by, deleted.entry
+            ledger.get(write).entry,
+            deleted.by,
+            deleted.entry
         )),
         None => Ok(()),
     }

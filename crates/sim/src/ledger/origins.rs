@@ -152,7 +152,9 @@ mod tests {
     fn anew(entry: &Entry, since: u64) -> Arc<Entry> {
         let mut fields = vec![0, 8];
         fields.extend_from_slice(&since.to_be_bytes());
-        Arc::new(entry.restamped(entry.stamp()).extended(entry.kind(), Fields::new(&fields).unwrap()))
+        Arc::new(
+            entry.restamped(entry.stamp()).extended(entry.kind(), Fields::new(&fields).unwrap()),
+        )
     }
 
     #[test]
