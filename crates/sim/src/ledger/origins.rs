@@ -140,7 +140,6 @@ impl Ledger {
 mod tests {
     use super::*;
     use crate::ledger::tests::entry;
-    use rumormill_core::data::Fields;
 
     /// A write of `key`, held by its writer.
     fn write(ledger: &mut Ledger, by: usize, value: Option<&str>, time: u64) -> WriteId {
@@ -150,11 +149,7 @@ mod tests {
     }
 
     fn anew(entry: &Entry, since: u64) -> Arc<Entry> {
-        let mut fields = vec![0, 8];
-        fields.extend_from_slice(&since.to_be_bytes());
-        Arc::new(
-            entry.restamped(entry.stamp()).extended(entry.kind(), Fields::new(&fields).unwrap()),
-        )
+        Arc::new(entry.anew(since).unwrap())
     }
 
     #[test]

@@ -96,10 +96,10 @@ fn who_was_away_for_long_is_brought_back_and_brings_nothing_back() {
         for key in 0..40 {
             world.delete(1, format!("key-{key}")).unwrap();
         }
-        world.run_for(secs(30)).unwrap();
+        world.run_for(secs(60)).unwrap();
         // By now it is alone, and knows that nobody hears of this one.
         world.write(4, "unheard", "of").unwrap();
-        world.run_for(secs(30)).unwrap();
+        world.run_for(secs(10)).unwrap();
         assert_eq!(world.node(0).unwrap().data().tombstones(), 0, "collected without it");
         world.heal();
         let end = world.settle(secs(60));

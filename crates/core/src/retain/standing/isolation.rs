@@ -9,6 +9,9 @@ use std::time::Duration;
 /// A node that has found others says nothing of its data until it knows which pass is the latest; no
 /// longer than this (guess: many times what it takes to compare rosters).
 const SILENCE: Duration = Duration::from_secs(5);
+/// The same while it is to be brought back to one: perhaps nobody is left who could (guess: what it
+/// takes to find one that can, and to compare much).
+const SILENCE_BEHIND: Duration = Duration::from_secs(30);
 
 /// The machine.
 #[derive(Debug, Default)]
@@ -55,8 +58,12 @@ impl Standing {
 
     /// When a silence ends at the latest.
     pub(super) fn silent_until(&self) -> Option<Instant> {
-        let since = self.isolation.since.filter(|_| self.is_silent() && !self.is_behind());
-        since.map(|since| since.after(SILENCE))
+        let since = self.isolation.since.filter(|_| self.is_silent());
+        since.map(|since| since.after(self.silence()))
+    }
+
+    fn silence(&self) -> Duration {
+        if self.is_behind() { SILENCE_BEHIND } else { SILENCE }
     }
 
     /// Looks whether this node is by itself. `last` is the largest stamp that it knows of, and
@@ -75,7 +82,7 @@ impl Standing {
             _ if !self.isolation.wrote => self.speak(),
             _ => {
                 let since = *self.isolation.since.get_or_insert(now);
-                if now >= since.after(SILENCE) && !self.is_behind() {
+                if now >= since.after(self.silence()) {
                     self.speak();
                 }
             }
@@ -142,8 +149,8 @@ mod tests {
         let horizon = Horizon { time: H, pass: 9, chain: 1, forced: 0, number: 1 };
         behind.learn(horizon, &mut ground.holding());
         behind.roster_agrees();
+        behind.watch_isolation(1, true, 99, Instant(5));
         behind.watch_isolation(1, true, 99, late);
-        behind.watch_isolation(1, true, 99, late.after(SILENCE));
         assert!(behind.is_silent(), "a pass was made without it");
         behind.bring_back(pass(9, H, &[2]), &Default::default(), &mut ground.holding());
         assert!(!behind.is_silent());
