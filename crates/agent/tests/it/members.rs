@@ -48,7 +48,8 @@ async fn tags_are_known_everywhere_and_changes_spread() {
     let long = TagChange { replace: false, tags: [("x".into(), Some("x".repeat(1000)))].into() };
     assert!(matches!(nodes[1].change_tags(long).await, Err(TagsError::Bad(_))));
     assert_eq!(nodes[1].tags(), now);
-    nodes[1].leave().await;
+    let left = nodes[1].leave().await;
+    assert!(left.leaves && left.missing.is_empty(), "{left:?}");
     assert_eq!(nodes[1].set_tags(Tags::default()).await, Err(TagsError::Closed));
 }
 

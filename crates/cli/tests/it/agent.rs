@@ -145,7 +145,18 @@ fn a_folder_in_use_is_a_clear_error_and_data_survives_a_kill() {
 #[test]
 fn leaving_ends_the_process() {
     let mut agent = Agent::start(&[]);
-    agent.run(&["leave"]).good();
+    let strays = agent.run(&["strays", "list"]).good().text();
+    assert_eq!(strays, "nothing is kept aside\n");
+    let unknown = agent.run(&["strays", "restore", "none"]);
+    assert_eq!(unknown.code, 4, "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("nothing is kept aside under none"), "{}", unknown.stderr);
+    let unasked = agent.run(&["strays", "drop", "--all"]);
+    assert!(unasked.code == 2 && unasked.stderr.contains("--all --yes"), "{}", unasked.stderr);
+    assert_eq!(agent.run(&["strays", "drop", "--all", "--yes"]).good().text(), "0 dropped\n");
+    assert_eq!(agent.run(&["strays", "restore"]).code, 2);
+    assert_eq!(agent.run(&["leave", "--now", "--timeout", "1s"]).code, 2);
+    let left = agent.run(&["leave", "--timeout", "30s"]).good().text();
+    assert!(left.contains("has left and stops: a majority holds all"), "{left}");
     assert!(agent.wait().success());
 }
 

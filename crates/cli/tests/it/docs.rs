@@ -65,7 +65,7 @@ fn commands_and_flags_exist() {
     for name in documents() {
         for line in commands(&read(&name)) {
             for call in calls(&line) {
-                let deep = ["bench", "sim"].contains(&call[0].as_str());
+                let deep = ["bench", "sim", "repair", "strays"].contains(&call[0].as_str());
                 let depth = call.len().min(if deep { 2 } else { 1 });
                 let help = helps.entry(call[..depth].to_vec()).or_insert_with_key(|path| {
                     let path = path.iter().map(String::as_str).chain(["--help"]);

@@ -2,7 +2,7 @@
 
 use super::process::run;
 
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "agent",
     "demo",
     "status",
@@ -15,6 +15,7 @@ const COMMANDS: [&str; 15] = [
     "import",
     "export",
     "leave",
+    "strays",
     "keygen",
     "keyring",
     "completions",

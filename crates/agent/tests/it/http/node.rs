@@ -62,7 +62,15 @@ fn a_node_leaves_when_asked() {
     let options = Options::default();
     let left = Arc::clone(&options.left);
     let server = Server::with(options);
-    assert_eq!(server.ask("POST", "/v1/leave", &[], &[]).json()["left"], true);
+    assert!(server.get("/v1/leave").json()["leaving"].is_null());
+    for wrong in ["?timeout=0s", "?timeout=1h", "?now=maybe", "?now=1&timeout=1s", "?soon=1"] {
+        let path = format!("/v1/leave{wrong}");
+        server.ask("POST", &path, &[], &[]).refused(400);
+    }
+    let answer = server.ask("POST", "/v1/leave?timeout=30s", &[], &[]).json();
+    assert_eq!((&answer["left"], &answer["missing"]), (&true.into(), &serde_json::json!([])));
+    assert!(answer["by"].as_str().unwrap().starts_with("HTTP, from 127.0.0.1:"), "{answer}");
+    assert_eq!(server.get("/v1/leave").json()["leaving"]["leaves"], true);
     let told = async { tokio::time::timeout(PATIENCE, left.notified()).await };
     server.runtime.block_on(told).unwrap();
     assert!(server.get("/readyz").refused(503).contains("leaving"));
