@@ -92,7 +92,8 @@ pub(crate) async fn readyz(State(app): State<Arc<App>>) -> Result<Response, Prob
 
 /// Why the node cannot do its work, if so.
 fn not_ready(app: &App) -> Option<String> {
-    if app.left.load(Ordering::Relaxed) || *app.shutdown.borrow() {
+    let goes = app.left.load(Ordering::Relaxed) || app.node.leaving().is_some();
+    if goes || *app.shutdown.borrow() {
         return Some("the node is leaving or shutting down".into());
     }
     // Once it knows others it has joined, and stays ready when they are gone: it serves alone.
