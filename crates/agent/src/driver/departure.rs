@@ -2,28 +2,17 @@
 //! as there is time.
 
 use super::ring::name_of;
-use super::state::{Driver, Stop};
+use super::state::{Departing, Driver, Stop};
 use crate::command::Farewell;
 use crate::report::Handover;
 use rumormill_core::node::Vote;
 use rumormill_core::{Input, Node};
 use std::sync::PoisonError;
 use std::time::Duration;
-use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 /// After a goodbye the loop lives on for this long, to say it again to whoever did not answer.
 const GOODBYE: Duration = Duration::from_millis(300);
-
-/// A leave or a stop under way.
-pub(super) struct Departing {
-    by: String,
-    leaves: bool,
-    hasty: bool,
-    /// When it is over, whatever has been handed over by then.
-    until: Instant,
-    done: Vec<oneshot::Sender<Handover>>,
-}
 
 impl Driver {
     /// Begins to leave or to stop, or hastens what has begun.

@@ -1,6 +1,5 @@
 //! What the loop holds: the node, its sockets and store, and what it remembers from turn to turn.
 
-use super::departure::Departing;
 use super::ledger::Ledger;
 use super::ring::Shown;
 use super::waits::Waits;
@@ -10,6 +9,7 @@ use crate::command::{Command, WriteReply};
 use crate::net::Counters;
 use crate::net::stream::Streams;
 use crate::net::udp::Udp;
+use crate::report::Handover;
 use crate::seal::{Door, Keeper};
 use crate::snapshot::Snapshot;
 use crate::store::{StoreEvent, Writer};
@@ -18,7 +18,7 @@ use rumormill_core::data::{Outcome, Refused};
 use rumormill_core::{Instant, Node, Now, Output};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 /// The durable store, if there is one.
 pub(crate) struct Durable {
@@ -72,6 +72,17 @@ impl Turn {
     pub(crate) fn new(kept: Option<Arc<[u8]>>) -> Self {
         Self { kept, ..Self::default() }
     }
+}
+
+/// A leave or a stop under way.
+pub(super) struct Departing {
+    /// Who has asked for it.
+    pub(super) by: String,
+    pub(super) leaves: bool,
+    pub(super) hasty: bool,
+    /// When it is over, whatever has been handed over by then.
+    pub(super) until: tokio::time::Instant,
+    pub(super) done: Vec<oneshot::Sender<Handover>>,
 }
 
 /// The end of the loop.

@@ -25,7 +25,7 @@ impl Driver {
         }
         let now = self.now();
         let Self { node, turn, .. } = self;
-        let one = |key: &Box<[u8]>| {
+        let mut one = |key: &[u8]| {
             let previous = node.strays().get(key).cloned();
             let done = match act {
                 StraysAct::Restore => node.put_stray_back(key, now, &mut turn.out)?,
@@ -35,7 +35,7 @@ impl Driver {
             let written = restored.then(|| node.data().get(key).cloned()).flatten();
             Ok(Outcome { previous: previous.filter(|_| done), written })
         };
-        let outcomes = keys.iter().map(one).collect();
+        let outcomes = keys.iter().map(|key| one(key)).collect();
         turn.replies.push((reply, outcomes));
     }
 }

@@ -236,7 +236,7 @@ mod tests {
             "rumormill_strays_restored_total 2",
             "rumormill_strays_dropped_total 1",
             "rumormill_strays_full 0",
-            "rumormill_ring_refused{reason=\"minority\"} 0",
+            "rumormill_pass_refused{reason=\"minority\"} 0",
         ] {
             assert!(metrics.lines().any(|have| have == line), "{line}\n{metrics}");
         }

@@ -65,7 +65,7 @@ pub struct RingStatus {
 /// Why a pass could not be complete: too few of those that must agree were there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassRefused {
-    /// `minority`, `founding` or `doubt`.
+    /// `minority`, `founding`, `doubt` or `bounds`.
     pub reason: String,
     /// In words, with what helps.
     pub words: String,
@@ -98,8 +98,8 @@ pub enum RepairError {
 }
 
 impl RepairError {
-    /// In one word: `away`, `behind`, `alone`, `seeds`, `minority`, `founding`, `doubt`, `under_way`,
-    /// `left` or `closed`.
+    /// In one word: `away`, `behind`, `alone`, `seeds`, `minority`, `founding`, `doubt`, `bounds`,
+    /// `under_way`, `left` or `closed`.
     #[must_use]
     pub fn reason(&self) -> &'static str {
         match self {
@@ -137,6 +137,10 @@ fn away(reason: &NoPass, names: &[String]) -> String {
             "Start them again; if that is not possible any more, say so of each that is gone for \
              good: `rumormill forget --force NAME`"
         }
+        NoPass::Bounds => {
+            "Start the members that are away; of each that is gone for good: `rumormill forget \
+             --force NAME`"
+        }
         NoPass::Founding { .. } => {
             "Start them again; if nobody who is missing holds anything that counts, `rumormill \
              repair ring --first` makes the first pass without them"
@@ -147,7 +151,13 @@ fn away(reason: &NoPass, names: &[String]) -> String {
         }
     };
     match (names, reason) {
-        ([], NoPass::Minority { .. } | NoPass::Founding { .. } | NoPass::Doubt { .. }) => {
+        (
+            [],
+            NoPass::Minority { .. }
+            | NoPass::Founding { .. }
+            | NoPass::Doubt { .. }
+            | NoPass::Bounds,
+        ) => {
             format!(". {help}")
         }
         ([], _) => String::new(),

@@ -134,8 +134,8 @@ fn ring(node: &Rumormill, uptime_ms: u64, to: &mut DescriptorEncoder) -> Result<
     let help = "1 if the node holds everything up to the horizon, 0 while it is brought back to it";
     gauge(to, "covered", help, u64::from(ring.covered))?;
     let help = "1 for why the last pass that this node began could not be complete";
-    let mut family = to.encode_descriptor("ring_refused", help, None, MetricType::Gauge)?;
-    for reason in ["minority", "founding", "doubt"] {
+    let mut family = to.encode_descriptor("pass_refused", help, None, MetricType::Gauge)?;
+    for reason in ["minority", "founding", "doubt", "bounds"] {
         let on = ring.refused.as_ref().is_some_and(|refused| refused.reason == reason);
         ConstGauge::new(u64::from(on)).encode(family.encode_family(&[("reason", reason)])?)?;
     }
