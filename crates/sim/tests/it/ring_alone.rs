@@ -118,7 +118,6 @@ fn a_cluster_lives_by_passes_alone() {
 #[test]
 fn a_goodbye_that_one_has_heard_is_known_to_all() {
     let mut world = founded(4, 5, 0.0, alone(ms(500)));
-    // The first pass takes everybody.
     passes(&mut world, 1);
     world.settle(secs(20)).unwrap();
     let by = (0..4).min_by_key(|node| world.id(*node)).unwrap();
