@@ -125,9 +125,9 @@ fn a_goodbye_that_one_has_heard_is_known_to_all() {
     let others: Vec<usize> = (0..4).filter(|node| ![leaver, heard].contains(node)).collect();
     world.partition(&[leaver], &others);
     world.leave(leaver);
-    world.run_for(ms(20)).unwrap();
+    world.run_for(ms(2)).unwrap();
     world.heal();
-    assert_eq!(seen(&world, State::Left).iter().sum::<usize>(), 1);
+    assert_eq!(seen(&world, State::Left).iter().sum::<usize>(), 1, "the others have not heard");
     let left = |world: &World| seen(world, State::Left).iter().all(|seen| *seen == 1);
     world.run_until(left, secs(60)).unwrap();
     passes(&mut world, 3);
