@@ -62,7 +62,7 @@ fn none_holds(agents: &[Agent], keys: Range<u32>) {
         let held = agent.holds();
         let back: Vec<u32> =
             keys.clone().filter(|n| held.contains_key(&format!("k/{n}"))).collect();
-        assert!(back.is_empty(), "deleted, and back at {}: {back:?}", agent.hello["name"]);
+        assert!(back.is_empty(), "{back:?} were deleted, and are back at {}", agent.hello["name"]);
     }
 }
 
