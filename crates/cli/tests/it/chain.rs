@@ -103,15 +103,33 @@ fn two_leave_and_the_others_are_cut_apart_child() {
     until("the side of the leavers is whole", || {
         all[..3].iter().all(|agent| agent.members("alive") == 3).then_some(())
     });
-    delete(&all[0], 0..20);
-    delete(&all[3], 20..40);
+    let deleted = [(0, 0..20), (3, 20..40)];
+    deleted.iter().for_each(|(by, keys)| delete(&all[*by], keys.clone()));
     both_make_passes([&all[0], &all[3]], true);
+    let (collected, not): (Vec<_>, Vec<_>) =
+        deleted.into_iter().partition(|(by, _)| has_collected(&all[*by]));
+    assert_eq!(collected.len(), 1, "one side has the majority, and one side only");
     network.cut(false);
     all_alive(&all);
     all_covered(&all);
     until("all tombstones are gone", || all.iter().all(has_collected).then_some(()));
-    none_holds(&all, 0..40);
-    holds(&all, 20);
+    agree(&all);
+    none_holds(&all, collected[0].1.clone());
+    // What the other side deleted is deleted, or kept aside where it was: others had seen it.
+    let (by, keys) = not[0].clone();
+    names_what_it_keeps(&all, by, keys);
+    let held = all[0].holds();
+    assert!((40..60).all(|n| held.contains_key(&format!("k/{n}"))), "{:?}", held.keys());
+}
+
+/// Checks that none of these keys is held, unless an agent keeps the deletion of it aside.
+#[track_caller]
+fn names_what_it_keeps(agents: &[Agent], at: usize, keys: Range<u32>) {
+    let aside = agents[at].run(&["strays", "list", "--format", "json"]).good().text();
+    let held = agents[at].holds();
+    for key in keys.map(|n| format!("k/{n}")) {
+        assert!(!held.contains_key(&key) || aside.contains(&key), "{key} is back: {aside}");
+    }
 }
 
 #[test]
