@@ -33,8 +33,8 @@ pub struct Proxy {
     pub voter: NodeId,
     /// The pass, or [`FOUNDING`].
     pub pass: u64,
-    /// True if the voter says that it has given it away, false if who has it says so.
-    pub gave: bool,
+    /// To whom the voter says that it has given it; `None` if who has it says so.
+    pub gave: Option<NodeId>,
 }
 
 /// What members say when a pass first visits them.
@@ -89,7 +89,8 @@ impl Census {
         for proxy in &self.proxies {
             to.put(&proxy.voter.0.to_le_bytes());
             to.put(&proxy.pass.to_le_bytes());
-            to.put(&[u8::from(proxy.gave)]);
+            to.put(&[u8::from(proxy.gave.is_some())]);
+            proxy.gave.iter().for_each(|to_whom| to.put(&to_whom.0.to_le_bytes()));
         }
         for list in [&self.waived, &self.doubted, &self.strangers] {
             put_ids(list, to);
@@ -112,7 +113,8 @@ impl Census {
         let proxies = (0..count)
             .map(|_| {
                 let (voter, pass) = (NodeId(from.u64()?), from.u64()?);
-                Ok(Proxy { voter, pass, gave: flag(from)? })
+                let gave = if flag(from)? { Some(NodeId(from.u64()?)) } else { None };
+                Ok(Proxy { voter, pass, gave })
             })
             .collect::<Result<_, DecodeError>>()?;
         let (waived, doubted, strangers) = (read_ids(from)?, read_ids(from)?, read_ids(from)?);
@@ -180,9 +182,15 @@ pub fn admit(census: &Census, pass: &Pass, link: Option<&Pass>) -> Result<Ground
         return Err(Lack::Bounds);
     }
     let order: Set<NodeId> = pass.order.iter().copied().collect();
+    let votes = |of: &dyn Fn(&Proxy) -> bool| -> Set<(NodeId, u64)> {
+        let proxies = census.proxies.iter().filter(|proxy| of(proxy));
+        proxies.map(|proxy| (proxy.voter, proxy.pass)).collect()
+    };
     let count = Count {
         order,
-        proxies: census.proxies.iter().copied().collect(),
+        spoken: votes(&|proxy| proxy.gave.is_none()),
+        gone: votes(&|proxy| proxy.gave.is_some()),
+        lost: votes(&|proxy| proxy.gave.is_some_and(|to| census.waived.contains(&to))),
         doubted: census.doubted.iter().copied().collect(),
         waived: census.waived.iter().copied().collect(),
     };
@@ -222,7 +230,12 @@ pub fn admit(census: &Census, pass: &Pass, link: Option<&Pass>) -> Result<Ground
 /// Members of an order, with what they have said.
 struct Count {
     order: Set<NodeId>,
-    proxies: Set<Proxy>,
+    /// Votes that somebody has whom they do not belong to, by voter and pass.
+    spoken: Set<(NodeId, u64)>,
+    /// Votes that somebody has given away.
+    gone: Set<(NodeId, u64)>,
+    /// Those of them that were given to somebody who is gone for good.
+    lost: Set<(NodeId, u64)>,
     doubted: Set<NodeId>,
     waived: Set<NodeId>,
 }
@@ -234,18 +247,14 @@ impl Count {
         open.accepted < here as u64
     }
 
-    fn has(&self, voter: NodeId, pass: u64, gave: bool) -> bool {
-        self.proxies.contains(&Proxy { voter, pass, gave })
-    }
-
     /// True if more than half of the members of a pass agree, and only thanks to an operator.
     fn agrees(&self, base: &Pass) -> Result<bool, Lack> {
         if planted::has(Fault::Majority) {
             return Ok(false);
         }
         let speaks = |voter: NodeId| {
-            self.order.contains(&voter) && !self.has(voter, base.id, true)
-                || self.has(voter, base.id, false)
+            self.order.contains(&voter) && !self.gone.contains(&(voter, base.id))
+                || self.spoken.contains(&(voter, base.id))
         };
         let of = base.order.len();
         let (here, missing): (Vec<NodeId>, Vec<NodeId>) =
@@ -260,8 +269,10 @@ impl Count {
         if 2 * sure > of || base.order.iter().all(|id| self.order.contains(id)) {
             return Ok(false);
         }
-        let waived = missing.iter().filter(|id| self.waived.contains(*id)).count();
-        if waived > 0 && 2 * (here.len() + waived) > of {
+        // An operator's word about any of them lets those count that are here, sure or not.
+        let waives = |id: &NodeId| self.waived.contains(id) || self.lost.contains(&(*id, base.id));
+        let waived = missing.iter().filter(|id| waives(id)).count();
+        if base.order.iter().any(waives) && 2 * (here.len() + waived) > of {
             return Ok(true);
         }
         let named = |ids: Vec<NodeId>| ids.into_iter().take(NAMED).collect();
@@ -281,7 +292,8 @@ impl Count {
         if planted::has(Fault::Founding) {
             return Ok(false);
         }
-        let spoken = |id: &NodeId| self.order.contains(id) || self.has(*id, FOUNDING, false);
+        let spoken =
+            |id: &NodeId| self.order.contains(id) || self.spoken.contains(&(*id, FOUNDING));
         let missing = census.strangers.iter().filter(|id| !spoken(id));
         let unwaived: Vec<NodeId> =
             missing.clone().filter(|id| !self.waived.contains(*id)).copied().collect();
@@ -303,7 +315,7 @@ pub(crate) mod tests {
     }
 
     fn proxy(voter: u64, pass: u64, gave: bool) -> Proxy {
-        Proxy { voter: NodeId(voter), pass, gave }
+        Proxy { voter: NodeId(voter), pass, gave: gave.then_some(NodeId(77)) }
     }
 
     fn here(order: &[u64]) -> Pass {
@@ -332,6 +344,9 @@ pub(crate) mod tests {
         assert!(admit(&census, &here(&[1, 2, 3]), Some(&link)).is_err(), "3 has given it away");
         census.proxies.push(proxy(3, 1, false));
         assert!(admit(&census, &here(&[1, 2, 3]), Some(&link)).is_ok(), "to one that is here");
+        let lost = Census { waived: vec![NodeId(77)], proxies: vec![proxy(3, 1, true)], ..census };
+        let grounds = admit(&lost, &here(&[1, 2, 3]), Some(&link)).unwrap();
+        assert_eq!(grounds.forced.len(), 1, "to one that is gone for good");
     }
 
     #[test]
@@ -360,6 +375,8 @@ pub(crate) mod tests {
         let (doubted, missing) = (vec![NodeId(2)], vec![NodeId(3)]);
         assert_eq!(lack, Lack::Doubt { doubted, missing });
         assert!(admit(&census, &here(&[1, 2, 3]), Some(&link)).is_ok());
+        let waived = Census { waived: vec![NodeId(3)], ..census };
+        assert_eq!(admit(&waived, &here(&[1, 2]), Some(&link)).unwrap().forced.len(), 1);
     }
 
     #[test]

@@ -54,8 +54,8 @@ pub struct Standing {
     lent: u64,
     /// Members that the latest pass does not list, and what members may have lost.
     history: History,
-    /// Passes in which it has given its vote away.
-    gave: Vec<Horizon>,
+    /// Passes in which it has given its vote away, and to whom.
+    gave: Vec<(Horizon, NodeId)>,
     /// Those whose votes it has.
     speaks: Vec<Spoken>,
     /// Members whose votes an operator has waived here.

@@ -121,7 +121,10 @@ fn every_part_of_the_rule_is_needed() {
     breaks(&cases::founding(founding), Broken::Forked, 6);
     let strays = Rules { strays: false, ..CHAIN };
     breaks(&cases::isolated(strays), Broken::Resurrected, 6);
-    let gaps = Rules { gaps: false, ..CHAIN };
+    // Of a short outage: who was down for long is in doubt as well.
+    let short = Rules { doubt: false, ..CHAIN };
+    holds(cases::power_cut(short));
+    let gaps = Rules { gaps: false, ..short };
     breaks(&cases::power_cut(gaps), Broken::Lost, 6);
     // What is written anew under a fresh stamp wins over what is newer.
     let order = Rules { order: false, ..CHAIN };

@@ -1,6 +1,6 @@
 //! What a node keeps on its disk of passes, and shares with nobody.
 
-use super::votes::{put_horizons, put_spoken, read_horizons, read_spoken};
+use super::votes::{put_gave, put_spoken, read_gave, read_spoken};
 use super::{Isolation, MAX_OPEN, Pending, Spoken, Standing};
 use crate::base::codec::{DecodeError, Reader, Write as _};
 use crate::base::id::NodeId;
@@ -20,7 +20,7 @@ struct Kept {
     covered: Option<Pass>,
     pending: Vec<Pending>,
     history: History,
-    gave: Vec<Horizon>,
+    gave: Vec<(Horizon, NodeId)>,
     speaks: Vec<Spoken>,
     waived: Vec<NodeId>,
     doubt: bool,
@@ -72,7 +72,7 @@ impl Kept {
             .map(|_| Ok(accepted(Pass::decode(from)?, flag(from)?)))
             .collect::<Result<_, DecodeError>>()?;
         let history = History::decode(from)?;
-        let (gave, speaks, waived) = (read_horizons(from)?, read_spoken(from)?, read_ids(from)?);
+        let (gave, speaks, waived) = (read_gave(from)?, read_spoken(from)?, read_ids(from)?);
         let doubt = flag(from)?;
         let unsent = match flag(from)? {
             false => None,
@@ -110,7 +110,7 @@ impl Standing {
             bytes.put(&[u8::from(pending.clean)]);
         }
         self.history.encode(&mut bytes);
-        put_horizons(&self.gave, &mut bytes);
+        put_gave(&self.gave, &mut bytes);
         put_spoken(&self.speaks, &mut bytes);
         put_ids(&self.waived, &mut bytes);
         let unsent = self.isolation.unsent();
@@ -228,7 +228,7 @@ mod tests {
         let open = pass(3, H + 30, &[1, 2]);
         before.visit(&open, &mut ground.replica.clock);
         before.reached(&open, 2, &Census::default());
-        let _ = before.give();
+        let _ = before.give(NodeId(2));
         let bytes = kept(&mut before).unwrap();
         for (own, accepted) in [(1, 1), (9, 0)] {
             let mut ground = Ground::new(own, 3);

@@ -62,12 +62,25 @@ pub fn read_spoken(from: &mut Reader<'_>) -> Result<Vec<Spoken>, DecodeError> {
     (0..count).map(|_| Spoken::decode(from)).collect()
 }
 
-pub(super) fn put_horizons(horizons: &[Horizon], to: &mut Vec<u8>) {
+pub(super) fn put_gave(gave: &[(Horizon, NodeId)], to: &mut Vec<u8>) {
+    to.put_varint(gave.len() as u64);
+    for (horizon, holder) in gave {
+        horizon.encode(to);
+        to.put(&holder.0.to_le_bytes());
+    }
+}
+
+pub(super) fn read_gave(from: &mut Reader<'_>) -> Result<Vec<(Horizon, NodeId)>, DecodeError> {
+    let count = from.bounded("votes given", MAX_PASSES)?;
+    (0..count).map(|_| Ok((Horizon::decode(from)?, NodeId(from.u64()?)))).collect()
+}
+
+fn put_horizons(horizons: &[Horizon], to: &mut Vec<u8>) {
     to.put_varint(horizons.len() as u64);
     horizons.iter().for_each(|horizon| horizon.encode(to));
 }
 
-pub(super) fn read_horizons(from: &mut Reader<'_>) -> Result<Vec<Horizon>, DecodeError> {
+fn read_horizons(from: &mut Reader<'_>) -> Result<Vec<Horizon>, DecodeError> {
     let count = from.bounded("passes of a vote", MAX_PASSES)?;
     (0..count).map(|_| Horizon::decode(from)).collect()
 }
@@ -81,12 +94,16 @@ impl Standing {
         }
         for spoken in &self.speaks {
             spoken.open.iter().for_each(|open| census.report(open, false));
-            let (voter, gave) = (spoken.voter, false);
+            let (voter, gave) = (spoken.voter, None);
             let passes = spoken.passes.iter();
             census.proxies.extend(passes.map(|of| Proxy { voter, pass: of.pass, gave }));
         }
-        let (voter, gave) = (self.own, true);
-        census.proxies.extend(self.gave.iter().map(|of| Proxy { voter, pass: of.pass, gave }));
+        let gave = |(of, to): &(Horizon, NodeId)| Proxy {
+            voter: self.own,
+            pass: of.pass,
+            gave: Some(*to),
+        };
+        census.proxies.extend(self.gave.iter().map(gave));
         census.waived.extend(&self.waived);
         census.doubted.extend(self.doubt.then_some(self.own));
         let number = self.covered.as_ref().map_or(0, |pass| pass.grounds.number);
@@ -105,7 +122,7 @@ impl Standing {
     /// The link is another now: what was voted for before it is over.
     pub(super) fn settle_votes(&mut self, link: Horizon) {
         let later = |horizon: &Horizon| *horizon >= link && horizon.pass != FOUNDING;
-        self.gave.retain(later);
+        self.gave.retain(|(horizon, _)| later(horizon));
         for spoken in &mut self.speaks {
             spoken.passes.retain(later);
             spoken.open.retain(|pass| pass.to_horizon() > link);
@@ -134,25 +151,28 @@ impl Standing {
         !self.doubt && !self.is_behind()
     }
 
-    /// Gives the votes of this node, and those that it has of others, away. They are for whoever takes
-    /// them; that they are gone is on disk before they are sent.
+    /// Gives the votes of this node, and those that it has of others, away. That they are gone is on
+    /// disk before they are sent.
     #[must_use]
-    pub fn give(&mut self) -> Vec<Spoken> {
+    pub fn give(&mut self, to: NodeId) -> Vec<Spoken> {
         let link = self.covered.as_ref().map_or(BEFORE, Pass::to_horizon);
         let open: Vec<Pass> =
             self.pending.iter().filter(|p| p.done).map(|p| p.pass.clone()).collect();
         let passes: Vec<Horizon> =
             [link].into_iter().chain(open.iter().map(Pass::to_horizon)).collect();
-        for pass in &passes {
-            if !self.gave.contains(pass) {
-                self.gave.push(*pass);
-            }
-        }
+        self.gave.retain(|(held, _)| !passes.contains(held));
+        self.gave.extend(passes.iter().map(|pass| (*pass, to)));
         self.pending.retain(|pending| pending.done);
         let mut given = std::mem::take(&mut self.speaks);
         given.push(Spoken { voter: self.own, passes, open });
         (self.changed, self.waits) = (true, true);
         given
+    }
+
+    /// What was given away goes to another: the one before can have none of it.
+    pub fn give_to_another(&mut self, to: NodeId) {
+        self.gave.iter_mut().for_each(|(_, holder)| *holder = to);
+        (self.changed, self.waits) = (true, true);
     }
 
     /// Takes votes of a member that leaves. Those for passes before the link are over. That they are
@@ -223,7 +243,7 @@ mod tests {
         }
         leaver.visit(&open, &mut ground.replica.clock);
         leaver.reached(&open, 2, &Census::default());
-        let given = leaver.give();
+        let given = leaver.give(NodeId(2));
         let mut bytes = Vec::new();
         put_spoken(&given, &mut bytes);
         assert_eq!(read_spoken(&mut Reader::new(&bytes)), Ok(given.clone()));
@@ -232,14 +252,14 @@ mod tests {
         let next = pass(3, H + 20, &[2, 3]);
         let census = report(&stays, &next, &ground);
         let voter = NodeId(1);
-        let proxies = [1, 2].map(|pass| Proxy { voter, pass, gave: false });
+        let proxies = [1, 2].map(|pass| Proxy { voter, pass, gave: None });
         assert_eq!(census.proxies, proxies, "once, though it came twice");
         assert_eq!(
             census.open.iter().map(|o| (o.pass.id, o.accepted)).collect::<Vec<_>>(),
             [(2, 0)]
         );
         let census = report(&leaver, &next, &ground);
-        assert_eq!(census.proxies, [1, 2].map(|pass| Proxy { voter, pass, gave: true }));
+        assert_eq!(census.proxies, [1, 2].map(|pass| Proxy { voter, pass, gave: Some(NodeId(2)) }));
         // A later link settles it.
         stays.cover(numbered(4, H + 30, &[2, 3], 3), &mut ground.replica);
         assert!(stays.speaks().is_empty());
@@ -250,10 +270,10 @@ mod tests {
     #[test]
     fn before_the_first_pass_votes_are_for_that_and_strangers_are_named() {
         let (mut ground, mut leaver, mut stays) = (Ground::new(2, 4), standing(1), standing(2));
-        stays.take(leaver.give());
+        stays.take(leaver.give(NodeId(2)));
         stays.waive(NodeId(4));
         let census = report(&stays, &pass(3, H + 20, &[2]), &ground);
-        assert_eq!(census.proxies, [Proxy { voter: NodeId(1), pass: FOUNDING, gave: false }]);
+        assert_eq!(census.proxies, [Proxy { voter: NodeId(1), pass: FOUNDING, gave: None }]);
         assert_eq!(census.strangers, [NodeId(1), NodeId(3), NodeId(4)]);
         assert_eq!(census.waived, [NodeId(4)]);
         stays.cover(numbered(3, H + 20, &[2], 1), &mut ground.replica);

@@ -2,12 +2,11 @@
 //! it holds and has its vote. See docs/chain.md, rule 6.
 
 use super::message::{Taken, Vote, VoteTaken};
-use super::rounds::{Deed, Rounds, Site};
+use super::rounds::{Deed, Leaving, Rounds, Site};
 use crate::base::id::NodeId;
-use crate::base::time::Instant;
 use crate::data::Cut;
 use crate::member::Table;
-use crate::retain::{Pass, Spoken, Standing};
+use crate::retain::{Pass, Standing};
 use crate::wire::{Origin, kind};
 use std::time::Duration;
 
@@ -15,31 +14,6 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(200);
 /// Members to compare with at a time.
 const COMPARED: usize = 3;
-
-/// What is left to be done.
-#[derive(Debug)]
-pub(super) struct Leaving {
-    /// All stamps up to this are to be held by others.
-    upto: u64,
-    /// True if the vote is to be given.
-    votes: bool,
-    /// Who is to have the vote.
-    to: Option<NodeId>,
-    /// What it is given, once that is on its way: then nobody else may have it.
-    given: Vec<Spoken>,
-    attempt: u32,
-    /// Tries that were not answered.
-    unanswered: u32,
-    taken: bool,
-    pub(super) next: Instant,
-}
-
-impl Leaving {
-    /// True once the vote is on its way, or gone.
-    pub(super) fn has_given(&self) -> bool {
-        !self.given.is_empty()
-    }
-}
 
 /// How far a node is with leaving.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,10 +37,7 @@ impl Rounds {
     pub fn begin_departure(&mut self, votes: bool, site: &mut Site<'_>) {
         let next = site.now().mono;
         let upto = site.hold.replica.clock.last();
-        let (to, given) = (None, Vec::new());
-        let fresh =
-            Leaving { upto, votes, to, given, attempt: 0, unanswered: 0, taken: false, next };
-        let leaving = self.leaving.get_or_insert(fresh);
+        let leaving = self.leaving.get_or_insert(Leaving::new(upto, next));
         leaving.votes |= votes;
     }
 
@@ -103,16 +74,23 @@ impl Rounds {
         }
         let here = |id: NodeId| site.hold.env.table.peer(id);
         if leaving.to.and_then(here).is_none() && leaving.unanswered == 0 {
-            // Best one that the last pass has covered.
+            // Best one that the last pass has covered. Others may be leaving as well.
             let covered = site.standing.covered();
-            let mut members = covered.into_iter().flat_map(|pass| pass.order.iter().copied());
-            let listed = members.find(|id| here(*id).is_some_and(|peer| peer.alive));
-            let any = || site.hold.env.table.peers().find(|peer| peer.alive).map(|peer| peer.id);
-            leaving.to = listed.or_else(any);
+            let fits = |id: &NodeId| {
+                !leaving.refused.contains(id) && here(*id).is_some_and(|peer| peer.alive)
+            };
+            let listed = covered.into_iter().flat_map(|pass| pass.order.iter().copied());
+            let others = site.hold.env.table.peers().map(|peer| peer.id);
+            leaving.to = listed.filter(fits).next().or_else(|| others.into_iter().find(fits));
+            if leaving.to.is_none() {
+                leaving.refused.clear();
+            }
         }
         let Some(peer) = leaving.to.and_then(here) else { return deeds };
-        if !leaving.has_given() {
-            leaving.given = site.standing.give();
+        match leaving.has_given() {
+            false => leaving.given = site.standing.give(peer.id),
+            true if leaving.attempt == 0 => site.standing.give_to_another(peer.id),
+            true => {}
         }
         site.hold.replica.data.advance(now.wall_ms);
         let cut = Cut::around(now.wall_ms, hidden_ms);
@@ -160,7 +138,10 @@ impl Rounds {
             Taken::Yes => leaving.taken = true,
             Taken::Differs => return vec![Deed::Compare(from.peer)],
             // Only if none of the tries can still be taken may another have it.
-            Taken::No if leaving.unanswered == 0 && !leaving.taken => leaving.to = None,
+            Taken::No if leaving.unanswered == 0 && !leaving.taken => {
+                leaving.refused.push(from.peer);
+                (leaving.to, leaving.attempt) = (None, 0);
+            }
             Taken::No => {}
         }
         Vec::new()

@@ -3,7 +3,6 @@
 //!
 //! What follows from a pass is kept by [`Standing`], which this is handed for each call.
 
-use super::leaving::Leaving;
 use super::{Config, Guest, Message, NoPass, Progress, Run, SIEVE, Session, Stage, Token, Walk};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
@@ -12,7 +11,7 @@ use crate::data::{Entry, Space};
 use crate::member::Table;
 use crate::member::rejoin::Rejoin;
 use crate::output::{Class, Via};
-use crate::retain::{Holding, Horizon, Standing};
+use crate::retain::{Holding, Horizon, Spoken, Standing};
 use crate::wire::Origin;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -66,6 +65,39 @@ pub(super) struct Carry {
     pub(super) walk: Option<Walk>,
     pub(super) until: Instant,
     pub(super) tries: u32,
+}
+
+/// What is left to be done before this node leaves: see `leaving.rs`.
+#[derive(Debug)]
+pub(super) struct Leaving {
+    /// All stamps up to this are to be held by others.
+    pub(super) upto: u64,
+    /// True if the vote is to be given.
+    pub(super) votes: bool,
+    /// Who is to have the vote.
+    pub(super) to: Option<NodeId>,
+    /// What it is given, once that is on its way: then nobody else may have it.
+    pub(super) given: Vec<Spoken>,
+    pub(super) attempt: u32,
+    /// Tries that were not answered.
+    pub(super) unanswered: u32,
+    /// Those that could not have it.
+    pub(super) refused: Vec<NodeId>,
+    pub(super) taken: bool,
+    pub(super) next: Instant,
+}
+
+impl Leaving {
+    pub(super) fn new(upto: u64, next: Instant) -> Self {
+        let (to, given, refused) = (None, Vec::new(), Vec::new());
+        let (votes, taken) = (false, false);
+        Self { upto, votes, to, given, attempt: 0, unanswered: 0, refused, taken, next }
+    }
+
+    /// True once the vote is on its way, or gone.
+    pub(super) fn has_given(&self) -> bool {
+        !self.given.is_empty()
+    }
 }
 
 /// What the machine works on, for the length of one call.

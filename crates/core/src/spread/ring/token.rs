@@ -1,7 +1,6 @@
 //! The token of a pass: whether this node takes it, when it goes on, and who is told.
 
-use super::leaving::Leaving;
-use super::rounds::{Carry, Deed, GUEST, MAX_TRIES, PATIENCE, RETRY, Rounds, Site};
+use super::rounds::{Carry, Deed, GUEST, Leaving, MAX_TRIES, PATIENCE, RETRY, Rounds, Site};
 use super::{Answer, Guest, Pass, Progress, SIEVE, Session, Stage, Token, Verdict, Walk};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;

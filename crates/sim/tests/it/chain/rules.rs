@@ -132,8 +132,9 @@ impl Rules {
         if 2 * sure > all || voters & !order == 0 {
             return Some(false);
         }
-        let waived = each(order).fold(here, |set, node| set | world.nodes[node].waived & voters);
-        (waived != here && 2 * waived.count_ones() > all).then_some(true)
+        // An operator's word about any of them lets those count that are here, sure or not.
+        let named = each(order).fold(0, |set: Set, node| set | world.nodes[node].waived & voters);
+        (named != 0 && 2 * (here | named).count_ones() > all).then_some(true)
     }
 
     /// The first pass: `None` if it cannot be, or whether an operator takes it upon him.
