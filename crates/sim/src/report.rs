@@ -58,6 +58,8 @@ pub struct Report {
     pub false_positives: u64,
     /// What became of deletions.
     pub tombstones: Tombstones,
+    /// Entries that nodes kept aside at the end, on all disks: nothing proved what is right.
+    pub strays: usize,
     /// Everything that was dropped or refused for lack of room or trust, by its counter.
     pub shed: BTreeMap<&'static str, u64>,
     /// Properties that did not hold. A run ends with the first.
@@ -284,6 +286,7 @@ impl Baseline {
                 collected: self.counted(world, "tombstones_collected"),
                 ..Tombstones::of(world)
             },
+            strays: world.ledger().strays(),
             shed: self.shed(world),
             violations: Vec::new(),
             curve,

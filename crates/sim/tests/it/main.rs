@@ -20,6 +20,7 @@ mod partition;
 mod plans;
 #[cfg(debug_assertions)]
 mod planted;
+mod returns;
 mod ring;
 mod ring_alone;
 mod rules;

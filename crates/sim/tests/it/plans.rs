@@ -14,7 +14,8 @@ fn random_scenarios_end_well() {
     }
 }
 
-/// Each of these found a fault in ring repair, the fence or the way back, or in a checker.
+/// Each of these found a fault in ring repair, the fence or the way back, or in a checker. They were
+/// drawn without the edges of membership.
 const FOUND: [u64; 34] = [
     30,
     48,
@@ -55,7 +56,7 @@ const FOUND: [u64; 34] = [
 #[test]
 fn what_was_found_once_stays_found() {
     for seed in FOUND {
-        let scenario = Draw::default().scenario(seed);
+        let scenario = Draw { edges: false, ..Draw::default() }.scenario(seed);
         if let Err(violation) = scenario.run().outcome {
             panic!("{scenario}{violation}");
         }

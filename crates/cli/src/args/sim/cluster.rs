@@ -199,6 +199,7 @@ Figures (--format json has these keys):
   false_positives  a node declared a member dead that ran and that it could reach
   tombstones       kept by all live nodes at the end, and how many of them lie dormant; collected;
                    resurrected: keys that came back, be it for a moment, after that
+  strays           entries that nodes keep aside at the end, where nothing proves what is right
   shed             what was dropped or refused for lack of room or trust, by counter
   violations       properties that did not hold; the first ends the run
 Only wall_ms differs between two runs of one seed.
@@ -207,9 +208,17 @@ Faults: KIND:WHO@TIME or KIND:WHO@FROM..TO, times from the end of the warm-up.
   WHO is a number (that many nodes, drawn from the seed), 40% (a share), n7 or n1,n2 (those nodes),
   or a zone's name.
   crash:3@10s; restart@20s     three processes die; all that are down boot (or restart:n4@20s)
-  crash:3@10s..20s             the same in one step; so for lose-disk and leave
+  crash:3@10s..20s             the same in one step; so for lose-disk, leave, depart and power-cut
   lose-disk:1@5s..9s           dies, loses its disk, comes back as a new node
   leave:2@5s                   say goodbye and stop
+  depart:2@5s                  hand over what they wrote and their votes, for 10s at most, and leave
+  power-cut:1,300ms@5s         dies, and its disk loses the last 300ms, but for what it waited for
+                               (1s if not said, and at most)
+  replace:n1@5s                leaves; its folder is copied, and a new node takes its name and address
+  copy:n1@5s                   its folder is copied
+  restore:n1@9s                dies and boots from the last copy; restore-as-new: as a new node
+  forget:n1@5s                 the first node that is up forgets it; force-forget: on your word
+  pass:n1@5s                   begins a pass of ring repair
   pause:2@50s..55s             stand still
   slow:5,200ms@10s..20s        everything from and to them takes longer (100ms if not said)
   partition:40%@30s..45s       nothing gets through between them and the others

@@ -49,6 +49,7 @@ pub fn one(out: &mut Output, variant: &Variant, report: &Report) -> anyhow::Resu
         ("detection", detection(report)),
         ("false alarms", count(report.false_positives)),
         ("tombstones", tombstones(report)),
+        ("kept aside", format!("{} entries", count(report.strays as u64))),
         ("shed", shed(report)),
     ];
     if let Some(across) = report.cross_zone {
