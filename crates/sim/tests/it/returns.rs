@@ -39,11 +39,15 @@ fn next_pass(world: &mut World) {
 }
 
 fn write_all(world: &mut World, node: usize, keys: &[String]) {
-    keys.iter().for_each(|key| drop(world.write(node, key, "old").unwrap()));
+    for key in keys {
+        world.write(node, key, "old").unwrap();
+    }
 }
 
 fn delete_all(world: &mut World, node: usize, keys: &[String]) {
-    keys.iter().for_each(|key| drop(world.delete(node, key).unwrap()));
+    for key in keys {
+        world.delete(node, key).unwrap();
+    }
 }
 
 fn keys(name: &str, count: usize) -> Vec<String> {
@@ -52,15 +56,15 @@ fn keys(name: &str, count: usize) -> Vec<String> {
 
 /// Waits until nobody that runs holds a tombstone.
 fn collected(world: &mut World) {
-    let none =
-        |world: &World| world.live().all(|(_, node)| node.data().tombstones() == 0);
+    let none = |world: &World| world.live().all(|(_, node)| node.data().tombstones() == 0);
     world.run_until(none, secs(60)).unwrap();
 }
 
 #[track_caller]
 fn assert_gone(world: &World, keys: &[String]) {
     for (node, _) in world.live() {
-        let back: Vec<&String> = keys.iter().filter(|key| world.read(node, key).is_some()).collect();
+        let back: Vec<&String> =
+            keys.iter().filter(|key| world.read(node, key).is_some()).collect();
         assert!(back.is_empty(), "n{node} shows {back:?}");
     }
 }
@@ -86,9 +90,7 @@ fn two_of_five_leave_and_the_others_are_cut_apart() {
         for seed in [3, 4, 5] {
             leave_and_be_cut_apart(
                 seed,
-                &format!(
-                    "{kind}:n3,n4@9.3s; partition:n0,n1@9.55s..45s; restart:n3,n4@9.9s"
-                ),
+                &format!("{kind}:n3,n4@9.3s; partition:n0,n1@9.55s..45s; restart:n3,n4@9.9s"),
             );
         }
     }
@@ -148,9 +150,8 @@ fn what_was_seen_just_before_a_goodbye_and_deleted_stays_deleted() {
         ("crash", |world| {
             world.crash(2);
             let id = world.id(2);
-            let dead = |world: &World| world.node(0).is_some_and(|node| {
-                node.members_away().contains(&id)
-            });
+            let dead =
+                |world: &World| world.node(0).is_some_and(|node| node.members_away().contains(&id));
             world.run_until(dead, secs(20)).unwrap();
             world.forget(0, id, false).unwrap();
         }),
@@ -207,7 +208,10 @@ fn before_the_first_pass_neither_side_of_a_partition_is_the_cluster() {
 fn a_power_cut_at_the_writer_and_a_leave_of_the_only_receiver_lose_nothing() {
     for depart in [false, true] {
         for seed in 1..4 {
-            let mut world = world(3, 0, seed);
+            let mut config = often();
+            config.ring.interval = secs(4);
+            let options = Options { nodes: 3, seed, config, ..Options::default() };
+            let mut world = World::new(options);
             next_pass(&mut world);
             world.partition(&[0, 1], &[2]);
             world.write(0, "k", "v").unwrap();
@@ -218,6 +222,12 @@ fn a_power_cut_at_the_writer_and_a_leave_of_the_only_receiver_lose_nothing() {
             world.heal();
             world.boot(0);
             world.run_for(secs(1)).unwrap();
+            if depart {
+                // That took so long that the writer may be an old copy, and there is nobody who
+                // could have the vote: it takes an operator.
+                let gone = world.id(1);
+                world.forget(2, gone, true).unwrap();
+            }
             next_pass(&mut world);
             world.boot(1);
             world.settle(secs(60)).unwrap();
@@ -240,7 +250,11 @@ fn what_comes_back_with_its_writer_is_the_write_that_it_was() {
     let mut world = world(4, 0, 7);
     next_pass(&mut world);
     world.partition(&[3], &[0, 1, 2]);
-    world.run_for(ms(100)).unwrap();
+    let alone = |world: &World| {
+        let members = world.node(3).into_iter().flat_map(rumormill_core::Node::members);
+        members.filter(|member| member.state.is_present()).count() == 1
+    };
+    world.run_until(alone, secs(120)).unwrap();
     let written = world.write(3, "alone", "v").unwrap();
     world.run_until(|world| world.node(0).unwrap().horizon().is_some(), secs(10)).unwrap();
     next_pass_of(&mut world, &[0, 1, 2]);
@@ -256,7 +270,10 @@ fn what_comes_back_with_its_writer_is_the_write_that_it_was() {
 /// Waits until some are covered by a pass that begins after now.
 fn next_pass_of(world: &mut World, some: &[usize]) {
     let latest = |world: &World| {
-        some.iter().filter_map(|&node| world.node(node)?.horizon()).map(|horizon| horizon.time).max()
+        some.iter()
+            .filter_map(|&node| world.node(node)?.horizon())
+            .map(|horizon| horizon.time)
+            .max()
     };
     for _ in 0..2 {
         let before = latest(world);
@@ -272,7 +289,8 @@ fn ring_repair_alone_carries_data_and_roster() {
         config.repair.interval = Duration::ZERO;
         config.ring.interval = secs(1);
         let start = Start::Join { seeds: 1 };
-        let options = Options { nodes: nodes + 1, late: 1, seed, config, start, ..Options::default() };
+        let options =
+            Options { nodes: nodes + 1, late: 1, seed, config, start, ..Options::default() };
         let mut world = World::new(options);
         for round in 0..3 {
             for node in 0..nodes {

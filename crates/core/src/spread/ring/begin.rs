@@ -174,15 +174,10 @@ pub fn may_forget(id: NodeId, table: &Table) -> Result<bool, NotForgotten> {
     }
 }
 
-/// True if most of the members that count are alive: those of the last pass, or all that are known
-/// and have not said goodbye.
+/// True if most of the members of the last pass are alive. Before the first nobody is forgotten: that
+/// takes everybody.
 fn sees_most(standing: &Standing, table: &Table) -> bool {
-    let is = |id: NodeId, state| table.get(id).is_some_and(|member| member.state == state);
-    let counted: Vec<NodeId> = match standing.covered() {
-        Some(pass) => pass.order.to_vec(),
-        None => table.members().map(|member| member.id).collect(),
-    };
-    let alive = counted.iter().filter(|id| is(**id, State::Alive)).count();
-    let left = counted.iter().filter(|id| is(**id, State::Left)).count();
-    2 * alive > counted.len() - left
+    let alive = |id: &&NodeId| table.get(**id).is_some_and(|member| member.state == State::Alive);
+    let order = standing.covered().map_or(&[][..], |pass| &pass.order);
+    2 * order.iter().filter(alive).count() > order.len()
 }
