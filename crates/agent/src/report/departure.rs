@@ -36,7 +36,13 @@ impl Handover {
             (true, ..) => "a majority holds all that it has written".to_owned(),
             (false, _, 0) => "it is not known who holds what it has written".to_owned(),
             (false, held_by, of) => {
-                format!("{held_by} of {of} members are known to hold all that it has written")
+                let disks = match held_by * 2 > of {
+                    true => ", and their disks are waited for",
+                    false => "",
+                };
+                format!(
+                    "{held_by} of {of} members are known to hold all that it has written{disks}"
+                )
             }
         };
         let vote = match (self.vote.as_str(), &self.vote_with) {
@@ -57,17 +63,20 @@ impl Handover {
             return self;
         }
         if !self.confirmed {
-            let held = match self.of {
-                0 => "it is not known who holds its last writes".to_owned(),
-                of => format!(
-                    "its last writes are known to be held by {} of {of} members, which is no \
-                     majority",
-                    self.held_by
+            let held = match (self.held_by, self.of) {
+                (_, 0) => "it is not known who holds its last writes".to_owned(),
+                // A comparison counts only when it has had the time to reach the disk.
+                (held_by, of) if held_by * 2 > of => format!(
+                    "its last writes are held by {held_by} of {of} members, and not yet known to \
+                     be on their disks"
+                ),
+                (held_by, of) => format!(
+                    "its last writes are known to be held by {held_by} of {of} members, which is \
+                     no majority"
                 ),
             };
             self.missing.push(format!(
-                "{held}: what only it holds is there again when it \
-                 is started on its data folder"
+                "{held}: what only it holds is there again when it is started on its data folder"
             ));
         }
         if self.leaves && self.vote == "open" {
@@ -99,6 +108,8 @@ mod tests {
         assert!(told.missing[0].contains("held by 1 of 3 members"), "{told:?}");
         assert!(told.missing[1].contains("forget --force"), "{told:?}");
         assert!(told.words().starts_with("1 of 3 members are known"), "{}", told.words());
+        let held = Handover { held_by: 2, ..open.clone() }.with_missing();
+        assert!(held.missing[0].contains("not yet known to be on their disks"), "{held:?}");
         let hasty = Handover { hasty: true, ..open.clone() };
         assert!(hasty.with_missing().missing.is_empty(), "it was not to wait");
         let done = Handover {
