@@ -156,7 +156,7 @@ fn sentence(node: &Node, story: &Story) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rumormill_core::data::{Expiry, Op, Stamp};
+    use rumormill_core::data::{Space, Stamp};
     use rumormill_core::{Config, Identity, Instant, NodeId, Now};
     use std::sync::Arc;
 
@@ -177,8 +177,10 @@ mod tests {
             };
             node.restore_stray(Arc::new(entry));
         }
-        let op = Op::put([3].into(), b"newer"[..].into(), Expiry::Never, false);
-        node.write(op, now, &mut Vec::new()).unwrap();
+        // What is held instead is older: something newer takes the stray away.
+        let older = Stamp { time: 8 << 16, node: NodeId(3) };
+        let held = Arc::new(Entry::new(&[3], b"older", older, None));
+        node.restore(Space::Data, held, now);
         let (mut from, mut found) = (Some(0), Vec::new());
         while let Some(at) = from {
             let page = list(&node, at, 3);

@@ -161,6 +161,17 @@ fn who_was_forgotten_brings_nothing_back_but_what_nobody_had_heard() {
         list["members"].as_array().unwrap().len()
     };
     assert_eq!((listed(&[]), listed(&["--all"]), listed(&["--state", "forgotten"])), (2, 3, 1));
+    // No pass was complete yet, so the first needs the third as well, unless somebody says not.
+    let refused = agents[0].run(&["repair", "ring"]);
+    assert_eq!(refused.code, 5, "{}", refused.stderr);
+    for words in ["missing: n2", "rumormill repair ring --first"] {
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    }
+    assert_eq!(agents[0].status()["pass_refused"]["reason"], "founding");
+    let words = agents[0].run(&["status"]).good().text();
+    assert!(words.contains("no pass") && words.contains("missing: n2"), "{words}");
+    agents[0].run(&["repair", "ring", "--first"]).good();
+    assert!(agents[0].status()["pass_refused"].is_null());
     collect(&agents);
     holds(&agents, 10);
 
