@@ -180,8 +180,18 @@ fn who_was_forgotten_brings_nothing_back_but_what_nobody_had_heard() {
     until("it is brought back", || {
         let status = agents[2].status();
         let caught_up = status["digest"] == agents[0].status()["digest"];
-        (status["covered"] == true && caught_up && agents[2].holds().len() == 11).then_some(())
+        (status["covered"] == true && caught_up).then_some(())
     });
+    // It did not know yet that the others were gone when it wrote that, so they may have heard of it.
+    holds(&agents, 10);
+    let listed = agents[2].run(&["strays", "list", "--format", "json"]).good().json();
+    assert_eq!((&listed["count"], &listed["strays"][0]["key"]), (&1.into(), &"unheard".into()));
+    assert_eq!(listed["strays"][0]["writer_name"], "n2");
+    let told = agents[2].run(&["explain", "key", "unheard"]).good().text();
+    assert!(told.contains("kept the value aside"), "{told}");
+    let warned = agents[2].run(&["status"]).good().text();
+    assert!(warned.contains("1 kept aside") && warned.contains("strays restore"), "{warned}");
+    assert_eq!(agents[2].run(&["strays", "restore", "unheard"]).good().text(), "1 restored\n");
     holds(&agents, 11);
     for agent in &agents {
         assert_eq!(agent.run(&["get", "unheard"]).good().text(), "of");
