@@ -108,7 +108,7 @@ pub struct Written {
 #[derive(Debug)]
 pub enum Begun {
     /// One has begun.
-    Now(RingStatus),
+    Now(Box<RingStatus>),
     /// One is under way.
     Before,
 }

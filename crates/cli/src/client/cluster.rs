@@ -103,7 +103,7 @@ impl Client {
         let response = request.send_empty().map_err(|error| self.lost(error))?;
         let status = response.status();
         if status != StatusCode::CONFLICT {
-            return Ok(Begun::Now(self.read_json(self.check(response)?)?));
+            return Ok(Begun::Now(Box::new(self.read_json(self.check(response)?)?)));
         }
         let body = self.read(response)?;
         let json = serde_json::from_slice::<serde_json::Value>(&body).unwrap_or_default();

@@ -28,7 +28,7 @@ pub fn run(command: &RepairCommand, format: Format) -> anyhow::Result<()> {
 fn ring(args: &RepairRingArgs, format: Format) -> anyhow::Result<()> {
     let client = Client::new(&args.client)?;
     let (begun, status) = match client.repair_ring(args.first)? {
-        Begun::Now(status) => (true, status),
+        Begun::Now(status) => (true, *status),
         Begun::Before => (false, client.ring()?),
     };
     if !begun && format == Format::Human {
