@@ -6,10 +6,13 @@
 
 use crate::base::id::NodeId;
 use crate::base::time::Instant;
+use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How far the confirmed time on disk may be behind: five seconds.
 const KEEP_EVERY: u64 = 5000 << 16;
+/// Rounds that ripen at once; with more of them new ones wait.
+const RIPENING: usize = 16;
 /// How late the disk of a member may be: twice what `everysec` promises.
 const DISK: Duration = Duration::from_secs(2);
 
@@ -20,8 +23,8 @@ pub struct Confirmed {
     /// What of it is on disk.
     kept: u64,
     round: Round,
-    /// A majority holds it in memory.
-    ripens: Option<(Instant, Round)>,
+    /// What a majority holds in memory, and when it counts; the oldest first.
+    ripens: VecDeque<(Instant, Round)>,
 }
 
 /// Who is known to hold everything that this node had written at some time.
@@ -71,8 +74,8 @@ impl Confirmed {
     #[must_use]
     pub fn holders(&self, upto: u64) -> usize {
         let of = |round: &Round| if round.time >= upto { round.seen.len() } else { 0 };
-        let ripening = self.ripens.as_ref().map_or(0, |(_, round)| of(round));
-        ripening.max(of(&self.round))
+        let ripening = self.ripens.iter().map(|(_, round)| of(round)).max();
+        ripening.unwrap_or_default().max(of(&self.round))
     }
 
     /// A peer of this incarnation was found to hold all that this node had written up to a time.
@@ -87,28 +90,29 @@ impl Confirmed {
             Ok(at) => round.seen.iter_mut().skip(at).take(1).for_each(|seen| *seen = peer),
             Err(at) => round.seen.insert(at, peer),
         }
-        if round.seen.len() >= others && self.ripens.is_none() {
-            self.ripens = Some((now.after(DISK), std::mem::take(round)));
+        if round.seen.len() >= others && self.ripens.len() < RIPENING {
+            self.ripens.push_back((now.after(DISK), std::mem::take(round)));
         }
     }
 
     /// When something is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.ripens.as_ref().map(|(at, _)| *at)
+        self.ripens.front().map(|(at, _)| *at)
     }
 
     /// Lets time pass. `incarnation` is that of a member now.
     pub fn poll(&mut self, now: Instant, incarnation: impl Fn(NodeId) -> Option<u64>) {
-        let Some((_, round)) = self.ripens.take_if(|(at, _)| *at <= now) else { return };
-        if round.seen.iter().all(|(id, then)| incarnation(*id) == Some(*then)) {
-            self.raise(round.time);
+        while let Some((_, round)) = self.ripens.pop_front_if(|(at, _)| *at <= now) {
+            if round.seen.iter().all(|(id, then)| incarnation(*id) == Some(*then)) {
+                self.raise(round.time);
+            }
         }
     }
 
     /// The members that count are others now.
     pub fn restart(&mut self) {
-        (self.round, self.ripens) = (Round::default(), None);
+        (self.round, self.ripens) = (Round::default(), VecDeque::new());
     }
 
     /// Panics unless the disk is not ahead and each member is counted once.

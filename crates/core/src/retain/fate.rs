@@ -32,6 +32,8 @@ pub struct Case<'a> {
     pub unsent: Option<u64>,
     /// True if it may have been set back to an old copy of its disk.
     pub doubt: bool,
+    /// The time, wall milliseconds since 1970.
+    pub wall_ms: u64,
     /// The pass that it is brought back to.
     pub tip: &'a Pass,
     /// What the giver remembers of others.
@@ -62,7 +64,10 @@ impl Case<'_> {
             return Verdict::Drop(End::Confirmed);
         }
         let unseen = own && self.unsent.is_some_and(|from| entry.stamp().time > from);
-        match unseen && !self.doubt || planted::has(Planted::Strays) {
+        // What nobody is shown brings nothing back: it takes the place of what is older, as it would
+        // have if it had come in time.
+        let hidden = !entry.live_at(self.wall_ms);
+        match unseen && !self.doubt || hidden || planted::has(Planted::Strays) {
             true => Verdict::Anew,
             false => Verdict::Aside,
         }
@@ -111,8 +116,22 @@ mod tests {
         let mut history = History::default();
         change(&mut link, &mut tip, &mut history);
         let (own, link, tip, history) = (NodeId(OWN), Some(&link), &tip, &history);
-        let case = Case { own, link, confirmed, unsent, doubt, tip, history };
+        let case = Case { own, link, confirmed, unsent, doubt, wall_ms: 9, tip, history };
         case.verdict(&entry("k", H + 50, writer, Some("v")))
+    }
+
+    #[test]
+    fn a_deletion_brings_nothing_back_whoever_has_it() {
+        let (link, tip) = (link(1, H, 7, &[]), self::link(2, H + 100, 9, &[]));
+        let history = History::default();
+        let (own, link, tip, history) = (NodeId(OWN), Some(&link), &tip, &history);
+        let (confirmed, unsent, doubt, wall_ms) = (0, None, true, 9);
+        let case = Case { own, link, confirmed, unsent, doubt, wall_ms, tip, history };
+        assert_eq!(case.verdict(&entry("k", H + 50, 9, None)), Verdict::Anew);
+        assert_eq!(case.verdict(&entry("k", H + 50, 2, None)), Verdict::Drop(End::Visited));
+        let stamp = entry("k", H + 50, 9, None).stamp();
+        let until = |at| case.verdict(&Entry::new(b"k", b"v", stamp, Some(at)));
+        assert_eq!((until(9), until(10)), (Verdict::Anew, Verdict::Aside), "expired, or not yet");
     }
 
     #[test]
@@ -175,6 +194,7 @@ mod tests {
             confirmed: 0,
             unsent: None,
             doubt: false,
+            wall_ms: 9,
             tip: &tip,
             history: &history,
         };

@@ -367,6 +367,7 @@ impl Standing {
             confirmed: self.confirmed.upto(),
             unsent: self.isolation.unsent(),
             doubt: self.doubt,
+            wall_ms: hold.wall_ms,
             tip,
             history: giver.1,
         };
@@ -418,6 +419,7 @@ impl Standing {
             confirmed: 0,
             unsent: None,
             doubt: true,
+            wall_ms: hold.wall_ms,
             tip,
             history: &self.history,
         };

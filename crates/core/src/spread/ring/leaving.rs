@@ -81,7 +81,7 @@ impl Rounds {
             };
             let listed = covered.into_iter().flat_map(|pass| pass.order.iter().copied());
             let others = site.hold.env.table.peers().map(|peer| peer.id);
-            leaving.to = listed.filter(fits).next().or_else(|| others.into_iter().find(fits));
+            leaving.to = listed.into_iter().find(fits).or_else(|| others.into_iter().find(fits));
             if leaving.to.is_none() {
                 leaving.refused.clear();
             }

@@ -203,8 +203,10 @@ impl Rules {
         if covered || listed || own && placed && same && confirmed && it.link != 0 {
             return Fate::Drop;
         }
-        let unseen = own && it.sent >> write & 1 == 0 && placed;
-        if unseen && !(self.doubt && it.unsure) { Fate::Anew } else { Fate::Stray }
+        // A deletion brings nothing back.
+        let unseen = own && it.sent >> write & 1 == 0;
+        let anew = unseen && !(self.doubt && it.unsure) || world.write(write).deletes;
+        if anew { Fate::Anew } else { Fate::Stray }
     }
 
     fn is_in_gap(&self, knows: &Node, writer: u8, since: u16) -> bool {
