@@ -72,6 +72,7 @@ impl World {
         self.crash(node);
         self.record(node, Kind::DiskLost, 0);
         self.ledger.lose_disk(node, self.now);
+        self.chain.forget();
         let id = NodeId(self.rng.bits());
         let host = &mut self.hosts[node];
         host.disk = Disk::default();

@@ -4,6 +4,7 @@
 //! the node's outputs out in their order: what is persisted goes to the host's disk and to the
 //! checkers, what is sent goes to the network. Then it arms the node's next wake-up.
 
+use crate::checkers::one_chain::OneChain;
 use crate::checkers::{
     Violation, bounded, faithful_replica, invariants, monotonic_reads, no_invention,
     no_resurrection, unique_stamps,
@@ -29,7 +30,7 @@ use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space, Sta
 use rumormill_core::member::Roster;
 use rumormill_core::member::{Record, State};
 use rumormill_core::output::{Applied, Removed};
-use rumormill_core::retain::kept_horizon;
+use rumormill_core::retain::{Horizon, kept_horizon};
 use rumormill_core::spread::ring::Tombstones;
 use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
 use std::fmt;
@@ -51,6 +52,7 @@ pub struct World {
     pub(crate) network: Network,
     pub(crate) streams: Streams,
     pub(crate) ledger: Ledger,
+    pub(crate) chain: OneChain,
     pub(crate) trace: Trace,
     pub(crate) meter: Meter,
     pub(crate) faults: Vec<Fault>,
@@ -125,6 +127,7 @@ impl World {
             streams: Streams::default(),
             ledger: Ledger::new(options.nodes),
             trace: Trace::new(options.seed),
+            chain: OneChain::default(),
             meter: Meter::default(),
             faults: Vec::new(),
             load: None,
@@ -342,6 +345,7 @@ impl World {
         self.trace.record_entry(&line, &entry, own);
         if space == Space::Roster {
             self.note_member(node, &entry, own);
+            self.note_pass(node, &entry);
             self.hosts[node].disk.append(Arc::clone(&entry));
             self.hosts[node].journal.note(self.now, Undo::Roster { entry, previous });
             return;
@@ -571,6 +575,17 @@ impl World {
     }
 
     /// Notes that a property does not hold: the run ends with the first.
+    /// A node has heard which pass is the latest complete one.
+    fn note_pass(&mut self, node: usize, entry: &Entry) {
+        let ring = &self.options.config.ring;
+        let proves = ring.fence && ring.tombstones.is_fenced() && self.ledger.promises_deletions;
+        if let Some(horizon) = Horizon::of(entry).filter(|_| proves)
+            && let Err(what) = self.chain.complete(horizon)
+        {
+            self.violated(Some(node), "one chain", what);
+        }
+    }
+
     pub(crate) fn violated(&mut self, node: Option<usize>, property: &'static str, what: String) {
         if self.violation.is_none() {
             self.violation = Some(self.violation(node, property, what));

@@ -211,11 +211,14 @@ impl Entry {
         self.bytes.len()
     }
 
-    /// The hash that stands for (key, stamp) in digests. The value is not in it: equal stamps mean
-    /// the same write.
+    /// The hash that stands for (key, stamp) in digests, and for its age where it was written anew.
+    /// The value is not in it: equal stamps mean the same write.
     #[must_use]
     pub fn item_hash(&self, keyed: &Keyed) -> u128 {
-        keyed.hash128(&[&self.stamp.to_bytes(), self.key()])
+        match self.is_anew() {
+            false => keyed.hash128(&[&self.stamp.to_bytes(), self.key()]),
+            true => keyed.hash128(&[&self.stamp.to_bytes(), self.key(), &self.age().to_le_bytes()]),
+        }
     }
 
     /// A hash of all that the entry says, under a seed: see [`crate::data::account`]. Of an entry that
@@ -338,7 +341,11 @@ mod tests {
             assert_eq!((anew.age(), anew.is_anew(), anew.stamp()), (0x0100, true, stamp));
             assert_eq!(anew.anew(0x0201).unwrap(), later);
             assert_eq!((anew.body(), anew.expires_at()), (entry.body(), entry.expires_at()));
-            assert_eq!(anew.item_hash(&keyed), entry.item_hash(&keyed), "it is the same write");
+            assert_ne!(
+                anew.item_hash(&keyed),
+                entry.item_hash(&keyed),
+                "two that differ are told apart"
+            );
             assert!(later.outweighs(&anew) && anew.outweighs(&entry));
             assert_eq!(entry.anew(4).unwrap().age(), 5, "no time before its stamp counts");
         }

@@ -373,7 +373,9 @@ impl Node {
         self.replica.clock.observe(latest);
         self.strays.superseded(entry, out);
         self.stats.entries_new += 1;
-        let same = |replaced: &Arc<Entry>| replaced.stamp() == entry.stamp();
+        // What was written anew is the same write.
+        let anew = |replaced: &Entry| replaced.is_anew() || entry.is_anew();
+        let same = |replaced: &Arc<Entry>| replaced.stamp() == entry.stamp() && !anew(replaced);
         self.stats.stamp_conflicts += u64::from(replaced.as_ref().is_some_and(same));
         self.repair.entropy.news(now.mono, &mut self.rng);
         out.push(applied(Space::Data, entry, replaced, Some(from.peer)));

@@ -530,8 +530,11 @@ fn has_ended(entry: &Entry, horizon: u64) -> bool {
     is_mortal(entry) && entry.age() <= horizon && (entry.is_tombstone() || expired)
 }
 
-/// Takes an entry out of the replica; false if it is no longer held.
+/// Takes an entry out of the replica; false if it is no longer held as it is.
 fn let_go(entry: &Entry, collected: bool, hold: &mut Holding<'_>) -> bool {
+    if hold.replica.data.get(entry.key()).is_none_or(|held| **held != *entry) {
+        return false;
+    }
     let removed = hold.replica.data.remove(entry.key(), entry.stamp());
     let held = removed.is_some();
     hold.out.extend(removed.map(|entry| Output::Removed(Removed { entry, collected })));

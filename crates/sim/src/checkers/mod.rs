@@ -13,6 +13,7 @@ pub mod no_false_alarm;
 pub mod no_invention;
 pub mod no_lost_write;
 pub mod no_resurrection;
+pub mod one_chain;
 pub mod unique_stamps;
 pub mod well_formed;
 

@@ -66,7 +66,9 @@ pub(crate) fn settled(
 ) -> Result<(), String> {
     let here = ledger.superseded_at(index).filter(|(_, required)| !away.contains(required));
     for (write, _) in here {
-        if let Some(deleted) = ledger.deletion_of(write, |_| true) {
+        // With it whatever took its place on the same side of a partition may be aside.
+        let deleted = ledger.deletion_of(write, |_| true);
+        if let Some(deleted) = deleted.filter(|deleted| !ledger.is_aside(deleted)) {
             let held = node.data().get(deleted.entry.key());
             return Err(format!("still shows {held:?}, but there was {:?}", deleted.entry));
         }
