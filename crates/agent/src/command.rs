@@ -31,6 +31,11 @@ pub(crate) enum Command {
         count: usize,
         reply: oneshot::Sender<(u64, Vec<Arc<Entry>>)>,
     },
+    /// A live entry at random, from these random bits.
+    Draw {
+        seed: u64,
+        reply: oneshot::Sender<Option<Arc<Entry>>>,
+    },
     Join {
         seeds: Vec<SocketAddr>,
     },

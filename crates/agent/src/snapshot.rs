@@ -28,10 +28,15 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Members that are alive or suspected, this node included.
+    pub(crate) fn present(&self) -> usize {
+        let members = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).members;
+        usize::try_from(members.alive + members.suspect).unwrap_or(usize::MAX)
+    }
+
     /// True if the node sees nobody but itself.
     pub(crate) fn is_alone(&self) -> bool {
-        let members = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).members;
-        members.alive + members.suspect < 2
+        self.present() < 2
     }
 }
 

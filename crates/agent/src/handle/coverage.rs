@@ -113,6 +113,11 @@ impl Rumormill {
         numbers.lock().unwrap_or_else(PoisonError::into_inner).freshness
     }
 
+    /// Members that could hold a write: those that are alive or suspected, this node included.
+    pub(crate) fn present(&self) -> usize {
+        self.shared.snapshot.present()
+    }
+
     /// True if this node may be on the small side of a partition.
     #[must_use]
     pub fn partition_suspected(&self) -> bool {

@@ -20,6 +20,7 @@ use crate::seal::Lock;
 use crate::snapshot::Snapshot;
 use crate::view::View;
 use rumormill_core::Identity;
+use rumormill_core::base::rng::Rng;
 use rumormill_core::data::{Entry, Expiry, Op, Outcome, Refused, Stamp};
 use rumormill_core::limits::Limits;
 use std::sync::{Arc, PoisonError};
@@ -167,6 +168,17 @@ impl Rumormill {
         let command = Command::Scan { cursor, count, reply };
         self.shared.commands.send(command).await.map_err(|_| WriteError::Closed)?;
         page.await.map_err(|_| WriteError::Closed)
+    }
+
+    /// A live entry, each with the same chance, chosen by these random bits. `None` only if there is
+    /// none.
+    pub(crate) async fn draw(&self, seed: u64) -> Result<Option<Arc<Entry>>, WriteError> {
+        let (reply, drawn) = oneshot::channel();
+        let command = Command::Draw { seed, reply };
+        self.shared.commands.send(command).await.map_err(|_| WriteError::Closed)?;
+        let drawn = drawn.await.map_err(|_| WriteError::Closed)?;
+        // Where most of what is held is deleted or hidden, few are left to choose among.
+        Ok(drawn.or_else(|| self.shared.view.draw(&mut Rng::new(seed), wall_ms())))
     }
 
     /// Live entries that readers see.

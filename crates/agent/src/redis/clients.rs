@@ -3,7 +3,7 @@
 use super::wire::reply::Proto;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -18,6 +18,8 @@ pub(super) struct Client {
     pub active: AtomicU64,
     /// The number of the last command, as the table has it.
     pub last: AtomicU16,
+    /// It waits for something, in `WAIT` that is.
+    blocked: AtomicBool,
     about: Mutex<About>,
 }
 
@@ -39,6 +41,16 @@ impl Client {
         }
     }
 
+    /// Shows it as waiting for as long as the result lives.
+    pub(super) fn block(self: &Arc<Self>) -> Blocked {
+        self.blocked.store(true, Ordering::Relaxed);
+        Blocked(Arc::clone(self))
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Relaxed)
+    }
+
     pub(super) fn set_proto(&self, proto: Proto) {
         self.about().proto = proto;
     }
@@ -53,6 +65,15 @@ impl Client {
     /// What it has said of itself.
     pub(super) fn about(&self) -> MutexGuard<'_, About> {
         self.about.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// See [`Client::block`].
+pub(super) struct Blocked(Arc<Client>);
+
+impl Drop for Blocked {
+    fn drop(&mut self) {
+        self.0.blocked.store(false, Ordering::Relaxed);
     }
 }
 
@@ -73,6 +94,7 @@ impl Clients {
             since: Instant::now(),
             active: AtomicU64::new(0),
             last: AtomicU16::new(u16::MAX),
+            blocked: AtomicBool::new(false),
             about: Mutex::default(),
         });
         self.lock().insert(client.id, Arc::clone(&client));
@@ -93,6 +115,11 @@ impl Clients {
                 ids.iter().filter_map(|id| all.get(id).cloned()).collect()
             }
         }
+    }
+
+    /// How many wait for something.
+    pub(super) fn blocked(&self) -> usize {
+        self.lock().values().filter(|client| client.is_blocked()).count()
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<u64, Arc<Client>>> {

@@ -130,8 +130,10 @@ impl Connection {
             match self.input.parse(&self.session.limits()) {
                 Ok(Some(len)) => {
                     let request = self.input.request();
-                    if request.len() > 0 {
-                        execute(&mut self.session, &request).await?;
+                    match request.len() {
+                        // To `CLIENT REPLY SKIP` it is a command, as in Redis.
+                        0 => self.session.unmute(),
+                        _ => execute(&mut self.session, &request).await?,
                     }
                     self.input.consume(len);
                     if self.session.crowded() {
@@ -236,7 +238,7 @@ impl Connection {
     }
 
     fn account(&mut self) {
-        let bytes = self.input.capacity() + self.session.out.capacity();
+        let bytes = self.input.allocated() + self.session.out.capacity();
         self.guard.hold(bytes.saturating_sub(FREE_BYTES) as u64);
     }
 }

@@ -6,7 +6,8 @@ use super::wire::resp::Limits;
 use crate::handle::Rumormill;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Most arguments of one request, as in Redis.
+/// Most arguments of one request, as in Redis 6: each costs memory beside its bytes, as a write in a
+/// batch most of all.
 const MAX_ARGS: usize = 1024 * 1024;
 /// What an argument may be longer than a value: room to answer politely when one is too long.
 const BULK_SLACK: usize = 64 * 1024;

@@ -82,8 +82,11 @@ impl Session {
     /// As if newly connected.
     pub(super) fn reset(&mut self) {
         self.authenticated = self.server.options.password.is_none();
-        self.muting = Muting::On;
-        self.out.muted = false;
+        // `RESET` itself may be what `CLIENT REPLY SKIP` spoke of.
+        if self.muting != Muting::Skipping {
+            self.muting = Muting::On;
+            self.out.muted = false;
+        }
         self.out.proto = Proto::default();
         self.client.reset();
     }

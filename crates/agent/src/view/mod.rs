@@ -12,12 +12,13 @@ pub use event::{Event, EventKind};
 
 use owned::Owned;
 use rumormill_core::NodeId;
+use rumormill_core::base::rng::Rng;
 use rumormill_core::data::Entry;
 use shard::{Head, Key, Shard};
 use std::collections::{BTreeSet, BinaryHeap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use tokio::sync::broadcast;
 
 /// Power of two; enough that readers on many cores rarely meet.
@@ -73,11 +74,7 @@ impl View {
         limit: usize,
         wall_ms: u64,
     ) -> Vec<Arc<Entry>> {
-        let guards: Vec<_> = self
-            .shards
-            .iter()
-            .map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner))
-            .collect();
+        let guards = self.guards();
         let from = match after {
             Some(after) if after >= prefix => Bound::Excluded(after),
             _ => Bound::Included(prefix),
@@ -97,6 +94,32 @@ impl View {
             heads.extend(Head::of(rest));
         }
         page
+    }
+
+    /// A live entry, each with the same chance; `None` only if there is none. It takes a time that
+    /// grows with their number.
+    pub(crate) fn draw(&self, rng: &mut Rng, wall_ms: u64) -> Option<Arc<Entry>> {
+        let guards = self.guards();
+        let mut place = rng.index(guards.iter().map(|shard| shard.len()).sum());
+        // Whole shards are passed over by their lengths.
+        let drawn = guards.iter().find_map(|shard| {
+            let here = place < shard.len();
+            place = if here { place } else { place - shard.len() };
+            here.then(|| shard.values().nth(place)).flatten()
+        });
+        if let Some(entry) = drawn.filter(|entry| entry.live_at(wall_ms)) {
+            return Some(Arc::clone(entry));
+        }
+        // It has just expired: choose among those that have not, in one pass (Vitter 1985, R).
+        let all = guards.iter().flat_map(|shard| shard.values());
+        let live = all.filter(|entry| entry.live_at(wall_ms));
+        let chosen = (1..).zip(live).filter(|(seen, _)| rng.below(*seen) == 0).last();
+        chosen.map(|(_, entry)| Arc::clone(entry))
+    }
+
+    fn guards(&self) -> Vec<RwLockReadGuard<'_, Shard>> {
+        let shards = self.shards.iter();
+        shards.map(|shard| shard.read().unwrap_or_else(PoisonError::into_inner)).collect()
     }
 
     pub(crate) fn watch(&self) -> broadcast::Receiver<Event> {
@@ -272,6 +295,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
     use rumormill_core::NodeId;
+    use rumormill_core::base::rng::Rng;
     use rumormill_core::data::Stamp;
 
     fn entry(key: &[u8], time: u64, expires_at: Option<u64>) -> Arc<Entry> {
@@ -303,6 +327,28 @@ mod tests {
             let page = view.scan(&prefix, after.as_deref(), limit, 60);
             prop_assert_eq!(page.iter().map(|entry| entry.key()).collect::<Vec<_>>(), wanted);
         }
+    }
+
+    #[test]
+    fn every_live_entry_is_drawn_as_often() {
+        let (view, mut rng) = (View::new(), Rng::new(20_261_123));
+        assert!(view.draw(&mut rng, 60).is_none());
+        // Half of them have expired and are not taken out yet.
+        for n in 0..100_u8 {
+            view.apply(&entry(&[n], 1, (n % 2 == 0).then_some(50)), 10, |_| true);
+        }
+        let mut counts = [0_u32; 100];
+        for _ in 0..50_000 {
+            counts[usize::from(view.draw(&mut rng, 60).unwrap().key()[0])] += 1;
+        }
+        // 1,000 each, with a standard deviation of 31: a chi-squared of 49 degrees of freedom is
+        // below 94 but once in 10,000 times.
+        let square = |count: &u32| (f64::from(*count) - 1000.0).powi(2) / 1000.0;
+        assert!(counts.iter().step_by(2).all(|count| *count == 0));
+        let chi: f64 = counts.iter().skip(1).step_by(2).map(square).sum();
+        assert!(chi < 94.0, "{chi}");
+        (0..99).for_each(|n| view.remove(&entry(&[n], 1, (n % 2 == 0).then_some(50)), 10));
+        assert_eq!(view.draw(&mut rng, 60).unwrap().key(), [99]);
     }
 
     #[test]

@@ -211,7 +211,11 @@ async fn errors_say_what_redis_says_or_why_not() {
         ("MULTI", "needs consensus"),
         ("EVAL x 0", "needs consensus"),
         ("INCR k", "counters are not available"),
-        ("HSET k f v", "hashes are not available"),
+        ("HSET k f v", "'HSET': hashes are not available"),
+        ("lcs a b", "'lcs': comparisons of values are not available"),
+        ("Sort k", "'Sort': sorts of lists and sets are not available"),
+        ("ASKING", "Redis Cluster and Sentinel (every node takes every command"),
+        ("DUMP k", "serialized form"),
         ("NOPE a b", "unknown command 'NOPE', with args beginning with: 'a' 'b' "),
         ("SELECT 1", "DB index is out of range"),
         ("SELECT x", "value is not an integer or out of range"),
@@ -261,6 +265,30 @@ async fn walks_find_every_key() {
 }
 
 #[tokio::test]
+async fn a_random_key_is_any_of_those_there_are() {
+    let port = Port::open().await;
+    let mut c = port.client(3).await;
+    assert_eq!(run::<Option<String>>(&mut c, "RANDOMKEY").await.unwrap(), None);
+    let ops = |from: u32, to: u32| {
+        let key = |n: u32| format!("key:{n}").into_bytes().into();
+        (from..to).map(move |n| Op::put(key(n), b"v"[..].into(), Expiry::Never, false)).collect()
+    };
+    port.node.write(ops(0, 20)).await.unwrap();
+    let mut drawn = HashSet::new();
+    while drawn.len() < 20 {
+        drawn.insert(run::<String>(&mut c, "RANDOMKEY").await.unwrap());
+    }
+    // Tombstones do not hide the one that is left.
+    port.node.write(ops(20, 20_000)).await.unwrap();
+    run::<()>(&mut c, "FLUSHALL").await.unwrap();
+    assert_eq!(run::<Option<String>>(&mut c, "RANDOMKEY").await.unwrap(), None);
+    run::<()>(&mut c, "SET left v").await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(run::<String>(&mut c, "RANDOMKEY").await.unwrap(), "left");
+    }
+}
+
+#[tokio::test]
 async fn pipelines_answer_in_order() {
     let port = Port::open().await;
     let mut raw = port.raw().await;
@@ -304,7 +332,11 @@ async fn broken_streams_get_an_error_and_an_end() {
     let port = Port::open().await;
     let cases: &[(&[u8], &str)] = &[
         (b"*2\r\n$3\r\nGET\r\n$1073741824\r\n", "invalid bulk length"),
-        (b"*1048577\r\n", "invalid multibulk length"),
+        (b"*x\r\n", "invalid multibulk length"),
+        (
+            b"*1048577\r\n",
+            "invalid multibulk length: a request has at most 1048576 arguments, its name included",
+        ),
         (b"*1\r\n:1\r\n", "expected '$', got ':'"),
         (b"*1\r\n$-5\r\n", "invalid bulk length"),
         (b"*1\r\n$4\r\nPINGxx", "expected CRLF after a bulk string"),
@@ -526,6 +558,22 @@ async fn replies_can_be_switched_off() {
     let port = Port::open().await;
     let mut raw = port.raw().await;
     raw.ask("CLIENT REPLY SKIP\r\nSET a 1\r\nSET b 2\r\n", "+OK\r\n").await;
+    // As Redis 7 answers: the last of them counts, and an empty request is a command to it.
+    for (asked, answered) in [
+        ("CLIENT REPLY SKIP\r\nCLIENT REPLY SKIP\r\nPING\r\nECHO 2\r\n", "$1\r\n2\r\n"),
+        ("CLIENT REPLY SKIP\r\n\r\nPING\r\n", "+PONG\r\n"),
+        ("CLIENT REPLY SKIP\r\nCLIENT REPLY ON\r\nPING\r\n", "+OK\r\n+PONG\r\n"),
+        ("CLIENT REPLY SKIP\r\nCLIENT REPLY NO\r\nPING\r\n", "+PONG\r\n"),
+        ("CLIENT REPLY SKIP\r\nRESET\r\nPING\r\n", "+PONG\r\n"),
+        ("CLIENT REPLY OFF\r\nRESET\r\nPING\r\n", "+RESET\r\n+PONG\r\n"),
+        (
+            "CLIENT REPLY OFF\r\nCLIENT REPLY SKIP\r\nPING\r\nCLIENT REPLY ON\r\nPING\r\n",
+            "+OK\r\n+PONG\r\n",
+        ),
+    ] {
+        raw.ask(asked, answered).await;
+        raw.ask("ECHO next\r\n", "$4\r\nnext\r\n").await;
+    }
     raw.ask("CLIENT REPLY OFF\r\nSET a 3\r\nGET a\r\nNOPE\r\n", "").await;
     raw.ask("CLIENT REPLY ON\r\nGET a\r\n", "+OK\r\n$1\r\n3\r\n").await;
 }
@@ -598,8 +646,22 @@ async fn wait_counts_the_other_members_that_hold_all_writes() {
     raw.ask("SET c 1\r\nWAIT 0 0\r\n", "+OK\r\n:0\r\n").await;
     raw.ask("SET d 1\r\nWAIT 3 3000\r\n", "+OK\r\n:2\r\n").await;
     // Who waits for ever and goes is forgotten.
-    raw.send("SET e 1\r\nWAIT 9 0\r\n").await;
+    raw.ask("SET e 1\r\nWAIT 9 0\r\n", "+OK\r\n").await;
+    let mut other = port.client(3).await;
+    while !run::<String>(&mut other, "INFO clients").await.unwrap().contains("blocked_clients:1\r")
+    {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let list = run::<String>(&mut other, "CLIENT LIST").await.unwrap();
+    assert!(list.lines().next().unwrap().contains(" flags=b db=0 "), "{list}");
+    assert!(list.lines().next().unwrap().contains(" cmd=wait "), "{list}");
+    assert!(list.lines().nth(1).unwrap().contains(" flags=N db=0 "), "{list}");
     drop(raw);
+    while !run::<String>(&mut other, "INFO clients").await.unwrap().contains("blocked_clients:0\r")
+    {
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    drop(other);
     port.eventually(|stats| &stats.connections, 0).await;
 }
 

@@ -323,6 +323,24 @@ impl Map {
         let _ = self.root.walk(Range::ALL, from, u64::MAX, visit);
     }
 
+    /// The entry at a place in hash order, counted from 0, by one way down the trie. So each entry
+    /// can be drawn with the same chance, which a random hash does not give: gaps differ.
+    #[must_use]
+    pub fn nth(&self, mut place: u64) -> Option<&Arc<Entry>> {
+        let mut trie = &self.root;
+        while let Kind::Branch(children) = &trie.kind {
+            trie = children.iter().find(|child| match place.checked_sub(child.digest.count) {
+                Some(rest) => {
+                    place = rest;
+                    false
+                }
+                None => true,
+            })?;
+        }
+        let Kind::Leaf(slots) = &trie.kind else { return None };
+        slots.get(usize::try_from(place).ok()?).map(|slot| &slot.entry)
+    }
+
     /// Collects a page: entries from `from` on until `max_bytes` (keys, values and about 24 bytes
     /// each) or `max_entries` are reached, and the hash to go on from (`None` at the end). Pages
     /// hold at least one entry, and never part entries of equal hash.
@@ -654,6 +672,20 @@ mod tests {
             prop_assert_eq!(hashes.len() as u64, map.digest().count);
             prop_assert!(hashes.is_sorted());
         }
+    }
+
+    #[test]
+    fn each_has_one_place() {
+        assert!(map_of(&[]).nth(0).is_none());
+        let map = map_of(&(0..1000).map(|key| entry(key, 1, key % 3 == 0)).collect::<Vec<_>>());
+        let mut place = 0;
+        map.walk_from(0, &mut |_, held| {
+            assert!(map.nth(place).is_some_and(|found| Arc::ptr_eq(found, held)));
+            place += 1;
+            ControlFlow::Continue(())
+        });
+        assert_eq!(place, 1000);
+        assert!(map.nth(1000).is_none() && map.nth(u64::MAX).is_none());
     }
 
     #[test]

@@ -55,6 +55,21 @@ impl Wait {
         }
     }
 
+    /// Before the write: refuses a count that no time would help to.
+    pub(crate) fn check(self, app: &App) -> Result<(), Problem> {
+        let present = app.node.present();
+        match self.want {
+            Want::Members(count) if count > present => {
+                let message = format!(
+                    "wait={count} cannot be: {present} members are alive or suspected, this node \
+                     included; nothing was written"
+                );
+                Err(Problem::new(StatusCode::CONFLICT, message).with("of", present))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Waits for a write that was made; the answer says how many hold it.
     pub(crate) async fn carry_out(
         self,

@@ -53,7 +53,11 @@ fn value(app: &App, key: &[u8], headers: &HeaderMap) -> Result<Response, Problem
         .iter()
         .any(|given| names(given.as_bytes(), &etag(&entry)));
     let mut response = match unchanged {
-        true => StatusCode::NOT_MODIFIED.into_response(),
+        // The length is that of the bytes that are not sent, as in a HEAD.
+        true => {
+            let length = entry.value().unwrap_or_default().len();
+            (StatusCode::NOT_MODIFIED, [(header::CONTENT_LENGTH, length)]).into_response()
+        }
         // Whatever the bytes are, a browser that is led here must not run them.
         false => (
             [
@@ -79,6 +83,7 @@ pub(crate) async fn put(
     let query = Query::parse(uri.query(), &["ttl", "owned", WAIT, WAIT_TIMEOUT])?;
     let (ttl, owned, wait) = (query.ttl()?, query.flag("owned")?, Wait::of(&query)?);
     unconditional(request.headers())?;
+    wait.map_or(Ok(()), |wait| wait.check(&app))?;
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
     let mut upload = Upload::new(request.into_body(), app.options.body_timeout);
@@ -107,6 +112,7 @@ pub(crate) async fn delete(
     let wait = Wait::of(&Query::parse(uri.query(), &[WAIT, WAIT_TIMEOUT])?)?;
     let key = key(&uri)?;
     unconditional(&headers)?;
+    wait.map_or(Ok(()), |wait| wait.check(&app))?;
     let outcome = app.node.write_one(Op::Delete { key: key.as_slice().into() }).await?;
     match outcome.previous {
         None => Err(missing(&key)),

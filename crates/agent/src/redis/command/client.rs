@@ -65,9 +65,11 @@ fn check_text(text: &[u8], what: &str) -> Result<(), Fault> {
 
 fn set_info(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let value = request.arg(3);
-    let what = String::from_utf8_lossy(request.arg(2)).to_ascii_lowercase();
+    let given = String::from_utf8_lossy(request.arg(2));
+    let what = given.to_ascii_lowercase();
     if !matches!(what.as_str(), "lib-name" | "lib-ver") {
-        return Err(Fault::from(format!("ERR Unrecognized option '{what}'")));
+        let given: String = given.chars().take(128).collect();
+        return Err(Fault::from(format!("ERR Unrecognized option '{given}'")));
     }
     check_text(value, &what)?;
     let value = String::from_utf8_lossy(value).into();
@@ -88,8 +90,9 @@ fn list(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
         match request.arg(3).to_ascii_lowercase().as_slice() {
             b"normal" => list_of(session, None),
             b"master" | b"replica" | b"slave" | b"pubsub" => String::new(),
-            other => {
-                let other = String::from_utf8_lossy(other).into_owned();
+            _ => {
+                let other: String =
+                    String::from_utf8_lossy(request.arg(3)).chars().take(128).collect();
                 return Err(Fault::from(format!("ERR Unknown client type '{other}'")));
             }
         }
@@ -121,7 +124,7 @@ fn describe(client: &Client, to: &mut String) {
     // Writing to a string does not fail.
     let _ = writeln!(
         to,
-        "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags=N db=0 sub=0 psub=0 ssub=0 \
+        "id={} addr={} laddr={} fd=-1 name={} age={} idle={} flags={} db=0 sub=0 psub=0 ssub=0 \
          multi=-1 watch=0 cmd={} user=default redir=-1 resp={} lib-name={} lib-ver={}",
         client.id,
         client.addr,
@@ -129,6 +132,7 @@ fn describe(client: &Client, to: &mut String) {
         about.name,
         age.as_secs(),
         age.saturating_sub(active).as_secs(),
+        if client.is_blocked() { "b" } else { "N" },
         last,
         about.proto.number(),
         about.library,
@@ -138,7 +142,8 @@ fn describe(client: &Client, to: &mut String) {
 
 fn reply(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     if request.is(2, "skip") {
-        if session.muting == Muting::On {
+        // Said again before it has taken effect it counts anew, from here.
+        if session.muting != Muting::Off {
             session.muting = Muting::SkipNext;
         }
         session.out.muted = true;

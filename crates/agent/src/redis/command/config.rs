@@ -1,6 +1,6 @@
 //! `CONFIG`: what clients ask for is answered; settings are changed in the agent's own file.
 
-use super::glob;
+use super::glob::Glob;
 use super::info::is_durable;
 use super::table::Id;
 use crate::redis::fault::Fault;
@@ -32,10 +32,11 @@ fn get(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     if patterns.len() > 64 || patterns.iter().any(|pattern| pattern.len() > 256) {
         return Err("ERR CONFIG GET takes up to 64 patterns of up to 256 bytes".into());
     }
+    let patterns: Vec<_> = patterns.iter().map(|pattern| Glob::new(pattern)).collect();
     let settings = settings(session);
     let matching: Vec<_> = settings
         .iter()
-        .filter(|(name, _)| patterns.iter().any(|glob| glob::matches(glob, name.as_bytes())))
+        .filter(|(name, _)| patterns.iter().any(|glob| glob.matches(name.as_bytes())))
         .collect();
     session.out.map(matching.len());
     for (name, value) in matching {

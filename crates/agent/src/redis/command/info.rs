@@ -75,7 +75,7 @@ fn server(server: &Server, status: &Status, text: &mut String) {
 fn clients(server: &Server, _: &Status, text: &mut String) {
     line(text, "connected_clients", read(&server.options.stats.connections));
     line(text, "maxclients", server.options.max_clients);
-    line(text, "blocked_clients", 0);
+    line(text, "blocked_clients", server.clients.blocked());
     line(text, "clients_large_buffers", server.budget.held());
 }
 

@@ -1,6 +1,7 @@
 //! `COMMAND` and the `HELP` of containers, from the one table.
 
-use super::glob;
+use super::glob::{self, Glob};
+use super::synopsis::{self, Arg};
 use super::table::{self, COMMANDS, Command, Id};
 use crate::redis::fault::Fault;
 use crate::redis::session::Session;
@@ -48,7 +49,8 @@ pub(crate) fn help(session: &mut Session, request: &Request<'_>) {
     let name = container.name.to_ascii_uppercase();
     out.simple(&format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:"));
     for sub in container.subcommands {
-        out.simple(&own_name(sub).to_ascii_uppercase());
+        let usage = [&own_name(sub).to_ascii_uppercase(), sub.synopsis].join(" ");
+        out.simple(usage.trim_end());
         out.simple(&format!("    {}", sub.summary));
     }
 }
@@ -78,12 +80,42 @@ fn entry(out: &mut Out, command: &Command) {
         out.int(position.into());
     }
     words(out, &command.categories());
-    out.set(0);
-    out.set(0);
+    let tips: Vec<_> = command.tips.split_whitespace().collect();
+    words(out, &tips);
+    key_specifications(out, command);
     out.array(command.subcommands.len());
     for sub in command.subcommands {
         entry(out, sub);
     }
+}
+
+/// Where the keys are and what is done with them, the way of Redis 7: from the first on, so many
+/// behind it or from the end.
+fn key_specifications(out: &mut Out, command: &Command) {
+    let (first, last, step) = command.keys;
+    if first == 0 {
+        return out.set(0);
+    }
+    out.set(1);
+    out.map(3);
+    out.bulk(b"flags");
+    let access: Vec<_> = command.access.split_whitespace().collect();
+    words(out, &access);
+    let last = if last < 0 { last } else { last - first };
+    let spec = |out: &mut Out, name: &str, kind: &str, numbers: &[(&str, i8)]| {
+        out.bulk(name.as_bytes());
+        out.map(2);
+        out.bulk(b"type");
+        out.bulk(kind.as_bytes());
+        out.bulk(b"spec");
+        out.map(numbers.len());
+        for (name, number) in numbers {
+            out.bulk(name.as_bytes());
+            out.int((*number).into());
+        }
+    };
+    spec(out, "begin_search", "index", &[("index", first)]);
+    spec(out, "find_keys", "range", &[("lastkey", last), ("keystep", step), ("limit", 0)]);
 }
 
 fn words(out: &mut Out, words: &[&str]) {
@@ -97,17 +129,59 @@ fn docs(out: &mut Out, commands: &[&'static Command]) {
     out.map(commands.len());
     for command in commands {
         out.bulk(command.name.as_bytes());
-        out.map(3 + usize::from(!command.subcommands.is_empty()));
+        let args = synopsis::args(command.synopsis);
+        let (parts, whole) = (!args.is_empty(), !command.subcommands.is_empty());
+        out.map(3 + usize::from(parts) + usize::from(whole));
         for (field, text) in
             [("summary", command.summary), ("since", command.since), ("group", command.group)]
         {
             out.bulk(field.as_bytes());
             out.bulk(text.as_bytes());
         }
-        if !command.subcommands.is_empty() {
+        if parts {
+            out.bulk(b"arguments");
+            arguments(out, &args);
+        }
+        if whole {
             out.bulk(b"subcommands");
             let subcommands: Vec<_> = command.subcommands.iter().collect();
             docs(out, &subcommands);
+        }
+    }
+}
+
+fn arguments(out: &mut Out, args: &[Arg]) {
+    out.array(args.len());
+    for arg in args {
+        let contains = !arg.args.is_empty();
+        let text = |out: &mut Out, field: &str, text: &str| {
+            out.bulk(field.as_bytes());
+            out.bulk(text.as_bytes());
+        };
+        let (is_key, has_flags) = (arg.kind == "key", arg.optional || arg.multiple);
+        let more = [true, is_key, arg.token.is_some(), has_flags];
+        out.map(2 + more.iter().filter(|there| **there).count());
+        text(out, "name", &arg.name);
+        text(out, "type", arg.kind);
+        if !contains {
+            text(out, "display_text", &arg.name);
+        }
+        if is_key {
+            out.bulk(b"key_spec_index");
+            out.int(0);
+        }
+        if let Some(token) = arg.token {
+            text(out, "token", token);
+        }
+        if has_flags {
+            out.bulk(b"flags");
+            let flags = [(arg.optional, "optional"), (arg.multiple, "multiple")];
+            let flags: Vec<_> = flags.iter().filter(|(is, _)| *is).map(|(_, name)| *name).collect();
+            words(out, &flags);
+        }
+        if contains {
+            out.bulk(b"arguments");
+            arguments(out, &arg.args);
         }
     }
 }
@@ -154,8 +228,8 @@ fn list(out: &mut Out, request: &Request<'_>) -> Result<(), Fault> {
             if value.len() > glob::MAX_PATTERN {
                 return Err("ERR the pattern is too long".into());
             }
-            let pattern = value.to_ascii_lowercase();
-            COMMANDS.iter().filter(|c| glob::matches(&pattern, c.name.as_bytes())).collect()
+            let pattern = Glob::new(&value.to_ascii_lowercase());
+            COMMANDS.iter().filter(|c| pattern.matches(c.name.as_bytes())).collect()
         }
         _ => return Err(Fault::SYNTAX),
     };

@@ -75,10 +75,10 @@ pub(crate) fn expire(
     if request.len() > 3 {
         let option = request.arg(3);
         let option = String::from_utf8_lossy(option.get(..128).unwrap_or(option));
-        let option = option.to_ascii_uppercase();
-        if matches!(option.as_str(), "NX" | "XX" | "GT" | "LT") {
+        let upper = option.to_ascii_uppercase();
+        if matches!(upper.as_str(), "NX" | "XX" | "GT" | "LT") {
             let command = command.name.to_ascii_uppercase();
-            return Err(refused::conditional(&command, &option).into());
+            return Err(refused::conditional(&command, &upper).into());
         }
         return Err(Fault::from(format!("ERR Unsupported option {option}")));
     }

@@ -10,6 +10,7 @@ pub(super) mod key;
 pub(super) mod refused;
 pub(super) mod scan;
 pub(super) mod string;
+pub(super) mod synopsis;
 pub(super) mod table;
 pub(super) mod wait;
 

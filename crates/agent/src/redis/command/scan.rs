@@ -1,6 +1,9 @@
 //! Commands over all keys. They go in pages, so that nothing is held for long.
 
-use super::{glob, key};
+use super::glob::{self, Glob};
+use super::key;
+use super::wait::gone;
+use crate::handle::Rumormill;
 use crate::redis::fault::Fault;
 use crate::redis::session::Session;
 use crate::redis::wire::number;
@@ -9,36 +12,40 @@ use rumormill_core::data::{Entry, Op};
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Entries looked at in one go.
 const PAGE: usize = 1000;
 /// Most entries that one `SCAN` looks at, whatever `COUNT` says: it is a hint.
 const MAX_SCAN: usize = 10_000;
-/// Byte comparisons of patterns after which others get their turn.
+/// Steps of patterns after which others get their turn.
 const PATTERN_WORK: usize = 1 << 20;
+/// How long keys are searched for a client that has closed its end: it may be waiting for the
+/// answer, having no more to say, and nothing tells it from one that has hung up.
+const HALF_CLOSED: Duration = Duration::from_secs(2);
 
 /// A glob pattern, and the work done with it since others had their turn.
-struct Pattern<'a> {
-    glob: &'a [u8],
+struct Pattern {
+    glob: Glob,
     work: usize,
 }
 
-impl<'a> Pattern<'a> {
-    fn new(glob: &'a [u8]) -> Result<Self, Fault> {
+impl Pattern {
+    fn new(glob: &[u8]) -> Result<Self, Fault> {
         if glob.len() > glob::MAX_PATTERN {
             let most = glob::MAX_PATTERN;
             return Err(Fault::from(format!("ERR the pattern is longer than {most} bytes")));
         }
-        Ok(Self { glob, work: 0 })
+        Ok(Self { glob: Glob::new(glob), work: 0 })
     }
 
     async fn matches(&mut self, key: &[u8]) -> bool {
-        self.work += (key.len() + 1) * (self.glob.len() + 1);
+        self.work += self.glob.cost(key.len());
         if self.work > PATTERN_WORK {
             self.work = 0;
             tokio::task::yield_now().await;
         }
-        glob::matches(self.glob, key)
+        self.glob.matches(key)
     }
 }
 
@@ -51,25 +58,14 @@ pub(crate) async fn keys(
         Ok(pattern) => pattern,
         Err(fault) => return Ok(Err(fault)),
     };
-    let (head, whole) = glob::literal_head(pattern.glob);
-    let mut found = Vec::new();
-    if whole {
-        found.extend(session.server.node.get(&head));
-    } else {
-        let mut after: Option<Arc<Entry>> = None;
-        loop {
-            let last = after.as_deref().map(Entry::key);
-            let page = session.server.node.scan(&head, last, PAGE);
-            let Some(last) = page.last() else { break };
-            after = Some(Arc::clone(last));
-            for entry in page {
-                if pattern.matches(entry.key()).await {
-                    found.push(entry);
-                }
-            }
-            tokio::task::yield_now().await;
-        }
-    }
+    // What was asked for before is answered before the search.
+    session.send()?;
+    session.settle();
+    let node = session.server.node.clone();
+    let found = tokio::select! {
+        found = search(&node, request.arg(1), &mut pattern) => found,
+        gone = gone(session.stream.tcp(), HALF_CLOSED) => return Err(gone),
+    };
     session.out.array(found.len());
     for entry in found {
         session.out.bulk(entry.key());
@@ -78,6 +74,26 @@ pub(crate) async fn keys(
         }
     }
     Ok(Ok(()))
+}
+
+async fn search(node: &Rumormill, glob: &[u8], pattern: &mut Pattern) -> Vec<Arc<Entry>> {
+    let (head, whole) = glob::literal_head(glob);
+    if whole {
+        return node.get(&head).into_iter().collect();
+    }
+    let mut found = Vec::new();
+    let mut after: Option<Arc<Entry>> = None;
+    loop {
+        let page = node.scan(&head, after.as_deref().map(Entry::key), PAGE);
+        let Some(last) = page.last() else { return found };
+        after = Some(Arc::clone(last));
+        for entry in page {
+            if pattern.matches(entry.key()).await {
+                found.push(entry);
+            }
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// `SCAN cursor [MATCH pattern] [COUNT count] [TYPE type]`
@@ -126,21 +142,11 @@ pub(crate) async fn scan(session: &mut Session, request: &Request<'_>) -> Result
     Ok(())
 }
 
-/// `RANDOMKEY`: one of the first few keys from a random place on.
+/// `RANDOMKEY`
 pub(crate) async fn randomkey(session: &mut Session) -> Result<(), Fault> {
-    let random = random();
-    let mut page = Vec::new();
-    for cursor in [random, 0] {
-        let found = session.server.node.scan_hashed(cursor, 16).await;
-        page = found.map_err(|error| Fault::of_write(&error))?.1;
-        if !page.is_empty() {
-            break;
-        }
-    }
-    // Low bits chose among the few, high bits the place: they are independent.
-    let chosen = usize::try_from(random % (page.len().max(1) as u64)).ok();
-    let entry = chosen.and_then(|index| page.get(index));
-    session.out.bulk_or_null(entry.map(|entry| entry.key()));
+    let drawn = session.server.node.draw(random()).await;
+    let drawn = drawn.map_err(|error| Fault::of_write(&error))?;
+    session.out.bulk_or_null(drawn.as_ref().map(|entry| entry.key()));
     Ok(())
 }
 

@@ -98,8 +98,21 @@ pub(crate) mod flag {
     pub const CONNECTION: u16 = 64;
     /// For administrators.
     pub const ADMIN: u16 = 128;
+    /// May need memory for a value.
+    pub const DENYOOM: u16 = 256;
+    /// Not for scripts, where there are any.
+    pub const NOSCRIPT: u16 = 512;
+    /// Allowed while the node is loading, whatever it holds.
+    pub const LOADING: u16 = 1024;
+    /// May wait.
+    pub const BLOCKING: u16 = 2048;
+    /// About all keys, though its group is another.
+    pub const KEYSPACE: u16 = 4096;
 }
-use flag::{ADMIN, CONNECTION, DANGEROUS, FAST, NO_AUTH, QUEUES, READ, WRITE};
+use flag::{
+    ADMIN, BLOCKING, CONNECTION, DANGEROUS, DENYOOM, FAST, KEYSPACE, LOADING, NO_AUTH, NOSCRIPT,
+    QUEUES, READ, WRITE,
+};
 
 /// Where a command's keys are: first index, last index (negative from the end), step.
 pub(crate) type Keys = (i8, i8, i8);
@@ -117,6 +130,12 @@ pub(crate) struct Command {
     pub arity: i8,
     pub flags: u16,
     pub keys: Keys,
+    /// What is done with the keys, in the words of `COMMAND INFO`.
+    pub access: &'static str,
+    /// How its arguments are written; see [`synopsis`](super::synopsis).
+    pub synopsis: &'static str,
+    /// Hints for those who send commands to many servers.
+    pub tips: &'static str,
     pub group: &'static str,
     pub since: &'static str,
     pub summary: &'static str,
@@ -144,45 +163,45 @@ impl Command {
 
     /// Flags as `COMMAND` names them.
     pub(crate) fn flag_names(&self) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        for (bit, name) in [(WRITE, "write"), (READ, "readonly"), (ADMIN, "admin")] {
-            if self.has(bit) {
-                names.push(name);
-            }
-        }
-        if !self.has(WRITE | READ) {
-            names.extend(["noscript", "loading", "stale"]);
-        }
-        for (bit, name) in [(FAST, "fast"), (NO_AUTH, "no_auth")] {
-            if self.has(bit) {
-                names.push(name);
-            }
-        }
-        names
+        self.names(&[
+            (WRITE, "write"),
+            (READ, "readonly"),
+            (DENYOOM, "denyoom"),
+            (ADMIN, "admin"),
+            (NOSCRIPT, "noscript"),
+            (BLOCKING, "blocking"),
+            (LOADING, "loading"),
+            (LOADING, "stale"),
+            (FAST, "fast"),
+            (NO_AUTH, "no_auth"),
+            (NO_AUTH, "allow_busy"),
+        ])
     }
 
     /// Access-control categories as `COMMAND` names them.
     pub(crate) fn categories(&self) -> Vec<&'static str> {
+        // What waits for others, and a container, is about no key.
+        let about_keys = self.group == GE && !self.has(CONNECTION) && self.subcommands.is_empty();
         let mut names = Vec::new();
-        if self.keys.0 > 0 || self.group == "generic" {
+        if about_keys || self.has(KEYSPACE) {
             names.push("@keyspace");
         }
-        for (bit, name) in [
-            (WRITE, "@write"),
-            (READ, "@read"),
-            (ADMIN, "@admin"),
-            (DANGEROUS, "@dangerous"),
-            (CONNECTION, "@connection"),
-        ] {
-            if self.has(bit) {
-                names.push(name);
-            }
-        }
-        if self.group == "string" {
+        names.extend(self.names(&[(READ, "@read"), (WRITE, "@write")]));
+        if self.group == ST {
             names.push("@string");
         }
+        names.extend(self.names(&[(ADMIN, "@admin")]));
         names.push(if self.has(FAST) { "@fast" } else { "@slow" });
+        names.extend(self.names(&[
+            (BLOCKING, "@blocking"),
+            (DANGEROUS | ADMIN, "@dangerous"),
+            (CONNECTION, "@connection"),
+        ]));
         names
+    }
+
+    fn names(&self, all: &[(u16, &'static str)]) -> Vec<&'static str> {
+        all.iter().filter(|(bits, _)| self.has(*bits)).map(|(_, name)| *name).collect()
     }
 }
 
@@ -206,26 +225,45 @@ pub(crate) fn by_number(number: u16) -> Option<&'static Command> {
     all.into_iter().find(|command| command.id as u16 == number)
 }
 
+#[expect(clippy::too_many_arguments, reason = "a row of the table")]
 const fn command(
     name: &'static str,
     id: Id,
     arity: i8,
     flags: u16,
     keys: Keys,
+    access: &'static str,
+    synopsis: &'static str,
+    tips: &'static str,
     about: (&'static str, &'static str, &'static str),
 ) -> Command {
     let (group, since, summary) = about;
-    Command { name, id, arity, flags, keys, group, since, summary, subcommands: &[] }
+    let subcommands = &[];
+    Command {
+        name,
+        id,
+        arity,
+        flags,
+        keys,
+        access,
+        synopsis,
+        tips,
+        group,
+        since,
+        summary,
+        subcommands,
+    }
 }
 
 const fn container(
     name: &'static str,
     id: Id,
     arity: i8,
+    flags: u16,
     about: (&'static str, &'static str, &'static str),
     subcommands: &'static [Command],
 ) -> Command {
-    Command { subcommands, ..command(name, id, arity, 0, NONE, about) }
+    Command { subcommands, ..command(name, id, arity, flags, NONE, "", "", "", about) }
 }
 
 use Id::*;
@@ -235,104 +273,106 @@ const GE: &str = "generic";
 const ST: &str = "string";
 const SV: &str = "server";
 const QW: u16 = WRITE | QUEUES;
+/// Allowed at any time, but not to scripts.
+const SAFE: u16 = NOSCRIPT | LOADING;
 
 /// Every command, in the order of the names.
 #[rustfmt::skip]
 pub(crate) static COMMANDS: &[Command] = &[
-    command("append", Append, 3, QW | FAST, ONE, (ST, "2.0.0", "Appends bytes to the value of a key. Creates the key if it doesn't exist.")),
-    command("auth", Auth, -2, NO_AUTH | CONNECTION | FAST, NONE, (CN, "1.0.0", "Authenticates the connection.")),
-    container("client", Client, -2, (CN, "2.4.0", "A container for client connection commands."), CLIENT),
-    container("command", Id::Command, -1, (SV, "2.8.13", "Returns detailed information about all commands."), COMMAND),
-    container("config", Config, -2, (SV, "2.0.0", "A container for server configuration commands."), CONFIG),
-    command("dbsize", Dbsize, 1, READ | FAST, NONE, (SV, "1.0.0", "Returns the number of keys.")),
-    command("del", Del, -2, QW, ALL, (GE, "1.0.0", "Deletes one or more keys.")),
-    command("echo", Echo, 2, CONNECTION | FAST, NONE, (CN, "1.0.0", "Returns the given string.")),
-    command("exists", Exists, -2, READ | FAST, ALL, (GE, "1.0.0", "Determines whether one or more keys exist.")),
-    command("expire", Expire, -3, QW | FAST, ONE, (GE, "1.0.0", "Sets the expiration time of a key in seconds.")),
-    command("expireat", Expireat, -3, QW | FAST, ONE, (GE, "1.2.0", "Sets the expiration time of a key to a Unix timestamp.")),
-    command("expiretime", Expiretime, 2, READ | FAST, ONE, (GE, "7.0.0", "Returns the expiration time of a key as a Unix timestamp.")),
-    command("flushall", Flushall, -1, WRITE | DANGEROUS, NONE, (SV, "1.0.0", "Deletes all keys, here and on every other node.")),
-    command("flushdb", Flushdb, -1, WRITE | DANGEROUS, NONE, (SV, "1.0.0", "Deletes all keys, here and on every other node.")),
-    command("get", Get, 2, READ | FAST, ONE, (ST, "1.0.0", "Returns the string value of a key.")),
-    command("getdel", Getdel, 2, QW | FAST, ONE, (ST, "6.2.0", "Returns the string value of a key after deleting the key.")),
-    command("getex", Getex, -2, WRITE | FAST, ONE, (ST, "6.2.0", "Returns the string value of a key after setting its expiration time.")),
-    command("getrange", Getrange, 4, READ, ONE, (ST, "2.4.0", "Returns a substring of the string stored at a key.")),
-    command("getset", Getset, 3, QW | FAST, ONE, (ST, "1.0.0", "Returns the previous string value of a key after setting it to a new value.")),
-    command("hello", Hello, -1, NO_AUTH | CONNECTION | FAST, NONE, (CN, "6.0.0", "Handshakes with the server.")),
-    command("info", Info, -1, DANGEROUS, NONE, (SV, "1.0.0", "Returns information and statistics about the server.")),
-    command("keys", Keys, 2, READ | DANGEROUS, NONE, (GE, "1.0.0", "Returns all key names that match a pattern.")),
-    container("memory", Memory, -2, (SV, "4.0.0", "A container for memory diagnostics commands."), MEMORY),
-    command("mget", Mget, -2, READ | FAST, ALL, (ST, "1.0.0", "Returns the string values of one or more keys.")),
-    command("mset", Mset, -3, QW, (1, -1, 2), (ST, "1.0.1", "Sets the string values of one or more keys.")),
-    container("object", Object, -2, (GE, "2.2.3", "A container for object introspection commands."), OBJECT),
-    command("persist", Persist, 2, WRITE | FAST, ONE, (GE, "2.2.0", "Removes the expiration time of a key.")),
-    command("pexpire", Pexpire, -3, QW | FAST, ONE, (GE, "2.6.0", "Sets the expiration time of a key in milliseconds.")),
-    command("pexpireat", Pexpireat, -3, QW | FAST, ONE, (GE, "2.6.0", "Sets the expiration time of a key to a Unix milliseconds timestamp.")),
-    command("pexpiretime", Pexpiretime, 2, READ | FAST, ONE, (GE, "7.0.0", "Returns the expiration time of a key as a Unix milliseconds timestamp.")),
-    command("ping", Ping, -1, CONNECTION | FAST, NONE, (CN, "1.0.0", "Returns the server's liveliness response.")),
-    command("psetex", Psetex, 4, QW, ONE, (ST, "2.6.0", "Sets both string value and expiration time in milliseconds of a key.")),
-    command("pttl", Pttl, 2, READ | FAST, ONE, (GE, "2.6.0", "Returns the expiration time in milliseconds of a key.")),
-    command("quit", Quit, -1, NO_AUTH | CONNECTION | FAST, NONE, (CN, "1.0.0", "Closes the connection.")),
-    command("randomkey", Randomkey, 1, READ, NONE, (GE, "1.0.0", "Returns a random key name.")),
-    command("reset", Reset, 1, NO_AUTH | CONNECTION | FAST, NONE, (CN, "6.2.0", "Resets the connection.")),
-    command("scan", Scan, -2, READ, NONE, (GE, "2.8.0", "Iterates over the key names.")),
-    command("select", Select, 2, CONNECTION | FAST, NONE, (CN, "1.0.0", "Changes the selected database; there is one, 0.")),
-    command("set", Set, -3, QW, ONE, (ST, "1.0.0", "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.")),
-    command("setex", Setex, 4, QW, ONE, (ST, "2.0.0", "Sets the string value and expiration time of a key.")),
-    command("strlen", Strlen, 2, READ | FAST, ONE, (ST, "2.2.0", "Returns the length of a string value.")),
-    command("substr", Getrange, 4, READ, ONE, (ST, "1.0.0", "Returns a substring of the string stored at a key.")),
-    command("time", Time, 1, FAST, NONE, (SV, "2.6.0", "Returns the server time.")),
-    command("touch", Touch, -2, READ | FAST, ALL, (GE, "3.2.1", "Returns the number of existing keys out of those specified.")),
-    command("ttl", Ttl, 2, READ | FAST, ONE, (GE, "1.0.0", "Returns the expiration time in seconds of a key.")),
-    command("type", Type, 2, READ | FAST, ONE, (GE, "1.0.0", "Determines the type of value stored at a key.")),
-    command("unlink", Unlink, -2, QW | FAST, ALL, (GE, "4.0.0", "Deletes one or more keys.")),
-    command("wait", Wait, 3, 0, NONE, (GE, "3.0.0", "Waits until so many other nodes hold all writes of the connection.")),
+    command("append", Append, 3, QW | DENYOOM | FAST, ONE, "RW insert", "key value", "", (ST, "2.0.0", "Appends bytes to the value of a key. Creates the key if it doesn't exist.")),
+    command("auth", Auth, -2, SAFE | FAST | NO_AUTH | CONNECTION, NONE, "", "[username] password", "", (CN, "1.0.0", "Authenticates the connection.")),
+    container("client", Client, -2, 0, (CN, "2.4.0", "A container for client connection commands."), CLIENT),
+    container("command", Id::Command, -1, LOADING | CONNECTION, (SV, "2.8.13", "Returns detailed information about all commands."), COMMAND),
+    container("config", Config, -2, 0, (SV, "2.0.0", "A container for server configuration commands."), CONFIG),
+    command("dbsize", Dbsize, 1, READ | FAST | KEYSPACE, NONE, "", "", "", (SV, "1.0.0", "Returns the number of keys.")),
+    command("del", Del, -2, QW, ALL, "RM delete", "key...", "", (GE, "1.0.0", "Deletes one or more keys.")),
+    command("echo", Echo, 2, LOADING | FAST | CONNECTION, NONE, "", "message", "", (CN, "1.0.0", "Returns the given string.")),
+    command("exists", Exists, -2, READ | FAST, ALL, "RO", "key...", "", (GE, "1.0.0", "Determines whether one or more keys exist.")),
+    command("expire", Expire, -3, QW | FAST, ONE, "RW update", "key seconds", "", (GE, "1.0.0", "Sets the expiration time of a key in seconds.")),
+    command("expireat", Expireat, -3, QW | FAST, ONE, "RW update", "key unix-time-seconds", "", (GE, "1.2.0", "Sets the expiration time of a key to a Unix timestamp.")),
+    command("expiretime", Expiretime, 2, READ | FAST, ONE, "RO access", "key", "", (GE, "7.0.0", "Returns the expiration time of a key as a Unix timestamp.")),
+    command("flushall", Flushall, -1, WRITE | DANGEROUS | KEYSPACE, NONE, "", "[ASYNC|SYNC]", "", (SV, "1.0.0", "Deletes all keys, here and on every other node.")),
+    command("flushdb", Flushdb, -1, WRITE | DANGEROUS | KEYSPACE, NONE, "", "[ASYNC|SYNC]", "", (SV, "1.0.0", "Deletes all keys, here and on every other node.")),
+    command("get", Get, 2, READ | FAST, ONE, "RO access", "key", "", (ST, "1.0.0", "Returns the string value of a key.")),
+    command("getdel", Getdel, 2, QW | FAST, ONE, "RW access delete", "key", "", (ST, "6.2.0", "Returns the string value of a key after deleting the key.")),
+    command("getex", Getex, -2, WRITE | FAST, ONE, "RW access update", "key [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|PERSIST]", "", (ST, "6.2.0", "Returns the string value of a key after setting its expiration time.")),
+    command("getrange", Getrange, 4, READ, ONE, "RO access", "key start end", "", (ST, "2.4.0", "Returns a substring of the string stored at a key.")),
+    command("getset", Getset, 3, QW | DENYOOM | FAST, ONE, "RW access update", "key value", "", (ST, "1.0.0", "Returns the previous string value of a key after setting it to a new value.")),
+    command("hello", Hello, -1, SAFE | FAST | NO_AUTH | CONNECTION, NONE, "", "[protover [AUTH username password] [SETNAME clientname]]", "", (CN, "6.0.0", "Handshakes with the server.")),
+    command("info", Info, -1, LOADING | DANGEROUS, NONE, "", "[section...]", "nondeterministic_output", (SV, "1.0.0", "Returns information and statistics about the server.")),
+    command("keys", Keys, 2, READ | DANGEROUS, NONE, "", "pattern", "nondeterministic_output_order", (GE, "1.0.0", "Returns all key names that match a pattern.")),
+    container("memory", Memory, -2, 0, (SV, "4.0.0", "A container for memory diagnostics commands."), MEMORY),
+    command("mget", Mget, -2, READ | FAST, ALL, "RO access", "key...", "", (ST, "1.0.0", "Returns the string values of one or more keys.")),
+    command("mset", Mset, -3, QW | DENYOOM, (1, -1, 2), "OW update", "(key value)...", "", (ST, "1.0.1", "Sets the string values of one or more keys.")),
+    container("object", Object, -2, 0, (GE, "2.2.3", "A container for object introspection commands."), OBJECT),
+    command("persist", Persist, 2, WRITE | FAST, ONE, "RW update", "key", "", (GE, "2.2.0", "Removes the expiration time of a key.")),
+    command("pexpire", Pexpire, -3, QW | FAST, ONE, "RW update", "key milliseconds", "", (GE, "2.6.0", "Sets the expiration time of a key in milliseconds.")),
+    command("pexpireat", Pexpireat, -3, QW | FAST, ONE, "RW update", "key unix-time-milliseconds", "", (GE, "2.6.0", "Sets the expiration time of a key to a Unix milliseconds timestamp.")),
+    command("pexpiretime", Pexpiretime, 2, READ | FAST, ONE, "RO access", "key", "", (GE, "7.0.0", "Returns the expiration time of a key as a Unix milliseconds timestamp.")),
+    command("ping", Ping, -1, FAST | CONNECTION, NONE, "", "[message]", "", (CN, "1.0.0", "Returns the server's liveliness response.")),
+    command("psetex", Psetex, 4, QW | DENYOOM, ONE, "OW update", "key milliseconds value", "", (ST, "2.6.0", "Sets both string value and expiration time in milliseconds of a key.")),
+    command("pttl", Pttl, 2, READ | FAST, ONE, "RO access", "key", "nondeterministic_output", (GE, "2.6.0", "Returns the expiration time in milliseconds of a key.")),
+    command("quit", Quit, -1, SAFE | FAST | NO_AUTH | CONNECTION, NONE, "", "", "", (CN, "1.0.0", "Closes the connection.")),
+    command("randomkey", Randomkey, 1, READ, NONE, "", "", "nondeterministic_output", (GE, "1.0.0", "Returns a random key name.")),
+    command("reset", Reset, 1, SAFE | FAST | NO_AUTH | CONNECTION, NONE, "", "", "", (CN, "6.2.0", "Resets the connection.")),
+    command("scan", Scan, -2, READ, NONE, "", "cursor [MATCH pattern] [COUNT count] [TYPE type]", "nondeterministic_output", (GE, "2.8.0", "Iterates over the key names.")),
+    command("select", Select, 2, LOADING | FAST | CONNECTION, NONE, "", "index", "", (CN, "1.0.0", "Changes the selected database; there is one, 0.")),
+    command("set", Set, -3, QW | DENYOOM, ONE, "RW access update variable_flags", "key value [GET] [EX seconds|PX milliseconds|EXAT unix-time-seconds|PXAT unix-time-milliseconds|KEEPTTL] [OWNED]", "", (ST, "1.0.0", "Sets the string value of a key, ignoring its type. The key is created if it doesn't exist.")),
+    command("setex", Setex, 4, QW | DENYOOM, ONE, "OW update", "key seconds value", "", (ST, "2.0.0", "Sets the string value and expiration time of a key.")),
+    command("strlen", Strlen, 2, READ | FAST, ONE, "RO", "key", "", (ST, "2.2.0", "Returns the length of a string value.")),
+    command("substr", Getrange, 4, READ, ONE, "RO access", "key start end", "", (ST, "1.0.0", "Returns a substring of the string stored at a key.")),
+    command("time", Time, 1, LOADING | FAST, NONE, "", "", "nondeterministic_output", (SV, "2.6.0", "Returns the server time.")),
+    command("touch", Touch, -2, READ | FAST, ALL, "RO", "key...", "", (GE, "3.2.1", "Returns the number of existing keys out of those specified.")),
+    command("ttl", Ttl, 2, READ | FAST, ONE, "RO access", "key", "nondeterministic_output", (GE, "1.0.0", "Returns the expiration time in seconds of a key.")),
+    command("type", Type, 2, READ | FAST, ONE, "RO", "key", "", (GE, "1.0.0", "Determines the type of value stored at a key.")),
+    command("unlink", Unlink, -2, QW | FAST, ALL, "RM delete", "key...", "", (GE, "4.0.0", "Deletes one or more keys.")),
+    command("wait", Wait, 3, BLOCKING | CONNECTION, NONE, "", "numreplicas timeout", "", (GE, "3.0.0", "Waits until so many other nodes hold all writes of the connection.")),
 ];
 
 #[rustfmt::skip]
 static CLIENT: &[Command] = &[
-    command("client|getname", ClientGetname, 2, CONNECTION, NONE, (CN, "2.6.9", "Returns the name of the connection.")),
-    command("client|help", ClientHelp, 2, CONNECTION, NONE, (CN, "5.0.0", "Returns helpful text about the subcommands.")),
-    command("client|id", ClientId, 2, CONNECTION, NONE, (CN, "5.0.0", "Returns the unique client ID of the connection.")),
-    command("client|info", ClientInfo, 2, CONNECTION, NONE, (CN, "6.2.0", "Returns information about the connection.")),
-    command("client|list", ClientList, -2, CONNECTION | ADMIN | DANGEROUS, NONE, (CN, "2.4.0", "Lists open connections.")),
-    command("client|no-evict", ClientNoEvict, 3, CONNECTION, NONE, (CN, "7.0.0", "Accepted and ignored: clients are not evicted.")),
-    command("client|no-touch", ClientNoTouch, 3, CONNECTION, NONE, (CN, "7.2.0", "Accepted and ignored: reads leave no trace.")),
-    command("client|reply", ClientReply, 3, CONNECTION, NONE, (CN, "3.2.0", "Instructs the server whether to reply to commands.")),
-    command("client|setinfo", ClientSetinfo, 4, CONNECTION, NONE, (CN, "7.2.0", "Sets information specific to the client or connection.")),
-    command("client|setname", ClientSetname, 3, CONNECTION, NONE, (CN, "2.6.9", "Sets the connection name.")),
+    command("client|getname", ClientGetname, 2, SAFE | CONNECTION, NONE, "", "", "", (CN, "2.6.9", "Returns the name of the connection.")),
+    command("client|help", ClientHelp, 2, LOADING | CONNECTION, NONE, "", "", "", (CN, "5.0.0", "Returns helpful text about the subcommands.")),
+    command("client|id", ClientId, 2, SAFE | CONNECTION, NONE, "", "", "", (CN, "5.0.0", "Returns the unique client ID of the connection.")),
+    command("client|info", ClientInfo, 2, SAFE | CONNECTION, NONE, "", "", "nondeterministic_output", (CN, "6.2.0", "Returns information about the connection.")),
+    command("client|list", ClientList, -2, ADMIN | SAFE | CONNECTION, NONE, "", "[(TYPE (NORMAL|MASTER|REPLICA|PUBSUB))|ID client-id...]", "nondeterministic_output", (CN, "2.4.0", "Lists open connections.")),
+    command("client|no-evict", ClientNoEvict, 3, ADMIN | SAFE | CONNECTION, NONE, "", "(ON|OFF)", "", (CN, "7.0.0", "Accepted and ignored: clients are not evicted.")),
+    command("client|no-touch", ClientNoTouch, 3, SAFE | CONNECTION, NONE, "", "(ON|OFF)", "", (CN, "7.2.0", "Accepted and ignored: reads leave no trace.")),
+    command("client|reply", ClientReply, 3, SAFE | CONNECTION, NONE, "", "(ON|OFF|SKIP)", "", (CN, "3.2.0", "Instructs the server whether to reply to commands.")),
+    command("client|setinfo", ClientSetinfo, 4, SAFE | CONNECTION, NONE, "", "(LIB-NAME libname|LIB-VER libver)", "", (CN, "7.2.0", "Sets information specific to the client or connection.")),
+    command("client|setname", ClientSetname, 3, SAFE | CONNECTION, NONE, "", "connection-name", "", (CN, "2.6.9", "Sets the connection name.")),
 ];
 
 #[rustfmt::skip]
 static COMMAND: &[Command] = &[
-    command("command|count", CommandCount, 2, 0, NONE, (SV, "2.8.13", "Returns a count of commands.")),
-    command("command|docs", CommandDocs, -2, 0, NONE, (SV, "7.0.0", "Returns documentary information about commands.")),
-    command("command|getkeys", CommandGetkeys, -3, 0, NONE, (SV, "2.8.13", "Extracts the key names from an arbitrary command.")),
-    command("command|help", CommandHelp, 2, 0, NONE, (SV, "5.0.0", "Returns helpful text about the subcommands.")),
-    command("command|info", CommandInfo, -2, 0, NONE, (SV, "2.8.13", "Returns information about one, multiple or all commands.")),
-    command("command|list", CommandList, -2, 0, NONE, (SV, "7.0.0", "Returns a list of command names.")),
+    command("command|count", CommandCount, 2, LOADING | CONNECTION, NONE, "", "", "", (SV, "2.8.13", "Returns a count of commands.")),
+    command("command|docs", CommandDocs, -2, LOADING | CONNECTION, NONE, "", "[command-name...]", "nondeterministic_output_order", (SV, "7.0.0", "Returns documentary information about commands.")),
+    command("command|getkeys", CommandGetkeys, -3, LOADING | CONNECTION, NONE, "", "command [arg...]", "", (SV, "2.8.13", "Extracts the key names from an arbitrary command.")),
+    command("command|help", CommandHelp, 2, LOADING | CONNECTION, NONE, "", "", "", (SV, "5.0.0", "Returns helpful text about the subcommands.")),
+    command("command|info", CommandInfo, -2, LOADING | CONNECTION, NONE, "", "[command-name...]", "nondeterministic_output_order", (SV, "2.8.13", "Returns information about one, multiple or all commands.")),
+    command("command|list", CommandList, -2, LOADING | CONNECTION, NONE, "", "[FILTERBY (MODULE module-name|ACLCAT category|PATTERN pattern)]", "nondeterministic_output_order", (SV, "7.0.0", "Returns a list of command names.")),
 ];
 
 #[rustfmt::skip]
 static CONFIG: &[Command] = &[
-    command("config|get", ConfigGet, -3, ADMIN | DANGEROUS, NONE, (SV, "2.0.0", "Returns the effective values of configuration parameters.")),
-    command("config|help", ConfigHelp, 2, 0, NONE, (SV, "5.0.0", "Returns helpful text about the subcommands.")),
-    command("config|resetstat", ConfigResetstat, 2, ADMIN | DANGEROUS, NONE, (SV, "2.0.0", "Refused: counters only grow.")),
-    command("config|rewrite", ConfigRewrite, 2, ADMIN | DANGEROUS, NONE, (SV, "2.8.0", "Refused: settings are in the agent's own file.")),
-    command("config|set", ConfigSet, -4, ADMIN | DANGEROUS, NONE, (SV, "2.0.0", "Refused: settings are in the agent's own file.")),
+    command("config|get", ConfigGet, -3, ADMIN | SAFE, NONE, "", "parameter...", "", (SV, "2.0.0", "Returns the effective values of configuration parameters.")),
+    command("config|help", ConfigHelp, 2, LOADING, NONE, "", "", "", (SV, "5.0.0", "Returns helpful text about the subcommands.")),
+    command("config|resetstat", ConfigResetstat, 2, ADMIN | SAFE, NONE, "", "", "", (SV, "2.0.0", "Refused: counters only grow.")),
+    command("config|rewrite", ConfigRewrite, 2, ADMIN | SAFE, NONE, "", "", "", (SV, "2.8.0", "Refused: settings are in the agent's own file.")),
+    command("config|set", ConfigSet, -4, ADMIN | SAFE, NONE, "", "(parameter value)...", "", (SV, "2.0.0", "Refused: settings are in the agent's own file.")),
 ];
 
 #[rustfmt::skip]
 static MEMORY: &[Command] = &[
-    command("memory|help", MemoryHelp, 2, 0, NONE, (SV, "4.0.0", "Returns helpful text about the subcommands.")),
-    command("memory|usage", MemoryUsage, -3, READ, (2, 2, 1), (SV, "4.0.0", "Estimates the memory usage of a key.")),
+    command("memory|help", MemoryHelp, 2, LOADING, NONE, "", "", "", (SV, "4.0.0", "Returns helpful text about the subcommands.")),
+    command("memory|usage", MemoryUsage, -3, READ, (2, 2, 1), "RO", "key [SAMPLES count]", "", (SV, "4.0.0", "Estimates the memory usage of a key.")),
 ];
 
 #[rustfmt::skip]
 static OBJECT: &[Command] = &[
-    command("object|encoding", ObjectEncoding, 3, READ, (2, 2, 1), (GE, "2.2.3", "Returns the internal encoding of a value.")),
-    command("object|help", ObjectHelp, 2, 0, NONE, (GE, "6.2.0", "Returns helpful text about the subcommands.")),
-    command("object|refcount", ObjectRefcount, 3, READ, (2, 2, 1), (GE, "2.2.3", "Returns the reference count of a value.")),
+    command("object|encoding", ObjectEncoding, 3, READ, (2, 2, 1), "RO", "key", "nondeterministic_output", (GE, "2.2.3", "Returns the internal encoding of a value.")),
+    command("object|help", ObjectHelp, 2, LOADING, NONE, "", "", "", (GE, "6.2.0", "Returns helpful text about the subcommands.")),
+    command("object|refcount", ObjectRefcount, 3, READ, (2, 2, 1), "RO", "key", "nondeterministic_output", (GE, "2.2.3", "Returns the reference count of a value.")),
 ];
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::io;
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
 
 /// How often it is looked whether a client with requests in the pipe is still there.
 const LOOK: Duration = Duration::from_millis(250);
@@ -24,25 +25,22 @@ pub(crate) async fn wait(
         Ok(read) => read,
         Err(fault) => return Ok(Err(fault)),
     };
-    let others = || {
-        let members = session.server.node.status().members;
-        (members.alive + members.suspect).saturating_sub(1)
-    };
     let Some(about) = session.written.about() else {
         // Nothing was written: everyone has all of it.
-        let others = i64::try_from(others()).unwrap_or(i64::MAX);
-        session.out.int(others);
+        session.out.count(session.server.node.present().saturating_sub(1));
         return Ok(Ok(()));
     };
     // From now on writes are named again: a client that waits once waits again.
     session.written.unnamed = false;
     // What was asked for before is answered before the wait.
     session.send()?;
+    session.settle();
+    let _blocked = session.client.block();
     let node = session.server.node.clone();
     let want = Want::Members(replicas.saturating_add(1));
     let covered = tokio::select! {
         covered = node.wait_about(about, want, timeout) => covered,
-        gone = gone(session.stream.tcp()) => return Err(gone),
+        gone = gone(session.stream.tcp(), Duration::ZERO) => return Err(gone),
     };
     Ok(match covered {
         Ok(coverage) => {
@@ -66,14 +64,26 @@ fn read(request: &Request<'_>) -> Result<(usize, Option<Duration>), Fault> {
     Ok((replicas, (timeout > 0).then(|| Duration::from_millis(timeout))))
 }
 
-/// Returns when the client has closed its end.
-async fn gone(stream: &TcpStream) -> io::Error {
+/// Returns when the client has gone: its connection is broken, or it has closed its end for so long.
+pub(super) async fn gone(stream: &TcpStream, half_closed: Duration) -> io::Error {
+    let mut closed = None;
     loop {
         match stream.ready(Interest::READABLE).await {
-            Ok(ready) if ready.is_read_closed() => return io::ErrorKind::UnexpectedEof.into(),
+            Ok(ready) if ready.is_read_closed() => {
+                let since = *closed.get_or_insert_with(Instant::now);
+                if since.elapsed() >= half_closed || broken(stream) {
+                    return io::ErrorKind::UnexpectedEof.into();
+                }
+            }
             // The next request waits.
-            Ok(_) => tokio::time::sleep(LOOK).await,
+            Ok(_) => {}
             Err(error) => return error,
         }
+        tokio::time::sleep(LOOK).await;
     }
+}
+
+/// True if nothing can be sent any more either.
+fn broken(stream: &TcpStream) -> bool {
+    !matches!(socket2::SockRef::from(stream).take_error(), Ok(None))
 }

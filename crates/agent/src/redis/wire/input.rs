@@ -80,9 +80,14 @@ impl Input {
         }
     }
 
-    /// Bytes allocated.
+    /// Bytes allocated for what has arrived.
     pub(crate) fn capacity(&self) -> usize {
         self.bytes.capacity()
+    }
+
+    /// Bytes allocated, the places of arguments included.
+    pub(crate) fn allocated(&self) -> usize {
+        self.capacity() + self.parser.capacity()
     }
 
     /// Room to make for the next read. A claimed length makes room only as its bytes arrive, so that

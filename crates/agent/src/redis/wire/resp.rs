@@ -44,6 +44,8 @@ pub(crate) enum ProtocolError {
     BigCount,
     #[error("invalid multibulk length")]
     Count,
+    #[error("invalid multibulk length: a request has at most {0} arguments, its name included")]
+    TooMany(usize),
     #[error("unauthenticated multibulk length")]
     UnauthenticatedCount,
     #[error("too big bulk count string")]
@@ -158,7 +160,7 @@ impl Parser {
         }
     }
 
-    /// Bytes allocated.
+    /// Bytes allocated, beside those of the requests themselves.
     pub(crate) fn capacity(&self) -> usize {
         self.text.capacity() + self.spans.capacity() * size_of::<(u32, u32)>()
     }
@@ -172,7 +174,7 @@ impl Parser {
         let count = usize::try_from(count).unwrap_or(0);
         if count > limits.args {
             return Err(match limits.authenticated {
-                true => ProtocolError::Count,
+                true => ProtocolError::TooMany(limits.args),
                 false => ProtocolError::UnauthenticatedCount,
             });
         }
@@ -299,7 +301,7 @@ mod tests {
         use ProtocolError as E;
         for (bytes, error) in [
             (&b"*x\r\n"[..], E::Count),
-            (b"*1048577\r\n", E::Count),
+            (b"*1048577\r\n", E::TooMany(1 << 20)),
             (b"*01\r\n", E::Count),
             (b"*1\rx", E::Count),
             (b"*11111111111111111111111111111111111", E::BigCount),

@@ -29,6 +29,8 @@ fn a_value_goes_in_and_out() {
     let etag = got.header("etag");
     let same = server.ask("GET", "/v1/kv/a/b%20c", &[("if-none-match", etag)], &[]);
     assert_eq!((same.status, same.header("etag"), same.body.len()), (304, etag, 0));
+    let same = server.ask("HEAD", "/v1/kv/a/b%20c", &[("if-none-match", etag)], &[]);
+    assert_eq!((same.status, same.header("content-length"), same.body.len()), (304, "5", 0));
     let other = server.ask("GET", "/v1/kv/a/b%20c", &[("if-none-match", "\"x\"")], &[]);
     assert_eq!(other.status, 200);
     let deleted = server.ask("DELETE", "/v1/kv/a/b%20c", &[], &[]);
@@ -178,11 +180,13 @@ fn writes_wait_and_reads_bound_their_staleness() {
         assert_eq!(json["of"], 2, "{json}");
         assert_eq!((json["key"].as_str(), json["stamp"].is_string()), (Some("k"), true));
     }
-    let late = server.ask("PUT", "/v1/kv/k?wait=3&wait_timeout=1ms", &[], b"w");
-    assert!(late.refused(504).contains("the write stands"));
-    assert_eq!(late.json()["of"], 2);
-    assert!(!late.header("x-rumormill-stamp").is_empty());
-    assert_eq!(server.get("/v1/kv/k").body, b"w");
+    // What cannot be is refused at once, and nothing is written.
+    for method in ["PUT", "DELETE"] {
+        let refused = server.ask(method, "/v1/kv/k?wait=3&wait_timeout=10m", &[], b"w");
+        assert!(refused.refused(409).contains("nothing was written"));
+        assert_eq!(refused.json()["of"], 2);
+        assert_eq!(server.get("/v1/kv/k").body, b"v");
+    }
     for bad in [
         "wait=most",
         "wait=0",
@@ -215,7 +219,13 @@ fn writes_wait_and_reads_bound_their_staleness() {
     }
     assert_eq!(server.get("/v1/kv/none?max_staleness=1m").status, 404);
     assert_eq!(server.get("/v1/kv/none").header("x-rumormill-staleness-ms"), "");
+    // It answers no more, and is not held dead yet.
     server.runtime.block_on(other.shutdown());
+    let late = server.ask("PUT", "/v1/kv/k?wait=2&wait_timeout=1ms", &[], b"w");
+    assert!(late.refused(504).contains("the write stands"));
+    assert_eq!(late.json()["of"], 2);
+    assert!(!late.header("x-rumormill-stamp").is_empty());
+    assert_eq!(server.get("/v1/kv/k").body, b"w");
 }
 
 #[test]
