@@ -130,6 +130,7 @@ fn redis_options(settings: &Settings) -> redis::Options {
     let password = settings.redis_password.as_ref();
     redis::Options {
         password: password.map(|password| redis::Password::new(password.expose())),
+        loading: settings.loading,
         ..redis::Options::default()
     }
 }
@@ -139,6 +140,7 @@ fn http_options(settings: &Settings) -> http::Options {
         token: settings.http_token.as_ref().map(|token| http::Secret::new(token.expose())),
         hosts: settings.http_hosts.clone(),
         joining: !settings.join.is_empty(),
+        loading: settings.loading,
         ..http::Options::default()
     }
 }

@@ -1,6 +1,10 @@
 //! The wall clock.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long the ports answer at most that the node is loading (guess: an exchange takes about a
+/// second, and whoever waits longer is better served by what there is).
+pub(crate) const DEFAULT_LOADING: Duration = Duration::from_secs(5);
 
 /// Wall clock, milliseconds since 1970.
 pub(crate) fn wall_ms() -> u64 {

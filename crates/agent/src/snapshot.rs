@@ -5,6 +5,7 @@ use rumormill_core::Stats;
 use rumormill_core::data::Digest;
 use rumormill_core::spread::entropy::Filling;
 use rumormill_core::spread::sessions::Totals;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -21,6 +22,8 @@ pub(crate) struct Snapshot {
     pub(crate) leaving: Mutex<Option<Handover>>,
     /// True once the loop has ended and the store is closed.
     pub(crate) ended: watch::Sender<bool>,
+    /// True while this node has others to agree with and has not agreed with any since its start.
+    pub(crate) unagreed: AtomicBool,
     /// The names to join by.
     pub(crate) seeds: Mutex<Vec<SeedStatus>>,
     /// What is wrong with the key file.

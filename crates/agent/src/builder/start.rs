@@ -18,6 +18,7 @@ use rumormill_core::base::hash::Keyed;
 use rumormill_core::data::Space;
 use rumormill_core::{Config, Identity, Instant, Node, NodeId, Now};
 use std::net::SocketAddr;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use tokio::sync::mpsc;
 
@@ -58,6 +59,9 @@ impl Builder {
         let durable = store.map(Writer::spawn).transpose()?;
         let durable = durable.map(|(writer, events)| Durable { writer, events });
         let snapshot = Arc::new(first_snapshot(&node, durable.is_some()));
+        let restored = node.data().digest().count > 0;
+        let others = !seeds.is_empty() || seeker.has_names() || node.staleness(now).is_none();
+        snapshot.unagreed.store(others, Relaxed);
         let keeper = lock.as_ref().map(|lock| self.keeper(lock, &node, &snapshot));
         let (commands, inbox) = mpsc::channel(INBOX);
         let counters = Arc::new(Counters::default());
@@ -78,7 +82,8 @@ impl Builder {
         };
         tokio::spawn(driver.run());
         let (cluster, limits) = (self.config.cluster, self.config.limits);
-        let shared = Shared { identity, cluster, limits, started, view, commands, snapshot, lock };
+        let shared =
+            Shared { identity, cluster, limits, started, restored, view, commands, snapshot, lock };
         let node = Rumormill { shared: Arc::new(shared) };
         node.join(seeds).await;
         if seeker.has_names() {

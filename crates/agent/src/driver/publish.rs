@@ -7,7 +7,16 @@ use crate::clock::wall_ms;
 use crate::report::{MemberCounts, MemberInfo, state_name};
 use crate::snapshot::Numbers;
 use rumormill_core::member::Record;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
+
+/// True once a node has agreed with another, or nobody that it knows is there to agree with.
+fn is_settled(numbers: &Numbers) -> bool {
+    let Numbers { freshness, members, .. } = numbers;
+    let gone = members.dead + members.left + members.forgotten;
+    let all_gone = gone > 0 && members.alive + members.suspect < 2;
+    all_gone || (freshness.agreed.is_some() && !freshness.alone)
+}
 
 impl Driver {
     /// Lets readers see what the turn has changed.
@@ -31,6 +40,9 @@ impl Driver {
             repair: *self.node.sessions().totals(),
             filling: self.node.filling(),
         };
+        if self.snapshot.unagreed.load(Relaxed) && is_settled(&numbers) {
+            self.snapshot.unagreed.store(false, Relaxed);
+        }
         drop(numbers);
         let (node, now) = (&self.node, self.now());
         if let Some(status) = self.turn.shown.renew(node, members.is_some(), now) {

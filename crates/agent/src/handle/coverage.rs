@@ -7,6 +7,7 @@ use crate::snapshot::Freshness;
 use rumormill_core::data::Stamp;
 use rumormill_core::spread::coverage::{About, Want};
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -106,6 +107,22 @@ impl Rumormill {
             Some(staleness) if staleness <= bound => Ok(staleness),
             staleness => Err(StaleError::Stale { staleness, bound }),
         }
+    }
+
+    /// True once this node has agreed with another member since its start, and from the start on
+    /// where there is none to agree with: no member to join by, and none in its data folder. Where
+    /// all that it knows turn out to be gone it is true as well.
+    #[must_use]
+    pub fn has_agreed(&self) -> bool {
+        !self.shared.snapshot.unagreed.load(Relaxed)
+    }
+
+    /// True if what this node shows may have been deleted or replaced while it was down: it has
+    /// begun with what its data folder held, less than `limit` ago, and has not agreed with another
+    /// member yet.
+    #[must_use]
+    pub fn is_loading(&self, limit: Duration) -> bool {
+        self.shared.restored && !self.has_agreed() && self.shared.started.elapsed() < limit
     }
 
     fn freshness(&self) -> Freshness {

@@ -44,6 +44,8 @@ pub(crate) struct Shared {
     pub(crate) cluster: String,
     pub(crate) limits: Limits,
     pub(crate) started: Instant,
+    /// True if it began with entries of a data folder.
+    pub(crate) restored: bool,
     pub(crate) view: Arc<View>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) snapshot: Arc<Snapshot>,

@@ -5,6 +5,7 @@
 //! `route` has what each path does with the `app` that all share, and this file puts them together.
 
 mod app;
+mod audit;
 mod conn;
 mod guard;
 mod metrics;
@@ -88,6 +89,7 @@ fn router(app: &Arc<App>) -> Router {
         .route("/v1", get(node::routes))
         .method_not_allowed_fallback(wrong_method)
         .fallback(no_route)
+        .layer(axum::middleware::from_fn(audit::log))
         .layer(guard)
         .layer(count)
         .with_state(Arc::clone(app))

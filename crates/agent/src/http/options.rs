@@ -1,5 +1,6 @@
 //! Settings of the port.
 
+use crate::clock::DEFAULT_LOADING;
 use crate::redis::RedisStats;
 use crate::tls::Tls;
 use std::fmt;
@@ -16,6 +17,10 @@ pub struct Options {
     pub hosts: Vec<String>,
     /// True if members to join by were given: then the node is not ready before it knows one.
     pub joining: bool,
+    /// How long reads are refused at most while the node is loading; see [`Rumormill::is_loading`].
+    ///
+    /// [`Rumormill::is_loading`]: crate::Rumormill::is_loading
+    pub loading: Duration,
     /// Connections at once; more are answered 503 and closed.
     pub max_connections: usize,
     /// Watches at once; more are answered 503. Each holds a connection.
@@ -46,6 +51,7 @@ impl Default for Options {
             token: None,
             hosts: Vec::new(),
             joining: false,
+            loading: DEFAULT_LOADING,
             max_connections: 1024,
             max_watchers: 256,
             header_timeout: Duration::from_secs(30),

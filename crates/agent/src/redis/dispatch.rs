@@ -68,6 +68,9 @@ fn admit(session: &mut Session, request: &Request<'_>) -> Result<&'static Comman
     if !session.authenticated && !command.has(flag::NO_AUTH) {
         return Err("NOAUTH Authentication required.".into());
     }
+    if !command.has(flag::LOADING) && session.server.is_loading() {
+        return Err(Fault::LOADING);
+    }
     Ok(command)
 }
 

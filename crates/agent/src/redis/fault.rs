@@ -13,6 +13,10 @@ impl Fault {
     pub(super) const NOT_INTEGER: Self =
         Self(Cow::Borrowed("ERR value is not an integer or out of range"));
 
+    pub(super) const LOADING: Self = Self(Cow::Borrowed(
+        "LOADING this node has just started, and has yet to learn from another member what has \
+         changed meanwhile; try again in a moment, or ask another node",
+    ));
     pub(super) const WRONG_TYPE: Self = Self(Cow::Borrowed(
         "WRONGTYPE Operation against a key holding a kind of value that this version does not know",
     ));

@@ -1,6 +1,7 @@
 //! Settings of the port.
 
 use super::stats::RedisStats;
+use crate::clock::DEFAULT_LOADING;
 use crate::tls::Tls;
 use std::fmt;
 use std::sync::Arc;
@@ -48,6 +49,10 @@ pub struct Options {
     pub max_request: usize,
     /// Bytes in the large buffers of all clients together above which none may grow.
     pub max_buffered: u64,
+    /// How long clients are told at most that the node is loading; see [`Rumormill::is_loading`].
+    ///
+    /// [`Rumormill::is_loading`]: crate::Rumormill::is_loading
+    pub loading: Duration,
     /// With it clients must speak TLS; without it they must not.
     pub tls: Option<Arc<Tls>>,
     /// Where the port counts.
@@ -63,6 +68,7 @@ impl Default for Options {
             slow_timeout: Duration::from_secs(60),
             max_request: 64 * 1024 * 1024,
             max_buffered: 512 * 1024 * 1024,
+            loading: DEFAULT_LOADING,
             tls: None,
             stats: Arc::default(),
         }

@@ -24,6 +24,11 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// True while clients are told to come back in a moment.
+    pub(super) fn is_loading(&self) -> bool {
+        self.node.is_loading(self.options.loading)
+    }
+
     pub(super) fn new(node: Rumormill, options: Options, port: u16) -> Self {
         let bulk = node.limits().max_value + BULK_SLACK;
         let request = options.max_request.max(2 * bulk);

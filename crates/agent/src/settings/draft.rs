@@ -9,14 +9,20 @@ use super::tls;
 use crate::seal::file as key_file;
 use crate::seeds::Seed;
 use rumormill_core::Config;
+use rumormill_core::base::time;
 use rumormill_core::member::Tags;
 use rumormill_core::member::record::MAX_NAME;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use toml::Value;
 use zeroize::Zeroizing;
+
+/// A duration as people write it.
+#[derive(Deserialize)]
+struct Span(#[serde(deserialize_with = "time::text::deserialize")] Duration);
 
 /// What the sources up to now come to.
 pub(super) struct Draft {
@@ -145,6 +151,7 @@ impl Draft {
             "redis" => settings.redis = read::<Listen>(value)?.0,
             "http" => settings.http = read::<Listen>(value)?.0,
             "http_hosts" => settings.http_hosts = check_hosts(read(value)?)?,
+            "loading" => settings.loading = read::<Span>(value)?.0,
             "data" => settings.data = Some(read(value)?),
             "join" => settings.join = check_seeds(read(value)?)?,
             "tags" => settings.tags = add_tags(&settings.tags, read(value)?)?,

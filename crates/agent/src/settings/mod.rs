@@ -19,6 +19,7 @@ pub use names::{env_name, names};
 pub use secret::Secret;
 
 use crate::builder::Builder;
+use crate::clock::DEFAULT_LOADING;
 use crate::seal::{Encryption, KeyRing};
 use crate::store::Fsync;
 use crate::tls::TlsFiles;
@@ -27,6 +28,7 @@ use rumormill_core::member::Tags;
 use serde::{Deserialize, Serialize};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 use toml::Value;
 
 /// Where gossip is received by default.
@@ -55,6 +57,9 @@ pub struct Settings {
     pub http: Option<SocketAddr>,
     /// Names under which browsers may reach the HTTP port, beside addresses and `localhost`.
     pub http_hosts: Vec<String>,
+    /// How long after a start from a data folder clients are told at most to come back, while the
+    /// node has not agreed with another member yet.
+    pub loading: Duration,
     /// The folder in which entries and the node's id are kept; without one they live in memory.
     pub data: Option<PathBuf>,
     /// Members to join by: `host:port` of their gossip, or `srv+NAME` for SRV records.
@@ -96,6 +101,7 @@ impl Default for Settings {
             redis: Some(DEFAULT_REDIS),
             http: Some(DEFAULT_HTTP),
             http_hosts: Vec::new(),
+            loading: DEFAULT_LOADING,
             data: None,
             join: Vec::new(),
             tags: Tags::default(),
@@ -153,6 +159,7 @@ impl Settings {
         let list = |texts: &[String]| Value::Array(texts.iter().map(|one| text(one)).collect());
         table.insert("http_hosts".into(), list(&self.http_hosts));
         table.insert("join".into(), list(&self.join));
+        table.insert("loading".into(), text(&humantime::format_duration(self.loading)));
         table.insert("insecure".into(), self.insecure.into());
         table.extend(Value::try_from(self.fsync).map(|fsync| ("fsync".into(), fsync)));
         let file = self.key_file.iter();

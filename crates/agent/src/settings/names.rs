@@ -6,13 +6,14 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 
 /// Settings of the agent itself; those of the protocol are found in [`Config`].
-const OWN: [&str; 27] = [
+const OWN: [&str; 28] = [
     "name",
     "gossip",
     "advertise",
     "redis",
     "http",
     "http_hosts",
+    "loading",
     "data",
     "join",
     "tags",

@@ -10,6 +10,7 @@ mod hostile;
 mod http;
 #[cfg(target_os = "linux")]
 mod keys;
+mod loading;
 mod members;
 mod papers;
 mod redis;

@@ -585,13 +585,35 @@ async fn commands_describe_themselves() {
     let count: usize = run(&mut c, "COMMAND COUNT").await.unwrap();
     let all: Vec<redis::Value> = run(&mut c, "COMMAND").await.unwrap();
     let names: Vec<String> = run(&mut c, "COMMAND LIST").await.unwrap();
-    assert_eq!((all.len(), names.len()), (count, count));
+    assert_eq!(all.len(), count);
+    assert_eq!(names.iter().filter(|name| !name.contains('|')).count(), count);
+    assert!(names.contains(&"client|reply".to_owned()), "subcommands are listed as well");
+    let keyspace: Vec<String> = run(&mut c, "COMMAND LIST FILTERBY ACLCAT keyspace").await.unwrap();
+    assert!(keyspace.contains(&"ttl".to_owned()) && !keyspace.contains(&"get".to_owned()));
+    let docs: redis::Value = run(&mut c, "COMMAND DOCS set").await.unwrap();
+    let docs = format!("{docs:?}");
+    for told in ["KEEPTTL", "unix-time-milliseconds", "key_spec_index", "optional"] {
+        assert!(docs.contains(told), "{told} is not in {docs}");
+    }
     let keys: Vec<String> = run(&mut c, "COMMAND GETKEYS MSET a 1 b 2").await.unwrap();
     assert_eq!(keys, ["a", "b"]);
     let docs: redis::Value = run(&mut c, "COMMAND DOCS get client").await.unwrap();
     assert!(matches!(docs, redis::Value::Map(pairs) if pairs.len() == 2));
     let mut raw = port.raw().await;
     raw.ask("COMMAND INFO nope\r\n", "*1\r\n*-1\r\n").await;
+    // To the byte what Redis 7 says.
+    raw.ask(
+        "COMMAND INFO ttl config|get\r\n",
+        "*2\r\n*10\r\n$3\r\nttl\r\n:2\r\n*2\r\n+readonly\r\n+fast\r\n:1\r\n:1\r\n:1\r\n*3\r\n\
+         +@keyspace\r\n+@read\r\n+@fast\r\n*1\r\n$23\r\nnondeterministic_output\r\n*1\r\n*6\r\n\
+         $5\r\nflags\r\n*2\r\n+RO\r\n+access\r\n$12\r\nbegin_search\r\n*4\r\n$4\r\ntype\r\n$5\r\n\
+         index\r\n$4\r\nspec\r\n*2\r\n$5\r\nindex\r\n:1\r\n$9\r\nfind_keys\r\n*4\r\n$4\r\ntype\r\n\
+         $5\r\nrange\r\n$4\r\nspec\r\n*6\r\n$7\r\nlastkey\r\n:0\r\n$7\r\nkeystep\r\n:1\r\n$5\r\n\
+         limit\r\n:0\r\n*0\r\n*10\r\n$10\r\nconfig|get\r\n:-3\r\n*4\r\n+admin\r\n+noscript\r\n\
+         +loading\r\n+stale\r\n:0\r\n:0\r\n:0\r\n*3\r\n+@admin\r\n+@slow\r\n+@dangerous\r\n*0\r\n\
+         *0\r\n*0\r\n",
+    )
+    .await;
     raw.ask("CONFIG HELP\r\n", "*11\r\n+CONFIG <subcommand>").await;
 }
 

@@ -48,6 +48,10 @@ pub struct AgentArgs {
     /// Names under which browsers may reach the HTTP port, beside addresses and localhost.
     #[arg(long, value_name = "NAME,...", value_delimiter = ',')]
     http_hosts: Vec<String>,
+    /// How long after a start from a data folder clients are told at most to come back, while the
+    /// node has not agreed with another member yet; 0s: not at all [default: 5s].
+    #[arg(long, value_name = "TIME")]
+    loading: Option<String>,
     /// Keep entries and the node's id in this folder; otherwise they live in memory.
     #[arg(long, value_name = "DIR")]
     data: Option<String>,
@@ -119,6 +123,7 @@ impl AgentArgs {
             ("advertise", &self.advertise),
             ("redis", &self.redis),
             ("http", &self.http),
+            ("loading", &self.loading),
             ("data", &self.data),
             ("fsync", &self.fsync),
             ("key_file", &self.key_file),

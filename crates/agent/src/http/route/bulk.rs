@@ -1,6 +1,7 @@
 //! Many entries at once, one JSON object per line: written as they arrive, exported as they are
 //! read, in bounded memory both ways.
 
+use super::coverage::loaded;
 use crate::clock::wall_ms;
 use crate::handle::Rumormill;
 use crate::http::app::{App, Shutdown};
@@ -52,6 +53,7 @@ pub(crate) async fn import(
 pub(crate) async fn export(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
     let query = Query::parse(uri.query(), &["prefix", "keys"])?;
     let with_values = !query.flag("keys")?;
+    loaded(&app)?;
     let (feeder, body) = fed();
     let (node, prefix) = (app.node.clone(), query.prefix().to_vec());
     tokio::spawn(feed(node, prefix, with_values, feeder, app.shutdown.clone()));

@@ -110,7 +110,10 @@ pub(crate) async fn read_within(
     query: &Query,
     read: impl AsyncFnOnce() -> Result<Response, Problem>,
 ) -> Result<Response, Problem> {
-    let Some(bound) = query.duration(MAX_STALENESS, Duration::MAX)? else { return read().await };
+    let Some(bound) = query.duration(MAX_STALENESS, Duration::MAX)? else {
+        loaded(app)?;
+        return read().await;
+    };
     let fresh = app.node.fresh_within(bound).await;
     let staleness = match &fresh {
         Ok(staleness) => Some(*staleness),
@@ -130,6 +133,19 @@ pub(crate) async fn read_within(
         response.headers_mut().insert(PARTITION, HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Refuses a read that could show what was deleted while this node was down.
+pub(crate) fn loaded(app: &App) -> Result<(), Problem> {
+    match app.node.is_loading(app.options.loading) {
+        false => Ok(()),
+        true => Err(Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "this node has just started, and has yet to learn from another member what has changed \
+             meanwhile; try again in a moment, or ask another node",
+        )
+        .header(axum::http::header::RETRY_AFTER, "1")),
+    }
 }
 
 fn stale(

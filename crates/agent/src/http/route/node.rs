@@ -100,5 +100,10 @@ fn not_ready(app: &App) -> Option<String> {
     if app.options.joining && !app.node.members().iter().any(|member| !member.is_self) {
         return Some("the node has not reached any of the members that it should join".into());
     }
+    if !app.node.has_agreed() {
+        let message = "the node has not agreed with any member yet on what they hold: that takes \
+                       about a second after a start, and longer if there is much to fetch";
+        return Some(message.into());
+    }
     app.node.status().store_problem()
 }

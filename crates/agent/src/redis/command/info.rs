@@ -87,8 +87,8 @@ fn memory(_: &Server, _: &Status, text: &mut String) {
     line(text, "maxmemory_policy", "noeviction");
 }
 
-fn persistence(_: &Server, status: &Status, text: &mut String) {
-    line(text, "loading", 0);
+fn persistence(server: &Server, status: &Status, text: &mut String) {
+    line(text, "loading", u8::from(server.is_loading()));
     line(text, "aof_enabled", u8::from(is_durable(status)));
     line(text, "aof_last_write_status", if is_healthy(status) { "ok" } else { "err" });
     line(text, "store", if status.store.is_empty() { "memory" } else { &status.store });

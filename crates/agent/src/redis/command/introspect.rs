@@ -81,7 +81,8 @@ fn entry(out: &mut Out, command: &Command) {
     }
     words(out, &command.categories());
     let tips: Vec<_> = command.tips.split_whitespace().collect();
-    words(out, &tips);
+    out.set(tips.len());
+    tips.iter().for_each(|tip| out.bulk(tip.as_bytes()));
     key_specifications(out, command);
     out.array(command.subcommands.len());
     for sub in command.subcommands {
@@ -214,22 +215,24 @@ fn getkeys(out: &mut Out, request: &Request<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
-/// `COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]`
+/// `COMMAND LIST [FILTERBY MODULE name | ACLCAT category | PATTERN pattern]`, subcommands included.
 fn list(out: &mut Out, request: &Request<'_>) -> Result<(), Fault> {
     let value = request.arg(4);
+    let all =
+        COMMANDS.iter().flat_map(|command| std::iter::once(command).chain(command.subcommands));
     let chosen: Vec<_> = match request.len() {
-        2 => COMMANDS.iter().collect(),
+        2 => all.collect(),
         5 if request.is(2, "filterby") && request.is(3, "module") => Vec::new(),
         5 if request.is(2, "filterby") && request.is(3, "aclcat") => {
             let category = format!("@{}", String::from_utf8_lossy(value).to_ascii_lowercase());
-            COMMANDS.iter().filter(|c| c.categories().contains(&category.as_str())).collect()
+            all.filter(|c| c.categories().contains(&category.as_str())).collect()
         }
         5 if request.is(2, "filterby") && request.is(3, "pattern") => {
             if value.len() > glob::MAX_PATTERN {
                 return Err("ERR the pattern is too long".into());
             }
             let pattern = Glob::new(&value.to_ascii_lowercase());
-            COMMANDS.iter().filter(|c| pattern.matches(c.name.as_bytes())).collect()
+            all.filter(|c| pattern.matches(c.name.as_bytes())).collect()
         }
         _ => return Err(Fault::SYNTAX),
     };

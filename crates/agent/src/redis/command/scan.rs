@@ -3,13 +3,13 @@
 use super::glob::{self, Glob};
 use super::key;
 use super::wait::gone;
+use crate::entropy::random_u64;
 use crate::handle::Rumormill;
 use crate::redis::fault::Fault;
 use crate::redis::session::Session;
 use crate::redis::wire::number;
 use crate::redis::wire::resp::Request;
 use rumormill_core::data::{Entry, Op};
-use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -144,7 +144,7 @@ pub(crate) async fn scan(session: &mut Session, request: &Request<'_>) -> Result
 
 /// `RANDOMKEY`
 pub(crate) async fn randomkey(session: &mut Session) -> Result<(), Fault> {
-    let drawn = session.server.node.draw(random()).await;
+    let drawn = session.server.node.draw(random_u64()).await;
     let drawn = drawn.map_err(|error| Fault::of_write(&error))?;
     session.out.bulk_or_null(drawn.as_ref().map(|entry| entry.key()));
     Ok(())
@@ -158,6 +158,7 @@ pub(crate) async fn flush(session: &mut Session, request: &Request<'_>) -> Resul
         return Err(Fault::SYNTAX);
     }
     let node = session.server.node.clone();
+    let mut deleted = 0;
     let mut after: Option<Arc<Entry>> = None;
     loop {
         let page = node.scan(b"", after.as_deref().map(Entry::key), PAGE);
@@ -165,14 +166,12 @@ pub(crate) async fn flush(session: &mut Session, request: &Request<'_>) -> Resul
         after = Some(Arc::clone(last));
         let ops = page.iter().map(|entry| Op::Delete { key: entry.key().into() }).collect();
         let done = node.write(ops).await.map_err(|error| Fault::of_write(&error))?;
+        deleted += done.len();
         let written = done.iter().flatten().filter_map(|outcome| outcome.written.as_deref());
         written.for_each(|entry| session.written.note(entry));
     }
+    let by = session.client.addr;
+    tracing::info!(keys = deleted, by = %format_args!("Redis, from {by}"), "all keys were deleted");
     session.out.ok();
     Ok(())
-}
-
-/// 64 bits from the operating system.
-fn random() -> u64 {
-    std::collections::hash_map::RandomState::new().build_hasher().finish()
 }

@@ -253,13 +253,14 @@ pub fn load(file: Option<&Path>, flags: &[Flag]) -> anyhow::Result<Settings> {
 }
 
 /// What an agent has and a simulated node does not.
-const NOT_SIMULATED: [&str; 14] = [
+const NOT_SIMULATED: [&str; 15] = [
     "name",
     "gossip",
     "advertise",
     "redis",
     "http",
     "http_hosts",
+    "loading",
     "data",
     "join",
     "insecure",
