@@ -4,6 +4,7 @@ mod args;
 mod client;
 mod commands;
 mod encoding;
+mod environment;
 mod failure;
 mod output;
 mod plot;

@@ -70,6 +70,14 @@ pub enum SettingsError {
         /// What may have been meant.
         hint: String,
     },
+    /// A variable of the environment looks like a setting and names none.
+    #[error("{name}: there is no such variable; {hint}")]
+    Variable {
+        /// The variable.
+        name: String,
+        /// What may have been meant.
+        hint: String,
+    },
     /// A fault of the program.
     #[error("{0}")]
     Internal(String),

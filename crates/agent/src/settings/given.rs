@@ -14,7 +14,7 @@ pub(super) struct Given {
 }
 
 /// What comes from the environment, and is no setting that a file or flag could hold.
-const SECRETS: [&str; 3] = ["key", "redis_password", "http_token"];
+pub(super) const SECRETS: [&str; 3] = ["key", "redis_password", "http_token"];
 
 pub(super) fn from_env(
     env: &dyn Fn(&str) -> Option<OsString>,

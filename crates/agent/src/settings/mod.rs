@@ -13,10 +13,12 @@ mod load;
 mod names;
 mod secret;
 mod tls;
+mod variables;
 
 pub use error::{Origin, SettingsError};
 pub use names::{env_name, names};
 pub use secret::Secret;
+pub use variables::check_variables;
 
 use crate::builder::Builder;
 use crate::clock::DEFAULT_LOADING;

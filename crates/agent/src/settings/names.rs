@@ -110,13 +110,16 @@ pub(super) fn nearest(field: &str) -> Option<String> {
     let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
     // A mistyped last part counts fully; a right one in a wrong table is the next best guess.
     let known = names();
-    let close = known.iter().map(|name| (distance(name, field), name)).min();
-    if let Some((wrong, name)) = close
-        && wrong <= 2.max(field.len() / 4)
-    {
-        return Some(name.clone());
+    if let Some(name) = like(field, known.iter()) {
+        return Some(name.into());
     }
     known.into_iter().find(|name| last(name) == last(field))
+}
+
+/// The one of `known` that looks like a mistyped `name`.
+pub(super) fn like<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<&'a str> {
+    let (wrong, near) = known.map(|near| (distance(near, name), near)).min()?;
+    (wrong <= 2.max(name.len() / 4)).then_some(near)
 }
 
 /// Letters to change, add or drop to make one of the other (Levenshtein).

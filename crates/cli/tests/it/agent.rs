@@ -58,6 +58,28 @@ fn settings_come_from_file_environment_and_flags() {
 }
 
 #[test]
+fn a_mistyped_variable_is_an_error_for_agents_and_clients() {
+    for (args, name, meant) in [
+        (
+            &["agent", "--print-config"][..],
+            "RUMORMILL_SPREAD_TREE_FANOOT",
+            "RUMORMILL_SPREAD_TREE_FANOUT",
+        ),
+        (&["status"], "RUMORMILL_HTPP", "RUMORMILL_HTTP"),
+        (&["get", "a"], "RUMORMILL_CLIENT_KEX", "RUMORMILL_CLIENT_KEY"),
+    ] {
+        let output = super::process::rumormill(args).env(name, "3").output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        let expected = format!("error: {name}: there is no such variable; did you mean {meant}?\n");
+        assert_eq!(said, expected);
+    }
+    // What reads no variables is not stopped by one.
+    let mut command = super::process::rumormill(&["completions", "bash"]);
+    assert!(command.env("RUMORMILL_NONSENSE", "3").output().unwrap().status.success());
+}
+
+#[test]
 fn bad_files_are_clear_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.toml");

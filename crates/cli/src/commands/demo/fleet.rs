@@ -125,11 +125,10 @@ impl Process {
         };
         let mut command = Command::new(executable);
         // Settings of this machine are not the demo's.
-        for setting in rumormill::settings::names() {
-            command.env_remove(rumormill::settings::env_name(&setting));
-        }
-        for secret in ["RUMORMILL_CONFIG", "RUMORMILL_REDIS_PASSWORD", "RUMORMILL_HTTP_TOKEN"] {
-            command.env_remove(secret);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("RUMORMILL_") {
+                command.env_remove(name);
+            }
         }
         command
             .args(["--format", "json", "agent", "--exit-with-stdin", "--cluster", "demo"])
