@@ -12,7 +12,7 @@ pub enum StartError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The gossip address could not be bound.
-    #[error("cannot bind the {what} address {addr}: {source}")]
+    #[error("cannot bind the {what} address {addr}: {source}; {}", remedy_of(what, source))]
     Bind {
         /// Which address.
         what: &'static str,
@@ -40,6 +40,18 @@ pub enum StartError {
     /// Anything else, in words.
     #[error("{0}")]
     Other(String),
+}
+
+/// How another address is given, and when it helps.
+fn remedy_of(what: &str, source: &std::io::Error) -> String {
+    let setting = what.to_ascii_lowercase();
+    let why = match source.kind() {
+        std::io::ErrorKind::AddrInUse => "another program, or another agent, has it",
+        std::io::ErrorKind::AddrNotAvailable => "this machine has no such address",
+        std::io::ErrorKind::PermissionDenied => "the system does not allow it",
+        _ => "the system said no",
+    };
+    format!("{why}. Name another with --{setting} ADDR ({setting} = \"ADDR\")")
 }
 
 /// What keeps strangers from a port, and how it is given.

@@ -7,6 +7,7 @@
 )]
 
 mod agent;
+mod alone;
 mod builder;
 mod clock;
 mod command;
@@ -41,10 +42,10 @@ pub use builder::Builder;
 pub use error::{StartError, WriteError};
 pub use handle::{LeaveOptions, Rumormill, SetOptions, Watch, WatchError};
 pub use report::{
-    Alarms, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError, Handover, HeldInstead,
-    HorizonInfo, KeyCoverage, KeyStory, MAX_EVENTS, MAX_SESSIONS, MemberCounts, MemberEvents,
-    MemberInfo, PassRefused, RepairError, RepairStory, RingRun, RingStatus, SeedStatus, SharedName,
-    StaleError, Status, StrayInfo, Strays, StraysDone, Traffic,
+    Alarms, Alone, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError, Handover,
+    HeldInstead, HorizonInfo, KeyCoverage, KeyStory, MAX_EVENTS, MAX_SESSIONS, MemberCounts,
+    MemberEvents, MemberInfo, PassRefused, RepairError, RepairStory, RingRun, RingStatus,
+    SeedStatus, SeedTried, SharedName, StaleError, Status, StrayInfo, Strays, StraysDone, Traffic,
 };
 pub use rumormill_core as core;
 pub use rumormill_core::spread::coverage::Want;

@@ -1,6 +1,8 @@
 //! What the loop last said of the node, for whoever reads without asking it.
 
-use crate::report::{Alarms, Handover, MemberCounts, MemberInfo, RingStatus, SeedStatus, Traffic};
+use crate::report::{
+    Alarms, Alone, Handover, MemberCounts, MemberInfo, RingStatus, SeedStatus, Traffic,
+};
 use rumormill_core::Stats;
 use rumormill_core::data::Digest;
 use rumormill_core::spread::entropy::Filling;
@@ -26,6 +28,8 @@ pub(crate) struct Snapshot {
     pub(crate) unagreed: AtomicBool,
     /// The names to join by.
     pub(crate) seeds: Mutex<Vec<SeedStatus>>,
+    /// That nobody to join was met.
+    pub(crate) alone: Mutex<Option<Alone>>,
     /// What is wrong with the key file.
     pub(crate) key_file_error: Arc<Mutex<Option<String>>>,
 }

@@ -2,8 +2,30 @@
 
 use crate::error::StartError;
 use crate::seeds::{Name, Seed, Seeker};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use tokio::net::TcpListener;
+
+/// Refuses what no other node can reach: members that were told such an address would hear of a node
+/// that they can never answer. Port 0 stands for the bound one.
+pub(crate) fn advertisable(addr: SocketAddr) -> Result<(), String> {
+    let Some(what) = unreachable(addr.ip()) else { return Ok(()) };
+    Err(format!(
+        "nobody can reach a node at {addr}, {what}: name the address of one interface of this \
+         machine, or of what forwards to it"
+    ))
+}
+
+/// What an address is that is no single node's.
+pub(crate) fn unreachable(ip: IpAddr) -> Option<&'static str> {
+    match ip.to_canonical() {
+        ip if ip.is_unspecified() => Some("every address at once"),
+        ip if ip.is_multicast() => Some("a multicast group"),
+        IpAddr::V4(ip) if ip.is_broadcast() => Some("the broadcast address"),
+        // RFC 1122: "this network", which routers do not carry.
+        IpAddr::V4(ip) if ip.octets()[0] == 0 => Some("an address of no machine"),
+        _ => None,
+    }
+}
 
 /// The members to join by: addresses, and names to look up.
 pub(super) fn seeds(join: &[String]) -> Result<(Vec<SocketAddr>, Vec<Name>), StartError> {
@@ -53,6 +75,7 @@ fn advertised(
     seeds: &[SocketAddr],
 ) -> Result<SocketAddr, StartError> {
     if let Some(mut wanted) = wanted {
+        advertisable(wanted).map_err(StartError::Other)?;
         if wanted.port() == 0 {
             wanted.set_port(bound.port());
         }
@@ -73,4 +96,36 @@ fn advertised(
              others reach this node"
         ))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_can_reach_is_not_told_to_others() {
+        let bound: SocketAddr = "127.0.0.1:7400".parse().unwrap();
+        let told = |text: &str| advertised(bound, Some(text.parse().unwrap()), &[]);
+        for bad in [
+            "0.0.0.0:7400",
+            "[::]:7400",
+            "224.0.0.1:7400",
+            "239.255.0.1:7400",
+            "[ff02::1]:7400",
+            "255.255.255.255:7400",
+            "[::ffff:0.0.0.0]:7400",
+            "0.1.2.3:7400",
+        ] {
+            let error = told(bad).unwrap_err().to_string();
+            assert!(error.starts_with("nobody can reach a node at "), "{bad}: {error}");
+        }
+        for (good, expected) in [
+            ("10.0.0.7:7400", "10.0.0.7:7400"),
+            ("[fe80::1]:7400", "[fe80::1]:7400"),
+            // The port that was bound.
+            ("10.0.0.7:0", "10.0.0.7:7400"),
+        ] {
+            assert_eq!(told(good).unwrap().to_string(), expected);
+        }
+    }
 }

@@ -3,6 +3,8 @@
 mod address;
 mod start;
 
+pub(crate) use address::{advertisable, unreachable};
+
 use crate::handle::Rumormill;
 use crate::seal::{Encryption, KeyRing};
 use crate::seeds::{Resolver, SystemResolver};
@@ -70,7 +72,8 @@ impl Builder {
         self
     }
 
-    /// The address that others are told, where it differs from the bound one.
+    /// The address that others are told, where it differs from the bound one; port 0 stands for the
+    /// bound one. One that no other node can reach is an error of the start.
     #[must_use]
     pub fn advertise(mut self, addr: SocketAddr) -> Self {
         self.advertise = Some(addr);

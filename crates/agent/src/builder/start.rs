@@ -1,6 +1,7 @@
 //! The start of a node: its sockets, its data, its keys, and the loop that drives it.
 
 use super::{Builder, address};
+use crate::alone::Lonely;
 use crate::clock::wall_ms;
 use crate::driver::{Driver, Durable, Turn};
 use crate::entropy::random_u64;
@@ -85,6 +86,16 @@ impl Builder {
         let shared =
             Shared { identity, cluster, limits, started, restored, view, commands, snapshot, lock };
         let node = Rumormill { shared: Arc::new(shared) };
+        let lonely = Lonely {
+            seeds: seeds.clone(),
+            own: gossip,
+            tag,
+            lock: node.shared.lock.clone(),
+            snapshot: Arc::clone(&node.shared.snapshot),
+        };
+        if !self.join.is_empty() {
+            tokio::spawn(lonely.run(node.shared.commands.downgrade()));
+        }
         node.join(seeds).await;
         if seeker.has_names() {
             let (commands, snapshot) = (&node.shared.commands, &node.shared.snapshot);

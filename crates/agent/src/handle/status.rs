@@ -1,7 +1,7 @@
 //! The state of the node.
 
 use super::Rumormill;
-use crate::report::{Joining, SeedStatus, Status};
+use crate::report::{Alone, Joining, SeedStatus, Status};
 use crate::seal::EncryptionStatus;
 use std::sync::PoisonError;
 
@@ -16,7 +16,9 @@ impl Rumormill {
         let alarms = shared.snapshot.alarms.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let seeds = shared.snapshot.seeds.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let lost = seeds.iter().filter_map(SeedStatus::warning);
-        let warnings = alarms.warnings().into_iter().chain(lost).collect();
+        let alone = shared.snapshot.alone.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let told = alone.iter().map(Alone::warning);
+        let warnings = told.chain(alarms.warnings()).chain(lost).collect();
         Status {
             name: shared.identity.name.clone(),
             id: shared.identity.id.to_string(),
@@ -43,6 +45,7 @@ impl Rumormill {
             warnings,
             alarms,
             seeds,
+            alone,
             traffic: numbers.traffic,
             store,
             encryption: self.encryption(),

@@ -19,7 +19,7 @@ pub use history::{MAX_EVENTS, MemberEvents};
 pub use members::{MemberCounts, MemberInfo};
 pub use repair::{Diverged, MAX_SESSIONS, RepairStory};
 pub use ring::{ForgetError, HorizonInfo, PassRefused, RepairError, RingRun, RingStatus};
-pub use seeds::SeedStatus;
+pub use seeds::{Alone, SeedStatus, SeedTried};
 pub use status::{Joining, Status, Traffic};
 pub use strays::{HeldInstead, KeyStory, StrayInfo, Strays, StraysDone};
 

@@ -4,7 +4,7 @@ use super::alarms::Alarms;
 use super::departure::Handover;
 use super::members::MemberCounts;
 use super::ring::PassRefused;
-use super::seeds::SeedStatus;
+use super::seeds::{Alone, SeedStatus};
 use crate::seal::EncryptionStatus;
 use rumormill_core::Stats;
 use rumormill_core::member::Tags;
@@ -104,6 +104,8 @@ pub struct Status {
     /// The names to join by, and where they were found. Addresses need not be looked up and are not
     /// here.
     pub seeds: Vec<SeedStatus>,
+    /// That none of the members to join by has answered since the start, and why that may be.
+    pub alone: Option<Alone>,
     /// What an operator should look at, in words.
     pub warnings: Vec<String>,
     /// What went through the gossip port.

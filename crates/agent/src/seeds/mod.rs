@@ -59,6 +59,11 @@ impl std::str::FromStr for Seed {
         if let Ok(addr) = text.parse::<SocketAddr>()
             && addr.port() != 0
         {
+            if let Some(what) = crate::builder::unreachable(addr.ip()) {
+                return Err(format!(
+                    "nobody can be reached at {addr}, {what}: name the address of a member"
+                ));
+            }
             return Ok(Self::Address(addr));
         }
         let named = text.rsplit_once(':').filter(|(host, _)| !host.is_empty());
@@ -249,7 +254,20 @@ mod tests {
         let service = Name::Service("_gossip._udp.example".into());
         assert_eq!(service.to_string(), "srv+_gossip._udp.example");
         assert_eq!(seed("srv+_gossip._udp.example"), Ok(Seed::Name(service)));
-        for bad in ["", "a", ":1", "a:0", "10.0.0.1:0", "a:b", "::1", "a b:1", "srv+", "srv+a..b"] {
+        for bad in [
+            "0.0.0.0:1",
+            "224.0.0.1:1",
+            "",
+            "a",
+            ":1",
+            "a:0",
+            "10.0.0.1:0",
+            "a:b",
+            "::1",
+            "a b:1",
+            "srv+",
+            "srv+a..b",
+        ] {
             assert!(seed(bad).is_err(), "{bad}");
         }
         assert!(seed("srv+a b").unwrap_err().contains("srv+_gossip._udp.example"));

@@ -6,6 +6,7 @@ use super::given::Given;
 use super::names::read;
 use super::secret::SecretSource;
 use super::tls;
+use crate::builder::advertisable;
 use crate::seal::file as key_file;
 use crate::seeds::Seed;
 use rumormill_core::Config;
@@ -56,7 +57,10 @@ impl TryFrom<String> for Listen {
             return Ok(Self(None));
         }
         text.parse().map(|addr| Self(Some(addr))).map_err(|_| {
-            format!("{text:?} is neither an address like \"127.0.0.1:7480\" nor \"off\"")
+            format!(
+                "{text:?} is neither an address (IP:PORT such as \"127.0.0.1:7480\"; names are not \
+                 looked up here) nor \"off\""
+            )
         })
     }
 }
@@ -146,8 +150,8 @@ impl Draft {
         let settings = &mut self.settings;
         match field {
             "name" => settings.name = Some(check_name(read(value)?)?),
-            "gossip" => settings.gossip = read(value)?,
-            "advertise" => settings.advertise = Some(read(value)?),
+            "gossip" => settings.gossip = check_address(read(value)?)?,
+            "advertise" => settings.advertise = Some(check_told(read(value)?)?),
             "redis" => settings.redis = read::<Listen>(value)?.0,
             "http" => settings.http = read::<Listen>(value)?.0,
             "http_hosts" => settings.http_hosts = check_hosts(read(value)?)?,
@@ -211,6 +215,23 @@ fn check_name(name: String) -> Result<String, String> {
         ));
     }
     Ok(name)
+}
+
+/// An address to bind, as it is written. Names are not looked up: which of their addresses would be
+/// bound is anybody's guess.
+fn check_address(text: String) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        format!(
+            "{text:?} is no address: write IP:PORT such as \"127.0.0.1:7400\" or \"[::1]:7400\"; \
+             names are not looked up here"
+        )
+    })
+}
+
+/// An address that others are told.
+fn check_told(text: String) -> Result<SocketAddr, String> {
+    let addr = check_address(text)?;
+    advertisable(addr).map(|()| addr)
 }
 
 fn check_seeds(seeds: Vec<String>) -> Result<Vec<String>, String> {

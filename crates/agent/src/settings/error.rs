@@ -1,6 +1,6 @@
 //! What can be wrong with settings, and where.
 
-use super::names::nearest;
+use super::names::{env_name, nearest};
 use std::fmt;
 use std::path::PathBuf;
 use thiserror::Error;
@@ -51,7 +51,7 @@ pub enum SettingsError {
         message: String,
     },
     /// A value is bad.
-    #[error("{origin}: {field}: {message}")]
+    #[error("{origin}: {}{message}", field_beside(origin, field))]
     Bad {
         /// Where it comes from.
         origin: Origin,
@@ -81,6 +81,18 @@ pub enum SettingsError {
     /// A fault of the program.
     #[error("{0}")]
     Internal(String),
+}
+
+/// The field, where its source does not name it already: `--key-file: key_file:` says it twice.
+fn field_beside(origin: &Origin, field: &str) -> String {
+    let named = match origin {
+        Origin::Flag(flag) => {
+            flag == "--tag" || *flag == format!("--{}", field.replace(['_', '.'], "-"))
+        }
+        Origin::Env(name) => *name == env_name(field),
+        Origin::Default | Origin::File(..) => false,
+    };
+    if named { String::new() } else { format!("{field}: ") }
 }
 
 impl SettingsError {

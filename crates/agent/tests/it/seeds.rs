@@ -1,7 +1,7 @@
 //! Joining by names: they may come late, move, have many addresses, or stand in SRV records.
 
 use crate::support::until;
-use rumormill::{Builder, Lookup, Resolver, Rumormill, SystemResolver};
+use rumormill::{Builder, Key, KeyRing, Lookup, Resolver, Rumormill, SystemResolver};
 use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
@@ -151,4 +151,52 @@ async fn srv_records_are_read_from_a_name_server() {
     until("they have met", || sees(&node, 2) && sees(&other, 2)).await;
     let found = &node.status().seeds[0];
     assert!(found.addresses.contains(&gossip(&other)), "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_joins_in_vain_says_so_and_why() {
+    let ring = || KeyRing::new(Key::generate());
+    let named = |name: &str| {
+        let mut config = rumormill::core::Config::default();
+        config.cluster = name.into();
+        Rumormill::builder().config(config)
+    };
+    let ours = ring();
+    let sealed = named("a").keys(ours.clone()).start().await.unwrap();
+    let plain = named("a").start().await.unwrap();
+    // A port that was free a moment ago.
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (sealed, plain) = ((gossip(&sealed), &sealed), (gossip(&plain), &plain));
+
+    let mut joiners = Vec::new();
+    for (builder, seed, found, says) in [
+        (named("a").keys(ring()), sealed.0, "stranger", "another key or none (--key-file)"),
+        (named("a"), sealed.0, "stranger", "another key or none"),
+        (named("b").keys(ours.clone()), sealed.0, "stranger", "another name (--cluster)"),
+        (named("b"), plain.0, "stranger", "another name (--cluster)"),
+        (named("a").keys(ours.clone()), plain.0, "stranger", "another key or none"),
+        (named("a"), free, "refused", "nothing listens there by TCP"),
+    ] {
+        let joiner = builder.join([seed.to_string()]).start().await.unwrap();
+        joiners.push((joiner, seed, found, says));
+    }
+    for (joiner, seed, found, says) in &joiners {
+        until("it says that it is alone", || joiner.status().alone.is_some()).await;
+        let status = joiner.status();
+        let alone = status.alone.unwrap();
+        assert_eq!((alone.seeds, alone.tried.len()), (1, 1));
+        assert_eq!((alone.tried[0].address, alone.tried[0].found.as_str()), (*seed, *found));
+        let warning = &status.warnings[0];
+        assert!(warning.starts_with("alone: the only seed has not answered"), "{warning}");
+        assert!(warning.contains(&seed.to_string()) && warning.contains(says), "{warning}");
+    }
+    for node in [sealed.1, plain.1] {
+        assert!(node.status().alone.is_none(), "who joins nobody is not alone in vain");
+        assert_eq!(node.members().len(), 1, "strangers were let in");
+    }
+    // Somebody comes: it is over.
+    let late = named("a").gossip(free).start().await.unwrap();
+    let last = &joiners.last().unwrap().0;
+    until("they have met", || sees(last, 2) && sees(&late, 2)).await;
+    until("the warning goes", || last.status().alone.is_none()).await;
 }

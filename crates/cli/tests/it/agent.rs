@@ -80,6 +80,25 @@ fn a_mistyped_variable_is_an_error_for_agents_and_clients() {
 }
 
 #[test]
+fn an_error_names_the_flag_once_and_says_what_to_write() {
+    for (args, expected) in [
+        (&["--gossip", "banana"][..], "--gossip: \"banana\" is no address: write IP:PORT such as"),
+        (&["--gossip", "localhost:0"], "--gossip: \"localhost:0\" is no address: write IP:PORT"),
+        (&["--http", "banana"], "--http: \"banana\" is neither an address (IP:PORT such as"),
+        (&["--key-file", "/nonexistent"], "--key-file: cannot read /nonexistent"),
+        (&["--advertise", "224.0.0.1:7400"], "--advertise: nobody can reach a node at 224.0.0.1"),
+        (&["--set", "spread.tree.fanout=0"], "--set: spread.tree.fanout: 0 is not 1 to 1000"),
+        (&["--tag", "x"], "--tag: "),
+    ] {
+        let run = run(&[&["agent", "--print-config"], args].concat());
+        assert_eq!(run.code, 2, "{args:?}");
+        let expected = format!("error: {expected}");
+        assert!(run.stderr.starts_with(&expected), "{} / {expected}", run.stderr);
+        assert!(!run.stderr.contains("tags: "), "{}", run.stderr);
+    }
+}
+
+#[test]
 fn bad_files_are_clear_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("bad.toml");
@@ -143,6 +162,8 @@ fn a_port_in_use_is_named() {
         assert_eq!(failed.code, 1, "{port}");
         let start = format!("error: cannot bind the {what} address {addr}: ");
         assert!(failed.stderr.contains(&start), "{}", failed.stderr);
+        let remedy = format!("has it. Name another with {port} ADDR");
+        assert!(failed.stderr.contains(&remedy), "{}", failed.stderr);
     }
 }
 

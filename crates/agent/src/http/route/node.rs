@@ -98,7 +98,11 @@ fn not_ready(app: &App) -> Option<String> {
     }
     // Once it knows others it has joined, and stays ready when they are gone: it serves alone.
     if app.options.joining && !app.node.members().iter().any(|member| !member.is_self) {
-        return Some("the node has not reached any of the members that it should join".into());
+        let alone = app.node.status().alone;
+        return Some(alone.map_or_else(
+            || "the node has not reached any of the members that it should join yet".into(),
+            |alone| alone.words(),
+        ));
     }
     if !app.node.has_agreed() {
         let message = "the node has not agreed with any member yet on what they hold: that takes \
