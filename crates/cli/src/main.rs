@@ -6,20 +6,23 @@ mod commands;
 mod encoding;
 mod environment;
 mod failure;
+mod line;
 mod output;
 mod plot;
 mod rows;
 mod sse;
 mod trust;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = args::Cli::parse();
+    let cli = match line::read() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     let format = cli.format;
     match commands::run(cli) {
         Ok(()) => ExitCode::SUCCESS,
