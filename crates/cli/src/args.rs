@@ -46,6 +46,9 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 wrong arguments or settings, 3 no agent answers,
             4 the key does not exist (get), 5 the agent refused, 130 ended by Ctrl-C (sim).
 
+Tables are for terminals: in a pipe the cells have tabs between them and headings are in small
+letters; --format json has everything.
+
 Examples:
   rumormill demo                        five agents on this machine, with real data
   rumormill agent --data ./data         one agent
@@ -128,7 +131,8 @@ Examples:
 #[command(after_help = "\
 The agents are processes of their own with folders of their own, on loopback and free ports. The
 input is the package list of this machine, or --import FILE (.jsonl, .csv, or plain lines).
-Ctrl-C stops them all.
+Ctrl-C stops them all. An agent that is killed meanwhile is told of, and what the others make of it;
+the demo goes on.
 
 Examples:
   rumormill demo

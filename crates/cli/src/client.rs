@@ -6,5 +6,5 @@ mod connection;
 mod entries;
 mod strays;
 
-pub use answers::{Begun, BulkError, EntryJson, MemberEvent, MemberEvents, Status};
+pub use answers::{Begun, BulkError, Counts, EntryJson, MemberEvent, MemberEvents, Status};
 pub use connection::Client;

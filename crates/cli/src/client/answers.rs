@@ -16,6 +16,12 @@ pub struct Status {
 #[derive(Clone, Debug, Deserialize)]
 pub struct Counts {
     pub alive: u64,
+    #[serde(default)]
+    pub suspect: u64,
+    #[serde(default)]
+    pub dead: u64,
+    #[serde(default)]
+    pub left: u64,
 }
 
 /// A part of an agent's flight recorder.
@@ -52,6 +58,8 @@ pub struct EntryJson {
     #[serde(default)]
     pub origin: String,
     pub expires_at_ms: Option<u64>,
+    #[serde(default)]
+    pub owned: bool,
     /// What it holds, if that is nothing that the agent knows: then it shows no value.
     pub kind: Option<u64>,
 }

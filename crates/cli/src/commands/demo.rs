@@ -4,6 +4,7 @@ mod chaos;
 mod fleet;
 mod folder;
 mod input;
+mod losses;
 mod say;
 mod spread;
 mod stop;
@@ -12,6 +13,7 @@ use crate::args::{DemoArgs, Format};
 use crate::output::{Output, count};
 use fleet::Fleet;
 use folder::Folder;
+use losses::Losses;
 use say::say;
 use serde_json::json;
 use std::time::{Duration, Instant};
@@ -95,6 +97,7 @@ fn stay(
         Some(time) => say(out, format!("up for {}", humantime::format_duration(time)))?,
         None => say(out, "up until Ctrl-C")?,
     }
+    let mut losses = Losses::default();
     let until = stay.and_then(|time| Instant::now().checked_add(time));
     while until.is_none_or(|until| Instant::now() < until) {
         let nap = until.map_or(Duration::from_millis(500), |until| {
@@ -103,7 +106,7 @@ fn stay(
         if stop.within(nap) {
             break;
         }
-        fleet.check()?;
+        losses.look(out, fleet)?;
     }
     Ok(())
 }
@@ -123,6 +126,13 @@ fn links(out: &mut Output, fleet: &Fleet, example: Option<&str>) -> anyhow::Resu
         out.line(format!("  curl http://{http}/v1/kv/{path}"))?;
         out.line(format!("  curl -N 'http://{http}/v1/watch?prefix=greeting'"))?;
         out.line(format!("  rumormill status --http {http}"))?;
+    }
+    if fleet.agents.len() > 1 {
+        out.line(format!(
+            "  kill -9 {}      {} goes; watch what the others make of it",
+            last.pid(),
+            last.name()
+        ))?;
     }
     if let Some(http) = first.hello.http {
         out.line(format!("The page: http://{http}/\n"))?;

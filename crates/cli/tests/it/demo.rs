@@ -86,6 +86,39 @@ fn no_agent_survives_a_killed_demo() {
     until("all agents have ended", || pids.iter().all(|pid| !runs(*pid)).then_some(()));
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn it_goes_on_without_an_agent_that_is_killed() {
+    let args = ["demo", "--nodes", "3", "--for", "10m", "--format", "json"];
+    let folder = tempfile::tempdir().unwrap();
+    let file = super::process::file_in(folder.path(), "in.csv", "a,1\nb,2\n");
+    let mut command = rumormill(&[&args[..], &["--import", &file]].concat());
+    let (mut child, heard) = super::process::listen(&mut command);
+    let next = || -> serde_json::Value {
+        let line = until("it says more", || heard.try_recv().ok());
+        serde_json::from_str(&line).unwrap()
+    };
+    let kill = |signal: &str, pid: u64| {
+        let mut kill = std::process::Command::new("kill");
+        assert!(kill.args(["-s", signal, &pid.to_string()]).status().unwrap().success());
+    };
+    let pids = pids(&next());
+    kill("KILL", pids[1]);
+    let ended = next();
+    assert_eq!((&ended["event"], &ended["name"]), (&"ended".into(), &"node-2".into()));
+    assert!(ended["status"].as_str().unwrap().contains("signal: 9"), "{ended}");
+    // The others find out: from three alive to two, and one dead.
+    let dead = until("node-1 holds it dead", || {
+        let seen = next();
+        assert_eq!((&seen["event"], &seen["entries"]), (&"seen".into(), &2.into()));
+        (seen["by"] == "node-1" && seen["dead"] == 1).then_some(seen)
+    });
+    assert_eq!((&dead["alive"], &dead["suspect"]), (&2.into(), &0.into()));
+    kill("TERM", u64::from(child.id()));
+    assert!(until("it stops", || child.try_wait().unwrap()).success());
+    assert!(pids.iter().all(|pid| !runs(*pid)));
+}
+
 #[test]
 fn an_unreadable_file_ends_it() {
     let failed = run(&["demo", "--nodes", "1", "--for", "0s", "--import", "/nonexistent"]);

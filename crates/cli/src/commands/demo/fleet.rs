@@ -87,6 +87,8 @@ impl Fleet {
 
     /// Stops all: asks every one, then waits, then kills who is left.
     pub fn stop(&mut self) -> anyhow::Result<()> {
+        // Who has ended before has been told of.
+        self.agents.retain_mut(|agent| agent.ended().is_none());
         for agent in &mut self.agents {
             agent.child.ask();
         }
@@ -166,6 +168,11 @@ impl Process {
     pub fn client(&self) -> Client {
         // Every agent of a demo serves HTTP; port 0 would answer nothing.
         Client::local(self.hello.http.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0))))
+    }
+
+    /// How the process has ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.0.try_wait().ok().flatten()
     }
 
     /// An error if the agent has ended.
