@@ -207,17 +207,21 @@ pub(crate) struct Baseline {
     counters: Vec<(&'static str, u64)>,
     full: [(&'static str, u64); 3],
     sampled: (Duration, [u64; Class::ALL.len()]),
+    /// The sample before that.
+    sampled_before: (Duration, [u64; Class::ALL.len()]),
 }
 
 impl Baseline {
     pub(crate) fn of(world: &World) -> Self {
         let traffic = world.total_traffic();
+        let sampled = (world.now(), Class::ALL.map(|class| traffic.sent(class).bytes));
         Self {
             at: world.now(),
             traffic,
             counters: world.counters(),
             full: world.dropped_full(),
-            sampled: (world.now(), Class::ALL.map(|class| traffic.sent(class).bytes)),
+            sampled,
+            sampled_before: sampled,
         }
     }
 
@@ -225,7 +229,13 @@ impl Baseline {
     pub(crate) fn sample(&mut self, world: &World) -> Option<Sample> {
         let traffic = world.total_traffic();
         let sent = Class::ALL.map(|class| traffic.sent(class).bytes);
-        let (before, sent_before) = std::mem::replace(&mut self.sampled, (world.now(), sent));
+        let (mut before, mut sent_before) = self.sampled;
+        // The end of a run comes at any time: a moment's burst is no rate, so it is taken together
+        // with the sample before it.
+        if (world.now() - before) * 2 < before - self.sampled_before.0 {
+            (before, sent_before) = self.sampled_before;
+        }
+        self.sampled_before = std::mem::replace(&mut self.sampled, (world.now(), sent));
         let seconds = (world.now() - before).as_secs_f64();
         let mut bytes = [0.0; Class::ALL.len()];
         for (rate, (now, before)) in bytes.iter_mut().zip(sent.into_iter().zip(sent_before)) {

@@ -1,6 +1,7 @@
 //! The charts of a run: how soon writes were everywhere, what was sent, who agreed when.
 
 use super::setup::Variant;
+use crate::commands::sim::epidemic::course::command_line;
 use crate::plot::{Axis, Chart, Series, Style};
 use rumormill_core::output::Class;
 use rumormill_sim::Report;
@@ -39,7 +40,7 @@ fn subtitle(variants: &[(&Variant, Report)]) -> String {
         ("seed", format!("seed {}", report.seed)),
     ];
     let same = parts.into_iter().filter(|(name, _)| !varied(name)).map(|(_, part)| part);
-    same.collect::<Vec<_>>().join(", ")
+    format!("{}\n{}", same.collect::<Vec<_>>().join(", "), command_line())
 }
 
 fn name(variants: &[(&Variant, Report)], variant: &Variant, otherwise: &str) -> String {
@@ -48,7 +49,7 @@ fn name(variants: &[(&Variant, Report)], variant: &Variant, otherwise: &str) -> 
 
 fn delivery(variants: &[(&Variant, Report)]) -> Chart {
     let series = variants.iter().map(|(variant, report)| Series {
-        name: name(variants, variant, "delivered"),
+        name: with_end(name(variants, variant, "delivered"), report.curve.last()),
         // A logarithmic axis has no zero.
         points: report.curve.iter().map(|&(ms, share)| (ms.max(0.001), share * 100.0)).collect(),
         ..Series::default()
@@ -62,11 +63,23 @@ fn delivery(variants: &[(&Variant, Report)]) -> Chart {
     }
 }
 
+/// A line that stops short of everything would look as if it went on there.
+fn with_end(name: String, last: Option<&(f64, f64)>) -> String {
+    match last {
+        Some((_, share)) if *share < 1.0 => {
+            // Rounded down: what is missing is not to become nothing.
+            let percent = (share * 10_000.0).floor() / 100.0;
+            format!("{name} (ends at {percent} %)")
+        }
+        _ => name,
+    }
+}
+
 fn traffic(variants: &[(&Variant, Report)]) -> Vec<Chart> {
-    let chart = |title: String, series| Chart {
+    let chart = |title: String, series: Vec<Series>| Chart {
         title,
         x: Axis { label: "time since the warm-up (s)".into(), ..Axis::default() },
-        y: Axis { label: "sent per node (kB/s)".into(), ..Axis::default() },
+        y: Axis { label: "sent per node (kB/s)".into(), ..from_zero(&series) },
         series,
         ..Chart::default()
     };
@@ -92,6 +105,13 @@ fn traffic(variants: &[(&Variant, Report)]) -> Vec<Chart> {
         chart(format!("What nodes send: {title}"), lines.collect())
     };
     named.map(chart_of).into()
+}
+
+/// An axis on which heights can be compared.
+fn from_zero(series: &[Series]) -> Axis {
+    let values = series.iter().flat_map(|series| &series.points).map(|(_, y)| *y);
+    let most = values.fold(0.0, f64::max);
+    Axis { range: (most > 0.0).then_some((0.0, most * 1.05)), ..Axis::default() }
 }
 
 fn agreement(variants: &[(&Variant, Report)]) -> Chart {
@@ -132,5 +152,25 @@ fn shortened(what: &str) -> String {
             other => other.to_owned(),
         },
         None => what.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_that_ends_early_says_so() {
+        let ended = |share| with_end("tree".into(), Some(&(5.0, share)));
+        assert_eq!(ended(1.0), "tree");
+        assert_eq!(ended(0.973), "tree (ends at 97.3 %)");
+        assert_eq!(ended(0.99999), "tree (ends at 99.99 %)");
+    }
+
+    #[test]
+    fn traffic_is_measured_from_nothing() {
+        let series = Series { points: vec![(0.0, 30.0), (1.0, 40.0)], ..Series::default() };
+        assert_eq!(from_zero(&[series]).range, Some((0.0, 42.0)));
+        assert_eq!(from_zero(&[]).range, None);
     }
 }

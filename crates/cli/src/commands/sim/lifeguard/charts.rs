@@ -3,20 +3,23 @@
 
 use super::runs::{Outcome, Row, mean};
 use crate::args::LifeguardArgs;
+use crate::commands::sim::epidemic::course::command_line;
 use crate::plot::{Axis, Chart, Series, Style};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 pub fn of(args: &LifeguardArgs, outcomes: &[Outcome]) -> Vec<Chart> {
     let how = if args.stopped { "stand still" } else { "are starved" };
     let subtitle = format!(
-        "{} members, {:?} of which {how} for {:?}, then run for {:?}, {:?} each, {} from seed {}",
+        "{} members, {} of which {how} for {}, then run for {}, {} each, {} from seed {}\n{}",
         args.nodes,
-        args.starved,
-        args.pauses,
-        args.awake,
-        args.duration,
+        either(&args.starved),
+        times(&args.pauses),
+        times(&args.awake),
+        times(&[args.duration]),
         if args.trials == 1 { "1 trial".into() } else { format!("{} trials", args.trials) },
-        args.seed
+        args.seed,
+        command_line()
     );
     let mut charts = vec![
         counted(
@@ -41,6 +44,22 @@ pub fn of(args: &LifeguardArgs, outcomes: &[Outcome]) -> Vec<Chart> {
         chart.subtitle.clone_from(&subtitle);
     }
     charts
+}
+
+fn times(times: &[Duration]) -> String {
+    let words: Vec<String> =
+        times.iter().map(|time| humantime::format_duration(*time).to_string()).collect();
+    either(&words)
+}
+
+/// A list for people.
+fn either(values: &[impl ToString]) -> String {
+    let words: Vec<String> = values.iter().map(ToString::to_string).collect();
+    match words.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        Some((only, _)) => only.clone(),
+        None => "none".into(),
+    }
 }
 
 /// False positives over all else, by one thing. One is added to each, since a logarithmic axis has
@@ -83,4 +102,15 @@ fn detection(outcomes: &[Outcome]) -> Chart {
 fn line(outcome: &Outcome, points: Vec<(f64, f64)>) -> Series {
     let name = outcome.variant.name().into();
     Series { name, points, style: Style::LineAndPoints, ..Series::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_are_for_people() {
+        assert_eq!(either(&[1, 2, 4]), "1, 2 or 4");
+        assert_eq!(times(&[Duration::from_millis(1500)]), "1s 500ms");
+    }
 }

@@ -43,7 +43,8 @@ pub fn say(out: &mut Output, plan: &Plan<'_>) -> anyhow::Result<()> {
     if plan.warnings.is_empty() {
         return out.line("No warnings.");
     }
-    out.line(format!("{} warnings:", plan.warnings.len()))?;
+    let s = if plan.warnings.len() == 1 { "" } else { "s" };
+    out.line(format!("{} warning{s}:", plan.warnings.len()))?;
     for warning in &plan.warnings {
         out.line(format!("  {}: {}", warning.about, warning.problem))?;
         out.line(format!("    -> {}", warning.change))?;
