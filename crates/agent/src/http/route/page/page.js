@@ -244,7 +244,7 @@ function showMembers(members) {
       http.textContent = member.http || "–";
     }
     const tags = Object.entries(member.tags).map(([tag, value]) => tag + "=" + value).join(" ");
-    row.append(name, state, element("td", "", tags || "–"), element("td", "", member.gossip), element("td", "", member.redis || "–"), http, element("td", "", member.id));
+    row.append(name, state, element("td", "", tags || "–"), element("td", "", member.gossip), element("td", "", member.redis || "–"), http, element("td", "id", member.id));
     return row;
   }));
   const note = $("members-note");
@@ -265,7 +265,11 @@ async function poll() {
       const [status, { members }] = await Promise.all([askJson("/v1/status"), askJson("/v1/members")]);
       showStatus(status);
       showMembers(members);
-      setLive(true, "live");
+      const missing = ["suspect", "dead"].filter((state) => status.members[state] > 0);
+      const away = missing.map((state) => whole.format(status.members[state]) + " " + state);
+      // Green is for a cluster that is well, not for an answer.
+      setLive(away.length === 0 && status.warnings.length === 0, away.join(", ") || (status.warnings.length > 0 ? "live, with warnings" : "live"));
+      $("not-alive").className = missing.includes("dead") ? "bad" : missing.length > 0 ? "warn" : "";
     } catch (error) {
       setLive(false, error instanceof Refused ? error.message : "no answer from the node");
     }
