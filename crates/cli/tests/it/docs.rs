@@ -133,6 +133,60 @@ fn settings_are_all_there_with_their_defaults() {
     assert_eq!(all, names().into_iter().collect(), "left: docs/operations.md, right: the program");
 }
 
+/// The rows of the table of ideas: idea, where it is in the real protocol, and in the simulator.
+fn ideas(page: &str) -> Vec<[String; 3]> {
+    let lines = page.lines().skip_while(|line| *line != "## Where each idea lives");
+    let rows = lines.filter(|line| line.starts_with("| ")).skip(1);
+    let cells = |row: &str| -> Vec<String> {
+        row.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()
+    };
+    let rows = rows.map(|row| match cells(row).as_slice() {
+        [idea, _, real, simulated] => [idea.clone(), real.clone(), simulated.clone()],
+        _ => panic!("no row of four cells: {row}"),
+    });
+    rows.collect()
+}
+
+/// A method or setting that is there is told of, with the file that it is in, and nothing that is
+/// there is called absent.
+#[test]
+fn the_table_of_ideas_says_what_is_there() {
+    let page = read("docs/epidemics.md");
+    let ideas = ideas(&page);
+    assert!(ideas.len() > 20, "only {} rows: is the table read?", ideas.len());
+    let settings = names();
+    let help = run(&["sim", "epidemic", "--help"]).good().text();
+    for [idea, real, simulated] in &ideas {
+        for span in spans(real) {
+            assert!(settings.iter().any(|name| name == span), "{idea}: no setting {span}");
+        }
+        for span in spans(simulated) {
+            let known = help.split(|c: char| !c.is_alphanumeric() && c != '-');
+            let known: BTreeSet<&str> = known.collect();
+            assert!(known.contains(span), "{idea}: sim epidemic has no {span}");
+        }
+        // What it is in is there; that the files are, the test of links has seen.
+        let absent = real.starts_with("not there");
+        assert_eq!(absent, !real.is_empty() && !real.contains("](../crates/core/src/"), "{idea}");
+    }
+    // Every way to spread and to compare, and the pass that proves, by the file that does it.
+    for (setting, value, file) in [
+        ("spread.method", "tree", "spread/tree.rs"),
+        ("spread.method", "rumor", "spread/rumor.rs"),
+        ("spread.method", "direct-mail", "spread/mail.rs"),
+        ("spread.method", "none", "spread/entropy.rs"),
+        ("repair.compare", "sketch", "reconcile/sketch.rs"),
+        ("repair.compare", "checksum", "reconcile/checksum.rs"),
+        ("repair.compare", "full", "reconcile/full.rs"),
+        ("ring.interval", "1h", "spread/ring.rs"),
+    ] {
+        run(&["agent", "--print-config", "--set", &format!("{setting}={value}")]).good();
+        let named = ideas.iter().filter(|[_, real, _]| real.contains(file)).count();
+        assert!(named > 0, "{setting} = {value}: {file} is in no row");
+    }
+    assert!(!page.contains("has no ring"), "there is ring repair");
+}
+
 fn fetch(agent: &Agent, path: &str) -> String {
     let mut answer = ureq::get(format!("http://{}{path}", agent.http)).call().unwrap();
     answer.body_mut().read_to_string().unwrap()
