@@ -14,7 +14,7 @@ use std::io::{self, BufRead};
 pub enum RowFormat {
     /// One JSON object per line.
     Jsonl,
-    /// key,value[,ttl].
+    /// key,value[,ttl[,owned]].
     Csv,
     /// Each line is a value; its number is in its key.
     Lines,
@@ -174,18 +174,29 @@ mod tests {
 
     #[test]
     fn csv_rows_and_bad_lines() {
-        let text = b"key,value,ttl\na,1\n\"b,c\",\"two\nlines\"\nd,4,30s\nonly\ne,5,6,7\nf,7,soon\n,8\nk\xff,v\xfe\n";
+        let text = b"key,value,ttl\na,1\n\"b,c\",\"two\nlines\"\nd,4,30s\nonly\ne,5,6,owned,7\nf,7,soon\n,8\nk\xff,v\xfe\n";
         let rows = all(RowFormat::Csv, text);
         let bytes = Row::new(10, *b"k\xff", *b"v\xfe");
         assert_eq!(rows[0], row(2, "a", "1", Expiry::Never));
         assert_eq!(rows[1], row(3, "b,c", "two\nlines", Expiry::Never));
         assert_eq!(rows[2], row(5, "d", "4", after(30)));
-        assert_eq!(rows[3], Err("6: 1 field; a line has key,value or key,value,ttl".into()));
-        assert_eq!(rows[4], Err("7: 4 fields; a line has key,value or key,value,ttl".into()));
+        assert_eq!(rows[3], Err("6: 1 field; a line has key,value[,ttl[,owned]]".into()));
+        assert_eq!(rows[4], Err("7: 5 fields; a line has key,value[,ttl[,owned]]".into()));
         assert!(rows[5].as_ref().is_err_and(|error| error.starts_with("8: ttl: ")));
-        assert_eq!(rows[6], Err("9: the key is empty".into()));
+        // As every other door takes it.
+        assert_eq!(rows[6], row(9, "", "8", Expiry::Never));
         assert_eq!(rows[7], Ok(bytes));
         assert_eq!(rows.len(), 8);
+    }
+
+    #[test]
+    fn csv_says_who_owns_a_row() {
+        let rows = all(RowFormat::Csv, b"a,1,,owned\nb,2,30s,owned\nc,3,,\nd,4,,perhaps\n");
+        let owned = |row: Result<Row, String>| row.map(|row| Row { owned: true, ..row });
+        assert_eq!(rows[0], owned(row(1, "a", "1", Expiry::Never)));
+        assert_eq!(rows[1], owned(row(2, "b", "2", after(30))));
+        assert_eq!(rows[2], row(3, "c", "3", Expiry::Never));
+        assert!(rows[3].as_ref().is_err_and(|error| error.starts_with("4: the fourth field")));
     }
 
     #[test]

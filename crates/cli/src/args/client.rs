@@ -43,6 +43,7 @@ impl std::str::FromStr for TtlText {
     fn from_str(text: &str) -> Result<Self, String> {
         let parsed = match text.parse::<u64>() {
             Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) if text.starts_with('-') => return Err("a time cannot be negative".into()),
             Err(_) => humantime::parse_duration(text)
                 .map_err(|error| format!("{error}; write seconds, or 30s, 5m, 1h"))?,
         };
@@ -223,7 +224,8 @@ pub struct GetArgs {
 /// How many members are to hold a write before a command ends.
 #[derive(Clone, Debug, Args)]
 pub struct WaitArgs {
-    /// Wait until so many members hold it, the agent included: all, a share (0.99) or a count (3).
+    /// Wait until so many members hold it, the agent included: all, a share (0.99) or a count (3). All
+    /// are those that are alive or suspected; who is held dead is not waited for.
     #[arg(long, value_name = "MEMBERS", value_parser = want)]
     pub wait: Option<String>,
     /// Give up waiting after this long; the write stands.
@@ -248,7 +250,7 @@ Examples:
 pub struct SetArgs {
     /// The key.
     pub key: OsString,
-    /// The value; \"-\" reads it from standard input, to the end and byte for byte.
+    /// The value; "-" reads it from standard input, to the end and byte for byte.
     #[arg(
         required_unless_present = "file",
         conflicts_with = "file",
@@ -335,7 +337,7 @@ pub struct WatchArgs {
 #[command(after_help = "\
 JSON lines: {\"key\":\"a\",\"value\":\"1\"} with an optional \"ttl\" (\"30s\" or seconds) and
 \"owned\" (true: the agent that takes the import will own it); key_base64 and value_base64 for bytes
-that are no text. CSV: key,value[,ttl]; a first line with just these words
+that are no text. CSV: key,value[,ttl[,owned]]; a first line with just these words
 is a heading. Lines are written in order, in batches; any node will do, and all will have them.
 
 Examples:
@@ -344,7 +346,7 @@ Examples:
   dpkg-query -W -f='${Package},${Version}\\n' | rumormill import - --input-format csv
   rumormill export | rumormill import - --input-format jsonl --http 10.0.0.7:7480")]
 pub struct ImportArgs {
-    /// The file; \"-\" is standard input.
+    /// The file; "-" is standard input.
     pub file: PathBuf,
     /// What the file holds; by default its name says so (.jsonl, .ndjson, .csv).
     #[arg(long, value_enum, value_name = "FORMAT")]
@@ -361,7 +363,7 @@ pub struct ImportArgs {
 pub enum InputFormat {
     /// One JSON object per line.
     Jsonl,
-    /// key,value[,ttl].
+    /// key,value[,ttl[,owned]].
     Csv,
 }
 
@@ -373,7 +375,7 @@ Examples:
   rumormill export > all.jsonl
   rumormill export --prefix user/ users.csv")]
 pub struct ExportArgs {
-    /// The file; standard output by default, or for \"-\".
+    /// The file; standard output by default, or for "-".
     pub file: Option<PathBuf>,
     /// Only keys that start with this.
     #[arg(long, value_name = "TEXT", default_value = "")]

@@ -127,6 +127,8 @@ impl Client {
                  RUMORMILL_HTTP_TOKEN",
                 self.base
             ),
+            // Nothing was refused: what was asked for was done, but for the waiting.
+            Some(said) if said.starts_with("the write stands") => said.to_owned(),
             Some(said) => format!("the agent refused: {said} (HTTP {})", status.as_u16()),
             None => format!("{} answered HTTP {}", self.base, status.as_u16()),
         };
@@ -151,6 +153,15 @@ impl Client {
             ureq::Error::Timeout(_) => "timed out".into(),
             ureq::Error::HostNotFound => "there is no such host".into(),
             ureq::Error::ConnectionFailed => "connection failed".into(),
+            ureq::Error::Protocol(_) => {
+                let message = format!(
+                    "what answers at {} does not speak HTTP: is that an agent's Redis or gossip \
+                     port, or does it serve TLS (https://)? `rumormill agent` prints its HTTP address \
+                     when it starts; name it with --http",
+                    self.base
+                );
+                return Failure::new(Code::NoAgent, message).into();
+            }
             ureq::Error::BadUri(_) | ureq::Error::Http(_) => {
                 return Failure::usage(format!("{} is no address of an agent: {error}", self.base));
             }

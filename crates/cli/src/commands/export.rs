@@ -98,10 +98,16 @@ fn csv_line(line: &[u8]) -> anyhow::Result<Vec<u8>> {
     }
     record.push_field(&entry.key()?);
     record.push_field(&entry.value()?.unwrap_or_default());
+    if entry.expires_at_ms.is_none() && entry.owned {
+        record.push_field(b"");
+    }
     if let Some(at) = entry.expires_at_ms {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let left = u128::from(at).saturating_sub(now).max(1);
         record.push_field(format!("{left}ms").as_bytes());
+    }
+    if entry.owned {
+        record.push_field(b"owned");
     }
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     writer.write_byte_record(&record)?;
@@ -119,6 +125,10 @@ mod tests {
         assert_eq!(csv_line(line).unwrap(), b"\"a,b\",\"say \"\"x\"\"\"\n");
         let line = br#"{"key":"a","value_base64":"/w==","expires_at_ms":1}"#;
         assert_eq!(csv_line(line).unwrap(), b"a,\xff,1ms\n");
+        let line = br#"{"key":"a","value":"v","owned":true}"#;
+        assert_eq!(csv_line(line).unwrap(), b"a,v,,owned\n");
+        let line = br#"{"key":"a","value":"v","owned":true,"expires_at_ms":1}"#;
+        assert_eq!(csv_line(line).unwrap(), b"a,v,1ms,owned\n");
         assert!(csv_line(b"{").is_err());
         assert!(csv_line(br#"{"key":"a","kind":7,"body_base64":"dg=="}"#).is_err());
     }

@@ -18,6 +18,10 @@ const BATCH_BYTES: usize = 512 * 1024;
 pub fn run(args: &ImportArgs, format: Format) -> anyhow::Result<()> {
     let stdin = args.file.as_os_str() == "-";
     let name = if stdin { "standard input".into() } else { args.file.display().to_string() };
+    if !stdin {
+        // Before the question what it holds: there may be nothing.
+        std::fs::metadata(&args.file).with_context(|| format!("cannot read {name}"))?;
+    }
     let rows_format = args.input_format.map(RowFormat::from).or_else(|| RowFormat::of(&args.file));
     let rows_format = rows_format.ok_or_else(|| {
         Failure::usage(format!("what does {name} hold? Say --input-format jsonl or csv"))
@@ -45,7 +49,11 @@ pub fn run(args: &ImportArgs, format: Format) -> anyhow::Result<()> {
             count(written)
         ))?;
     }
-    out.flush()
+    out.flush()?;
+    if written == 0 && bad > 0 {
+        anyhow::bail!("nothing was written: every line of {name} is bad");
+    }
+    Ok(())
 }
 
 fn open(

@@ -89,8 +89,9 @@ fn watch(client: &Client, first: RingStatus) -> anyhow::Result<RingStatus> {
     }
     if end.stage != "complete" {
         anyhow::bail!(
-            "the pass was given up at hop {} of {}, at {}: that member left, was forgotten, or was \
-             started anew meanwhile. Run the command again",
+            "the pass was given up at hop {} of {}, at {}: it did not go on from there. The members may \
+             just have met, or that one has left, was forgotten or was started anew. Run the command \
+             again",
             end.hop,
             end.hops,
             printable(end.at.as_bytes())

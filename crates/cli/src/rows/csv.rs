@@ -1,4 +1,4 @@
-//! Rows of CSV: key,value[,ttl] (RFC 4180), with or without a heading.
+//! Rows of CSV: key,value[,ttl[,owned]] (RFC 4180), with or without a heading.
 
 use super::{Expiry, Row, RowError};
 use crate::args::TtlText;
@@ -47,19 +47,16 @@ fn failed(line: u64, error: csv::Error) -> RowError {
 }
 
 fn is_heading(record: &ByteRecord) -> bool {
-    let heading = [&b"key"[..], b"value", b"ttl"];
+    let heading = [&b"key"[..], b"value", b"ttl", b"owned"];
     let is = |(field, word): (&[u8], &[u8])| field.trim_ascii().eq_ignore_ascii_case(word);
-    (2..=3).contains(&record.len()) && record.iter().zip(heading).all(is)
+    (2..=4).contains(&record.len()) && record.iter().zip(heading).all(is)
 }
 
 fn row(line: u64, record: &ByteRecord) -> Result<Row, String> {
-    let (Some(key), Some(value), None) = (record.get(0), record.get(1), record.get(3)) else {
+    let (Some(key), Some(value), None) = (record.get(0), record.get(1), record.get(4)) else {
         let s = if record.len() == 1 { "" } else { "s" };
-        return Err(format!("{} field{s}; a line has key,value or key,value,ttl", record.len()));
+        return Err(format!("{} field{s}; a line has key,value[,ttl[,owned]]", record.len()));
     };
-    if key.is_empty() {
-        return Err("the key is empty".into());
-    }
     let ttl = record.get(2).map(<[u8]>::trim_ascii).filter(|ttl| !ttl.is_empty());
     let expiry = match ttl {
         None => Expiry::Never,
@@ -68,5 +65,10 @@ fn row(line: u64, record: &ByteRecord) -> Result<Row, String> {
             Expiry::After(ttl.map_err(|error| format!("ttl: {error}"))?)
         }
     };
-    Ok(Row { expiry, ..Row::new(line, key, value) })
+    let owned = match record.get(3).map(<[u8]>::trim_ascii) {
+        None | Some(b"") => false,
+        Some(b"owned" | b"true") => true,
+        Some(_) => return Err("the fourth field is \"owned\" or empty".into()),
+    };
+    Ok(Row { expiry, owned, ..Row::new(line, key, value) })
 }

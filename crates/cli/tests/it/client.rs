@@ -74,6 +74,45 @@ fn what_the_agent_refuses_ends_with_5() {
 }
 
 #[test]
+fn messages_name_what_is_wrong_and_what_to_do() {
+    let agent = Agent::start(&[]);
+    let waited = agent.run(&["set", "a", "b", "--wait", "99", "--wait-timeout", "1ms"]);
+    assert_ne!(waited.code, 0);
+    assert!(!waited.stderr.contains("refused: the write stands"), "{}", waited.stderr);
+    let redis = agent.hello["redis"].as_str().unwrap();
+    let wrong = run(&["get", "a", "--http", redis]);
+    assert_eq!(wrong.code, 3, "{}", wrong.stderr);
+    assert!(wrong.stderr.contains("does not speak HTTP"), "{}", wrong.stderr);
+    assert!(!wrong.stderr.contains("no agent answers"), "{}", wrong.stderr);
+    let missing = agent.run(&["import", "/nonexistent/nofile"]);
+    assert_eq!(missing.code, 1, "{}", missing.stderr);
+    assert!(missing.stderr.starts_with("error: cannot read /nonexistent/nofile: "));
+    let bad = agent.run_with(&["import", "-", "--input-format", "csv", "--skip-bad"], b"x\ny\n");
+    assert_eq!(bad.code, 1, "{}", bad.stderr);
+    assert!(bad.stderr.contains("nothing was written: every line"), "{}", bad.stderr);
+}
+
+#[test]
+fn an_empty_key_is_a_key_at_every_door() {
+    let agent = Agent::start(&[]);
+    agent.run(&["set", "", "1"]).good();
+    assert_eq!(agent.run(&["get", ""]).good().stdout, b"1");
+    for (format, line) in [("csv", ",2\n"), ("jsonl", "{\"key\":\"\",\"value\":\"2\"}\n")] {
+        agent.run(&["set", "", "1"]).good();
+        agent.run_with(&["import", "-", "--input-format", format], line.as_bytes()).good();
+        assert_eq!(agent.run(&["get", ""]).good().stdout, b"2", "{format}");
+    }
+    let redis = agent.hello["redis"].as_str().unwrap();
+    let mut redis =
+        redis::Client::open(format!("redis://{redis}")).unwrap().get_connection().unwrap();
+    let value: String = redis::cmd("GET").arg("").query(&mut redis).unwrap();
+    assert_eq!(value, "2");
+    redis::cmd("SET").arg("").arg("3").exec(&mut redis).unwrap();
+    assert_eq!(agent.run(&["get", ""]).good().stdout, b"3");
+    assert_eq!(agent.run(&["del", ""]).good().text(), "1 deleted\n");
+}
+
+#[test]
 fn a_token_is_wanted_and_given() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
