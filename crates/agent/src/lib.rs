@@ -23,6 +23,7 @@ pub mod http;
 #[doc(hidden)]
 pub mod jsonl;
 mod net;
+mod reach;
 #[doc(hidden)]
 pub mod redis;
 mod report;

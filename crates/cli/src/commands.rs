@@ -30,7 +30,6 @@ use crate::args::{Cli, Command};
 /// Carries out what the command line says.
 pub fn run(cli: Cli) -> anyhow::Result<()> {
     let format = cli.format;
-    crate::environment::check(&cli.command)?;
     match cli.command {
         Command::Agent(args) => agent::run(&args, format),
         Command::Demo(args) => demo::run(&args, format),

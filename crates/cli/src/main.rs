@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let format = cli.format;
-    match commands::run(cli) {
+    match environment::check(&cli.command).and_then(|()| commands::run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failure::report(&error, format),
     }

@@ -3,8 +3,6 @@
 mod address;
 mod start;
 
-pub(crate) use address::{advertisable, unreachable};
-
 use crate::handle::Rumormill;
 use crate::seal::{Encryption, KeyRing};
 use crate::seeds::{Resolver, SystemResolver};

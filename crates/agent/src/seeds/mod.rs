@@ -59,7 +59,7 @@ impl std::str::FromStr for Seed {
         if let Ok(addr) = text.parse::<SocketAddr>()
             && addr.port() != 0
         {
-            if let Some(what) = crate::builder::unreachable(addr.ip()) {
+            if let Some(what) = crate::reach::unreachable(addr.ip()) {
                 return Err(format!(
                     "nobody can be reached at {addr}, {what}: name the address of a member"
                 ));

@@ -6,7 +6,7 @@ use super::given::Given;
 use super::names::read;
 use super::secret::SecretSource;
 use super::tls;
-use crate::builder::advertisable;
+use crate::reach::advertisable;
 use crate::seal::file as key_file;
 use crate::seeds::Seed;
 use rumormill_core::Config;
