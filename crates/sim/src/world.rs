@@ -579,10 +579,13 @@ impl World {
     fn note_pass(&mut self, node: usize, entry: &Entry) {
         let ring = &self.options.config.ring;
         let proves = ring.fence && ring.tombstones.is_fenced() && self.ledger.promises_deletions;
-        if let Some(horizon) = Horizon::of(entry).filter(|_| proves)
-            && let Err(what) = self.chain.complete(horizon)
-        {
-            self.violated(Some(node), "one chain", what);
+        let Some(horizon) = Horizon::of(entry).filter(|_| proves) else { return };
+        match self.chain.complete(horizon) {
+            Ok(true) => {}
+            // Those that lost their disks and know of nobody are a cluster of their own: see "What it
+            // assumes" in docs/chain.md.
+            Ok(false) => self.ledger.promises_deletions = false,
+            Err(what) => self.violated(Some(node), "one chain", what),
         }
     }
 

@@ -18,19 +18,20 @@ impl OneChain {
         self.forgets = true;
     }
 
-    /// A pass is complete, as a node has heard.
-    pub(crate) fn complete(&mut self, horizon: Horizon) -> Result<(), String> {
+    /// A pass is complete, as a node has heard. False if it is of a second chain, begun after a disk
+    /// was lost.
+    pub(crate) fn complete(&mut self, horizon: Horizon) -> Result<bool, String> {
         // What an operator forces he answers for.
         if horizon.forced > 0 {
-            return Ok(());
+            return Ok(true);
         }
-        let other = self.passes.keys().find(|(chain, _)| *chain != horizon.chain);
+        let other = self.passes.keys().find(|(chain, _)| *chain != horizon.chain).copied();
         if let Some((chain, _)) = other.filter(|_| !self.forgets) {
             return Err(format!("{horizon:?} is of another chain than {chain}"));
         }
         let pass = *self.passes.entry((horizon.chain, horizon.number)).or_insert(horizon.pass);
         match pass == horizon.pass {
-            true => Ok(()),
+            true => Ok(other.is_none()),
             false => Err(format!("{horizon:?} is complete, and so is pass {pass:016x}")),
         }
     }
@@ -51,7 +52,7 @@ mod tests {
         assert!(chain.complete(pass(5, 2, 12, 0)).is_err());
         assert!(chain.complete(pass(6, 1, 13, 0)).is_err());
         chain.forget();
-        assert!(chain.complete(pass(6, 1, 13, 0)).is_ok());
+        assert_eq!(chain.complete(pass(6, 1, 13, 0)), Ok(false));
         assert!(chain.complete(pass(6, 1, 14, 0)).is_err());
     }
 }

@@ -22,6 +22,11 @@ pub(super) fn settings(seed: u64, mut config: Config) -> Config {
     if has_edges(seed) {
         config.ring.interval = ms([200, 500, 1000][rng.index(3)]);
         config.ring.reap_after = ms([300, 1000, 2500, 0][rng.index(4)]);
+        // Passes that are refused carry nothing, and here is no operator who would help: something
+        // else brings the data everywhere in the end.
+        if config.repair.interval.is_zero() {
+            config.repair.interval = ms(1000);
+        }
     }
     config
 }
