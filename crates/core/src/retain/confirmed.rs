@@ -103,7 +103,9 @@ impl Confirmed {
 
     /// Lets time pass. `incarnation` is that of a member now.
     pub fn poll(&mut self, now: Instant, incarnation: impl Fn(NodeId) -> Option<u64>) {
-        while let Some((_, round)) = self.ripens.pop_front_if(|(at, _)| *at <= now) {
+        while self.ripens.front().is_some_and(|(at, _)| *at <= now)
+            && let Some((_, round)) = self.ripens.pop_front()
+        {
             if round.seen.iter().all(|(id, then)| incarnation(*id) == Some(*then)) {
                 self.raise(round.time);
             }
