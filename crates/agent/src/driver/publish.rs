@@ -9,13 +9,15 @@ use crate::snapshot::Numbers;
 use rumormill_core::member::Record;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-/// True once a node has agreed with another, or nobody that it knows is there to agree with.
-fn is_settled(numbers: &Numbers) -> bool {
-    let Numbers { freshness, members, .. } = numbers;
+/// True once a node has agreed with another about a moment since its start, or nobody that it knows
+/// is there to agree with. An agreement about an earlier moment says nothing of what was deleted just
+/// before the start.
+fn is_settled(members: MemberCounts, staleness: Option<Duration>, uptime: Duration) -> bool {
     let gone = members.dead + members.left + members.forgotten;
     let all_gone = gone > 0 && members.alive + members.suspect < 2;
-    all_gone || (freshness.agreed.is_some() && !freshness.alone)
+    all_gone || staleness.is_some_and(|ago| !ago.is_zero() && ago < uptime)
 }
 
 impl Driver {
@@ -40,10 +42,14 @@ impl Driver {
             repair: *self.node.sessions().totals(),
             filling: self.node.filling(),
         };
-        if self.snapshot.unagreed.load(Relaxed) && is_settled(&numbers) {
-            self.snapshot.unagreed.store(false, Relaxed);
-        }
+        let counts = numbers.members;
         drop(numbers);
+        if self.snapshot.unagreed.load(Relaxed) {
+            let now = self.now();
+            let uptime = Duration::from_micros(now.mono.0);
+            let settled = is_settled(counts, self.node.staleness(now), uptime);
+            self.snapshot.unagreed.store(!settled, Relaxed);
+        }
         let (node, now) = (&self.node, self.now());
         if let Some(status) = self.turn.shown.renew(node, members.is_some(), now) {
             *self.snapshot.ring.lock().unwrap_or_else(PoisonError::into_inner) = status;
@@ -84,5 +90,24 @@ impl Driver {
         });
         let list = list.collect();
         (counts, list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_so_since_the_start_counts() {
+        let counts = |alive, dead| MemberCounts { alive, dead, ..MemberCounts::default() };
+        let (one, two) = (Duration::from_secs(1), Duration::from_secs(2));
+        assert!(is_settled(counts(2, 0), Some(one), two));
+        // About a moment before the start, which is held for the start itself.
+        assert!(!is_settled(counts(2, 0), Some(two), two));
+        assert!(!is_settled(counts(2, 0), None, two));
+        // Nobody is known yet, of those that it should join by.
+        assert!(!is_settled(counts(1, 0), Some(Duration::ZERO), two));
+        assert!(is_settled(counts(1, 1), None, two), "all are gone");
+        assert!(!is_settled(counts(2, 1), None, two));
     }
 }
