@@ -232,7 +232,8 @@ fn metrics_routes_and_redis_commands_exist() {
     let redis = agent.hello["redis"].as_str().unwrap();
     let mut redis =
         redis::Client::open(format!("redis://{redis}")).unwrap().get_connection().unwrap();
-    let list: BTreeSet<String> = redis::cmd("COMMAND").arg("LIST").query(&mut redis).unwrap();
+    let mut list: BTreeSet<String> = redis::cmd("COMMAND").arg("LIST").query(&mut redis).unwrap();
+    list.retain(|name| !name.contains('|'));
     let rows = rows(&read("docs/redis.md"), "## Commands");
     let listed = rows.iter().flat_map(|row| spans(&row[0])).map(str::to_lowercase).collect();
     assert_eq!(list, listed, "left: the program, right: docs/redis.md");

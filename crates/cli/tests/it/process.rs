@@ -142,6 +142,10 @@ impl Agent {
                 args.extend([port, free]);
             }
         }
+        // What a node holds is looked at from its first moment on.
+        if !more.contains(&"--loading") {
+            args.extend(["--loading", "0s"]);
+        }
         args.extend(more);
         let mut command = rumormill(&args);
         change(&mut command);
