@@ -17,6 +17,11 @@ impl Client {
         self.read_json(self.get("/v1/status")?)
     }
 
+    /// True if the agent says that it can do its work.
+    pub fn is_ready(&self) -> anyhow::Result<bool> {
+        Ok(self.send_get("/readyz")?.status().is_success())
+    }
+
     pub fn members_json(&self) -> anyhow::Result<serde_json::Value> {
         self.members_with(&[], None)
     }

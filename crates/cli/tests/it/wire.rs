@@ -172,6 +172,7 @@ impl Agent {
     pub fn holds(&self) -> BTreeMap<String, (String, String)> {
         let url = format!("http://{}/v1/export", self.http);
         let mut answer = browser().get(url).call().unwrap();
+        assert_eq!(answer.status(), 200);
         let lines = answer.body_mut().with_config().limit(u64::MAX).read_to_string().unwrap();
         let held = lines.lines().map(|line| {
             let entry: Value = serde_json::from_str(line).unwrap();

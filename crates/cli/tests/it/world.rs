@@ -121,6 +121,8 @@ impl Network {
         let (redis, http) = Self::ports(host);
         let mut args = vec!["--format", "json", "agent", "--exit-with-stdin", "--log", "warn"];
         args.extend(["--insecure", "--name", &name, "--data", data.to_str().unwrap()]);
+        // What a node holds is looked at from its first moment on.
+        args.extend(["--loading", "0s"]);
         args.extend(["--gossip", &gossip, "--redis", &redis, "--http", &http]);
         if !join.is_empty() {
             args.extend(["--join", &join]);

@@ -95,15 +95,19 @@ fn kill_and_restart(
     Ok(elsewhere)
 }
 
-/// Waits until all digests are equal; `None` if they never are.
+/// Waits until all digests are equal, and all agents know that they have agreed; how long the former
+/// took, `None` if that never is.
 fn wait_until_equal(fleet: &mut Fleet, stop: &Stop) -> anyhow::Result<Option<Duration>> {
-    let started = Instant::now();
+    let (started, mut equal) = (Instant::now(), None);
     loop {
         let statuses = spread::statuses(fleet)?;
         let mut digests = statuses.iter().map(|status| &status.digest);
         let first = digests.next();
         if digests.all(|digest| Some(digest) == first) {
-            return Ok(Some(started.elapsed()));
+            let took = *equal.get_or_insert_with(|| started.elapsed());
+            if ready(fleet)? {
+                return Ok(Some(took));
+            }
         }
         if started.elapsed() > PATIENCE {
             return Ok(None);
@@ -111,6 +115,15 @@ fn wait_until_equal(fleet: &mut Fleet, stop: &Stop) -> anyhow::Result<Option<Dur
         stop.nap(STEP)?;
         fleet.check()?;
     }
+}
+
+fn ready(fleet: &Fleet) -> anyhow::Result<bool> {
+    for agent in &fleet.agents {
+        if !agent.client().is_ready()? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What an agent holds under a prefix.
