@@ -85,7 +85,7 @@ fn an_error_names_the_flag_once_and_says_what_to_write() {
         (&["--gossip", "banana"][..], "--gossip: \"banana\" is no address: write IP:PORT such as"),
         (&["--gossip", "localhost:0"], "--gossip: \"localhost:0\" is no address: write IP:PORT"),
         (&["--http", "banana"], "--http: \"banana\" is neither an address (IP:PORT such as"),
-        (&["--key-file", "/nonexistent"], "--key-file: cannot read /nonexistent"),
+        (&["--key-file", "/nonexistent"], "--key-file: there is no key file /nonexistent"),
         (&["--advertise", "224.0.0.1:7400"], "--advertise: nobody can reach a node at 224.0.0.1"),
         (&["--set", "spread.tree.fanout=0"], "--set: spread.tree.fanout: 0 is not 1 to 1000"),
         (&["--tag", "x"], "--tag: "),

@@ -44,7 +44,7 @@ fn wrong_arguments_end_with_2() {
         &["set", "key", "--tll"],
         &["demo", "--nodes", "0"],
         &["status", "--format", "xml"],
-        &["import", "entries.txt"],
+        &["import", "Cargo.toml"],
         &["status", "--http", "https://a"],
         &["status", "--http", "off"],
         &["agent", "--set", "nonsense"],

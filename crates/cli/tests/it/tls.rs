@@ -194,7 +194,9 @@ fn files_that_cannot_be_used_are_named_at_the_start() {
     ] {
         let run = run(&[&["agent"], args].concat());
         assert_eq!(run.code, 2, "{args:?}: {}", run.stderr);
-        assert!(run.stderr.contains(&format!("{field}: ")), "{args:?}: {}", run.stderr);
+        // The flag that names it, or the name itself.
+        let named = [format!("--{}: ", field.replace(['.', '_'], "-")), format!("{field}: ")];
+        assert!(named.iter().any(|n| run.stderr.contains(n)), "{args:?}: {}", run.stderr);
         assert!(run.stderr.contains(part), "{args:?}: {}", run.stderr);
         assert!(!run.stderr.contains("PRIVATE KEY-----\n"), "{args:?}: {}", run.stderr);
     }
