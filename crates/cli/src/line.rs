@@ -122,7 +122,9 @@ fn reason(error: &clap::Error) -> Option<String> {
     };
     let (value, arg) = (text(ContextKind::InvalidValue)?, text(ContextKind::InvalidArg)?);
     let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-    let says_little = ["invalid digit", "expected number", "begin with a number"].iter().any(|words| why.contains(words));
+    let says_little = ["invalid digit", "expected number", "begin with a number"]
+        .iter()
+        .any(|words| why.contains(words));
     (error.kind() == ErrorKind::ValueValidation && value.starts_with('-') && says_little)
         .then(|| format!("invalid value '{value}' for '{arg}': it cannot be negative"))
 }

@@ -157,8 +157,8 @@ async fn srv_records_are_read_from_a_name_server() {
 async fn who_joins_in_vain_says_so_and_why() {
     let ring = || KeyRing::new(Key::generate());
     let named = |name: &str| {
-        let mut config = rumormill::core::Config::default();
-        config.cluster = name.into();
+        let config =
+            rumormill::core::Config { cluster: name.into(), ..rumormill::core::Config::default() };
         Rumormill::builder().config(config)
     };
     let ours = ring();
