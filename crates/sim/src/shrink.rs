@@ -213,7 +213,8 @@ impl Shrink<'_> {
     }
 
     fn calmer_network(&mut self) -> More<()> {
-        let calm: [fn(&mut Options); 8] = [
+        let calm: [fn(&mut Options); 9] = [
+            |world| world.late = 0,
             |world| world.zones = None,
             |world| world.bandwidth = None,
             |world| world.clock_skew = Duration::ZERO,
@@ -261,7 +262,8 @@ mod tests {
         config.spread.method = Method::DirectMail;
         config.spread.mail.outbox_bytes = 200;
         let (duration, settle) = (Duration::from_secs(3), Duration::from_secs(10));
-        Draw { nodes: (3, 6), duration, settle, config: Some(config), ..Draw::default() }
+        let (config, edges) = (Some(config), false);
+        Draw { nodes: (3, 6), duration, settle, config, edges, ..Draw::default() }
     }
 
     #[test]

@@ -82,13 +82,13 @@ struct Stories {
 
 impl Stories {
     fn tell(&mut self) {
-        match self.rng.below(16) {
+        match self.rng.below(20) {
             0..=3 => self.leave_around_a_partition(),
             4..=7 => self.replace_the_fleet(),
-            8 | 9 => self.bring_folders_back(),
-            10 | 11 => self.join_a_minority(),
-            12 | 13 => self.forget(),
-            14 => self.cut_the_power(),
+            8..=10 => self.bring_folders_back(),
+            11 | 12 => self.join_a_minority(),
+            13..=15 => self.forget(),
+            16..=18 => self.cut_the_power(),
             _ => self.begin_passes(),
         }
     }
@@ -312,20 +312,27 @@ impl Stories {
         if !self.steady {
             return self.begin_passes();
         }
+        let second = 1.0 / self.duration.as_secs_f64().max(0.001);
         for _ in 0..1 + self.rng.index(3) {
-            let (all, at) = (self.everybody(), self.between(0.05, 0.5));
+            let (all, at) = (self.everybody(), self.between(0.1, 0.5));
             let node = all[0];
             let back = ms(1 + self.rng.below(1000));
-            self.put(at, Fault::PowerCut { node, back });
-            let half = ms(500).as_secs_f64() / self.duration.as_secs_f64().max(0.001);
-            let boots = at + half + self.between(0.0, 0.1);
-            self.put(boots, Fault::Boot(node));
-            if let Some(&other) = all.get(1).filter(|_| self.rng.chance(0.7)) {
-                let goes = self.between(at - 0.01, at + 0.02);
+            let boots = at + self.between(0.5, 2.0) * second;
+            if let Some(&other) = all.get(1).filter(|_| self.rng.chance(0.8)) {
+                if all.len() > 2 && self.rng.chance(0.6) {
+                    // Nobody else hears the last that was written.
+                    let from = at - self.between(0.1, 1.0) * second;
+                    let (one, rest) = (vec![node, other], all[2..].to_vec());
+                    self.put(from, Fault::Partition { one, other: rest });
+                    self.put(at + 0.2 * second, Fault::Heal);
+                }
+                let goes = at + self.between(-0.1, 0.2) * second;
                 self.goes(goes, other);
-                let back = self.between(boots, boots + 0.3);
+                let back = boots + self.between(0.0, 6.0) * second;
                 self.put(back, Fault::Boot(other));
             }
+            self.put(at, Fault::PowerCut { node, back });
+            self.put(boots, Fault::Boot(node));
         }
     }
 

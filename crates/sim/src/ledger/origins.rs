@@ -69,7 +69,7 @@ impl Ledger {
     }
 
     /// A deletion that was acknowledged, and that meant a write: whoever deleted had seen it. Only
-    /// those that `known` lets pass count.
+    /// those that `known` lets pass count, and none that is kept aside: somebody is to decide on it.
     pub(crate) fn deletion_of(
         &self,
         write: WriteId,
@@ -87,7 +87,8 @@ impl Ledger {
         let counts = |&&deletion: &&WriteId| {
             let deleted = self.get(deletion);
             let stamp = deleted.entry.stamp();
-            stamp > first && stamp <= upto && !deleted.lost && known(deleted)
+            let aside = || self.is_aside(deleted);
+            stamp > first && stamp <= upto && !deleted.lost && known(deleted) && !aside()
         };
         let mut later = all.iter().filter(counts);
         later.find(|&&deletion| self.undoes(deletion, write)).map(|&deletion| self.get(deletion))
@@ -192,6 +193,18 @@ mod tests {
         assert!(ledger.undoes(deleted, early));
         ledger.promises_deletions = false;
         assert!(ledger.deletion_of(blind, |_| true).is_none());
+    }
+
+    #[test]
+    fn a_deletion_that_is_kept_aside_is_to_be_decided_on() {
+        let mut ledger = Ledger::new(3);
+        let early = write(&mut ledger, 0, Some("a"), 5);
+        ledger.hold(1, early, Instant(5));
+        let deleted = write(&mut ledger, 1, None, 6);
+        assert!(ledger.deletion_of(early, |_| true).is_some());
+        let stray = Arc::clone(&ledger.get(deleted).entry);
+        ledger.put_aside(1, b"k", Some(stray));
+        assert!(ledger.deletion_of(early, |_| true).is_none());
     }
 
     #[test]
