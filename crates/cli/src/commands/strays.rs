@@ -172,7 +172,7 @@ mod tests {
         });
         assert_eq!(
             row(&stray).join("|"),
-            "\\x00\\x01|value|2.00 KiB|db-3|2027-01-15T08:00:00Z|a deletion, stamp 9.0@0c|it was \
+            "\\u{0}\\u{1}|value|2.00 KiB|db-3|2027-01-15T08:00:00Z|a deletion, stamp 9.0@0c|it was \
              away"
         );
         let bare = json!({ "key": "k", "kind": "deletion", "size": 1, "writer": "0b" });
