@@ -38,7 +38,7 @@ fn a_bad_line_has_its_number_and_what_came_before_is_written() {
     fs::write(file, "key,value\na,1\nbad\nb,2\n").unwrap();
     let stopped = agent.run(&["import", file]);
     assert_eq!(stopped.code, 1);
-    let expected = format!("{file}:3: 1 field; a line has key,value or key,value,ttl");
+    let expected = format!("{file}:3: 1 field; a line has key,value[,ttl[,owned]]");
     assert!(stopped.stderr.contains(&expected), "{}", stopped.stderr);
     assert!(stopped.stderr.contains("stopped after 1 entries"), "{}", stopped.stderr);
     assert_eq!(agent.run(&["scan", "--keys"]).good().text(), "a\n");

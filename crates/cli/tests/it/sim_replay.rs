@@ -4,9 +4,11 @@ use super::process::{file_in, run};
 use serde_json::Value;
 
 /// Settings that do harm: an outbox for next to nothing, and no repair to make up for it.
-const HARMFUL: [&str; 8] = [
+const HARMFUL: [&str; 10] = [
     "--set",
     "repair.interval=0s",
+    "--set",
+    "ring.interval=0s",
     "--set",
     "spread.method=direct-mail",
     "--set",
@@ -34,7 +36,7 @@ fn good_settings_hold() {
 fn what_does_harm_is_found_shrunk_saved_and_shown_again() {
     let folder = tempfile::tempdir().unwrap();
     let save = folder.path().to_str().unwrap();
-    let args = ["--format", "json", "sim", "fuzz", "--seeds", "0..6", "--settle", "10s"];
+    let args = ["--format", "json", "sim", "fuzz", "--seeds", "8..14", "--settle", "20s"];
     let found = run(&[&args[..], &["--save", save, "--shrink", "1"], &HARMFUL].concat());
     assert_eq!(found.code, 1, "{}", found.stderr);
     let report = found.json();
