@@ -40,6 +40,16 @@ pub fn try_fault(fault: Fault) -> Vec<Trial> {
     SEEDS.map(trial).collect()
 }
 
+/// The first seed of these whose random scenario fails with a fault in all nodes, and how.
+#[must_use]
+pub fn first_found(fault: Fault, seeds: std::ops::Range<u64>) -> Option<(u64, Violation)> {
+    plant(Some(fault));
+    let mut each = seeds.map(|seed| (seed, Draw::default().scenario(seed).run().outcome));
+    let found = each.find_map(|(seed, outcome)| Some((seed, outcome.err()?)));
+    plant(None);
+    found
+}
+
 /// The scenario of a seed, in which the machine that a fault is in has something to do.
 fn scenario(fault: Fault, seed: u64) -> Scenario {
     let mut scenario = Draw::default().scenario(seed);
@@ -55,6 +65,22 @@ fn scenario(fault: Fault, seed: u64) -> Scenario {
         _ => {}
     }
     scenario
+}
+
+/// Where each fault of the chain was found first, as a table, for people.
+#[must_use]
+pub fn chain_table(found: &[(&str, Option<(u64, Violation)>)]) -> String {
+    let mut table = String::from(
+        "| what is left out or done instead | found by | first seed |\n|---|---|---|\n",
+    );
+    for (what, found) in found {
+        let (by, seed) = match found {
+            Some((seed, violation)) => (violation.property, seed.to_string()),
+            None => ("", "none".into()),
+        };
+        table.push_str(&format!("| {what} | {by} | {seed} |\n"));
+    }
+    table
 }
 
 /// The trials of all faults as a table, for people.

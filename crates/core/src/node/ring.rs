@@ -14,7 +14,8 @@ use crate::wire::Origin;
 
 impl Node {
     /// Begins a pass of ring repair over all members, from a random one on. `waive` is an operator's
-    /// word that no members are missing from the first pass; of no effect once one was complete.
+    /// word that no members are missing from the first pass, or that nobody is left of those whom the
+    /// last one covered; of no effect where somebody covered begins.
     ///
     /// # Errors
     /// If there can be none now.

@@ -13,6 +13,10 @@ use std::time::Duration;
 
 /// Scenarios with such stories, of all.
 const SHARE: f64 = 0.7;
+/// Scenarios of these in which two sides of a partition do all they can to go on, each by itself.
+const SIDES: f64 = 0.25;
+/// After so long a node that is cut off is dead for the others, mostly (guess).
+const DEAD: f64 = 6.0;
 /// Nothing of a story happens after this share of the time, but for the end of everything.
 const END: f64 = 0.88;
 
@@ -63,6 +67,17 @@ pub(super) fn draw(seed: u64, scenario: &mut Scenario, room: usize) {
     let mut stories = Stories { rng, base, late, steady, interval, duration, faults };
     for _ in 0..1 + stories.rng.index(3) {
         stories.tell();
+    }
+    let mut rng = super::rng(seed, b"\0\0\0sides");
+    if rng.chance(SIDES) {
+        (stories.rng, stories.faults) = (rng, Vec::new());
+        scenario.faults.retain(|trouble| trouble.fault == Fault::Calm);
+        match stories.rng.below(10) {
+            0..=3 => stories.both_sides_go_on(),
+            4 | 5 => stories.set_back_between_sides(),
+            6 | 7 => stories.only_one_has_heard(),
+            _ => stories.nobody_hears_of_it(),
+        }
     }
     scenario.faults.extend(stories.faults);
     scenario.faults.sort_by_key(|trouble| trouble.at);
@@ -241,6 +256,122 @@ impl Stories {
         let at = self.between(at + 0.005, at + 0.05);
         self.put(at, Fault::Restore { node, from, before, fresh });
         self.put(at + 0.03, Fault::Boot(node));
+    }
+
+    /// Seconds as a share of the time.
+    fn seconds(&self, seconds: f64) -> f64 {
+        seconds / self.duration.as_secs_f64().max(0.001)
+    }
+
+    /// Somebody on one side says of all on the other that passes need not wait for them.
+    fn forgets(&mut self, at: f64, side: &[usize], other: &[usize]) {
+        let Some(&by) = side.first() else { return };
+        for &node in other {
+            // Once more, if it was not dead yet.
+            for late in [0.0, 1.5, 3.0] {
+                let at = at + self.seconds(late) + self.between(0.0, self.seconds(1.0));
+                self.put(at, Fault::Forget { by, node, force: false });
+            }
+        }
+    }
+
+    /// The cluster falls in two, be it before its first pass; some have left just then and are back
+    /// on either side. Each side is told that the others are gone, and makes passes.
+    fn both_sides_go_on(&mut self) {
+        let mut from = if self.rng.chance(0.3) { 0.0 } else { self.between(0.03, 0.3) };
+        for _ in 0..1 + self.rng.index(2) {
+            let all = self.everybody();
+            let (one, other) = all.split_at(1 + self.rng.index(self.base - 1));
+            let to = from + self.seconds(DEAD) + self.between(0.1, 0.25);
+            self.put(from, Fault::Partition { one: one.to_vec(), other: other.to_vec() });
+            for &node in one.iter().skip(1).chain(other.iter().skip(1)) {
+                if self.rng.chance(0.25) {
+                    let at = from + self.between(-0.02, 0.02);
+                    self.goes(at, node);
+                    let side = if one.contains(&node) { one } else { other };
+                    let back = self.between(at + 0.02, to);
+                    self.joins(back, node, side);
+                }
+            }
+            let told = from + self.seconds(DEAD);
+            self.forgets(told, one, other);
+            self.forgets(told, other, one);
+            self.put(to, Fault::Heal);
+            from = to + self.between(0.05, 0.15);
+        }
+    }
+
+    /// One side makes passes with somebody who is then set back to before them, and on the other
+    /// side: it would be the one voter that both have in common.
+    fn set_back_between_sides(&mut self) {
+        if !self.steady || self.base < 3 {
+            return self.both_sides_go_on();
+        }
+        let all = self.everybody();
+        let between = all[0];
+        let (one, other) = all[1..].split_at((all.len() - 1) / 2);
+        let (with, without) = ([one, &[between]].concat(), [other, &[between]].concat());
+        let copied = self.between(0.05, 0.15);
+        self.put(copied, Fault::CopyDisk(between));
+        let from = copied + self.between(0.0, 0.03);
+        self.put(from, Fault::Partition { one: with.clone(), other: other.to_vec() });
+        self.forgets(from + self.seconds(DEAD), &with, other);
+        let to = from + self.seconds(DEAD) + self.between(0.15, 0.25);
+        self.put(to, Fault::Heal);
+        self.put(to, Fault::Partition { one: one.to_vec(), other: without.clone() });
+        self.put(to, Fault::Crash(between));
+        let at = to + self.between(0.005, 0.02);
+        self.put(at, Fault::Restore { node: between, from: between, before: 0, fresh: false });
+        self.joins(at + 0.01, between, other);
+        self.forgets(at + self.seconds(1.0), &without, one);
+        self.put(END, Fault::Heal);
+    }
+
+    /// The power fails at one, and the only one that has heard what it wrote last says goodbye before
+    /// it has told anybody. It is back after passes that visited the writer.
+    fn only_one_has_heard(&mut self) {
+        if !self.steady || self.base < 4 {
+            return self.both_sides_go_on();
+        }
+        let mut at = self.between(0.1, 0.2);
+        for _ in 0..2 {
+            let all = self.everybody();
+            let (node, other) = (all[0], all[1]);
+            let from = at - self.between(self.seconds(0.1), self.seconds(1.0));
+            self.put(from, Fault::Partition { one: vec![node, other], other: all[2..].to_vec() });
+            self.put(at, Fault::PowerCut { node, back: ms(1000) });
+            let healed = at + self.seconds(0.05);
+            self.put(healed, Fault::Heal);
+            let goes = healed + self.between(0.0, self.seconds(0.05));
+            self.put(goes, Fault::Leave(other));
+            let boots = goes + self.between(self.seconds(0.1), self.seconds(1.0));
+            self.put(boots, Fault::Boot(node));
+            let back = boots + self.between(self.seconds(1.5), self.seconds(5.0));
+            self.put(back, Fault::Boot(other));
+            at = back + self.between(self.seconds(0.5), self.seconds(3.0));
+        }
+    }
+
+    /// Again and again one is heard by nobody for so long that the others go on without it, while a
+    /// pass may be complete that only it knows of.
+    fn nobody_hears_of_it(&mut self) {
+        let mut at = self.between(0.03, 0.15);
+        for _ in 0..2 {
+            let all = self.everybody();
+            let (one, rest) = (all[..1].to_vec(), all[1..].to_vec());
+            let to = at + self.seconds(DEAD) + self.between(0.05, 0.1);
+            match self.rng.chance(0.7) {
+                true => self.put(at, Fault::Cut { from: one.clone(), to: rest.clone() }),
+                false => {
+                    let outputs = 1 + self.rng.below(20) as u32;
+                    self.put(at, Fault::CrashMidway { node: one[0], outputs });
+                    self.put(to, Fault::Boot(one[0]));
+                }
+            }
+            self.forgets(at + self.seconds(DEAD), &rest, &one);
+            self.put(to, Fault::Heal);
+            at = to + self.between(0.03, 0.1);
+        }
     }
 
     /// New members come where only few of the others are, be it before the first pass.

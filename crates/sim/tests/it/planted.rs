@@ -1,8 +1,9 @@
 //! The checks of nodes after each turn find planted faults, and sooner than those who look at the
 //! cluster as a whole.
 
-use rumormill_core::base::planted::Fault;
-use rumormill_sim::planted::{table, try_fault};
+use rumormill_core::base::planted::{CHAIN, Fault};
+use rumormill_sim::fuzz::Draw;
+use rumormill_sim::planted::{first_found, table, try_fault};
 
 #[test]
 fn checks_find_planted_faults_sooner_than_the_checkers_of_the_whole() {
@@ -18,5 +19,30 @@ fn checks_find_planted_faults_sooner_than_the_checkers_of_the_whole() {
             let sooner = trial.checked.as_ref().is_some_and(|found| found.at < late.at);
             assert!(sooner, "{fault:?}: {:?} is no sooner than {late}", trial.checked);
         }
+    }
+}
+
+/// Seeds below 1,000 whose random scenario finds what happens without a part of the rule by which
+/// passes form one chain: the example `planted` looks for others, when what is drawn has changed.
+const FINDS: [(Fault, u64, &str); 7] = [
+    (Fault::Majority, 257, "one chain"),
+    (Fault::Open, 291, "one chain"),
+    (Fault::Founding, 685, "one chain"),
+    (Fault::Doubt, 288, "one chain"),
+    (Fault::Strays, 28, "no resurrection"),
+    (Fault::Gaps, 430, "no lost write"),
+    (Fault::Inherit, 430, "no lost write"),
+];
+
+#[test]
+fn random_scenarios_find_what_happens_without_a_part_of_the_chain() {
+    let looked_for = CHAIN.iter().filter(|(fault, _)| *fault != Fault::News);
+    assert!(looked_for.map(|(fault, _)| fault).eq(FINDS.iter().map(|(fault, ..)| fault)));
+    for (fault, seed, property) in FINDS {
+        let found = first_found(fault, seed..seed + 1);
+        let found = found.map(|(_, violation)| violation.property);
+        assert_eq!(found, Some(property), "{fault:?} with seed {seed}");
+        let sound = Draw::default().scenario(seed).run().outcome;
+        assert!(sound.is_ok(), "seed {seed} fails without {fault:?}: {sound:?}");
     }
 }
