@@ -121,10 +121,13 @@ impl World {
     /// The first property that does not hold; convergence and membership have until the limit.
     pub fn settle(&mut self, limit: Duration) -> Result<Duration, Violation> {
         let (begun, patience) = (self.now(), limit / 2);
-        let done = |world: &Self| {
-            world.settled() || world.now() >= begun + patience && world.nobody_is_covered()
-        };
-        let mut ended = self.run_until(done, limit);
+        let over = |world: &Self, time| world.settled() || world.now() >= begun + time;
+        let mut ended = self.run_until(|world| over(world, limit / 4), limit);
+        if ended.is_ok() && !self.settled() {
+            self.let_strangers_join();
+            let done = |world: &Self| over(world, patience) && world.is_stuck();
+            ended = self.run_until(done, limit.saturating_sub(self.now() - begun));
+        }
         if ended.is_ok() && !self.settled() {
             self.go_on_from_here();
             let rest = limit.saturating_sub(self.now() - begun);
@@ -141,13 +144,32 @@ impl World {
         }
     }
 
-    /// True if nobody runs whom the latest pass covers: all are behind, and nobody can bring them back.
-    fn nobody_is_covered(&self) -> bool {
-        let behind = |node: &Node| node.horizon().is_some() && !node.is_covered();
-        self.live().any(|(_, node)| behind(node)) && !self.live().any(|(_, node)| node.is_covered())
+    /// An operator sees clusters that know nothing of each other, as nobody looks for whom he has
+    /// forgotten or never heard of, and joins them.
+    fn let_strangers_join(&mut self) {
+        let knows = |node: &Node, id| {
+            let mut members = node.members().filter(|member| member.state != State::Forgotten);
+            members.any(|member| member.id == id)
+        };
+        let live: Vec<(usize, &Node)> = self.live().collect();
+        let Some(&(first, model)) = live.first() else { return };
+        let strange = |&&(index, node): &&(usize, &Node)| {
+            !knows(node, self.id(first)) && !knows(model, self.id(index))
+        };
+        let strangers: Vec<usize> = live.iter().filter(strange).map(|(index, _)| *index).collect();
+        for node in strangers {
+            self.boot_and_join(node, &[first]);
+        }
     }
 
-    /// An operator reads that all who were covered are gone, and does what docs/chain.md says.
+    /// True if all has settled, or nobody runs whom the latest pass covers: all are behind, and nobody
+    /// can bring them back; or there has been none, because somebody is missing from the first.
+    fn is_stuck(&self) -> bool {
+        let covered = |node: &Node| node.horizon().is_some() && node.is_covered();
+        self.settled() || !self.live().any(|(_, node)| covered(node))
+    }
+
+    /// An operator reads who is gone or missing, and does what docs/chain.md says.
     fn go_on_from_here(&mut self) {
         let first = self.live().next().map(|(node, _)| node);
         if let Some(node) = first {

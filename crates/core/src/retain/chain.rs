@@ -241,10 +241,11 @@ struct Count {
 }
 
 impl Count {
-    /// True if somebody who is here and could have accepted a pass has not, and never will.
+    /// True if somebody who is here and could have accepted a pass has not, and never will. Who may
+    /// have been set back may have accepted it and forgotten.
     fn is_denied(&self, open: &Open) -> bool {
-        let here = open.pass.order.iter().filter(|id| self.order.contains(*id)).count();
-        open.accepted < here as u64
+        let sure = |id: &&NodeId| self.order.contains(*id) && !self.doubted.contains(*id);
+        open.accepted < open.pass.order.iter().filter(sure).count() as u64
     }
 
     /// True if more than half of the members of a pass agree, and only thanks to an operator.
@@ -362,6 +363,9 @@ pub(crate) mod tests {
         assert_eq!((grounds.number, grounds.bases), (9, vec![2]), "two of three have accepted it");
         let grounds = admit(&census, &here(&[1, 2, 6, 7]), Some(&link)).unwrap();
         assert_eq!((grounds.number, grounds.bases), (8, vec![]), "7 is here and has not: denied");
+        census.doubted = vec![NodeId(7)];
+        let grounds = admit(&census, &here(&[1, 2, 6, 7]), Some(&link)).unwrap();
+        assert_eq!((grounds.number, grounds.bases), (9, vec![2]), "7 may have forgotten it");
         let late = Pass { horizon: H, ..open };
         census.open[0].pass = late;
         assert!(admit(&census, &here(&[1, 2]), Some(&link)).unwrap().bases.is_empty());

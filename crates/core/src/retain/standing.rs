@@ -410,7 +410,8 @@ impl Standing {
         Sieved::Anew(anew)
     }
 
-    /// What is kept aside need not be if its writer has been visited since, which held it.
+    /// What is kept aside need not be if its writer has been visited since, which held it. Its own
+    /// writes stay: it is the writer, and has them here and nowhere else.
     fn look_at_strays(&self, hold: &mut Holding<'_>) {
         let Some(tip) = self.covered.as_ref().filter(|_| !hold.strays.is_empty()) else { return };
         let case = Case {
@@ -423,10 +424,11 @@ impl Standing {
             tip,
             history: &self.history,
         };
-        for entry in hold.strays.entries() {
-            if let Verdict::Drop(end) = case.verdict(&entry) {
+        let entries = hold.strays.entries();
+        for entry in entries.iter().filter(|entry| entry.stamp().node != self.own) {
+            if let Verdict::Drop(end) = case.verdict(entry) {
                 hold.strays.take(entry.key(), hold.out);
-                self.tell(&entry, end, None, hold);
+                self.tell(entry, end, None, hold);
             }
         }
     }
@@ -724,12 +726,15 @@ mod tests {
             let old = entry(key, time, 2, Some("v"));
             assert!(ground.strays.keep(&old, &mut ground.out));
         }
+        let own = entry("own", H + 5, 1, Some("v"));
+        assert!(ground.strays.keep(&own, &mut ground.out));
         standing.bring_back(tip, &history, &mut ground.holding());
-        assert_eq!(ground.strays.map().digest().count, 2);
+        assert_eq!(ground.strays.map().digest().count, 3);
         // Its writer has come back and was visited.
-        standing.bring_back(pass(3, H + 12, &[2, 3]), &history, &mut ground.holding());
-        let left: Vec<_> = ground.strays.entries().iter().map(|e| e.key().to_vec()).collect();
-        assert_eq!(left, [b"young".to_vec()]);
+        standing.bring_back(pass(3, H + 12, &[1, 2, 3]), &history, &mut ground.holding());
+        let mut left: Vec<_> = ground.strays.entries().iter().map(|e| e.key().to_vec()).collect();
+        left.sort_unstable();
+        assert_eq!(left, [b"own".to_vec(), b"young".to_vec()], "nobody else has its own");
     }
 
     #[test]

@@ -103,10 +103,12 @@ impl Rules {
             let it = &world.nodes[node];
             it.speaks_open.iter().fold(open | it.open, |open, other| open | other)
         });
-        // Whoever is here and has not had its last visit will refuse it from now on.
+        // Whoever is here and has not had its last visit will refuse it from now on; who may have been
+        // set back may have had it.
         let denied = |pass: u8| {
             let lists = each(world.pass(pass).order & order);
-            lists.into_iter().any(|node| world.nodes[node].open >> pass & 1 == 0)
+            let sure = |node: &usize| !self.doubt || !world.nodes[*node].unsure;
+            lists.into_iter().filter(sure).any(|node| world.nodes[node].open >> pass & 1 == 0)
         };
         (1..16)
             .filter(|pass| open >> pass & 1 == 1 && !denied(*pass))
