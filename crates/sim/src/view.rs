@@ -163,13 +163,14 @@ impl World {
     }
 
     /// True if all has settled, or nobody runs whom the latest pass covers: all are behind, and nobody
-    /// can bring them back; or there has been none, because somebody is missing from the first.
+    /// can bring them back.
     fn is_stuck(&self) -> bool {
-        let covered = |node: &Node| node.horizon().is_some() && node.is_covered();
-        self.settled() || !self.live().any(|(_, node)| covered(node))
+        let behind = |node: &Node| node.horizon().is_some() && !node.is_covered();
+        let all = !self.live().any(|(_, node)| node.is_covered());
+        self.settled() || all && self.live().any(|(_, node)| behind(node))
     }
 
-    /// An operator reads who is gone or missing, and does what docs/chain.md says.
+    /// An operator reads that all who were covered are gone, and does what docs/chain.md says.
     fn go_on_from_here(&mut self) {
         let first = self.live().next().map(|(node, _)| node);
         if let Some(node) = first {

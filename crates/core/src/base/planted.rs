@@ -53,7 +53,7 @@ pub enum Fault {
 }
 
 /// Faults of the rule by which passes form one chain: no check sees them, the checkers of the whole
-/// cluster do; but for the last, which no random plan has met yet.
+/// cluster do. docs/simulator.md has which random plan finds each, and which are not found yet.
 pub const CHAIN: [(Fault, &str); 8] = [
     (Fault::Majority, "passes need no majority of the one before"),
     (Fault::Open, "passes that may be complete are not counted"),
