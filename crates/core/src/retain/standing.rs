@@ -212,10 +212,10 @@ impl Standing {
             self.pending.retain(|pending| pending.done);
         }
         let own = |p: &Pending| p.pass.id == horizon.pass && p.done && p.clean;
-        let own = self.pending.iter().find(|pending| own(pending)).map(|p| p.pass.clone());
-        if let Some(pass) = own {
-            // It has accepted a pass since it was started.
-            self.doubt = false;
+        let own = self.pending.iter().find(|pending| own(pending));
+        if let Some((pass, restored)) = own.map(|own| (own.pass.clone(), own.restored)) {
+            // What stands on its disk it accepted before it can have been set back to that.
+            self.doubt &= restored;
             self.cover(pass, hold.replica);
         } else if !self.has_fence() {
             // As other systems do: what is dropped elsewhere is dropped here.

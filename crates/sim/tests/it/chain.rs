@@ -102,6 +102,7 @@ fn wherever_a_pass_stops_there_is_one_chain() {
 fn whoever_crashes_or_is_set_back_there_is_one_chain() {
     holds(cases::crashing(CHAIN));
     holds(cases::set_back(CHAIN));
+    holds(cases::set_back_into_a_pass(CHAIN));
     holds(cases::set_back_further(CHAIN));
 }
 
@@ -131,6 +132,8 @@ fn every_part_of_the_rule_is_needed() {
     breaks(&cases::isolated(order), Broken::Lost, 8);
     let doubt = Rules { doubt: false, ..CHAIN };
     breaks(&cases::set_back(doubt), Broken::Forked, 10);
+    let since_start = Rules { since_start: false, ..CHAIN };
+    breaks(&cases::set_back_into_a_pass(since_start), Broken::Forked, 11);
 }
 
 /// Two members, of which one leaves.

@@ -28,7 +28,8 @@ struct Kept {
 }
 
 fn accepted(pass: Pass, clean: bool) -> Pending {
-    Pending { reached: Some(pass.hops()), pass, done: true, clean, strays: Vec::new() }
+    let reached = Some(pass.hops());
+    Pending { pass, reached, done: true, restored: true, clean, strays: Vec::new() }
 }
 
 impl Kept {

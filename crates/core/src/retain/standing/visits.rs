@@ -22,6 +22,8 @@ pub struct Pending {
     pub reached: Option<u32>,
     /// True after the last visit.
     pub done: bool,
+    /// True if this node has been started since the last visit.
+    pub restored: bool,
     /// False if it does not cover this node, should it be complete: something old came from outside.
     pub clean: bool,
     /// What was taken between the first visit and the last, from members and not by a hop: whoever
@@ -35,6 +37,7 @@ impl Pending {
         assert_eq!(self.done, last, "a pass is done with its last visit");
         assert!(self.reached <= Some(self.pass.hops()), "no hop is after the last one");
         assert!(self.strays.len() <= MAX_STRAYS, "too many strays are kept");
+        assert!(self.done || !self.restored, "lending is in memory");
         assert!(self.clean || self.done, "who leaves a pass before its last visit forgets it");
     }
 }
@@ -79,8 +82,14 @@ impl Standing {
         }
         self.pending.retain(|pending| pending.done);
         self.lent = self.lent.max(pass.horizon);
-        let (pass, strays) = (pass.clone(), Vec::new());
-        self.pending.push(Pending { pass, reached: None, done: false, clean: true, strays });
+        self.pending.push(Pending {
+            pass: pass.clone(),
+            reached: None,
+            done: false,
+            restored: false,
+            clean: true,
+            strays: Vec::new(),
+        });
     }
 
     /// A hop of a pass has brought everything here. With the last visit this node accepts: that, and

@@ -146,6 +146,17 @@ pub fn set_back(rules: Rules) -> Case {
     case.with(&[(Kind::Restore, 1), (Kind::Crash, 1), (Kind::Start, 1)])
 }
 
+/// The same, to when it had accepted a pass of which it did not know the end.
+pub fn set_back_into_a_pass(rules: Rules) -> Case {
+    let case = set_back(rules);
+    let budget = case.start.budget;
+    let mut case = Case { whole: false, splits: vec![0b010, 0b100], ..case };
+    (case.mortals, case.starters) = (0b001, 0b001);
+    case = case.after(&[Step::Begin(0), Step::Accept(2), Step::Backup(0), Step::Accept(2)]);
+    (case.start.budget, case.whole) = (budget, true);
+    case
+}
+
 /// The same, from before the pass that covers all; it is brought back to that one.
 pub fn set_back_further(rules: Rules) -> Case {
     let case = set_back(rules);

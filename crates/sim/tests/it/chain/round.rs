@@ -96,6 +96,7 @@ impl World {
         }
         it.open |= 1 << number;
         it.clean |= 1 << number;
+        it.fresh |= 1 << number;
         if case.rules.gaps || !case.everysec {
             it.sync();
         }
@@ -125,8 +126,10 @@ impl World {
         }
         if it.clean & it.open & 1 << number != 0 && rank > self.rank(self.nodes[node].link) {
             self.cover(node, number, case);
-            // To be brought back would not do: it may have lent itself to something later.
-            self.nodes[node].unsure = false;
+            // To be brought back would not do: it may have lent itself to something later. Nor would
+            // what stands on its disk.
+            let it = &mut self.nodes[node];
+            it.unsure &= case.rules.since_start && it.fresh & 1 << number == 0;
         }
         true
     }

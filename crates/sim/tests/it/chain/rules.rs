@@ -28,6 +28,8 @@ pub struct Rules {
     pub order: bool,
     /// A member that may have been set back does not decide.
     pub doubt: bool,
+    /// Only a pass accepted since the start ends that.
+    pub since_start: bool,
 }
 
 /// The rule that the chain takes the place of.
@@ -43,6 +45,7 @@ pub const TODAY: Rules = Rules {
     gaps: false,
     order: false,
     doubt: false,
+    since_start: false,
 };
 
 /// The chain.
@@ -58,6 +61,7 @@ pub const CHAIN: Rules = Rules {
     gaps: true,
     order: true,
     doubt: true,
+    since_start: true,
 };
 
 /// What becomes of an entry.

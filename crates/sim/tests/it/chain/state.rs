@@ -90,6 +90,8 @@ pub struct Node {
     pub open: Passes,
     /// Those of them that still cover it, should they be complete.
     pub clean: Passes,
+    /// Those that it has accepted since it was started. In memory.
+    pub fresh: Passes,
     /// The pass that it has lent itself to. In memory.
     pub lent: u8,
 

@@ -360,6 +360,7 @@ impl World {
     pub fn start_up(&mut self, node: usize) {
         let clock = self.clock;
         let it = &mut self.nodes[node];
+        it.fresh = 0;
         (it.up, it.view[node]) = (true, (it.view[node] & !3) + 4 + PRESENT);
         if std::mem::replace(&mut it.born, true) {
             let (from, to) = &mut it.gaps[node];
