@@ -1,7 +1,7 @@
 //! Every message, as the closed sum of what the parts define.
 
 use crate::base::codec::{DecodeError, Reader};
-use crate::data::{Digest, Entry, block};
+use crate::data::{Digest, Entry, Space, block};
 use crate::member::probe;
 use crate::reconcile;
 use crate::spread::{coverage, mail, ring, rumor, tree};
@@ -75,6 +75,21 @@ impl<'a> Message<'a> {
                 None => return Ok(ring::Message::decode(kind, body)?.map(Self::Ring)),
             },
         }))
+    }
+
+    /// True if it brings entries of the data.
+    #[must_use]
+    pub fn brings_data(&self) -> bool {
+        let space = match self {
+            Self::Tree(rumor) => rumor.space,
+            Self::Rumors(rumors) => rumors.space,
+            Self::Mail(mail) => mail.space,
+            Self::Repair(reconcile::Message::Entries(entries)) => entries.space,
+            Self::Repair(reconcile::Message::Piece(piece)) => piece.space,
+            Self::Ring(ring::Message::Entries(_)) => Space::Data,
+            _ => return false,
+        };
+        space == Space::Data
     }
 }
 

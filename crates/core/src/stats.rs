@@ -41,6 +41,8 @@ stats! {
     versions_told,
     /// Packets or messages that could not be decoded, dropped.
     dropped_malformed,
+    /// Messages with entries dropped because this node's disk was too far behind; they come again.
+    dropped_behind,
     /// Messages of a type unknown to this build, passed over.
     unknown_messages,
     /// Packets sent by this node to itself, dropped.

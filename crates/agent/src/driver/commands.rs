@@ -29,8 +29,8 @@ impl Driver {
                 let _ = reply.send(Err(WriteError::Leaving));
             }
             Command::Write { ops, reply } => {
-                if let Some(failure) = &self.turn.store_failure {
-                    let _ = reply.send(Err(WriteError::Store(failure.clone())));
+                if let Some(why) = self.refuses_writes() {
+                    let _ = reply.send(Err(WriteError::Store(why)));
                     return;
                 }
                 let now = self.now();

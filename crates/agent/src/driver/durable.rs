@@ -1,7 +1,9 @@
 //! What the store says, and what follows from it.
 
+use super::stall::STUCK;
 use super::state::Driver;
 use super::turn::send;
+use crate::report::SLOW;
 use crate::store::{Change, Keys, Place, StoreEvent};
 use rumormill_core::Node;
 use rumormill_core::data::{Entry, Map, Space};
@@ -26,11 +28,23 @@ impl Driver {
                 }
             }
         }
-        let state = match &self.turn.store_failure {
-            Some(failure) => failure.clone(),
+        self.tell_store();
+    }
+
+    /// Tells readers how the store is.
+    pub(super) fn tell_store(&self) {
+        let state = match self.refuses_writes() {
+            Some(why) => why,
+            None if self.turn.stall.is_slow() => SLOW.into(),
             None => "ok".into(),
         };
         *self.snapshot.store.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+
+    /// Why the store takes no writes, if it takes none.
+    pub(super) fn refuses_writes(&self) -> Option<String> {
+        let stuck = || self.turn.stall.is_stuck().then(|| STUCK.into());
+        self.turn.store_failure.clone().or_else(stuck)
     }
 
     fn settle(&mut self, upto: u64, failure: Option<&str>) {

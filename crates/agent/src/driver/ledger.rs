@@ -127,6 +127,15 @@ impl Ledger {
         dropped
     }
 
+    /// Answers all writes that wait that it is not known whether they will be durable; what they
+    /// have written goes its way.
+    pub(crate) fn give_up_replies(&mut self, reason: &str) {
+        for (_, reply, _) in self.replies.drain(..) {
+            // An error means that the writer no longer waits.
+            let _ = reply.send(Err(WriteError::Store(reason.to_owned())));
+        }
+    }
+
     /// The store has recovered, and everything that it had failed to write is on the disk.
     pub(crate) fn recovered(&mut self) {
         self.barrier = self.barrier.filter(|barrier| *barrier > self.done);

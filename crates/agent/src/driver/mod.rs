@@ -10,6 +10,7 @@ mod keys;
 mod ledger;
 mod publish;
 mod ring;
+mod stall;
 mod state;
 mod strays;
 mod turn;
@@ -31,9 +32,6 @@ use std::time::Duration;
 const COMMANDS: usize = 256;
 const BATCHES: usize = 4;
 const FRAMES: usize = 8;
-/// Key and value bytes on their way to the store at which new commands wait.
-const STORE_BACKLOG: u64 = 64 * 1024 * 1024;
-
 enum Woken {
     Command(Option<Command>),
     Datagrams,
@@ -82,7 +80,8 @@ impl Driver {
 
     async fn wait(&mut self) -> Woken {
         let deadline = self.deadline();
-        let backlog = self.durable.as_ref().map_or(0, |durable| durable.writer.pending().bytes);
+        // What is refused need not wait.
+        let takes_commands = self.turn.stall.is_stuck() || !self.is_behind();
         let Self { inbox, udp, streams, durable, .. } = self;
         let store = async {
             match durable {
@@ -94,7 +93,7 @@ impl Driver {
             }
         };
         tokio::select! {
-            command = inbox.recv(), if backlog < STORE_BACKLOG => Woken::Command(command),
+            command = inbox.recv(), if takes_commands => Woken::Command(command),
             _ = udp.readable() => Woken::Datagrams,
             event = streams.next() => Woken::Stream(event),
             event = store => Woken::Store(event),
@@ -112,8 +111,13 @@ impl Driver {
         });
         let stop = self.turn.stop.as_ref().map(|stop| stop.at.into_std());
         let departure = self.departure_deadline();
+        let store = self.stall_deadline();
         let never = std::time::Instant::now() + Duration::from_secs(3600);
-        [node, expiry, stop, departure].into_iter().flatten().fold(never, std::cmp::Ord::min).into()
+        [node, expiry, stop, departure, store]
+            .into_iter()
+            .flatten()
+            .fold(never, std::cmp::Ord::min)
+            .into()
     }
 
     fn receive(&mut self) {

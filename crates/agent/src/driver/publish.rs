@@ -56,8 +56,12 @@ impl Driver {
         }
         let list = members.as_ref().map(|(_, list)| list.as_ref());
         let ring = self.snapshot.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        let time = watchman::Time { wall_ms: wall_ms(), uptime: self.started.elapsed() };
-        let changed = self.turn.watchman.look(&self.node, &ring, list, time);
+        let around = watchman::Around {
+            wall_ms: wall_ms(),
+            uptime: self.started.elapsed(),
+            store_slow: self.turn.stall.is_slow(),
+        };
+        let changed = self.turn.watchman.look(&self.node, &ring, list, around);
         drop(ring);
         if changed {
             let lock = &self.snapshot.alarms;

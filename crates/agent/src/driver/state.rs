@@ -2,6 +2,7 @@
 
 use super::ledger::Ledger;
 use super::ring::Shown;
+use super::stall::Stall;
 use super::waits::Waits;
 use super::watchman::Watchman;
 use crate::clock::wall_ms;
@@ -52,6 +53,7 @@ pub(crate) struct Turn {
     /// Writes of this turn that wait for its entries to be handed to the store.
     pub(super) replies: Vec<(WriteReply, Vec<Result<Outcome, Refused>>)>,
     pub(super) store_failure: Option<String>,
+    pub(super) stall: Stall,
     /// What the node last wanted kept.
     pub(super) kept: Option<Arc<[u8]>>,
     pub(super) roster_changed: bool,

@@ -19,7 +19,7 @@ impl Driver {
             let _ = reply.send(Err(WriteError::Leaving));
             return;
         }
-        if let Some(failure) = &self.turn.store_failure {
+        if let Some(failure) = self.refuses_writes() {
             let _ = reply.send(Err(WriteError::Store(failure.clone())));
             return;
         }

@@ -16,6 +16,7 @@ impl Driver {
     /// Closes a turn of the node and carries out what it asks for.
     pub(super) fn finish_turn(&mut self) {
         let now = self.now();
+        self.look_at_disk();
         self.turn.waits.look(&mut self.node, now);
         self.node.flush(now, &mut self.turn.out);
         self.learn_notes();

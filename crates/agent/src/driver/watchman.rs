@@ -14,13 +14,15 @@ const MAX_NAMES: usize = 16;
 /// Ids told of one such name at most.
 const MAX_IDS: usize = 8;
 
-/// When the watchman looks.
+/// What the watchman goes by beside the node.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Time {
+pub(crate) struct Around {
     /// Wall milliseconds since 1970.
     pub(crate) wall_ms: u64,
     /// For how long the node has been running.
     pub(crate) uptime: Duration,
+    /// True if the disk keeps the store waiting.
+    pub(crate) store_slow: bool,
 }
 
 /// Watches for them.
@@ -41,15 +43,15 @@ impl Watchman {
         node: &Node,
         ring: &RingStatus,
         members: Option<&[MemberInfo]>,
-        time: Time,
+        around: Around,
     ) -> bool {
         let twins = node.stats().twins;
         if twins != self.twins {
-            (self.twins, self.twin_at) = (twins, time.wall_ms);
+            (self.twins, self.twin_at) = (twins, around.wall_ms);
         }
-        let twin = twins > 0 && time.wall_ms.saturating_sub(self.twin_at) < TWIN_GONE;
+        let twin = twins > 0 && around.wall_ms.saturating_sub(self.twin_at) < TWIN_GONE;
         let partition_suspected = node.partition_suspected() && !node.has_left();
-        let horizon_late = is_late(ring, node.config().ring.interval, time);
+        let horizon_late = is_late(ring, node.config().ring.interval, around);
         let held_by = if horizon_late { ring.tombstones_held_by.clone() } else { Vec::new() };
         let stats = node.stats();
         if ring.covered {
@@ -69,6 +71,7 @@ impl Watchman {
             strays_full: stats.strays_refused > self.strays_refused,
             passes_refused: refused.map(|refused| refused.words.clone()),
             foreign: foreign(node),
+            store_slow: around.store_slow,
         };
         let changed = next != self.now;
         if changed {
@@ -95,9 +98,9 @@ impl Watchman {
 }
 
 /// True if no pass was complete for three intervals, in which this node ran.
-fn is_late(ring: &RingStatus, interval: Duration, time: Time) -> bool {
+fn is_late(ring: &RingStatus, interval: Duration, around: Around) -> bool {
     let since = ring.horizon.as_ref().map_or(0, |horizon| horizon.time_ms);
-    let age = Duration::from_millis(time.wall_ms.saturating_sub(since)).min(time.uptime);
+    let age = Duration::from_millis(around.wall_ms.saturating_sub(since)).min(around.uptime);
     !interval.is_zero() && age > interval.saturating_mul(3)
 }
 
@@ -207,7 +210,8 @@ mod tests {
         let late = |horizon_ms: Option<u64>, interval, uptime| {
             let ring = RingStatus { horizon: horizon_ms.map(horizon), ..RingStatus::default() };
             let uptime = Duration::from_secs(uptime);
-            is_late(&ring, Duration::from_secs(interval), Time { wall_ms: 1_000_000, uptime })
+            let around = Around { wall_ms: 1_000_000, uptime, store_slow: false };
+            is_late(&ring, Duration::from_secs(interval), around)
         };
         assert!(late(Some(969_000), 10, 1000) && late(None, 10, 31));
         assert!(!late(Some(971_000), 10, 1000), "young enough");

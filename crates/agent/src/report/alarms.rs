@@ -67,6 +67,9 @@ pub struct Alarms {
     /// Peers that this node cannot talk with.
     #[serde(default)]
     pub foreign: Vec<ForeignPeer>,
+    /// The disk under the data folder has not come back from one thing for more than a second.
+    #[serde(default)]
+    pub store_slow: bool,
 }
 
 impl ForeignPeer {
@@ -130,7 +133,13 @@ impl Alarms {
         let foreign = self.foreign.iter().take(MAX_TOLD).map(ForeignPeer::warning);
         let warnings =
             partition.into_iter().chain(twin).chain(shared).chain(foreign).chain(diverged);
-        warnings.chain(faults).chain(self.ring_warnings()).chain(self.stray_warnings()).collect()
+        let slow = self.store_slow.then(|| {
+            "the disk under the data folder has not answered for more than a second: writes wait, \
+             and after five seconds they are refused; reads and membership go on. Check the disk"
+                .to_owned()
+        });
+        let warnings = warnings.chain(faults).chain(slow);
+        warnings.chain(self.ring_warnings()).chain(self.stray_warnings()).collect()
     }
 
     /// How many there are is not said: it would be news whenever one comes or goes.

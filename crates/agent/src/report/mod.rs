@@ -26,3 +26,4 @@ pub use strays::{HeldInstead, KeyStory, StrayInfo, Strays, StraysDone};
 pub(crate) use history::{named, pick};
 pub(crate) use members::state_name;
 pub(crate) use repair::story;
+pub(crate) use status::SLOW;

@@ -110,7 +110,8 @@ pub struct Status {
     pub warnings: Vec<String>,
     /// What went through the gossip port.
     pub traffic: Traffic,
-    /// `ok`, or what is wrong with the durable store; `memory` without a data folder.
+    /// `ok`, `slow` (the disk keeps it waiting), or what is wrong with the durable store; `memory`
+    /// without a data folder.
     pub store: String,
     /// How gossip is encrypted, and what was dropped unread.
     pub encryption: EncryptionStatus,
@@ -118,11 +119,14 @@ pub struct Status {
     pub counters: Stats,
 }
 
+/// How the store is said to be while the disk keeps it waiting.
+pub(crate) const SLOW: &str = "slow";
+
 impl Status {
     /// Why the store takes no writes, if so.
     pub(crate) fn store_problem(&self) -> Option<String> {
         match self.store.as_str() {
-            "" | "ok" | "memory" => None,
+            "" | "ok" | "memory" | SLOW => None,
             wrong => Some(format!("the store does not take writes: {wrong}")),
         }
     }

@@ -25,6 +25,19 @@ pub(crate) enum StoreError {
          new id with its data kept", file.display()
     )]
     Identity { file: PathBuf, reason: String },
+    /// Others may look into the folder, and it is not for us to change that. Nothing was changed.
+    #[error(
+        "others may use the data folder {0} (mode {mode:04o}), and {why}: run `chmod 700 {0}` as its \
+         owner if it is for this agent alone, or give the agent another folder (--data)",
+        folder.display()
+    )]
+    Open { folder: PathBuf, mode: u32, why: &'static str },
+    /// A file is in the way that we have not made. Nothing was changed.
+    #[error(
+        "{} {reason}, so this agent has not made it and does not write to it: move it away, or give \
+         the agent another folder (--data)", file.display()
+    )]
+    NotOurs { file: PathBuf, reason: &'static str },
     /// A file or folder cannot be used.
     #[error("cannot {action} {}: {source}", path.display())]
     Io { action: &'static str, path: PathBuf, source: std::io::Error },
@@ -34,6 +47,13 @@ pub(crate) enum StoreError {
 }
 
 impl StoreError {
+    /// True if the disk is full.
+    pub(super) fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. }
+            if matches!(source.kind(), StorageFull | QuotaExceeded))
+    }
+
     /// For `map_err` on file operations.
     pub(super) fn io<'a>(
         action: &'static str,

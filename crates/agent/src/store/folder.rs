@@ -17,7 +17,11 @@ use std::time::UNIX_EPOCH;
 const LOCK: &str = "lock";
 const IDENTITY: &str = "identity.toml";
 const UNFINISHED: &str = "identity.toml.new";
-const PROBE: &str = "probe";
+const PROBE: &str = "write-probe.tmp";
+/// What may be in a folder of ours before the identity is, and on a file system that is only ours.
+const OURS: [&str; 6] = [LOCK, UNFINISHED, PROBE, "store", "store.new", "lost+found"];
+/// No lock file of ours is longer: a process id and a line end.
+const LONGEST_LOCK: u64 = 21;
 /// Less room than this and the database, opened again, would soon fail again: it flushes as much.
 const PROBE_BYTES: usize = 8 * 1024 * 1024;
 const FORMAT: u32 = 1;
@@ -70,16 +74,19 @@ impl Folder {
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(path).map_err(StoreError::io("make the data folder", path))?;
+        tighten(path)?;
         let file = path.join(LOCK);
-        let mut options = OpenOptions::new();
-        options.create(true).read(true).write(true).truncate(false);
-        let mut lock = options.open(&file).map_err(StoreError::io("open", &file))?;
+        let mut lock = open_own(&file)?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 return Err(StoreError::InUse { folder: path.into(), pid: read_pid(&lock) });
             }
             Err(TryLockError::Error(error)) => return Err(StoreError::io("lock", &file)(error)),
+        }
+        if !is_lock(&lock) {
+            let reason = "holds something else than the number of a process";
+            return Err(StoreError::NotOurs { file, reason });
         }
         // Only a hint for whoever is refused: on a full disk it may stay out.
         let _ = lock
@@ -97,7 +104,12 @@ impl Folder {
     pub(super) fn probe(&self) -> Result<(), StoreError> {
         let path = self.path.join(PROBE);
         let write = || {
-            let mut file = File::create(&path)?;
+            // One may be left of a process that was killed; whatever it is now, it is not followed.
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+            let mut file = File::create_new(&path)?;
             let zeros = [0; 64 * 1024];
             for _ in 0..PROBE_BYTES / zeros.len() {
                 file.write_all(&zeros)?;
@@ -188,6 +200,77 @@ pub(super) fn rename(from: &Path, to: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io("force to disk", folder))
 }
 
+/// Makes a folder that only its owner may use of one that others may, if it is ours to change: it
+/// belongs to who runs the agent, and has been a data folder before or holds nothing else.
+#[cfg(unix)]
+fn tighten(path: &Path) -> Result<(), StoreError> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    let metadata = std::fs::metadata(path).map_err(StoreError::io("look at", path))?;
+    let mode = metadata.mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let open = |why| Err(StoreError::Open { folder: path.into(), mode, why });
+    if metadata.uid() != rustix::process::geteuid().as_raw() {
+        return open("it belongs to another user");
+    }
+    let known = path.join(IDENTITY).exists();
+    for item in std::fs::read_dir(path).map_err(StoreError::io("look into", path))? {
+        let name = item.map_err(StoreError::io("look into", path))?.file_name();
+        if !known && !OURS.iter().any(|ours| name == *ours) {
+            return open("there is something else in it");
+        }
+    }
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))
+        .map_err(StoreError::io("keep others out of the data folder", path))?;
+    tracing::warn!(
+        folder = %path.display(), was = %format!("{mode:04o}"), now = "0700",
+        "others could look into the data folder; it is for its owner only now"
+    );
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn tighten(_: &Path) -> Result<(), StoreError> {
+    Ok(())
+}
+
+/// Opens a file of our own, makes it if it is not there, and follows no link.
+fn open_own(file: &Path) -> Result<File, StoreError> {
+    let mut options = OpenOptions::new();
+    options.create(true).read(true).write(true).truncate(false);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // Not waiting, should it be a pipe.
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.mode(0o600).custom_flags(flags.bits().cast_signed());
+    }
+    let not_ours = |reason| Err(StoreError::NotOurs { file: file.into(), reason });
+    let opened = match options.open(file) {
+        Err(_) if file.is_symlink() => return not_ours("is a symbolic link"),
+        opened => opened.map_err(StoreError::io("open", file))?,
+    };
+    let metadata = opened.metadata().map_err(StoreError::io("look at", file))?;
+    if !metadata.is_file() {
+        return not_ours("is no file");
+    }
+    #[cfg(unix)]
+    if std::os::unix::fs::MetadataExt::nlink(&metadata) != 1 {
+        return not_ours("has another name as well (a hard link)");
+    }
+    Ok(opened)
+}
+
+/// True if a lock file holds what one of ours does: nothing, or the number of a process.
+fn is_lock(lock: &File) -> bool {
+    let mut bytes = Vec::new();
+    let read = lock.take(LONGEST_LOCK + 1).read_to_end(&mut bytes);
+    read.is_ok()
+        && bytes.len() as u64 <= LONGEST_LOCK
+        && bytes.iter().all(|byte| byte.is_ascii_digit() || *byte == b'\n')
+}
+
 fn read_pid(lock: &File) -> Option<u32> {
     let mut text = String::new();
     lock.take(32).read_to_string(&mut text).ok()?;
@@ -273,12 +356,86 @@ mod tests {
     }
 
     #[cfg(unix)]
+    fn mode(path: &Path) -> u32 {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[cfg(unix)]
+    fn set_mode(path: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[cfg(unix)]
     #[test]
     fn the_folder_is_for_its_owner_only() {
-        use std::os::unix::fs::PermissionsExt as _;
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b");
-        let _folder = Folder::lock(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+        let folder = Folder::lock(&path).unwrap();
+        assert_eq!((mode(&path), mode(&path.join(LOCK))), (0o700, 0o600));
+        folder.new_identity("blue").unwrap();
+        drop(folder);
+        // One that is there and open to others, empty or ours.
+        for inside in [None, Some("store")] {
+            inside.into_iter().for_each(|name| fs::create_dir(path.join(name)).unwrap());
+            set_mode(&path, 0o755);
+            drop(Folder::lock(&path).unwrap());
+            assert_eq!(mode(&path), 0o700);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_of_others_is_left_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("home");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("letter"), "dear").unwrap();
+        set_mode(&path, 0o1777);
+        let error = Folder::lock(&path).err().unwrap().to_string();
+        for words in ["1777", "something else in it", "chmod 700", "--data"] {
+            assert!(error.contains(words), "{error}");
+        }
+        assert_eq!(mode(&path), 0o1777);
+        assert!(!path.join(LOCK).exists());
+        // One that others cannot look into may hold anything.
+        set_mode(&path, 0o700);
+        drop(Folder::lock(&path).unwrap());
+        assert_eq!(fs::read_to_string(path.join("letter")).unwrap(), "dear");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nothing_that_is_not_ours_is_written_to() {
+        use std::os::unix::fs::symlink;
+        let dir = tempfile::tempdir().unwrap();
+        let (path, target) = (dir.path().join("data"), dir.path().join("target"));
+        fs::write(&target, "7").unwrap();
+        let refused = |words: &str| {
+            let error = Folder::lock(&path).err().unwrap().to_string();
+            assert!(error.contains(words) && error.contains("data/lock"), "{error}");
+            assert_eq!(fs::read_to_string(&target).unwrap(), "7");
+            fs::remove_file(path.join(LOCK)).unwrap();
+        };
+        drop(Folder::lock(&path).unwrap());
+        fs::remove_file(path.join(LOCK)).unwrap();
+        symlink(&target, path.join(LOCK)).unwrap();
+        refused("symbolic link");
+        symlink(dir.path().join("nowhere"), path.join(LOCK)).unwrap();
+        refused("symbolic link");
+        assert!(!dir.path().join("nowhere").exists());
+        fs::hard_link(&target, path.join(LOCK)).unwrap();
+        refused("hard link");
+        fs::write(path.join(LOCK), "a list of doors").unwrap();
+        refused("something else");
+        fs::write(path.join(LOCK), "1".repeat(30)).unwrap();
+        refused("something else");
+        // The probe takes the place of a link, and leaves alone what it points to.
+        let folder = Folder::lock(&path).unwrap();
+        symlink(&target, path.join(PROBE)).unwrap();
+        folder.probe().unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "7");
+        assert!(!path.join(PROBE).is_symlink());
     }
 }

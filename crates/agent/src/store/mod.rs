@@ -15,6 +15,8 @@ mod record;
 mod writer;
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod trials;
 
 pub(crate) use change::{Change, Keys, Place};
@@ -39,6 +41,8 @@ pub(crate) struct Store {
     fsync: Fsync,
     node: NodeId,
     origin: FolderOrigin,
+    #[cfg(test)]
+    faults: faults::Faults,
 }
 
 impl Store {
@@ -65,7 +69,21 @@ impl Store {
             }
             None => (folder.new_identity(cluster)?, FolderOrigin::New),
         };
-        Ok(Self { database, folder, fsync, node, origin })
+        Ok(Self {
+            database,
+            folder,
+            fsync,
+            node,
+            origin,
+            #[cfg(test)]
+            faults: faults::Faults::default(),
+        })
+    }
+
+    /// What goes wrong with its disk.
+    #[cfg(test)]
+    fn faults(&self) -> faults::Faults {
+        self.faults.clone()
     }
 
     /// Who the node is.
@@ -115,6 +133,10 @@ impl Store {
         if batch.is_empty() {
             return Ok(());
         }
+        #[cfg(test)]
+        if self.faults.on_append()? {
+            return Ok(());
+        }
         self.database.append(batch)
     }
 
@@ -124,6 +146,8 @@ impl Store {
     /// If the disk refuses. What was written since the last success may then be lost on a power
     /// cut, even if a later call succeeds: it must be written again.
     pub(crate) fn sync(&mut self) -> Result<(), StoreError> {
+        #[cfg(test)]
+        self.faults.on_sync()?;
         self.database.sync()
     }
 

@@ -1,7 +1,10 @@
 //! The thread that writes: everything that waits goes into one batch, then into one report.
 //!
 //! When a write fails, a full disk say, what could not be written is kept and tried again every
-//! second, while new batches are kept too and reported as failed.
+//! second, while new batches are kept too and reported as failed. What was written but not yet forced
+//! to the disk is written again with it: a failed write-back may have dropped it, be it one that we
+//! asked for or one inside the database, and a later success would not say so. Only a disk that is
+//! full has dropped nothing, as it refuses what is new; and it would be filled by writing all again.
 
 use super::backlog::Backlog;
 use super::fsync::Fsync;
@@ -67,12 +70,36 @@ struct Job {
     sync: bool,
 }
 
-#[derive(Default)]
 struct Load {
     batches: AtomicU64,
     bytes: AtomicU64,
     /// Times that everything was forced to the disk.
     syncs: AtomicU64,
+    began: Instant,
+    /// Milliseconds since then at which the thread turned to the disk, and one; 0 while it waits for
+    /// work.
+    busy: AtomicU64,
+}
+
+impl Load {
+    fn new() -> Self {
+        let (batches, bytes, syncs, busy) = Default::default();
+        Self { batches, bytes, syncs, began: Instant::now(), busy }
+    }
+
+    fn set_busy(&self, busy: bool) {
+        let since = if busy { millis(self.began.elapsed()) + 1 } else { 0 };
+        self.busy.store(since, Ordering::Relaxed);
+    }
+
+    fn busy_for(&self) -> Option<Duration> {
+        let since = self.busy.load(Ordering::Relaxed).checked_sub(1)?;
+        Some(self.began.elapsed().saturating_sub(Duration::from_millis(since)))
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 impl Writer {
@@ -91,7 +118,7 @@ impl Writer {
     ) -> Result<(Self, UnboundedReceiver<StoreEvent>), StoreError> {
         let (jobs, inbox) = mpsc::channel();
         let (events, reports) = unbounded_channel();
-        let load = Arc::new(Load::default());
+        let load = Arc::new(Load::new());
         let path = store.path().to_path_buf();
         let thread = Thread {
             everysec: store.fsync() == Fsync::Everysec,
@@ -103,6 +130,7 @@ impl Writer {
             sync_every,
             last_seq: 0,
             sync_due: None,
+            unsynced: Unsynced::default(),
             failed: None,
         };
         let thread = std::thread::Builder::new()
@@ -145,6 +173,11 @@ impl Writer {
         }
     }
 
+    /// For how long the disk has been at what it was last asked for; `None` if at nothing.
+    pub(crate) fn busy_for(&self) -> Option<Duration> {
+        self.load.busy_for()
+    }
+
     /// Writes what waits, forces everything to disk, and closes the store. Blocks.
     ///
     /// # Errors
@@ -166,13 +199,59 @@ struct Thread {
     last_seq: u64,
     /// When to force to disk what was written since the last time.
     sync_due: Option<Instant>,
+    unsynced: Unsynced,
     failed: Option<Failed>,
+}
+
+/// Changes that were written since everything was last forced to the disk.
+#[derive(Default)]
+struct Unsynced {
+    groups: Vec<Vec<Change>>,
+    bytes: u64,
+    /// True if there were more than the bound.
+    overflown: bool,
+}
+
+impl Unsynced {
+    fn add(&mut self, group: Vec<Change>, bytes: u64, most_bytes: usize) {
+        self.bytes += bytes;
+        if self.overflown || self.bytes > most_bytes as u64 {
+            *self = Self { overflown: true, ..Self::default() };
+        } else {
+            self.groups.push(group);
+        }
+    }
+
+    fn into_backlog(self, most_bytes: usize) -> Backlog {
+        let mut backlog = Backlog::default();
+        for change in self.groups.iter().flatten() {
+            backlog.hold(change, most_bytes);
+        }
+        if self.overflown {
+            backlog.give_up();
+        }
+        backlog
+    }
 }
 
 struct Failed {
     error: String,
+    /// True if a write was refused, and nothing has failed that had been taken, as far as we know.
+    refused: bool,
+    /// What had been taken and may be lost.
+    unsynced: Backlog,
+    /// What was not taken.
     backlog: Backlog,
     retry_at: Instant,
+}
+
+impl Failed {
+    /// Looks at what the disk says now.
+    fn learn(&mut self, cause: &StoreError) {
+        if self.refused && cause.is_full() {
+            self.unsynced = Backlog::default();
+        }
+    }
 }
 
 impl Thread {
@@ -183,6 +262,7 @@ impl Thread {
                 None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 Some(at) => self.inbox.recv_timeout(at.saturating_duration_since(Instant::now())),
             };
+            self.load.set_busy(true);
             match first {
                 Ok(first) => self.write_group(first),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -195,6 +275,7 @@ impl Thread {
             if self.failed.as_ref().is_some_and(|failed| failed.retry_at <= now) {
                 self.retry();
             }
+            self.load.set_busy(false);
         }
         if self.failed.is_some() {
             self.retry();
@@ -233,6 +314,7 @@ impl Thread {
             Ok(()) => {
                 if self.everysec && !group.is_empty() {
                     self.sync_due.get_or_insert_with(|| Instant::now() + self.sync_every);
+                    self.unsynced.add(group, bytes, self.backlog_bytes);
                 }
                 // With `always` the write itself was waited for.
                 if sync && self.everysec {
@@ -242,7 +324,7 @@ impl Thread {
                     self.report(StoreEvent::Done { upto: self.last_seq });
                 }
             }
-            Err(error) => self.fail(error, &group),
+            Err(error) => self.fail(error, &group, true),
         }
     }
 
@@ -252,28 +334,31 @@ impl Thread {
             return;
         }
         self.load.syncs.fetch_add(1, Ordering::Relaxed);
-        if let Err(error) = self.store.sync() {
-            // The system may have dropped what it could not write, and a later success would not
-            // say so: only memory still has it for certain.
-            self.fail(error.to_string(), &[]);
-            if let Some(failed) = &mut self.failed {
-                failed.backlog.give_up();
-            }
+        match self.store.sync() {
+            Ok(()) => self.unsynced = Unsynced::default(),
+            Err(error) => self.fail(error.to_string(), &[], false),
         }
     }
 
-    fn fail(&mut self, mut error: String, group: &[Change]) {
+    /// Keeps what could not be written; `refused` if that is all that has failed, as far as we know.
+    fn fail(&mut self, mut error: String, group: &[Change], refused: bool) {
         if self.failed.is_none() {
+            let mut failed = Failed {
+                error: String::new(),
+                refused,
+                unsynced: std::mem::take(&mut self.unsynced).into_backlog(self.backlog_bytes),
+                backlog: Backlog::default(),
+                retry_at: Instant::now() + RETRY_EVERY,
+            };
             if let Err(cause) = self.store.probe() {
+                failed.learn(&cause);
                 error = cause.to_string();
             }
             tracing::error!(%error, "the store takes no writes; trying again every second");
+            failed.error.clone_from(&error);
+            self.failed = Some(failed);
         }
-        let failed = self.failed.get_or_insert_with(|| Failed {
-            error: error.clone(),
-            backlog: Backlog::default(),
-            retry_at: Instant::now() + RETRY_EVERY,
-        });
+        let Some(failed) = &mut self.failed else { return };
         for change in group {
             failed.backlog.hold(change, self.backlog_bytes);
         }
@@ -282,14 +367,15 @@ impl Thread {
 
     fn retry(&mut self) {
         let Some(mut failed) = self.failed.take() else { return };
-        match self.write_backlog(&failed.backlog) {
+        match self.write_again(&[&failed.unsynced, &failed.backlog]) {
             Ok(()) => {
                 tracing::info!("the store takes writes again");
                 self.sync_due = None;
-                let needs_rewrite = failed.backlog.overflown();
+                let needs_rewrite = failed.unsynced.overflown() || failed.backlog.overflown();
                 self.report(StoreEvent::Recovered { needs_rewrite });
             }
             Err(error) => {
+                self.store.probe().unwrap_or_else(|cause| failed.learn(&cause));
                 failed.error = error.to_string();
                 failed.retry_at = Instant::now() + RETRY_EVERY;
                 self.failed = Some(failed);
@@ -297,10 +383,12 @@ impl Thread {
         }
     }
 
-    fn write_backlog(&mut self, backlog: &Backlog) -> Result<(), StoreError> {
+    fn write_again(&mut self, backlogs: &[&Backlog]) -> Result<(), StoreError> {
         self.store.reopen()?;
-        for piece in backlog.pieces(GROUP_BYTES as usize) {
-            self.store.append(&piece)?;
+        for backlog in backlogs {
+            for piece in backlog.pieces(GROUP_BYTES as usize) {
+                self.store.append(&piece)?;
+            }
         }
         self.store.sync()
     }
@@ -313,6 +401,7 @@ impl Thread {
 
 #[cfg(test)]
 mod tests {
+    use super::super::faults::Now;
     use super::*;
     use rumormill_core::NodeId;
     use rumormill_core::data::{Entry, Space, Stamp};
@@ -380,6 +469,68 @@ mod tests {
         let mut store = open(dir.path(), Fsync::Everysec);
         assert_eq!(store.load(|_, _| {}).unwrap().entries, 3);
         assert_eq!(store.kept().unwrap().as_deref(), Some(&b"it"[..]));
+    }
+
+    /// Wherever the failure shows: in what was asked of the disk, or in a write after it failed on its
+    /// own, as inside the database.
+    #[test]
+    fn what_was_not_forced_to_a_failing_disk_is_written_again() {
+        let (lose, refuse, unsynced) = (true, true, true);
+        for wrong in [Now { unsynced, ..Now::default() }, Now { refuse, ..Now::default() }] {
+            for (most_bytes, needs_rewrite) in [(BACKLOG_BYTES, false), (1, true)] {
+                let dir = tempfile::tempdir().unwrap();
+                let never = Duration::from_secs(1 << 30);
+                let store = open(dir.path(), Fsync::Everysec);
+                let faults = store.faults();
+                let (writer, mut events) = Writer::spawn_with(store, most_bytes, never).unwrap();
+                let mut next = || events.blocking_recv().unwrap();
+                writer.submit_synced(1, vec![entry(1, 1)]);
+                assert_eq!(next(), StoreEvent::Done { upto: 1 });
+                faults.set(Now { lose, ..Now::default() });
+                for seq in 2..5 {
+                    writer.submit(seq, vec![entry(seq, seq)]);
+                    assert_eq!(next(), StoreEvent::Done { upto: seq });
+                }
+                faults.set(Now { lose, ..wrong });
+                writer.submit_synced(5, vec![entry(5, 5)]);
+                assert!(matches!(next(), StoreEvent::Failed { upto: 5, .. }));
+                faults.set(Now::default());
+                let recovered = std::iter::from_fn(|| Some(next()))
+                    .find(|event| !matches!(event, StoreEvent::Failed { .. }));
+                assert_eq!(recovered, Some(StoreEvent::Recovered { needs_rewrite }));
+                writer.close().unwrap();
+                let held = open(dir.path(), Fsync::Everysec).load(|_, _| {}).unwrap().entries;
+                assert_eq!(held, if needs_rewrite { 1 } else { 5 });
+            }
+        }
+    }
+
+    #[test]
+    fn a_disk_that_hangs_is_seen() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path(), Fsync::Everysec);
+        let faults = store.faults();
+        let (writer, mut events) = Writer::spawn(store).unwrap();
+        faults.set(Now { hang: true, ..Now::default() });
+        writer.submit(1, vec![entry(1, 1)]);
+        writer.submit(2, vec![entry(2, 2)]);
+        let long = Duration::from_millis(50);
+        while writer.busy_for().is_none_or(|busy| busy < long) {
+            std::thread::yield_now();
+        }
+        assert!(events.try_recv().is_err() && writer.pending().batches > 0);
+        faults.set(Now::default());
+        let mut upto = 0;
+        while upto < 2 {
+            match events.blocking_recv() {
+                Some(StoreEvent::Done { upto: done }) => upto = done,
+                other => panic!("{other:?}"),
+            }
+        }
+        while writer.busy_for().is_some() {
+            std::thread::yield_now();
+        }
+        writer.close().unwrap();
     }
 
     #[test]

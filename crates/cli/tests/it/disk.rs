@@ -1,4 +1,4 @@
-//! A disk that is really full: a small file system in a mount namespace.
+//! Disks that are really full, or really hang: small file systems in a mount namespace.
 
 use super::fleet::{QUICK, agree, all_alive};
 use super::process::{Agent, until};
@@ -7,11 +7,97 @@ use super::world::{folder, run_child};
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 #[test]
 fn a_full_disk_stops_writes_only() {
     let setup = "mount -t tmpfs -o size=64m none \"$RUMORMILL_TRIAL_FOLDER\"";
     run_child("disk::a_full_disk_stops_writes_only_child", &["--mount"], setup);
+}
+
+/// A file system of its own that can be frozen, as a disk that does not come back.
+const FREEZES: &str = "truncate -s 300M \"$RUMORMILL_TRIAL_FOLDER/image\" && \
+                       mkfs.ext4 -qF \"$RUMORMILL_TRIAL_FOLDER/image\" && \
+                       mkdir -p \"$RUMORMILL_TRIAL_FOLDER/disk\" && \
+                       mount -o loop \"$RUMORMILL_TRIAL_FOLDER/image\" \"$RUMORMILL_TRIAL_FOLDER/disk\" && \
+                       fsfreeze -f \"$RUMORMILL_TRIAL_FOLDER/disk\" && \
+                       fsfreeze -u \"$RUMORMILL_TRIAL_FOLDER/disk\"";
+
+#[test]
+fn a_disk_that_hangs_is_told_and_fills_no_memory() {
+    let child = "disk::a_disk_that_hangs_is_told_and_fills_no_memory_child";
+    run_child(child, &["--mount"], FREEZES);
+}
+
+/// A frozen file system, until this goes: whoever waits for it cannot even be killed.
+struct Frozen(PathBuf);
+
+impl Frozen {
+    fn new(disk: &Path) -> Self {
+        Self::ask("-f", disk);
+        Self(disk.into())
+    }
+
+    fn ask(flag: &str, disk: &Path) {
+        let status = Command::new("fsfreeze").arg(flag).arg(disk).status().unwrap();
+        assert!(status.success(), "fsfreeze {flag}");
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        Self::ask("-u", &self.0);
+    }
+}
+
+#[test]
+fn a_disk_that_hangs_is_told_and_fills_no_memory_child() {
+    let Some(folder) = folder() else { return };
+    let disk = folder.join("disk");
+    let first = start("other0", None, None);
+    let seed = first.gossip().to_owned();
+    let mut agents = vec![first, start("other1", None, Some(&seed))];
+    agents.push(start("hung", Some(&disk.join("data")), Some(&seed)));
+    all_alive(&agents);
+    let hung = &agents[2];
+    hung.run(&["set", "before", "1"]).good();
+    let frozen = Frozen::new(&disk);
+    std::thread::scope(|scope| {
+        let set = scope.spawn(|| hung.run(&["set", "during", "1"]));
+        until("the disk is called slow", || (hung.status()["store_slow"] == true).then_some(()));
+        let warnings = hung.status()["warnings"].to_string();
+        assert!(warnings.contains("has not answered for more than a second"), "{warnings}");
+        let refused = set.join().unwrap();
+        assert_eq!(refused.code, 5, "{}", refused.stderr);
+        assert!(refused.stderr.contains("has not answered"), "{}", refused.stderr);
+    });
+    // From here on nobody waits.
+    let mut redis = Redis::to(hung);
+    let said = redis.ask(&[b"SET", b"refused", b"x"]).unwrap();
+    assert!(matches!(&said, Reply::Error(error) if error.starts_with("MISCONF")), "{said:?}");
+    assert_eq!(put(&browser(), &hung.http, "refused", b"x").unwrap().0, 503);
+    let store = hung.status()["store"].to_string();
+    assert!(store.contains("5 seconds"), "{store}");
+    life_goes_on(&agents, 0);
+    // More than is taken in for a disk that does not come back.
+    let value = "v".repeat(1 << 20);
+    let mut other = Redis::to(&agents[0]);
+    for n in 0..100 {
+        let key = format!("much/{n}");
+        other.ask(&[b"SET", key.as_bytes(), value.as_bytes()]).unwrap();
+    }
+    until("what comes is held back", || {
+        (hung.number("/counters/dropped_behind") > 0).then_some(())
+    });
+    let held = hung.status()["entries"].as_u64().unwrap();
+    assert!((2..75).contains(&held), "{held} entries are held");
+    life_goes_on(&agents, 1);
+    drop(frozen);
+    writes_work_again(hung, 0, &mut Vec::new());
+    until("the disk is well", || (hung.status()["store_slow"] == false).then_some(()));
+    agree(&agents);
+    let holds = hung.holds();
+    assert!(holds.contains_key("during") && holds.len() >= 104, "{} keys", holds.len());
 }
 
 fn start(name: &str, data: Option<&Path>, seed: Option<&str>) -> Agent {

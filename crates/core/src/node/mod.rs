@@ -64,6 +64,8 @@ pub struct Node {
     freshness: Freshness,
     outbox: Outbox,
     stats: Stats,
+    /// True while the disk is too far behind to take more.
+    behind: bool,
 }
 
 /// What the machines work with, borrowed from a node field by field.
@@ -160,6 +162,7 @@ impl Node {
             freshness: Freshness::default(),
             outbox: Outbox::within(&config.limits, config.speaks, now.mono),
             stats: Stats::default(),
+            behind: false,
             rng,
             config,
         };
@@ -171,6 +174,12 @@ impl Node {
     /// Shares equal entries with the other nodes of the pool from now on.
     pub fn share(&mut self, pool: Arc<Pool>) {
         self.replica.share(pool);
+    }
+
+    /// Says whether the disk is too far behind to take more: until it has caught up, messages that
+    /// bring data count as lost. Membership, questions and what this node holds go on.
+    pub fn set_behind(&mut self, behind: bool) {
+        self.behind = behind;
     }
 
     /// Takes in an entry that this node had persisted. Comes before all input.

@@ -106,6 +106,11 @@ impl Node {
         {
             return Ok(());
         }
+        // As if it had been lost: it is not answered either, and comes again.
+        if self.behind && message.brings_data() {
+            self.stats.dropped_behind += 1;
+            return Ok(());
+        }
         match message {
             Message::Ping(number) => probe::pong(number, from, &mut self.outbox),
             Message::Pong(number) => {

@@ -84,6 +84,11 @@ fn state(status: &Status, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> 
             "1 if the durable store takes writes, or there is none",
             u64::from(status.store_problem().is_none()),
         ),
+        (
+            "store_slow",
+            "1 if the disk has not come back from one thing for more than a second",
+            u64::from(status.alarms.store_slow),
+        ),
         ("doubt", "How much the node doubts itself; 0 if it is well", u64::from(status.doubt)),
         (
             "partition_suspected",

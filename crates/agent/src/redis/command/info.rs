@@ -100,7 +100,7 @@ pub(crate) fn is_durable(status: &Status) -> bool {
 }
 
 fn is_healthy(status: &Status) -> bool {
-    matches!(status.store.as_str(), "" | "memory" | "ok")
+    status.store_problem().is_none()
 }
 
 fn statistics(server: &Server, status: &Status, text: &mut String) {

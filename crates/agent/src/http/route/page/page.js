@@ -163,10 +163,10 @@ function showStatus(status) {
   digest = status.digest;
   setText("digest", digest.slice(0, 8) + "…");
   $("digest").title = digest;
-  const fine = { "": "starting", ok: "durable", memory: "in memory" }[status.store];
+  const fine = { "": "starting", ok: "durable", slow: "slow", memory: "in memory" }[status.store];
   setText("store", fine || status.store);
   $("store").className = fine ? "" : "bad";
-  setText("store-hint", fine ? { memory: "gone when the node stops", ok: "writes reach the disk" }[status.store] || "" : "writes are not accepted");
+  setText("store-hint", fine ? { memory: "gone when the node stops", ok: "writes reach the disk", slow: "writes wait for the disk" }[status.store] || "" : "writes are not accepted");
   setText("uptime", span(status.uptime_ms));
   setText("version", "version " + status.version);
   showTraffic(status);
