@@ -13,6 +13,7 @@ use crate::world::World;
 use rumormill_core::base::hash::Set;
 use rumormill_core::data::{Digest, Space, Stamp};
 use rumormill_core::member::State;
+use rumormill_core::spread::Method;
 use rumormill_core::{Node, NodeId, Stats};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -125,6 +126,9 @@ impl World {
         let mut ended = self.run_until(|world| over(world, limit / 4), limit);
         if ended.is_ok() && !self.settled() {
             self.let_strangers_join();
+            if self.waits_for_the_first_pass() {
+                self.go_on_from_here();
+            }
             let done = |world: &Self| over(world, patience) && world.is_stuck();
             ended = self.run_until(done, limit.saturating_sub(self.now() - begun));
         }
@@ -170,7 +174,17 @@ impl World {
         self.settled() || all && self.live().any(|(_, node)| behind(node))
     }
 
-    /// An operator reads that all who were covered are gone, and does what docs/chain.md says.
+    /// True if nothing moves data but passes of ring repair, and none has been made: the first one
+    /// waits for somebody whose disk was lost, which only an operator knows.
+    fn waits_for_the_first_pass(&self) -> bool {
+        let config = &self.options.config;
+        config.spread.method == Method::None
+            && config.repair.interval.is_zero()
+            && self.live().all(|(_, node)| node.horizon().is_none())
+    }
+
+    /// An operator reads that all who were covered are gone, or who the first pass waits for, and does
+    /// what docs/chain.md says.
     fn go_on_from_here(&mut self) {
         let first = self.live().next().map(|(node, _)| node);
         if let Some(node) = first {

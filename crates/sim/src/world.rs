@@ -583,12 +583,8 @@ impl World {
         match self.chain.complete(horizon) {
             Ok(true) => {}
             // Those that lost their disks and know of nobody are a cluster of their own: see "What it
-            // assumes" in docs/chain.md. That no write is lost where two chains meet is not true yet:
-            // seed 41410.
-            Ok(false) => {
-                self.ledger.promises_deletions = false;
-                self.ledger.promises_writes = false;
-            }
+            // assumes" in docs/chain.md.
+            Ok(false) => self.ledger.promises_deletions = false,
             Err(what) => self.violated(Some(node), "one chain", what),
         }
     }
