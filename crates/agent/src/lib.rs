@@ -45,8 +45,9 @@ pub use handle::{LeaveOptions, Rumormill, SetOptions, Watch, WatchError};
 pub use report::{
     Alarms, Alone, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError, Handover,
     HeldInstead, HorizonInfo, KeyCoverage, KeyStory, MAX_EVENTS, MAX_SESSIONS, MemberCounts,
-    MemberEvents, MemberInfo, PassRefused, RepairError, RepairStory, RingRun, RingStatus,
-    SeedStatus, SeedTried, SharedName, StaleError, Status, StrayInfo, Strays, StraysDone, Traffic,
+    MemberEvents, MemberInfo, NarrowPath, PassRefused, RepairError, RepairStory, RingRun,
+    RingStatus, SeedStatus, SeedTried, SharedName, StaleError, Status, StrayInfo, Strays,
+    StraysDone, Traffic,
 };
 pub use rumormill_core as core;
 pub use rumormill_core::spread::coverage::Want;

@@ -24,6 +24,13 @@ pub enum Input<'a> {
         /// The peer's gossip address.
         to: SocketAddr,
     },
+    /// The system does not send a datagram because it is too large for the way to its receiver.
+    TooLarge {
+        /// Where it was to go.
+        to: SocketAddr,
+        /// Its payload.
+        bytes: &'a [u8],
+    },
     /// The deadline that [`crate::Node::deadline`] named has come.
     Tick,
     /// A user asks to join a cluster through these addresses. They are tried again for as long as

@@ -44,6 +44,8 @@ pub enum Message<'a> {
     CoverageAnswer(coverage::Answer),
     /// Asks for an opening.
     Freshen,
+    /// Nothing.
+    Padding,
 }
 
 impl<'a> Message<'a> {
@@ -70,6 +72,7 @@ impl<'a> Message<'a> {
             kind::COVERAGE_ASK => Self::CoverageAsk(coverage::Ask::decode(body)?),
             kind::COVERAGE_ANSWER => Self::CoverageAnswer(coverage::Answer::decode(body)?),
             kind::FRESHEN => Self::Freshen,
+            kind::PADDING => Self::Padding,
             _ => match reconcile::Message::decode(kind, body.clone())? {
                 Some(message) => Self::Repair(message),
                 None => return Ok(ring::Message::decode(kind, body)?.map(Self::Ring)),
@@ -159,6 +162,7 @@ mod tests {
             (kind::RING_ROSTER, digest.clone()),
             (kind::COVERAGE_ANSWER, [&id[..], &[1]].concat()),
             (kind::FRESHEN, vec![]),
+            (kind::PADDING, vec![0; 9]),
         ]
     }
 
@@ -184,7 +188,10 @@ mod tests {
             assert!(read(*kind, body).is_some(), "kind {kind}");
             let shorter = body.get(..body.len().saturating_sub(2)).unwrap_or_default();
             let cut = read(*kind, shorter).is_none();
-            assert!(cut || matches!(*kind, kind::FRESHEN | kind::SKETCH_ASK), "kind {kind}");
+            assert!(
+                cut || matches!(*kind, kind::FRESHEN | kind::PADDING | kind::SKETCH_ASK),
+                "kind {kind}"
+            );
         }
     }
 

@@ -211,6 +211,10 @@ stats! {
     budget_repair_delayed,
     /// Packets of repair dropped because too much waited for the budget.
     budget_repair_shed,
+    /// Pings sent to find out what a path carries.
+    path_probes,
+    /// Times that a path was found to carry smaller datagrams than the settings allow.
+    paths_narrowed,
     /// Streams that could not be opened or broke.
     streams_lost,
     /// Entries kept aside that were put back.

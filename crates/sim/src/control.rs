@@ -15,7 +15,7 @@ use rumormill_core::base::time::micros;
 use rumormill_core::data::Space;
 use rumormill_core::member::{State, Tags};
 use rumormill_core::node::Vote;
-use rumormill_core::output::Covered;
+use rumormill_core::output::{Covered, Via};
 use rumormill_core::retain::kept_horizon;
 use rumormill_core::spread::coverage::{About, Want};
 use rumormill_core::spread::ring::{NoPass, NotForgotten};
@@ -543,6 +543,12 @@ impl World {
         self.record(node, Kind::Network, micros(extra));
     }
 
+    /// Lets larger datagrams from and to a node vanish; with 0 bytes no more.
+    pub fn narrow(&mut self, node: usize, bytes: usize) {
+        self.network.narrow(node, if bytes == 0 { usize::MAX } else { bytes });
+        self.record(node, Kind::Network, bytes as u64);
+    }
+
     /// Lets nothing through between two sets of nodes.
     pub fn partition(&mut self, one: &[usize], other: &[usize]) {
         self.cut(one, other);
@@ -551,12 +557,19 @@ impl World {
 
     /// Lets nothing through from one set of nodes to another.
     pub fn cut(&mut self, from: &[usize], to: &[usize]) {
-        self.network.cut(from, to);
+        self.network.cut(from, to, None);
         if !self.waived.is_empty() {
             // On either side they may go on with the votes that were waived.
             self.ledger.promises_deletions = false;
         }
         self.record_network("cut", &[from, to]);
+    }
+
+    /// Lets no datagrams through from one set of nodes to another, or no streams between them.
+    pub fn cut_way(&mut self, from: &[usize], to: &[usize], via: Via) {
+        self.network.cut(from, to, Some(via));
+        let what = if via == Via::Datagram { "cut datagrams" } else { "cut streams" };
+        self.record_network(what, &[from, to]);
     }
 
     /// Ends all cuts and partitions.
@@ -603,6 +616,7 @@ impl World {
         for node in 0..self.hosts.len() {
             self.hosts[node].outputs_left = None;
             self.slow(node, Duration::ZERO);
+            self.narrow(node, 0);
             self.resume(node);
             self.boot(node);
         }
@@ -632,7 +646,10 @@ impl World {
             Fault::Pause(node) => self.pause(*node),
             Fault::Resume(node) => self.resume(*node),
             Fault::Slow { node, extra } => self.slow(*node, *extra),
+            Fault::Narrow { node, bytes } => self.narrow(*node, *bytes),
             Fault::Cut { from, to } => self.cut(from, to),
+            Fault::CutWay { from, to, streams: false } => self.cut_way(from, to, Via::Datagram),
+            Fault::CutWay { from, to, streams: true } => self.cut_way(from, to, Via::Stream),
             Fault::Partition { one, other } => self.partition(one, other),
             Fault::Heal => self.heal(),
             Fault::Loss(share) => self.set_loss(*share),

@@ -72,7 +72,7 @@ impl World {
             return false;
         };
         let current = node.members().find(|member| member.id == record.id);
-        self.network.connects(from, member)
+        self.network.reaches(from, member)
             && current.is_some_and(|own| own.incarnation <= record.incarnation)
     }
 }

@@ -92,12 +92,28 @@ pub enum Fault {
         #[serde(with = "text")]
         extra: Duration,
     },
+    /// Larger datagrams from and to the node vanish.
+    Narrow {
+        /// The node.
+        node: usize,
+        /// The largest that arrives, bytes; 0 ends it.
+        bytes: usize,
+    },
     /// Nothing gets from these nodes to those; the other way stays open.
     Cut {
         /// From these.
         from: Vec<usize>,
         /// To these.
         to: Vec<usize>,
+    },
+    /// Datagrams do not get from these nodes to those, or streams not through between them.
+    CutWay {
+        /// From these.
+        from: Vec<usize>,
+        /// To these.
+        to: Vec<usize>,
+        /// True: streams. False: datagrams.
+        streams: bool,
     },
     /// Nothing gets through between these nodes and those, either way.
     Partition {
@@ -161,7 +177,17 @@ impl fmt::Display for Fault {
             Self::Pause(node) => write!(f, "n{node} stands still"),
             Self::Resume(node) => write!(f, "n{node} goes on"),
             Self::Slow { node, extra } => write!(f, "n{node} is slower by {extra:?}"),
+            Self::Narrow { node, bytes: 0 } => write!(f, "n{node} is as wide as it was"),
+            Self::Narrow { node, bytes } => {
+                write!(f, "no datagram above {bytes} bytes from or to n{node}")
+            }
             Self::Cut { from, to } => write!(f, "nothing from {from:?} to {to:?}"),
+            Self::CutWay { from, to, streams: false } => {
+                write!(f, "no datagrams from {from:?} to {to:?}")
+            }
+            Self::CutWay { from, to, streams: true } => {
+                write!(f, "no streams between {from:?} and {to:?}")
+            }
             Self::Partition { one, other } => write!(f, "nothing between {one:?} and {other:?}"),
             Self::Heal => f.write_str("all cuts heal"),
             Self::Loss(share) => write!(f, "{:.1} % are lost", share * 100.0),

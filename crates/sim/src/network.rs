@@ -6,6 +6,7 @@ use crate::zones::Placement;
 use rumormill_core::Instant;
 use rumormill_core::base::rng::Rng;
 use rumormill_core::base::time::micros;
+use rumormill_core::output::Via;
 use std::time::Duration;
 
 /// What the network does to every packet.
@@ -26,6 +27,8 @@ pub(crate) struct Network {
     cuts: Vec<Cut>,
     /// Extra time of everything from and to a node, in microseconds.
     slow: Vec<u64>,
+    /// The largest datagram that gets from and to a node, bytes.
+    widths: Vec<usize>,
     /// Where the nodes stand, if hops differ by that.
     zones: Option<Placement>,
     /// What nodes can send, and what they can receive.
@@ -38,6 +41,14 @@ pub(crate) struct Network {
 struct Cut {
     from: Vec<bool>,
     to: Vec<bool>,
+    /// Only this is cut off.
+    via: Option<Via>,
+}
+
+impl Cut {
+    fn ends(&self, from: usize, to: usize, via: Via) -> bool {
+        self.from[from] && self.to[to] && self.via.is_none_or(|cut| cut == via)
+    }
 }
 
 impl Network {
@@ -47,6 +58,7 @@ impl Network {
             conditions,
             cuts: Vec::new(),
             slow: vec![0; nodes],
+            widths: vec![usize::MAX; nodes],
             zones: None,
             uplinks: Links::new(nodes, None),
             downlinks: Links::new(nodes, None),
@@ -74,6 +86,9 @@ impl Network {
         if !self.passes(from, to) || self.rng.chance(self.conditions.loss) {
             return [None, None];
         }
+        if len > self.widths[from].min(self.widths[to]) {
+            return [None, None];
+        }
         let first = queued + self.wild_hop(from, to);
         let second = self.rng.chance(self.conditions.duplicate);
         [Some(first), second.then(|| queued + self.wild_hop(from, to))]
@@ -96,9 +111,14 @@ impl Network {
         self.hop(from, to) + held_back
     }
 
-    /// True if packets get from one node to another.
+    /// True if datagrams get from one node to another.
     pub(crate) fn passes(&self, from: usize, to: usize) -> bool {
-        !self.cuts.iter().any(|cut| cut.from[from] && cut.to[to])
+        !self.cuts.iter().any(|cut| cut.ends(from, to, Via::Datagram))
+    }
+
+    /// True if two nodes can talk with each other directly, one way or the other.
+    pub(crate) fn reaches(&self, one: usize, other: usize) -> bool {
+        self.connects(one, other) || self.passes(one, other) && self.passes(other, one)
     }
 
     /// True if something is cut off.
@@ -108,17 +128,19 @@ impl Network {
 
     /// True if a stream can be had between two nodes: it needs both directions.
     pub(crate) fn connects(&self, one: usize, other: usize) -> bool {
-        self.passes(one, other) && self.passes(other, one)
+        let ends =
+            |cut: &Cut| cut.ends(one, other, Via::Stream) || cut.ends(other, one, Via::Stream);
+        !self.cuts.iter().any(ends)
     }
 
-    /// From now on nothing gets from nodes in `from` to nodes in `to`.
-    pub(crate) fn cut(&mut self, from: &[usize], to: &[usize]) {
+    /// From now on nothing gets from nodes in `from` to nodes in `to`, or nothing by this way.
+    pub(crate) fn cut(&mut self, from: &[usize], to: &[usize], via: Option<Via>) {
         let set = |members: &[usize]| {
             let mut set = vec![false; self.slow.len()];
             members.iter().for_each(|&node| set[node] = true);
             set
         };
-        self.cuts.push(Cut { from: set(from), to: set(to) });
+        self.cuts.push(Cut { from: set(from), to: set(to), via });
     }
 
     /// Ends all cuts.
@@ -129,6 +151,11 @@ impl Network {
     /// Everything from and to a node takes this much longer.
     pub(crate) fn slow(&mut self, node: usize, extra: Duration) {
         self.slow[node] = micros(extra);
+    }
+
+    /// Larger datagrams than this from and to a node are lost.
+    pub(crate) fn narrow(&mut self, node: usize, bytes: usize) {
+        self.widths[node] = bytes;
     }
 }
 
@@ -157,13 +184,32 @@ mod tests {
     #[test]
     fn a_cut_goes_one_way_and_healing_ends_it() {
         let mut network = network(0.0, 0.0);
-        network.cut(&[0, 1], &[2]);
+        network.cut(&[0, 1], &[2], None);
         assert!(!network.passes(0, 2) && !network.passes(1, 2));
         assert!(network.passes(2, 0) && network.passes(0, 1) && network.passes(0, 3));
         assert!(!network.connects(2, 0), "a stream needs both directions");
         assert_eq!(network.datagram(0, 2, 100, Instant(0)), [None, None]);
         network.heal();
         assert!(network.passes(0, 2));
+    }
+
+    #[test]
+    fn datagrams_and_streams_are_cut_apart_and_large_datagrams_vanish() {
+        let mut network = network(0.0, 0.0);
+        network.cut(&[0], &[1], Some(Via::Datagram));
+        network.cut(&[2], &[1], Some(Via::Stream));
+        assert!(!network.passes(0, 1) && network.passes(1, 0) && network.connects(0, 1));
+        assert!(network.passes(2, 1) && !network.connects(1, 2));
+        assert!(network.reaches(0, 1) && network.reaches(1, 2));
+        network.cut(&[1], &[2], Some(Via::Datagram));
+        assert!(!network.reaches(1, 2));
+        network.heal();
+        network.narrow(3, 1200);
+        let arrives = |network: &mut Network, len| {
+            [network.datagram(3, 0, len, Instant(0)), network.datagram(0, 3, len, Instant(0))]
+        };
+        assert!(arrives(&mut network, 1200).iter().all(|[first, _]| first.is_some()));
+        assert_eq!(arrives(&mut network, 1201), [[None; 2]; 2]);
     }
 
     #[test]

@@ -55,8 +55,14 @@ pub enum Action {
     Slow(Duration),
     /// Nothing gets through between these nodes and all others.
     Partition,
+    /// Larger datagrams than this many bytes from and to the nodes vanish.
+    Narrow(usize),
     /// Nothing gets from these nodes to all others; the other way stays open.
     Cut,
+    /// Datagrams do not get from these nodes to all others.
+    CutUdp,
+    /// Streams do not get through between these nodes and all others.
+    CutTcp,
     /// Percent of datagrams that are lost.
     Loss(f64),
     /// Percent of datagrams that arrive twice.
@@ -153,7 +159,7 @@ fn step(text: &str) -> Result<Step, String> {
     Ok(Step { action, who, from, to })
 }
 
-const KINDS: [&str; 21] = [
+const KINDS: [&str; 24] = [
     "crash",
     "restart",
     "lose-disk",
@@ -169,8 +175,11 @@ const KINDS: [&str; 21] = [
     "pass",
     "pause",
     "slow",
+    "narrow",
     "partition",
     "cut",
+    "cut-udp",
+    "cut-tcp",
     "loss",
     "duplicate",
     "reorder",
@@ -208,8 +217,16 @@ fn action(kind: &str, details: Option<&str>) -> Result<(Action, Who), String> {
             }
             None => (Action::Slow(SLOW), who(kind, details)?),
         },
+        "narrow" => {
+            let Some(((who_text, width), _)) = amount else {
+                return Err("how narrow? Write narrow:1,1252@10s..20s (bytes of a datagram)".into());
+            };
+            (Action::Narrow(datagram(width)?), who(kind, Some(who_text))?)
+        }
         "partition" => (Action::Partition, who(kind, details)?),
         "cut" => (Action::Cut, who(kind, details)?),
+        "cut-udp" => (Action::CutUdp, who(kind, details)?),
+        "cut-tcp" => (Action::CutTcp, who(kind, details)?),
         "loss" => (Action::Loss(much()?), Who::All),
         "duplicate" => (Action::Duplicate(much()?), Who::All),
         "reorder" => (Action::Reorder(much()?), Who::All),
@@ -221,6 +238,11 @@ fn action(kind: &str, details: Option<&str>) -> Result<(Action, Who), String> {
         }
         _ => return Err(format!("there is no fault {kind:?}; there are {}", list(&KINDS))),
     })
+}
+
+fn datagram(text: &str) -> Result<usize, String> {
+    let bytes = text.trim().parse().ok().filter(|bytes| (576..=65_000).contains(bytes));
+    bytes.ok_or_else(|| format!("{text:?}: datagrams have 576 to 65000 bytes"))
 }
 
 fn power_cut(back: Duration) -> Result<Duration, String> {
@@ -313,6 +335,11 @@ impl Action {
         )
     }
 
+    /// True if it ends with all cuts.
+    fn divides(self) -> bool {
+        matches!(self, Self::Partition | Self::Cut | Self::CutUdp | Self::CutTcp)
+    }
+
     /// True if it happens at once.
     fn is_moment(self) -> bool {
         matches!(
@@ -345,7 +372,10 @@ impl Action {
             Self::Pause => "pause",
             Self::Slow(_) => "slow",
             Self::Partition => "partition",
+            Self::Narrow(_) => "narrow",
             Self::Cut => "cut",
+            Self::CutUdp => "cut-udp",
+            Self::CutTcp => "cut-tcp",
             Self::Loss(_) => "loss",
             Self::Duplicate(_) => "duplicate",
             Self::Reorder(_) => "reorder",
@@ -382,6 +412,7 @@ impl fmt::Display for Step {
             Action::Restart if *who == Who::All => {}
             Action::Slow(time) | Action::PowerCut(time) => write!(f, ":{who},{}", Time(*time))?,
             Action::Clock(ms) => write!(f, ":{who},{ms:+}ms")?,
+            Action::Narrow(bytes) => write!(f, ":{who},{bytes}")?,
             _ => write!(f, ":{who}")?,
         }
         write!(f, "@{}", Time(*from))?;

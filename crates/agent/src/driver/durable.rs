@@ -49,9 +49,11 @@ impl Driver {
 
     fn settle(&mut self, upto: u64, failure: Option<&str>) {
         let Self { turn, udp, streams, door, counters, .. } = self;
-        let send = |packet| send(packet, udp, streams, door, counters);
+        let mut large = Vec::new();
+        let send = |packet| large.extend(send(packet, udp, streams, door, counters));
         let dropped = turn.ledger.settle(upto, failure, send);
         (0..dropped).for_each(|_| counters.shed());
+        self.too_large(large);
     }
 
     /// Hands everything in memory to the store again, and has it remove what is not there.

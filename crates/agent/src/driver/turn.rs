@@ -4,12 +4,12 @@ use super::ledger::Ledger;
 use super::state::Driver;
 use crate::net::Counters;
 use crate::net::stream::Streams;
-use crate::net::udp::Udp;
+use crate::net::udp::{Udp, is_too_large};
 use crate::seal::Door;
 use crate::store::{Change, Writer};
-use rumormill_core::Output;
 use rumormill_core::data::Space;
 use rumormill_core::output::{Applied, Removed, Send, Via};
+use rumormill_core::{Input, Output};
 use std::sync::Arc;
 
 impl Driver {
@@ -70,10 +70,11 @@ impl Driver {
             submit(&durable.writer, &mut self.turn.ledger, batch, barred);
         }
         self.publish();
+        let mut large = Vec::new();
         let Self { turn, udp, streams, door, counters, .. } = self;
         for (packet, barred) in packets {
             if !barred && turn.ledger.admits(&packet) {
-                send(packet, udp, streams, door, counters);
+                large.extend(send(packet, udp, streams, door, counters));
             } else {
                 let dropped = turn.ledger.hold_packet(packet);
                 (0..dropped).for_each(|_| counters.shed());
@@ -84,7 +85,26 @@ impl Driver {
         }
         if turn.ledger.is_settled() {
             // Replies only: what is held for the store is not there.
-            turn.ledger.settle(0, None, |packet| send(packet, udp, streams, door, counters));
+            turn.ledger.settle(0, None, |packet| {
+                large.extend(send(packet, udp, streams, door, counters));
+            });
+        }
+        self.too_large(large);
+    }
+
+    /// The node hears of datagrams that the system found too large for their way, and says what
+    /// becomes of them.
+    pub(super) fn too_large(&mut self, packets: Vec<Send>) {
+        let (now, mut out) = (self.now(), Vec::new());
+        for packet in packets {
+            let input = Input::TooLarge { to: packet.to, bytes: &packet.bytes };
+            self.node.handle(input, now, &mut out);
+        }
+        let Self { udp, streams, door, counters, .. } = self;
+        for output in out {
+            if let Output::Send(packet) = output {
+                send(packet, udp, streams, door, counters);
+            }
         }
     }
 }
@@ -98,19 +118,27 @@ fn submit(writer: &Writer, ledger: &mut Ledger, batch: Vec<Change>, barrier: boo
     }
 }
 
-/// Sends a packet, or counts that it was not.
+/// Sends a packet, or counts that it was not; one that is too large for a datagram on its way comes
+/// back.
 pub(super) fn send(
     packet: Send,
     udp: &Udp,
     streams: &mut Streams,
     door: &mut Door,
     counters: &Counters,
-) {
-    match packet.via {
-        Via::Stream => streams.send(packet.to, packet.bytes, door.key_for(packet.to)),
-        Via::Datagram => match door.seal(packet.to, &packet.bytes) {
-            Some(bytes) if udp.send(packet.to, bytes).is_ok() => counters.sent(bytes.len()),
-            _ => counters.shed(),
-        },
+) -> Option<Send> {
+    if packet.via == Via::Stream {
+        streams.send(packet.to, packet.bytes, door.key_for(packet.to));
+        return None;
     }
+    let Some(bytes) = door.seal(packet.to, &packet.bytes) else {
+        counters.shed();
+        return None;
+    };
+    match udp.send(packet.to, bytes) {
+        Ok(()) => counters.sent(bytes.len()),
+        Err(error) if is_too_large(&error) => return Some(packet),
+        Err(_) => counters.shed(),
+    }
+    None
 }

@@ -1,10 +1,14 @@
 //! Watches for what an operator should look at ([`Alarms`]), and logs it once when it begins and once
 //! when it ends.
 
-use crate::report::{Alarms, Diverged, ForeignPeer, MemberInfo, RingStatus, SharedName};
+use crate::report::{
+    Alarms, Diverged, ForeignPeer, MemberInfo, NarrowPath, RingStatus, SharedName,
+};
 use rumormill_core::Node;
+use rumormill_core::member::{Member, Record};
 use rumormill_core::wire::Versions;
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A twin that was not heard of for this long is taken to be gone, milliseconds.
@@ -13,6 +17,8 @@ const TWIN_GONE: u64 = 60_000;
 const MAX_NAMES: usize = 16;
 /// Ids told of one such name at most.
 const MAX_IDS: usize = 8;
+/// Paths told of at most.
+const MAX_PATHS: usize = 64;
 
 /// What the watchman goes by beside the node.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +37,8 @@ pub(crate) struct Watchman {
     now: Alarms,
     twins: u64,
     twin_at: u64,
+    /// How often what the node knows of paths had changed when it was last looked at.
+    path_changes: u64,
     /// Entries that had not been kept aside for lack of room when this node was last covered.
     strays_refused: u64,
 }
@@ -72,7 +80,12 @@ impl Watchman {
             passes_refused: refused.map(|refused| refused.words.clone()),
             foreign: foreign(node),
             store_slow: around.store_slow,
+            narrow_paths: match members.is_some() || node.path_changes() != self.path_changes {
+                true => narrow_paths(node),
+                false => self.now.narrow_paths.clone(),
+            },
         };
+        self.path_changes = node.path_changes();
         let changed = next != self.now;
         if changed {
             self.turn(next);
@@ -93,8 +106,34 @@ impl Watchman {
         for warning in before.iter().filter(|warning| !after.contains(warning)) {
             tracing::info!("no longer so: {warning}");
         }
+        let known = |all: &[NarrowPath], address| all.iter().any(|path| path.address == address);
+        let (before, after) = (&self.now.narrow_paths, &next.narrow_paths);
+        for path in after.iter().filter(|path| !known(before, path.address)) {
+            tracing::info!("{}", path.words());
+        }
+        for path in before.iter().filter(|path| !known(after, path.address)) {
+            tracing::info!("the path to {} ({}) is not narrow any more", path.member, path.address);
+        }
         self.now = next;
     }
+}
+
+fn narrow_paths(node: &Node) -> Vec<NarrowPath> {
+    let narrow = node.narrow_paths().take(MAX_PATHS);
+    let told = narrow.map(|(address, datagram)| NarrowPath {
+        member: name_at(node, address),
+        address,
+        datagram,
+    });
+    told.collect()
+}
+
+/// The name of the member that receives gossip at an address.
+fn name_at(node: &Node, address: SocketAddr) -> String {
+    let there = |member: &Member<'_>| member.state.is_present() && member.gossip() == address;
+    let found = node.members().find(there);
+    let record = found.and_then(|member| Record::from_entry(member.entry).ok());
+    record.map_or_else(|| "a member of before".to_owned(), |record| record.name)
 }
 
 /// True if no pass was complete for three intervals, in which this node ran.

@@ -14,6 +14,11 @@ const BATCH: usize = 16;
 /// A buffer takes several datagrams of one sender where the system joins them.
 const BUFFER: usize = 64 * 1024;
 
+/// True if a datagram was refused because it is larger than what its way carries.
+pub(crate) fn is_too_large(error: &io::Error) -> bool {
+    quinn_udp::is_msg_size_err(error)
+}
+
 pub(crate) struct Udp {
     socket: UdpSocket,
     state: UdpSocketState,
@@ -73,7 +78,8 @@ impl Udp {
         count
     }
 
-    /// Sends a datagram.
+    /// Sends a datagram. The system does not take it apart into fragments, which are dropped on
+    /// many ways: what is too large for the next link is refused, see [`is_too_large`].
     ///
     /// # Errors
     /// If the system does not take it now. Gossip does not wait: it sheds and repairs.

@@ -1,5 +1,6 @@
 //! What about the membership, ring repair and the replica an operator should look at.
 
+use super::paths::NarrowPath;
 use super::repair::Diverged;
 use rumormill_core::wire::Versions;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,10 @@ pub struct Alarms {
     /// The disk under the data folder has not come back from one thing for more than a second.
     #[serde(default)]
     pub store_slow: bool,
+    /// Paths that carry smaller datagrams than the settings allow. No warning: the stream is taken
+    /// for what does not fit.
+    #[serde(default)]
+    pub narrow_paths: Vec<NarrowPath>,
 }
 
 impl ForeignPeer {

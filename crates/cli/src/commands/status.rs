@@ -26,6 +26,18 @@ fn joining(status: &Value) -> Option<String> {
     Some(format!("{percent:.0} % of {} entries, from {from}", short(entries)))
 }
 
+/// To whom not every datagram gets that the settings allow, and how large they may be.
+fn narrow_paths(status: &Value) -> Option<String> {
+    let paths = status.get("narrow_paths").and_then(Value::as_array)?;
+    let words = paths.iter().map(|path| {
+        let name = path.get("member").and_then(Value::as_str).unwrap_or_default();
+        let datagram = path.get("datagram").and_then(Value::as_u64).unwrap_or(0);
+        format!("{} {} bytes", printable(name.as_bytes()), count(datagram))
+    });
+    let words: Vec<String> = words.collect();
+    (!words.is_empty()).then(|| format!("{}; what is larger goes over streams", words.join(", ")))
+}
+
 /// A count of entries in few digits.
 fn short(entries: u64) -> String {
     match entries {
@@ -147,6 +159,9 @@ fn rows(status: &Value) -> Vec<Vec<String>> {
         let [membership, updates, repair] = across.map(bytes);
         let words = format!("updates {updates}, repair {repair}, membership {membership}");
         rows.push(("to other zones", words));
+    }
+    if let Some(narrow) = narrow_paths(status) {
+        rows.push(("narrow paths", narrow));
     }
     if let Some(joining) = joining(status) {
         rows.push(("joining", joining));

@@ -22,6 +22,7 @@ mod owned;
 #[path = "../../../agent/tests/it/papers.rs"]
 mod papers;
 mod partition;
+mod paths;
 mod process;
 #[cfg(unix)]
 mod ring;

@@ -159,6 +159,13 @@ impl Network {
         ip(&format!("link set gossip{host} {}", if cut { "down" } else { "up" }));
     }
 
+    /// Makes the way to and from a host as narrow as a tunnel: bytes of its packets. What is larger
+    /// is refused by its own system, and lost without a word on the way to it.
+    pub fn narrow(&self, host: usize, mtu: u16) {
+        ip(&format!("link set gossip{host} mtu {mtu}"));
+        ip(&format!("-n h{host} link set gossip mtu {mtu}"));
+    }
+
     /// What any other host sends to this one is lost without a word, or no longer; the other way
     /// goes on: the others take it for a machine that is not there.
     pub fn deafen(&self, host: usize, cut: bool) {

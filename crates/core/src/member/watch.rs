@@ -190,6 +190,9 @@ impl Watch {
             let before = registry.table.get(record.id).map(|held| held.state);
             registry.table.update(record, entry, registry.now.mono);
             registry.outbox.dialects_mut().learn(record.gossip, record.speaks());
+            if !before.is_some_and(State::is_present) || !record.state.is_present() {
+                registry.outbox.paths_mut().forget(record.gossip);
+            }
             self.believe(record, registry);
             self.remember(before, record, registry.now);
             let suspected = before == Some(State::Alive) && record.state == State::Suspect;

@@ -41,6 +41,7 @@ use crate::stats::Stats;
 use crate::wire::packet::Header;
 use crate::wire::version::Foreign;
 use crate::wire::{Origin, Outbox};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 /// One node.
@@ -257,6 +258,7 @@ impl Node {
                 self.stats.bulk_stalled += u64::from(self.repair.entropy.stream_lost(to));
                 self.rounds.stream_lost(to, &self.table, now.mono);
             }
+            Input::TooLarge { to, bytes } => self.outbox.too_large(to, bytes, out),
             Input::Tick => {}
             Input::Join { seeds } => self.join(seeds, now),
             Input::Leave => self.leave(now, out),
@@ -295,8 +297,7 @@ impl Node {
     /// When the next turn is due even without input: [`Input::Tick`], then [`Node::flush`].
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let always =
-            [self.ways.deadline(), self.outbox.budgets().deadline(), self.questions.deadline()];
+        let always = [self.ways.deadline(), self.outbox.deadline(), self.questions.deadline()];
         let present = [
             Some(self.watch.deadline()),
             self.repair.deadline(),
@@ -461,6 +462,18 @@ impl Node {
     /// [`Config::speaks`], and that were heard of in the last minute.
     pub fn foreign(&self) -> impl Iterator<Item = Foreign> {
         self.outbox.dialects().foreign()
+    }
+
+    /// Paths that carry less than [`crate::Limits::datagram`] allows, as far as this node has found
+    /// out: where they lead, and bytes of the largest packet that arrives.
+    pub fn narrow_paths(&self) -> impl Iterator<Item = (SocketAddr, usize)> {
+        self.outbox.paths().narrow()
+    }
+
+    /// How often what [`Node::narrow_paths`] says has changed.
+    #[must_use]
+    pub fn path_changes(&self) -> u64 {
+        self.outbox.paths().changes()
     }
 
     /// How much this node doubts itself: 0 if it is well.

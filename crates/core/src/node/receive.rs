@@ -113,6 +113,7 @@ impl Node {
         }
         match message {
             Message::Ping(number) => probe::pong(number, from, &mut self.outbox),
+            Message::Pong(number) if self.outbox.paths_mut().answered(number) => {}
             Message::Pong(number) => {
                 let took = self.watch.answered(from.peer, number, &mut env!(self, now));
                 if let Some(took) = took {
@@ -164,6 +165,7 @@ impl Node {
             Message::CoverageAsk(ask) => self.on_coverage_ask(from, &ask),
             Message::CoverageAnswer(answer) => self.questions.answered(from.peer, answer, now.mono),
             Message::Freshen => self.open(from, true, now, out),
+            Message::Padding => {}
         }
         Ok(())
     }

@@ -122,7 +122,7 @@ impl Desk<'_> {
     }
 
     fn room(&self) -> usize {
-        self.limits.datagram.saturating_sub(HEADER + 32)
+        self.outbox.paths().size(self.to).min(self.limits.datagram).saturating_sub(HEADER + 32)
     }
 
     fn is_young(&self, entry: &Entry) -> bool {

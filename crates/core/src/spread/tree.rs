@@ -404,6 +404,7 @@ impl Tree {
             // Meanwhile answers have proved to take longer.
             return self.wait_until(due, token, branch);
         }
+        env.outbox.paths_mut().doubt(branch.addr, env.now);
         let span = branch.scope.span(env.table);
         let tries = 1 + branch.again.len();
         if tries >= if span.len() > 1 { TRIES } else { LEAF_TRIES } {

@@ -85,6 +85,9 @@ pub const COVERAGE_ANSWER: u8 = 53;
 pub const FRESHEN: u8 = 54;
 /// See [`crate::spread::ring::roster`].
 pub const RING_ROSTER: u8 = 55;
+/// Nothing: makes a datagram as long as one that is to be tried. Body: zeroes. See
+/// [`crate::wire::path`].
+pub const PADDING: u8 = 60;
 
 /// True for the messages of exchanges of anti-entropy.
 #[must_use]

@@ -9,8 +9,10 @@ pub mod kind;
 pub mod origin;
 pub mod outbox;
 pub mod packet;
+pub mod path;
 pub mod version;
 
 pub use origin::Origin;
 pub use outbox::{Cost, Outbox};
+pub use path::Paths;
 pub use version::Versions;

@@ -5,8 +5,9 @@ mod check;
 use super::budget::{Budgets, Parcel};
 use super::kind;
 use super::packet::{HEADER, Header, frame_message, message_len, next_message};
+use super::path::{Paths, Probe};
 use super::version::{Dialects, Versions};
-use crate::base::codec::{Reader, Write};
+use crate::base::codec::{Reader, Write, varint_len};
 use crate::base::hash::Map;
 use crate::base::planted::{self, Fault};
 use crate::base::time::Instant;
@@ -46,8 +47,12 @@ pub struct Outbox {
     budgets: Budgets,
     /// The versions of packets.
     dialects: Dialects,
+    /// What each path carries.
+    paths: Paths,
     /// Who is to be told what is spoken here.
     greeted: Vec<SocketAddr>,
+    /// The time of the turn.
+    now: Instant,
 }
 
 /// What an exchange has queued for one receiver.
@@ -80,7 +85,7 @@ impl Outbox {
     #[must_use]
     pub fn within(limits: &Limits, speaks: Versions, now: Instant) -> Self {
         let (budgets, dialects) = (Budgets::new(limits, now), Dialects::new(speaks));
-        Self { budgets, dialects, ..Self::default() }
+        Self { budgets, dialects, paths: Paths::new(limits.datagram), now, ..Self::default() }
     }
 
     /// Which version is spoken with whom.
@@ -94,6 +99,27 @@ impl Outbox {
         &mut self.dialects
     }
 
+    /// What each path carries.
+    #[must_use]
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// What each path carries, to be told something of it.
+    pub fn paths_mut(&mut self) -> &mut Paths {
+        &mut self.paths
+    }
+
+    /// The system has not sent a datagram since it is too large for the path: it takes the stream.
+    pub fn too_large(&mut self, to: SocketAddr, bytes: &[u8], out: &mut Vec<Output>) {
+        self.paths.too_large(to, bytes.len(), self.now);
+        if bytes.get(HEADER) != Some(&kind::PADDING) {
+            // It was paid for and counted when it left.
+            let (class, bytes) = (Class::Membership, bytes.to_vec());
+            out.push(Output::Send(Send { to, via: Via::Stream, class, bytes }));
+        }
+    }
+
     /// An address is to be told what is spoken here.
     pub fn say_versions(&mut self, to: SocketAddr) {
         self.greeted.push(to);
@@ -105,8 +131,15 @@ impl Outbox {
         &self.budgets
     }
 
+    /// When something that waits for its budget may leave, or a path is to be looked at.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        [self.budgets.deadline(), self.paths.deadline()].into_iter().flatten().min()
+    }
+
     /// Lets time pass: packets that waited for their budget leave.
     pub fn advance(&mut self, now: Instant, stats: &mut Stats, out: &mut Vec<Output>) {
+        self.now = now;
         self.dialects.advance(now);
         self.budgets.advance(now, stats, out);
     }
@@ -192,7 +225,7 @@ impl Outbox {
         self.queues.is_empty() && self.greeted.is_empty()
     }
 
-    /// Packs everything queued into packets. A message that is larger than a datagram, and every
+    /// Packs everything queued into packets. A message that is larger than a datagram to its receiver, and every
     /// message to a peer with a backlog over the burst limit, goes over the stream, whose handshake
     /// proves the address. Where the address is not `known` to be a member's, so does repair that
     /// is much larger than what asked for it. What goes to an address that is `far`, in another
@@ -212,6 +245,7 @@ impl Outbox {
             let tally = Tally { to, class: Class::Membership, far: far(to) };
             Packet { bytes, messages: 1, via: Via::Datagram }.close(tally, &mut exit);
         }
+        let most = limits.datagram;
         for mut queue in self.queues.drain(..) {
             let (to, class, via) = queue.address;
             let queued = queue.bytes.len() - HEADER;
@@ -222,16 +256,29 @@ impl Outbox {
             };
             let via = if queued > burst { Via::Stream } else { via };
             let tally = Tally { to, class, far: far(to) };
+            // Nothing is found out about the way to who is not known: it may be forged.
+            let large = via == Via::Datagram && self.paths.minds(queue.bytes.len());
+            let datagram = match large && (self.paths.knows(to) || known(to.ip())) {
+                true => self.paths.large(to, self.now),
+                false => most,
+            };
             let header = header.to_bytes(self.dialects.with(to));
-            if queue.bytes.len() <= room(via, limits) {
+            if queue.bytes.len() <= room(via, datagram) {
                 if let Some(start) = queue.bytes.first_chunk_mut() {
                     *start = header;
                 }
                 let Queue { bytes, messages, .. } = queue;
                 Packet { bytes, messages, via }.close(tally, &mut exit);
             } else {
-                queue.split(header, via, limits, tally, &mut exit);
+                queue.split(header, via, datagram, tally, &mut exit);
             }
+        }
+        let probes = self.paths.poll(self.now);
+        (exit.stats.path_probes, exit.stats.paths_narrowed) = self.paths.counts();
+        for probe in probes {
+            let to = probe.to;
+            let tally = Tally { to, class: Class::Membership, far: far(to) };
+            Packet::ping(&probe, header.to_bytes(self.dialects.with(to))).close(tally, &mut exit);
         }
         self.places.clear();
         self.asked.clear();
@@ -247,7 +294,7 @@ impl Queue {
         &self,
         header: [u8; HEADER],
         via: Via,
-        limits: &Limits,
+        datagram: usize,
         tally: Tally,
         exit: &mut Exit<'_>,
     ) {
@@ -260,11 +307,11 @@ impl Queue {
             }
             let (message, rest) = left.split_at(left.len() - reader.remaining());
             left = rest;
-            if !packet.fits(message, limits) {
+            if !packet.fits(message, datagram) {
                 packet.close(tally, exit);
                 packet = Packet::new(header, via);
             }
-            if !packet.fits(message, limits) {
+            if !packet.fits(message, datagram) {
                 // Alone and still too large for a datagram.
                 packet.via = Via::Stream;
             }
@@ -278,10 +325,10 @@ impl Queue {
     }
 }
 
-/// Bytes of a packet that is not made of one larger message.
-fn room(via: Via, limits: &Limits) -> usize {
+/// Bytes of a packet that is not made of one larger message, where datagrams have so many.
+fn room(via: Via, datagram: usize) -> usize {
     match via {
-        Via::Datagram => limits.datagram,
+        Via::Datagram => datagram,
         Via::Stream => FRAME,
     }
 }
@@ -297,9 +344,27 @@ impl Packet {
         Self { bytes: header.to_vec(), messages: 0, via }
     }
 
-    fn fits(&self, message: &[u8], limits: &Limits) -> bool {
+    /// A ping, in a packet that is as large as it is to be.
+    fn ping(probe: &Probe, header: [u8; HEADER]) -> Self {
+        let mut packet = Self::new(header, Via::Datagram);
+        let mut number = Vec::with_capacity(10);
+        number.put_varint(probe.number);
+        let ping = HEADER + message_len(number.len());
+        if probe.size > ping + 2 {
+            let filled = probe.size - ping - 1;
+            // The length of the padding is a part of it, and one less where both cannot be had.
+            let padding = vec![0; filled - varint_len(filled as u64)];
+            frame_message(kind::PADDING, &[&padding], &mut packet.bytes);
+            packet.messages += 1;
+        }
+        frame_message(kind::PING, &[&number], &mut packet.bytes);
+        packet.messages += 1;
+        packet
+    }
+
+    fn fits(&self, message: &[u8], datagram: usize) -> bool {
         let first = self.messages == 0 && self.via == Via::Stream;
-        first || self.bytes.len() + message.len() <= room(self.via, limits)
+        first || self.bytes.len() + message.len() <= room(self.via, datagram)
     }
 
     fn add(&mut self, message: &[u8]) {
@@ -401,6 +466,60 @@ mod tests {
             let payload: usize = sent.iter().map(|send| send.bytes.len() - HEADER).sum();
             assert_eq!(payload, messages * message_len(500));
         }
+    }
+
+    #[test]
+    fn pings_that_try_a_path_are_as_large_as_they_are_to_be() {
+        let to = SocketAddr::from(([127, 0, 0, 1], 1));
+        for size in [0, 1, 30, 60, 150, 151, 152, 153, 154, 200, 1400, 16_400, 16_407, 65_000] {
+            let number = (1 << 40) + 7;
+            let packet = Packet::ping(&Probe { to, number, size }, [1; HEADER]);
+            let (len, least) = (packet.bytes.len(), HEADER + message_len(6));
+            assert!(len == least || (size - 1..=size).contains(&len), "{size}: {len}");
+            assert!(packet.messages == 1 || size > least);
+            let mut reader = Reader::new(&packet.bytes[HEADER..]);
+            let kinds: Vec<u8> =
+                std::iter::from_fn(|| next_message(&mut reader).ok().map(|(kind, _)| kind))
+                    .collect();
+            assert_eq!(kinds.last(), Some(&kind::PING));
+        }
+    }
+
+    #[test]
+    fn a_narrow_path_gets_smaller_datagrams_and_the_stream_what_does_not_fit() {
+        let to = SocketAddr::from(([127, 0, 0, 1], 1));
+        let limits = Limits::default();
+        let mut outbox = Outbox::within(&limits, Versions::FIRST, Instant(0));
+        let flush = |outbox: &mut Outbox, bodies: &[usize]| {
+            for len in bodies {
+                outbox.push(to, Class::Updates, Via::Datagram, 9, &[&vec![0; *len]]);
+            }
+            let (mut stats, mut out) = (Stats::default(), Vec::new());
+            outbox.flush(HEADER_OF_TEST, &limits, |_| true, |_| false, &mut stats, &mut out);
+            outbox.paths().check();
+            let sent = out.into_iter().filter_map(|output| match output {
+                Output::Send(send) => Some((send.via, send.bytes)),
+                _ => None,
+            });
+            sent.collect::<Vec<_>>()
+        };
+        let sent = flush(&mut outbox, &[600, 600, 100]);
+        let lens = |sent: &[(Via, Vec<u8>)]| -> Vec<(Via, usize)> {
+            sent.iter().map(|(via, bytes)| (*via, bytes.len())).collect()
+        };
+        let pings = [(Via::Datagram, 21), (Via::Datagram, 1400)];
+        assert_eq!(lens(&sent), [[(Via::Datagram, 1321)].as_slice(), &pings].concat());
+        let mut out = Vec::new();
+        outbox.too_large(to, &sent[2].1, &mut out);
+        assert!(out.is_empty(), "a ping has done its work");
+        outbox.too_large(to, &sent[0].1, &mut out);
+        let [Output::Send(again)] = &out[..] else { panic!("it is sent by stream") };
+        assert_eq!((again.via, &again.bytes), (Via::Stream, &sent[0].1));
+        let sent = flush(&mut outbox, &[600, 600, 100, 1200]);
+        let expected = [(Via::Datagram, 616), (Via::Datagram, 718), (Via::Stream, 1216)];
+        assert_eq!(lens(&sent)[..3], expected);
+        assert!(lens(&sent)[3..].iter().all(|(_, len)| *len < 1400), "and sizes between are tried");
+        assert_eq!(outbox.paths().narrow().collect::<Vec<_>>(), [(to, crate::wire::path::SAFE)]);
     }
 
     #[test]

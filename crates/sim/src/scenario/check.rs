@@ -142,6 +142,7 @@ pub fn within(fault: &Fault, nodes: usize) -> Option<Fault> {
         | Fault::Resume(node)
         | Fault::CrashMidway { node, .. }
         | Fault::Slow { node, .. }
+        | Fault::Narrow { node, .. }
         | Fault::ClockJump { node, .. } => *node < nodes,
         Fault::Restore { node, from, .. } => node.max(from) < &nodes,
         Fault::Forget { by, node, .. } => by.max(node) < &nodes,
@@ -152,6 +153,10 @@ pub fn within(fault: &Fault, nodes: usize) -> Option<Fault> {
         }
         Fault::Cut { from, to } => {
             return Some(Fault::Cut { from: some(from)?, to: some(to)? });
+        }
+        Fault::CutWay { from, to, streams } => {
+            let (from, to) = (some(from)?, some(to)?);
+            return Some(Fault::CutWay { from, to, streams: *streams });
         }
         Fault::Partition { one, other } => {
             return Some(Fault::Partition { one: some(one)?, other: some(other)? });

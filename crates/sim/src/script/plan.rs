@@ -117,11 +117,11 @@ impl Planner<'_> {
             Action::Clock(ms) => {
                 nodes.iter().for_each(|&node| put(Fault::ClockJump { node, ms }));
             }
-            Action::Partition | Action::Cut => {
+            action if action.divides() => {
                 let fault = self.divide(step.action, &nodes);
                 self.steps.push((at, fault));
             }
-            Action::Slow(_) | Action::Loss(_) | Action::Duplicate(_) | Action::Reorder(_) => {}
+            _ => {}
         }
         for &node in &nodes {
             match step.action {
@@ -150,13 +150,13 @@ impl Planner<'_> {
                 _ => {}
             }
         }
-        if matches!(step.action, Action::Partition | Action::Cut) {
+        if step.action.divides() {
             self.steps.push((at, Fault::Heal));
             // Healing ends all cuts: those that are to go on begin again at once.
             let others: Vec<Fault> = self
                 .affected
                 .values()
-                .filter(|(action, _)| matches!(action, Action::Partition | Action::Cut))
+                .filter(|(action, _)| action.divides())
                 .map(|(action, nodes)| self.divide(*action, nodes))
                 .collect();
             self.steps.extend(others.into_iter().map(|fault| (at, fault)));
@@ -204,6 +204,17 @@ impl Planner<'_> {
                 }
                 return;
             }
+            Action::Narrow(_) => {
+                for &node in nodes {
+                    let width = self.affected.values().filter_map(|(action, nodes)| match action {
+                        Action::Narrow(bytes) if nodes.contains(&node) => Some(*bytes),
+                        _ => None,
+                    });
+                    let bytes = width.min().unwrap_or_default();
+                    self.steps.push((at, Fault::Narrow { node, bytes }));
+                }
+                return;
+            }
             _ => return,
         };
         self.steps.push((at, fault));
@@ -214,6 +225,8 @@ impl Planner<'_> {
         let other = (0..self.setting.nodes).filter(|node| !nodes.contains(node)).collect();
         match action {
             Action::Cut => Fault::Cut { from: one, to: other },
+            Action::CutUdp => Fault::CutWay { from: one, to: other, streams: false },
+            Action::CutTcp => Fault::CutWay { from: one, to: other, streams: true },
             _ => Fault::Partition { one, other },
         }
     }
@@ -230,7 +243,7 @@ impl Planner<'_> {
             Who::Percent(percent) => {
                 let count = ((all as f64 * percent / 100.0 + 0.5) as usize).max(1);
                 match step.action {
-                    Action::Partition | Action::Cut => count.min(all.saturating_sub(1)).max(1),
+                    action if action.divides() => count.min(all.saturating_sub(1)).max(1),
                     _ => count,
                 }
             }

@@ -14,10 +14,10 @@ fn scripts_are_read() {
         "crash:3@10s; restart@20s; partition:40%@30s..45s; pause:2@50s..55s; slow:5@10s..20s; \
          slow:n1, n2,20ms@1s..2s; lose-disk:1@5s..6s; cut:n3@1s..2s; leave:1@9s; \
          loss:20%@1s..2s; duplicate:0.5@1s..2s; reorder:5%@1s..2s; clock:n4,-2s@3s; \
-         pause:fra@1s..2s;",
+         pause:fra@1s..2s; narrow:n1,1252@1s..2s; cut-udp:n2@1s..2s; cut-tcp:1@1s..2s;",
     );
     let secs = Duration::from_secs;
-    assert_eq!(read.steps.len(), 14);
+    assert_eq!(read.steps.len(), 17);
     assert_eq!(
         read.steps[0],
         Step { action: Action::Crash, who: Who::Count(3), from: secs(10), to: None }
@@ -31,6 +31,8 @@ fn scripts_are_read() {
     assert_eq!(read.steps[10].action, Action::Duplicate(50.0));
     assert_eq!(read.steps[12].action, Action::Clock(-2000));
     assert_eq!(read.steps[13].who, Who::Zone("fra".into()));
+    assert_eq!(read.steps[14].action, Action::Narrow(1252));
+    assert_eq!((read.steps[15].action, read.steps[16].action), (Action::CutUdp, Action::CutTcp));
     assert_eq!(script("").steps, []);
 }
 
@@ -54,6 +56,8 @@ fn errors_teach() {
         ("loss:200%@1s..2s", "between 0 and 1"),
         ("loss:lots@1s..2s", "write 40% or 0.4"),
         ("partition:140%@1s..2s", "between 0 and 1"),
+        ("narrow:1@1s..2s", "how narrow? Write narrow:1,1252"),
+        ("narrow:1,12@1s..2s", "576 to 65000 bytes"),
         ("clock:1@5s", "by how much? Write clock:1,+500ms"),
         ("clock:1,0s@5s", "at least one"),
         ("slow:1,fast@1s..2s", "is no time"),
@@ -97,6 +101,9 @@ fn steps() -> impl Strategy<Value = Step> {
         Just(Action::Pause),
         (0_u64..10_000_000).prop_map(|us| Action::Slow(Duration::from_micros(us))),
         Just(Action::Partition),
+        (576_usize..=65_000).prop_map(Action::Narrow),
+        Just(Action::CutUdp),
+        Just(Action::CutTcp),
         Just(Action::Cut),
         prop_oneof![-100_000_i64..0, 1_i64..100_000].prop_map(Action::Clock),
     ];

@@ -17,6 +17,7 @@ mod membership;
 mod messages;
 mod methods;
 mod partition;
+mod paths;
 mod plans;
 #[cfg(debug_assertions)]
 mod planted;

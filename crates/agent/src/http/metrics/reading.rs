@@ -111,6 +111,11 @@ fn state(status: &Status, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> 
             status.alarms.shared_names.len() as u64,
         ),
         (
+            "narrow_paths",
+            "Paths to members that carry smaller datagrams than limits.datagram allows",
+            status.alarms.narrow_paths.len() as u64,
+        ),
+        (
             "diverged",
             "Parts of other members' replicas that stay different although repair goes on",
             status.alarms.diverged.len() as u64,

@@ -223,6 +223,8 @@ Faults: KIND:WHO@TIME or KIND:WHO@FROM..TO, times from the end of the warm-up.
   slow:5,200ms@10s..20s        everything from and to them takes longer (100ms if not said)
   partition:40%@30s..45s       nothing gets through between them and the others
   cut:n3@1s..5s                nothing gets out of n3; what others send to it does
+  cut-udp:n3@1s..5s            its datagrams do not; cut-tcp: no streams from or to it either way
+  narrow:1,1252@5s..9s         datagrams above 1,252 bytes from or to it vanish
   loss:20%@5s..8s              so for duplicate and reorder
   clock:1,-2s@10s              a wall clock jumps; with an end it jumps back
 

@@ -12,6 +12,9 @@ impl Outbox {
         let turn = [self.asked.len(), self.repair.len(), self.exchanged.len()];
         assert_eq!(turn, [0; 3], "what was counted for one turn: asked, repair, exchanged");
         self.dialects.check();
+        if !depth.is_glance() {
+            self.paths.check();
+        }
         self.budgets.check(stats, depth);
     }
 }

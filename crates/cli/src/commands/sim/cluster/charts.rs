@@ -149,6 +149,8 @@ fn shortened(what: &str) -> String {
         Some((before, _)) => match before.trim_end() {
             "nothing between" => "partition".into(),
             "nothing from" => "cut".into(),
+            "no datagrams from" => "cut-udp".into(),
+            "no streams between" => "cut-tcp".into(),
             other => other.to_owned(),
         },
         None => what.to_owned(),

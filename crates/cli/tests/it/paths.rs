@@ -1,0 +1,70 @@
+//! Networks as they are: ways between agents that carry less than others, or one kind of traffic only.
+
+use super::fleet::{agree, all_alive};
+use super::process::{Agent, until};
+use super::wire::{Redis, Reply};
+use super::world::{Network, folder, run_child};
+
+/// Three agents on hosts of their own.
+fn three() -> (Network, Vec<Agent>) {
+    let (folder, network) = (folder().unwrap(), Network::new(3));
+    let join = |host: usize| if host == 0 { vec![] } else { vec![0] };
+    let start = |host| Network::start(host, &join(host), &folder, &[]);
+    let agents: Vec<Agent> = (0..3).map(start).collect();
+    all_alive(&agents);
+    (network, agents)
+}
+
+#[test]
+fn what_is_larger_than_a_path_takes_the_stream() {
+    let child = "paths::what_is_larger_than_a_path_takes_the_stream_child";
+    run_child(child, &Network::NAMESPACES, Network::SETUP);
+}
+
+#[test]
+fn what_is_larger_than_a_path_takes_the_stream_child() {
+    if folder().is_none() {
+        return;
+    }
+    let (network, agents) = three();
+    network.narrow(2, 1280);
+    // One agent after another, so that each entry goes alone.
+    for size in [1200, 1250, 1300, 1350, 1400, 4000] {
+        for (number, agent) in agents.iter().enumerate() {
+            let key = format!("{size}/{number}");
+            agent.run(&["set", &key, &"v".repeat(size)]).good();
+            until("it is there on all of them", || {
+                let holds = |agent: &Agent| agent.run(&["get", &key]).code == 0;
+                agents.iter().all(holds).then_some(())
+            });
+        }
+    }
+    for agent in &agents {
+        let mut redis = Redis::to(agent);
+        for round in 0..20 {
+            let keys: Vec<String> = (0..50).map(|key| format!("batch/{round}/{key}")).collect();
+            let commands: Vec<_> =
+                keys.iter().map(|key| vec![&b"SET"[..], key.as_bytes(), &[b'v'; 60]]).collect();
+            redis.send(&commands).unwrap();
+            keys.iter().for_each(|_| {
+                assert_eq!(redis.reply().unwrap(), Reply::Simple("OK".into()));
+            });
+        }
+    }
+    agree(&agents);
+    let narrow = |agent: &Agent| {
+        let paths = agent.status()["narrow_paths"].as_array().unwrap().clone();
+        let told = paths.iter().map(|path| {
+            // 28 bytes of headers; the largest of the sizes that are tried.
+            assert!((1220..=1252).contains(&path["datagram"].as_u64().unwrap()), "{path}");
+            path["member"].as_str().unwrap().to_owned()
+        });
+        told.collect::<Vec<_>>()
+    };
+    until("they say which paths are narrow", || {
+        let told: Vec<_> = agents.iter().map(narrow).collect();
+        (told == [vec!["h2"], vec!["h2"], vec!["h0", "h1"]]).then_some(())
+    });
+    let said = agents[0].run(&["status"]).good().text();
+    assert!(said.contains("narrow paths") && said.contains("h2 1,2"), "{said}");
+}
