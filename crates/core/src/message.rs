@@ -6,6 +6,7 @@ use crate::member::probe;
 use crate::reconcile;
 use crate::spread::{coverage, mail, ring, rumor, tree};
 use crate::wire::kind;
+use crate::wire::proof::Given;
 
 /// A message as it arrives.
 #[derive(Clone, Debug)]
@@ -46,6 +47,10 @@ pub enum Message<'a> {
     Freshen,
     /// Nothing.
     Padding,
+    /// Asks for a proof that the receiver is where it says.
+    Cookie(Given),
+    /// The proof, for what else is in the packet.
+    Vouched(u64),
 }
 
 impl<'a> Message<'a> {
@@ -73,6 +78,8 @@ impl<'a> Message<'a> {
             kind::COVERAGE_ANSWER => Self::CoverageAnswer(coverage::Answer::decode(body)?),
             kind::FRESHEN => Self::Freshen,
             kind::PADDING => Self::Padding,
+            kind::COOKIE => Self::Cookie(Given::decode(body)?),
+            kind::VOUCHED => Self::Vouched(body.u64()?),
             _ => match reconcile::Message::decode(kind, body.clone())? {
                 Some(message) => Self::Repair(message),
                 None => return Ok(ring::Message::decode(kind, body)?.map(Self::Ring)),
@@ -163,6 +170,8 @@ mod tests {
             (kind::COVERAGE_ANSWER, [&id[..], &[1]].concat()),
             (kind::FRESHEN, vec![]),
             (kind::PADDING, vec![0; 9]),
+            (kind::COOKIE, [&id[..], &[3], &id].concat()),
+            (kind::VOUCHED, id.to_vec()),
         ]
     }
 

@@ -33,6 +33,14 @@ stats! {
     refused_members,
     /// Notes about the key ring refused because they did not come sealed, or are none.
     refused_notes,
+    /// Messages about members or passes refused because they came neither sealed nor with a proof that
+    /// their sender receives where it says.
+    refused_unproven,
+    /// Members refused because so many others say that they receive at the same address.
+    refused_crowded,
+    /// Own records that others had made up and this node did not overrule at once, since there are
+    /// many.
+    refutations_held,
     /// Packets of other clusters or of no cluster, dropped unparsed.
     dropped_strangers,
     /// Packets of a protocol version not spoken here, dropped.

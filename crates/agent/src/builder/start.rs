@@ -54,7 +54,8 @@ impl Builder {
         let now = Now { mono: Instant(0), wall_ms: wall_ms() };
         let lock = self.lock(id);
         let door = self.door(lock.as_ref());
-        let node = Node::new(self.config_behind(&door), identity.clone(), random_u64(), now);
+        let mut node = Node::new(self.config_behind(&door), identity.clone(), random_u64(), now);
+        node.set_lock(lock.is_some(), door.seals());
         let view = Arc::new(View::new());
         let Restored { node, store, kept } = restore(node, store, &view, now).await?;
         let durable = store.map(Writer::spawn).transpose()?;

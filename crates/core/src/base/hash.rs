@@ -54,6 +54,12 @@ impl Keyed {
         Self { key: (hash.h1, hash.h2) }
     }
 
+    /// A key that is in no other hands.
+    #[must_use]
+    pub fn secret(one: u64, other: u64) -> Self {
+        Self { key: (one, other) }
+    }
+
     /// 64-bit hash of a byte string (SipHash-1-3).
     #[must_use]
     pub fn hash64(&self, bytes: &[u8]) -> u64 {

@@ -25,11 +25,17 @@ impl Lately {
         while self.told.front().is_some_and(|(_, at)| at.after(self.pause) <= now) {
             self.told.pop_front();
         }
-        if self.told.len() >= self.most || self.told.iter().any(|(told, _)| *told == to) {
+        if self.told.len() >= self.most || self.has_told(to) {
             return false;
         }
         self.told.push_back((to, now));
         true
+    }
+
+    /// True if an address was told lately.
+    #[must_use]
+    pub fn has_told(&self, to: SocketAddr) -> bool {
+        self.told.iter().any(|(told, _)| *told == to)
     }
 
     /// Checks what must hold at any time.

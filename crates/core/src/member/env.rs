@@ -31,7 +31,8 @@ impl Env<'_> {
     pub fn room(&self) -> usize {
         // Kind and length, space, token, range: at most 1 + 3 + 1 + 10 + 16; and a zone.
         let zone = if self.table.is_zoned() { 4 } else { 0 };
-        self.limits.datagram.saturating_sub(crate::wire::packet::HEADER + 32 + zone)
+        let proofs = self.outbox.proofs().room();
+        self.limits.datagram.saturating_sub(crate::wire::packet::HEADER + 32 + zone + proofs)
     }
 }
 

@@ -10,7 +10,8 @@ use std::net::SocketAddr;
 pub struct Identity {
     /// The id of its data folder.
     pub id: NodeId,
-    /// A name for people, at most [`crate::member::record::MAX_NAME`] bytes; more is cut off.
+    /// A name for people, at most [`crate::member::record::MAX_NAME`] bytes; more is cut off,
+    /// and so are control characters.
     pub name: String,
     /// The address that others reach it at.
     pub gossip: SocketAddr,
@@ -31,7 +32,7 @@ impl Identity {
 
     /// What it says of itself.
     pub(super) fn record(&self, incarnation: u64, state: State) -> Record {
-        let mut name = self.name.clone();
+        let mut name = self.name.replace(char::is_control, "");
         while name.len() > MAX_NAME {
             name.pop();
         }

@@ -203,6 +203,9 @@ impl Record {
         let name = std::str::from_utf8(value.bytes("member name", MAX_NAME)?)
             .map_err(|_| DecodeError::Invalid("member name"))?
             .to_owned();
+        if name.contains(char::is_control) {
+            return Err(DecodeError::Invalid("member name"));
+        }
         let gossip = decode_addr(&mut value)?.ok_or(DecodeError::Invalid("member address"))?;
         let redis = decode_addr(&mut value)?;
         let http = decode_addr(&mut value)?;

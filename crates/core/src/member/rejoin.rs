@@ -79,6 +79,12 @@ impl Rejoin {
         self.asked.may_tell(from, now)
     }
 
+    /// True if it was asked in lately; if not, too many others were.
+    #[must_use]
+    pub fn was_asked(&self, at: SocketAddr) -> bool {
+        self.asked.has_told(at)
+    }
+
     /// A member is held dead.
     pub fn lost(&mut self, id: NodeId) {
         self.dead.insert(id);

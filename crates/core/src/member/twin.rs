@@ -3,7 +3,7 @@
 //! Each takes the other's record for an older one of its own and overrules it, without end. So the
 //! pauses in between grow, and what it costs a cluster stays small until an operator has seen it.
 
-use crate::base::time::Instant;
+use crate::base::time::{Instant, micros};
 use std::time::Duration;
 
 /// The first pause.
@@ -46,6 +46,45 @@ impl Twin {
     }
 }
 
+/// Suspicions and deaths that a node overrules one after the other (guess: what others say of it in
+/// one bad moment).
+const AT_ONCE: u32 = 16;
+/// One more after each of these.
+const EACH: Duration = Duration::from_millis(250);
+
+/// How often a node overrules what others say of it: each time costs all members a message, and
+/// anyone might say it.
+#[derive(Debug)]
+pub struct Patience {
+    left: u32,
+    from: Instant,
+}
+
+impl Patience {
+    /// Nothing has been said yet.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self { left: AT_ONCE, from: now }
+    }
+
+    /// May this node overrule something now?
+    pub fn may_overrule(&mut self, now: Instant) -> bool {
+        let each = micros(EACH);
+        let more = micros(now.since(self.from)) / each;
+        let full = more >= u64::from(AT_ONCE - self.left);
+        self.left = if full { AT_ONCE } else { self.left + more as u32 };
+        self.from = if full { now } else { Instant(self.from.0 + more * each) };
+        let may = self.left > 0;
+        self.left -= u32::from(may);
+        may
+    }
+
+    /// Checks what must hold at any time.
+    pub(crate) fn check(&self, now: Instant) {
+        assert!(self.left <= AT_ONCE && self.from <= now, "patience {self:?} at {now:?}");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -66,5 +105,18 @@ mod tests {
         assert!(twin.may_overrule(now));
         assert!(!twin.may_overrule(now.after(Duration::from_millis(999))));
         assert!(twin.may_overrule(now.after(LEAST)));
+    }
+
+    #[test]
+    fn a_flood_of_slander_is_answered_now_and_then() {
+        let mut now = Instant(5_000_000);
+        let mut patience = Patience::new(now);
+        let mut overruled = |now| (0..100).filter(|_| patience.may_overrule(now)).count();
+        assert_eq!(overruled(now), 16);
+        now = now.after(Duration::from_millis(1100));
+        assert_eq!(overruled(now), 4);
+        now = now.after(Duration::from_millis(150));
+        assert_eq!(overruled(now), 1, "what was left over is not lost");
+        assert_eq!(overruled(now.after(Duration::from_secs(60))), 16);
     }
 }

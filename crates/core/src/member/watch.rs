@@ -12,7 +12,7 @@ use super::flight::{Recorder, What};
 use super::probe::{Prober, Report, Request, Silence};
 use super::rejoin::Rejoin;
 use super::suspicion::{MAX_CONFIRMATIONS, Suspicions};
-use super::twin::Twin;
+use super::twin::{Patience, Twin};
 use super::{Config, Env, Identity, Record, Roster, State};
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
@@ -37,6 +37,7 @@ pub struct Watch {
     rejoin: Rejoin,
     recorder: Recorder,
     twin: Twin,
+    patience: Patience,
     news: Vec<Arc<Entry>>,
 }
 
@@ -54,6 +55,7 @@ impl Watch {
             rejoin: Rejoin::new(config.rejoin_interval, now.mono),
             recorder: Recorder::default(),
             twin: Twin::new(now.mono),
+            patience: Patience::new(now.mono),
             news: Vec::new(),
             config,
         }
@@ -259,6 +261,10 @@ impl Watch {
         match env.table.get(from.peer) {
             None if self.rejoin.wants_in(from.address, env.now) => {
                 self.knock(from.address, env.table, env.outbox);
+            }
+            // Among many it is asked with less, so that it says who it is.
+            None if !self.rejoin.was_asked(from.address) => {
+                env.outbox.challenge(from.address, true, from.given);
             }
             None => {}
             Some(member) if !member.state.is_present() => {

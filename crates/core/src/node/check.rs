@@ -25,6 +25,7 @@ impl Node {
         ("check of the watch", |node, now, _| {
             node.watch.check(&node.table);
             node.watch.check_time(now.mono);
+            node.guard.check(now.mono);
         }),
         ("check of the ways to spread", |node, now, depth| node.check_spread(now, depth)),
         ("check of repair", |node, now, depth| {

@@ -11,6 +11,7 @@ mod receive;
 mod repair;
 mod retain;
 mod ring;
+mod strangers;
 mod strays;
 
 pub use check::Check;
@@ -39,6 +40,7 @@ use crate::spread::sessions::Sessions;
 use crate::spread::{Method, Ways};
 use crate::stats::Stats;
 use crate::wire::packet::Header;
+use crate::wire::proof::Proofs;
 use crate::wire::version::Foreign;
 use crate::wire::{Origin, Outbox};
 use std::net::SocketAddr;
@@ -63,6 +65,7 @@ pub struct Node {
     rounds: Rounds,
     questions: Questions,
     freshness: Freshness,
+    guard: strangers::Guard,
     outbox: Outbox,
     stats: Stats,
     /// True while the disk is too far behind to take more.
@@ -161,12 +164,14 @@ impl Node {
             rounds,
             questions: Questions::default(),
             freshness: Freshness::default(),
+            guard: strangers::Guard::default(),
             outbox: Outbox::within(&config.limits, config.speaks, now.mono),
             stats: Stats::default(),
             behind: false,
             rng,
             config,
         };
+        *node.outbox.proofs_mut() = Proofs::new(seed);
         node.replica.data.advance(now.wall_ms);
         node.watch.enrol(&mut registry!(node, now, &mut Vec::new()));
         node

@@ -35,12 +35,12 @@ impl Node {
         if header.sender == self.header.sender {
             return self.stats.dropped_own += 1;
         }
-        let from = Origin::new(header.sender, address, via, sealed);
+        let mut from = Origin::new(header.sender, address, via, sealed);
         if version == SAYING {
             return self.on_saying(&from, reader, now);
         }
         self.outbox.dialects_mut().understood(address, version);
-        let (mut asked, mut wonders) = (via == Via::Stream, false);
+        let (mut asked, mut wonders, mut given) = (via == Via::Stream, false, None);
         while !reader.is_empty() {
             let decoded = next_message(&mut reader).and_then(|(kind, body)| {
                 if !asked && kind::is_request(kind) {
@@ -50,6 +50,14 @@ impl Node {
                 wonders |= matches!(kind, kind::PING | kind::DIGEST | kind::SKETCH);
                 let bytes = message_len(body.remaining()) as u64;
                 match Message::decode(kind, body)? {
+                    Some(Message::Vouched(cookie)) => {
+                        from.vouched = Some(cookie);
+                        Ok(())
+                    }
+                    Some(Message::Cookie(cookie)) => {
+                        (from.given, given) = (Some(cookie.cookie), Some(cookie));
+                        Ok(())
+                    }
                     Some(message) => self.on_message(&from, message, bytes, now, out),
                     None => {
                         self.stats.unknown_messages += 1;
@@ -61,6 +69,10 @@ impl Node {
                 self.stats.dropped_malformed += 1;
                 break;
             }
+        }
+        // Whoever gives a cookie may have said before who it is.
+        if let Some(given) = given {
+            self.on_cookie(&from, given, now);
         }
         if wonders && !self.watch.has_left() {
             self.watch.overheard(&from, &mut env!(self, now));
@@ -109,6 +121,9 @@ impl Node {
         // As if it had been lost: it is not answered either, and comes again.
         if self.behind && message.brings_data() {
             self.stats.dropped_behind += 1;
+            return Ok(());
+        }
+        if !self.admits(from, &message, now) {
             return Ok(());
         }
         match message {
@@ -166,6 +181,8 @@ impl Node {
             Message::CoverageAnswer(answer) => self.questions.answered(from.peer, answer, now.mono),
             Message::Freshen => self.open(from, true, now, out),
             Message::Padding => {}
+            // Taken in with their packet.
+            Message::Cookie(_) | Message::Vouched(_) => {}
         }
         Ok(())
     }
@@ -288,6 +305,6 @@ mod tests {
         let known = receive(&mut node, PEER, kind::PING, &[1], at(0));
         assert_eq!(kinds(&known), [kind::PONG]);
         let unknown = receive(&mut node, NodeId(77), kind::PING, &[1], at(0));
-        assert_eq!(kinds(&unknown), [kind::PONG, kind::JOIN]);
+        assert_eq!(kinds(&unknown), [kind::COOKIE, kind::PONG, kind::JOIN]);
     }
 }

@@ -62,11 +62,11 @@ impl Node {
         match message {
             Message::Digest(opening) => {
                 let same = repair.on_opening(from, &opening, hold);
-                self.agrees_on(same, from.peer, opening.cut, now);
+                self.agrees_on(same, from, opening.cut, now);
             }
             Message::Sketch(greeting) => {
                 let same = repair.on_sketch(from, &greeting, hold);
-                self.agrees_on(same, from.peer, greeting.head.cut, now);
+                self.agrees_on(same, from, greeting.head.cut, now);
             }
             Message::Split(split) => {
                 repair.answer(split.space, from, hold, |desk| on_split(desk, &split));
@@ -100,9 +100,9 @@ impl Node {
     }
 
     /// What follows from what a member was found to hold the same.
-    fn agrees_on(&mut self, same: Same, peer: NodeId, cut: Cut, now: Now) {
-        if same.data {
-            self.agrees(peer, cut, now);
+    fn agrees_on(&mut self, same: Same, from: &Origin, cut: Cut, now: Now) {
+        if same.data && self.is_at_home(from) {
+            self.agrees(from.peer, cut, now);
         }
         if same.roster {
             self.standing.roster_agrees();
@@ -225,7 +225,8 @@ mod tests {
     }
 
     fn kinds(answers: &[(u8, Via, Vec<u8>)]) -> Vec<u8> {
-        answers.iter().map(|(kind, ..)| *kind).filter(|kind| *kind > kind::MAIL_RECEIPT).collect()
+        let repair = |kind: &u8| (kind::MAIL_RECEIPT + 1..kind::COOKIE).contains(kind);
+        answers.iter().map(|(kind, ..)| *kind).filter(repair).collect()
     }
 
     #[test]

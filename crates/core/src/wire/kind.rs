@@ -88,6 +88,17 @@ pub const RING_ROSTER: u8 = 55;
 /// Nothing: makes a datagram as long as one that is to be tried. Body: zeroes. See
 /// [`crate::wire::path`].
 pub const PADDING: u8 = 60;
+/// What you are to repeat, so that I know that you receive where you say. See
+/// [`crate::wire::proof`].
+pub const COOKIE: u8 = 70;
+/// What a cookie said. See [`crate::wire::proof`].
+pub const VOUCHED: u8 = 71;
+
+/// True for the messages of ring repair.
+#[must_use]
+pub fn is_ring(kind: u8) -> bool {
+    (RING_ANSWER..=VOTE_TAKEN).contains(&kind)
+}
 
 /// True for the messages of exchanges of anti-entropy.
 #[must_use]

@@ -16,6 +16,10 @@ pub struct Origin {
     pub via: Via,
     /// True if it came sealed with a key of the cluster.
     pub sealed: bool,
+    /// The cookie of this node's that it repeats.
+    pub vouched: Option<u64>,
+    /// The cookie that it gives this node.
+    pub given: Option<u64>,
     /// The pass of ring repair that it is part of, if a hop of one brings it.
     pub pass: Option<u64>,
 }
@@ -24,6 +28,6 @@ impl Origin {
     /// Where a packet came from.
     #[must_use]
     pub fn new(peer: NodeId, address: SocketAddr, via: Via, sealed: bool) -> Self {
-        Self { peer, address, via, sealed, pass: None }
+        Self { peer, address, via, sealed, vouched: None, given: None, pass: None }
     }
 }

@@ -6,6 +6,7 @@ use super::budget::{Budgets, Parcel};
 use super::kind;
 use super::packet::{HEADER, Header, frame_message, message_len, next_message};
 use super::path::{Paths, Probe};
+use super::proof::{self, Given, Proofs};
 use super::version::{Dialects, Versions};
 use crate::base::codec::{Reader, Write, varint_len};
 use crate::base::hash::Map;
@@ -49,6 +50,8 @@ pub struct Outbox {
     dialects: Dialects,
     /// What each path carries.
     paths: Paths,
+    /// What peers have proved, and this node to them.
+    proofs: Proofs,
     /// Who is to be told what is spoken here.
     greeted: Vec<SocketAddr>,
     /// The time of the turn.
@@ -78,6 +81,9 @@ struct Queue {
     /// Room for the header, then the messages.
     bytes: Vec<u8>,
     messages: u64,
+    /// True if something in it lasts, or asks for what does: see [`proof`].
+    claims: bool,
+    asks: bool,
 }
 
 impl Outbox {
@@ -120,6 +126,36 @@ impl Outbox {
         }
     }
 
+    /// What peers have proved.
+    #[must_use]
+    pub fn proofs(&self) -> &Proofs {
+        &self.proofs
+    }
+
+    /// The same, to be told something of it.
+    pub fn proofs_mut(&mut self) -> &mut Proofs {
+        &mut self.proofs
+    }
+
+    /// Asks whoever receives at an address to prove it.
+    pub fn challenge(&mut self, to: SocketAddr, unknown: bool, echo: Option<u64>) {
+        let cookie = self.proofs.cookie(to);
+        let body = Given { cookie, unknown, refused: true, echo }.encode();
+        self.push(to, Class::Membership, Via::Datagram, kind::COOKIE, &[&body]);
+    }
+
+    /// Whoever receives at an address has passed over what it was told lately, for lack of a proof.
+    /// It is told once more, and not a third time. True if it was told who this node is.
+    pub fn say_again(&mut self, to: SocketAddr) -> bool {
+        let mut introduced = false;
+        for sent in self.proofs.again(to) {
+            let (class, via) = sent.how;
+            introduced |= sent.kind == kind::JOIN;
+            self.queue(to, class, via, sent.kind, &[&sent.body]);
+        }
+        introduced
+    }
+
     /// An address is to be told what is spoken here.
     pub fn say_versions(&mut self, to: SocketAddr) {
         self.greeted.push(to);
@@ -141,11 +177,17 @@ impl Outbox {
     pub fn advance(&mut self, now: Instant, stats: &mut Stats, out: &mut Vec<Output>) {
         self.now = now;
         self.dialects.advance(now);
+        self.proofs.advance(now);
         self.budgets.advance(now, stats, out);
     }
 
     /// Queues a message.
     pub fn push(&mut self, to: SocketAddr, class: Class, via: Via, kind: u8, body: &[&[u8]]) {
+        self.proofs.keep(to, (class, via), kind, body);
+        self.queue(to, class, via, kind, body);
+    }
+
+    fn queue(&mut self, to: SocketAddr, class: Class, via: Via, kind: u8, body: &[&[u8]]) {
         let len: usize = body.iter().map(|part| part.len()).sum();
         if class == Class::Repair && kind::is_exchange(kind) {
             let cost = self.exchanged.entry(to).or_default();
@@ -156,6 +198,8 @@ impl Outbox {
         let Some(queue) = self.queues.get_mut(place) else { return };
         frame_message(kind, body, &mut queue.bytes);
         queue.messages += 1;
+        queue.claims |= proof::claims(kind, body);
+        queue.asks |= proof::asks(kind, body);
     }
 
     /// The queue for an address; a new one has room for a first message.
@@ -169,7 +213,7 @@ impl Outbox {
         }
         let mut bytes = Vec::with_capacity(HEADER + room);
         bytes.put(&[0; HEADER]);
-        self.queues.push(Queue { address, bytes, messages: 0 });
+        self.queues.push(Queue { address, bytes, messages: 0, claims: false, asks: false });
         let place = self.queues.len() - 1;
         if place == FEW {
             let places = self.queues.iter().enumerate();
@@ -257,20 +301,26 @@ impl Outbox {
             let via = if queued > burst { Via::Stream } else { via };
             let tally = Tally { to, class, far: far(to) };
             // Nothing is found out about the way to who is not known: it may be forged.
-            let large = via == Via::Datagram && self.paths.minds(queue.bytes.len());
+            let proofs = queue.proofs(&self.proofs);
+            let size = queue.bytes.len() + proofs.len();
+            let large = via == Via::Datagram && self.paths.minds(size);
             let datagram = match large && (self.paths.knows(to) || known(to.ip())) {
                 true => self.paths.large(to, self.now),
                 false => most,
             };
             let header = header.to_bytes(self.dialects.with(to));
-            if queue.bytes.len() <= room(via, datagram) {
+            if size <= room(via, datagram) {
                 if let Some(start) = queue.bytes.first_chunk_mut() {
                     *start = header;
                 }
-                let Queue { bytes, messages, .. } = queue;
+                let Queue { mut bytes, messages, .. } = queue;
+                if !proofs.is_empty() {
+                    bytes.splice(HEADER..HEADER, proofs);
+                }
                 Packet { bytes, messages, via }.close(tally, &mut exit);
             } else {
-                queue.split(header, via, datagram, tally, &mut exit);
+                let start = [&header[..], &proofs].concat();
+                queue.split(&start, via, datagram, tally, &mut exit);
             }
         }
         let probes = self.paths.poll(self.now);
@@ -289,17 +339,24 @@ impl Outbox {
 }
 
 impl Queue {
-    /// Packs more messages than fit one packet.
-    fn split(
-        &self,
-        header: [u8; HEADER],
-        via: Via,
-        datagram: usize,
-        tally: Tally,
-        exit: &mut Exit<'_>,
-    ) {
+    /// What goes before the messages of each packet, so that they are believed.
+    fn proofs(&self, proofs: &Proofs) -> Vec<u8> {
+        let (to, ..) = self.address;
+        let mut bytes = Vec::new();
+        if let Some(cookie) = proofs.vouch(to, self.claims) {
+            frame_message(kind::VOUCHED, &[&cookie.to_le_bytes()], &mut bytes);
+        }
+        if let Some(cookie) = proofs.give(to).filter(|_| self.asks) {
+            let given = Given { cookie, unknown: false, refused: false, echo: None };
+            frame_message(kind::COOKIE, &[&given.encode()], &mut bytes);
+        }
+        bytes
+    }
+
+    /// Packs more messages than fit one packet. Each begins with `start`.
+    fn split(&self, start: &[u8], via: Via, datagram: usize, tally: Tally, exit: &mut Exit<'_>) {
         let mut left = self.bytes.get(HEADER..).unwrap_or_default();
-        let mut packet = Packet::new(header, via);
+        let mut packet = Packet::new(start, via);
         while !left.is_empty() {
             let mut reader = Reader::new(left);
             if next_message(&mut reader).is_err() {
@@ -309,7 +366,7 @@ impl Queue {
             left = rest;
             if !packet.fits(message, datagram) {
                 packet.close(tally, exit);
-                packet = Packet::new(header, via);
+                packet = Packet::new(start, via);
             }
             if !packet.fits(message, datagram) {
                 // Alone and still too large for a datagram.
@@ -318,7 +375,7 @@ impl Queue {
             packet.add(message);
             if packet.via != via {
                 packet.close(tally, exit);
-                packet = Packet::new(header, via);
+                packet = Packet::new(start, via);
             }
         }
         packet.close(tally, exit);
@@ -340,13 +397,13 @@ struct Packet {
 }
 
 impl Packet {
-    fn new(header: [u8; HEADER], via: Via) -> Self {
-        Self { bytes: header.to_vec(), messages: 0, via }
+    fn new(start: &[u8], via: Via) -> Self {
+        Self { bytes: start.to_vec(), messages: 0, via }
     }
 
     /// A ping, in a packet that is as large as it is to be.
     fn ping(probe: &Probe, header: [u8; HEADER]) -> Self {
-        let mut packet = Self::new(header, Via::Datagram);
+        let mut packet = Self::new(&header, Via::Datagram);
         let mut number = Vec::with_capacity(10);
         number.put_varint(probe.number);
         let ping = HEADER + message_len(number.len());

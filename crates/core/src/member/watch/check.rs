@@ -30,6 +30,7 @@ impl Watch {
     /// Checks that what is due was done, and that all that is awaited has an end.
     pub(crate) fn check_time(&self, now: Instant) {
         self.twin.check(now);
+        self.patience.check(now);
         // Who has left waits for nothing.
         if !self.left {
             self.prober.check(self.identity.id, now);

@@ -64,7 +64,7 @@ impl Watch {
     }
 
     /// Asks to be let in by whoever is at an address.
-    pub(super) fn knock(&self, to: SocketAddr, table: &Table, outbox: &mut Outbox) {
+    pub fn knock(&self, to: SocketAddr, table: &Table, outbox: &mut Outbox) {
         let Some(own) = table.get(self.identity.id) else { return };
         if to == self.identity.gossip {
             return;
@@ -95,12 +95,19 @@ impl Watch {
     /// Only this node speaks for itself: it overrules what others say of it.
     pub(super) fn refute(&mut self, record: &Record, registry: &mut Registry<'_>) {
         let (id, now) = (self.identity.id, registry.now);
-        if record.state == State::Alive && record.gossip != self.identity.gossip {
-            // Each of two with one id would overrule the other without end.
-            registry.stats.twins += 1;
-            if !self.twin.may_overrule(now.mono) {
-                return;
-            }
+        let elsewhere = record.gossip != self.identity.gossip;
+        // Each of two with one id would overrule the other without end; and others may make up what
+        // this node says of itself.
+        let may = match record.state {
+            State::Alive => self.twin.may_overrule(now.mono),
+            _ => self.patience.may_overrule(now.mono),
+        };
+        registry.stats.twins += u64::from(record.state == State::Alive && elsewhere);
+        if !may {
+            registry.stats.refutations_held += 1;
+            return;
+        }
+        if record.state == State::Alive && elsewhere {
             self.recorder.record(now.wall_ms, id, What::Twin);
         }
         registry.stats.refutations += 1;

@@ -15,6 +15,7 @@ impl Outbox {
         if !depth.is_glance() {
             self.paths.check();
         }
+        self.proofs.check();
         self.budgets.check(stats, depth);
     }
 }
