@@ -20,7 +20,9 @@ pub struct Limits {
     /// A backlog to one peer above this goes over the stream, bytes; at least one datagram
     /// (guess: what a default socket buffer takes many times over).
     pub burst: usize,
-    /// Stamps further ahead of the local wall clock are refused and counted.
+    /// Stamps further ahead of this node's time are refused and counted. Of what is ahead by more
+    /// than half of this, no clock is moved, and a write that would have to be stamped so is
+    /// refused: so a member whose clock is wrong costs that at most.
     #[serde(with = "text")]
     pub max_clock_skew: Duration,
     /// Members known at once; more are refused and counted.

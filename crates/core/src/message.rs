@@ -13,8 +13,8 @@ use crate::wire::proof::Given;
 pub enum Message<'a> {
     /// Are you there?
     Ping(u64),
-    /// Yes.
-    Pong(u64),
+    /// Yes: the number, and the wall clock of who answers, milliseconds since 1970.
+    Pong(u64, Option<u64>),
     /// Let me in.
     Join(Entry),
     /// Probe a member for the sender.
@@ -61,7 +61,7 @@ impl<'a> Message<'a> {
     pub fn decode(kind: u8, mut body: Reader<'a>) -> Result<Option<Self>, DecodeError> {
         Ok(Some(match kind {
             kind::PING => Self::Ping(body.varint()?),
-            kind::PONG => Self::Pong(body.varint()?),
+            kind::PONG => Self::Pong(body.varint()?, body.varint().ok()),
             kind::JOIN => Self::Join(block::Context::default().decode(&mut body)?),
             kind::PROBE_FOR_ME => Self::ProbeForMe(probe::Request::decode(body)?),
             kind::PROBED => Self::Probed(probe::Report::decode(body)?),
@@ -144,7 +144,7 @@ mod tests {
         let sums = [&[0, 0, 2][..], &[7; 1024], &[1]].concat();
         vec![
             (kind::PING, vec![5]),
-            (kind::PONG, vec![5]),
+            (kind::PONG, vec![5, 6]),
             (kind::JOIN, joiner),
             (kind::PROBE_FOR_ME, [&[5][..], &id].concat()),
             (kind::PROBED, vec![5, 1]),

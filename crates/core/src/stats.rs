@@ -29,6 +29,12 @@ stats! {
     entries_stale,
     /// Entries refused because their stamp is too far ahead of this node's clock.
     refused_skew,
+    /// Entries taken although their stamp is more than half as far ahead of this node's clock as
+    /// is admitted: they do not move the clock.
+    stamps_ahead,
+    /// Writes of this node's own users refused because of clocks: this node's is too far off, or
+    /// what the write would take the place of is stamped too far ahead.
+    refused_clock,
     /// Members refused because the table is full.
     refused_members,
     /// Notes about the key ring refused because they did not come sealed, or are none.

@@ -44,6 +44,14 @@ pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// A wall time, milliseconds since 1970, as people read it.
+#[must_use]
+pub fn date(wall_ms: u64) -> String {
+    // Up to the end of the year 9999, which is as far as the form goes.
+    let since = Duration::from_millis(wall_ms.min(253_402_300_799_999));
+    humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
+}
+
 /// Serde for durations written as people write them: `"200ms"`, `"1s"`, `"2m 30s"`.
 pub mod text {
     use serde::{Deserialize as _, Deserializer, Serializer};

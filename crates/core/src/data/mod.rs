@@ -18,7 +18,7 @@ pub mod sketch;
 pub mod stamp;
 
 pub use account::Sums;
-pub use clock::Clock;
+pub use clock::{Ahead, Clock};
 pub use digest::{Digest, Range};
 pub use entry::{Entry, Kind};
 pub use fields::Fields;

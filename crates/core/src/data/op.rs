@@ -3,6 +3,7 @@
 use super::entry::{Entry, Kind};
 use super::fields::Fields;
 use super::stamp::Stamp;
+use crate::base::time::date;
 use std::borrow::Cow;
 use std::sync::Arc;
 use thiserror::Error;
@@ -206,4 +207,35 @@ pub enum Refused {
     /// something to do with what is in it.
     #[error("the key holds an entry of kind {0}, which this version does not know")]
     OtherKind(Kind),
+    /// This node's clock is so far off that others would refuse what it writes, or that it would win
+    /// over what they write.
+    #[error(
+        "this node's clock reads {}, but it is {} by the clocks of the others: set it \
+         (limits.max_clock_skew)",
+        date(*.own_ms),
+        date(*.cluster_ms)
+    )]
+    Clock {
+        /// What its wall clock reads, milliseconds since 1970.
+        own_ms: u64,
+        /// The cluster's time.
+        cluster_ms: u64,
+    },
+    /// What the write would take the place of, or a pass of ring repair, is stamped so far ahead that
+    /// others might refuse a stamp above it.
+    #[error(
+        "what is above is stamped {}, and it is {} here: the write would be stamped further ahead \
+         than others are sure to take (half of limits.max_clock_skew); try again in {} s",
+        date(*.stamp_ms),
+        date(*.time_ms),
+        (.wait_ms + 999) / 1000
+    )]
+    Ahead {
+        /// The time that the write's stamp would have, milliseconds since 1970.
+        stamp_ms: u64,
+        /// The time that this node goes by.
+        time_ms: u64,
+        /// After so many milliseconds it will do.
+        wait_ms: u64,
+    },
 }

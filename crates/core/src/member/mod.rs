@@ -4,12 +4,14 @@
 //! [`probe`] asks members whether they are there, [`suspicion`] gives the silent time to answer,
 //! [`health`] doubts this node itself first, [`rejoin`] finds lost members again, [`twin`] bounds the
 //! quarrel of two with one id, and [`flight`] remembers why what was believed. They do not know each
-//! other, but for [`probe`], which stands on [`health`]; [`watch`] joins them. [`notes`] are what else the roster carries.
+//! other, but for [`probe`], which stands on [`health`]; [`watch`] joins them. [`notes`] are what else the
+//! roster carries, and [`hours`] sets the wall clock against those of the others.
 
 pub mod config;
 pub mod env;
 pub mod flight;
 pub mod health;
+pub mod hours;
 pub mod identity;
 pub mod known;
 pub mod notes;
@@ -27,6 +29,7 @@ pub mod zone;
 
 pub use config::Config;
 pub use env::Env;
+pub use hours::{Hours, Judgement, Off};
 pub use identity::Identity;
 pub use known::Member;
 pub use notes::Notes;

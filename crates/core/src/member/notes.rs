@@ -77,8 +77,8 @@ impl Notes {
     }
 
     /// Takes in a note that this node had persisted.
-    pub fn restore(&mut self, entry: &Arc<Entry>, replica: &mut Replica) {
-        replica.clock.observe(entry.stamp());
+    pub fn restore(&mut self, entry: &Arc<Entry>, replica: &mut Replica, wall_ms: u64) {
+        replica.clock.restore(entry.stamp(), wall_ms);
         if let Merged::New(replaced) = replica.roster.apply(Arc::clone(entry)) {
             self.count += u64::from(replaced.is_none());
         }
@@ -107,7 +107,7 @@ impl Notes {
             registry.stats.refused_skew += 1;
             return Fate::Useless;
         }
-        replica.clock.observe(entry.stamp());
+        replica.clock.observe(entry.stamp(), registry.now.wall_ms);
         if let Merged::New(replaced) = replica.roster.apply(Arc::clone(entry)) {
             self.count += u64::from(replaced.is_none());
             registry.out.push(applied(Space::Roster, entry, replaced, Some(from.peer)));

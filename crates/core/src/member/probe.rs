@@ -6,7 +6,7 @@
 //! is silent to them (Lifeguard's nacks): if not even they answer, this node may be the one that
 //! is cut off.
 //!
-//! Messages: PING (number), PONG (number), PROBE_FOR_ME (number, member), PROBED (number, heard).
+//! Messages: PING (number), PONG (number, wall clock: see [`super::hours`]), PROBE_FOR_ME (number, member), PROBED (number, heard).
 
 mod check;
 
@@ -350,10 +350,11 @@ impl Prober {
     }
 }
 
-/// Answers a ping.
-pub fn pong(number: u64, from: &Origin, outbox: &mut Outbox) {
-    let mut body = Vec::with_capacity(10);
+/// Answers a ping, and says what this node's wall clock reads.
+pub fn pong(number: u64, wall_ms: u64, from: &Origin, outbox: &mut Outbox) {
+    let mut body = Vec::with_capacity(20);
     body.put_varint(number);
+    body.put_varint(wall_ms);
     outbox.push(from.address, Class::Membership, from.via, kind::PONG, &[&body]);
 }
 

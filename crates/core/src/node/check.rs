@@ -7,7 +7,7 @@
 use super::Node;
 use crate::base::check::Depth;
 use crate::base::time::Now;
-use crate::data::{Space, account};
+use crate::data::{Space, Stamp, account};
 use crate::retain::horizon;
 use std::ops::ControlFlow;
 
@@ -17,10 +17,11 @@ pub type Check = fn(&Node, Now, Depth);
 impl Node {
     /// What is checked, by names. To be called between turns: after [`Node::flush`], before the next
     /// input, at the same time.
-    pub const CHECKS: [(&'static str, Check); 12] = [
+    pub const CHECKS: [(&'static str, Check); 13] = [
         ("check of the data", |node, _, depth| node.replica.data.check(depth)),
         ("check of the roster", |node, _, depth| node.replica.roster.check(depth)),
         ("check of the clock", |node, _, depth| node.check_clock(depth)),
+        ("check of the time", |node, _, _| node.hours.check()),
         ("check of the members", |node, _, depth| node.check_members(depth)),
         ("check of the watch", |node, now, _| {
             node.watch.check(&node.table);
@@ -52,12 +53,14 @@ impl Node {
         Self::CHECKS.iter().for_each(|(_, check)| check(self, now, depth));
     }
 
-    /// No stamp that is held is above the clock, so none can be given twice.
+    /// No own stamp that is held is above the clock, so none can be given twice.
     fn check_clock(&self, depth: Depth) {
-        let last = self.replica.clock.last();
+        let (clock, own) = (&self.replica.clock, self.header.sender);
         for part in depth.parts() {
             self.replica.data.walk(account::range_of(part), &mut |_, entry| {
-                assert!(entry.stamp().time <= last, "{entry:?} is held above the clock, {last}");
+                let Stamp { time, node } = entry.stamp();
+                let past = node != own || clock.is_past(time);
+                assert!(past, "{entry:?} is held above the clock, {clock:?}");
                 ControlFlow::Continue(())
             });
         }

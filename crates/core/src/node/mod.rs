@@ -28,7 +28,7 @@ use crate::data::{
 use crate::input::Input;
 use crate::member::flight::Recorder;
 use crate::member::notes::{self, Notes};
-use crate::member::{Identity, Member, Table, Watch};
+use crate::member::{Hours, Identity, Judgement, Member, Table, Watch};
 use crate::output::{Output, Via, applied};
 use crate::retain::{Certificates, Standing, Stories, Strays, horizon};
 use crate::spread::audit::Divergence;
@@ -55,6 +55,7 @@ pub struct Node {
     replica: Replica,
     table: Table,
     watch: Watch,
+    hours: Hours,
     notes: Notes,
     ways: Ways,
     repair: Repair,
@@ -154,6 +155,7 @@ impl Node {
             replica: Replica::new(data, Map::new(keyed), clock),
             table: Table::new(own),
             watch,
+            hours: Hours::new(own, seed, config.limits.max_clock_skew),
             notes: Notes::default(),
             ways: Ways::new(&config.spread, !config.repair.interval.is_zero()),
             repair,
@@ -172,6 +174,7 @@ impl Node {
             config,
         };
         *node.outbox.proofs_mut() = Proofs::new(seed);
+        let now = node.hours.time(now);
         node.replica.data.advance(now.wall_ms);
         node.watch.enrol(&mut registry!(node, now, &mut Vec::new()));
         node
@@ -194,7 +197,7 @@ impl Node {
             Space::Data => self.restore_data(entry, now),
             Space::Roster if entry.key() == horizon::KEY => self.restore_horizon(&entry),
             Space::Roster if notes::is_note(&entry) => {
-                self.notes.restore(&entry, &mut self.replica);
+                self.notes.restore(&entry, &mut self.replica, now.wall_ms);
             }
             Space::Roster => {
                 self.watch.restore(&entry, &mut registry!(self, now, &mut Vec::new()));
@@ -208,6 +211,7 @@ impl Node {
     /// # Errors
     /// If a bound is passed; nothing was changed then.
     pub fn write(&mut self, op: Op, now: Now, out: &mut Vec<Output>) -> Result<Outcome, Refused> {
+        let now = self.hours.time(now);
         let limits = &self.config.limits;
         if op.key().len() > limits.max_key {
             return Err(Refused::KeyTooLong { got: op.key().len(), limit: limits.max_key });
@@ -226,7 +230,7 @@ impl Node {
         {
             return Err(Refused::ValueTooLong { got: value.len(), limit: limits.max_value });
         }
-        let stamp = self.replica.clock.tick(now.wall_ms);
+        let stamp = self.stamp_for(op.key(), now)?;
         debug_assert!(self.standing.may_issue(stamp), "no stamp below a horizon that came by");
         let entry = self.replica.keep(left.entry(op.key(), stamp));
         if let data::Merged::New(replaced) = self.replica.data.apply(Arc::clone(&entry)) {
@@ -240,6 +244,22 @@ impl Node {
         Ok(Outcome { previous, written: Some(entry) })
     }
 
+    /// The stamp of a write of a key.
+    fn stamp_for(&mut self, key: &[u8], now: Now) -> Result<data::Stamp, Refused> {
+        if let Some((own_ms, cluster_ms)) = self.hours.refuses(now) {
+            self.stats.refused_clock += 1;
+            return Err(Refused::Clock { own_ms, cluster_ms });
+        }
+        let above = self.replica.data.get(key).map_or(0, |held| held.stamp().time);
+        let (strict, clock) = (self.hours.is_sure(), &mut self.replica.clock);
+        clock.next(above, strict, now.wall_ms).map_err(|data::Ahead { needs_ms }| {
+            self.stats.refused_clock += 1;
+            let leads_ms = now.wall_ms.saturating_add(clock.lead_ms());
+            let wait_ms = needs_ms.saturating_sub(leads_ms);
+            Refused::Ahead { stamp_ms: needs_ms, time_ms: now.wall_ms, wait_ms }
+        })
+    }
+
     /// Takes an input in. What is to be sent comes out of the next [`Node::flush`].
     pub fn handle(&mut self, input: Input<'_>, now: Now, out: &mut Vec<Output>) {
         self.take(input, false, now, out);
@@ -251,6 +271,7 @@ impl Node {
     }
 
     fn take(&mut self, input: Input<'_>, sealed: bool, now: Now, out: &mut Vec<Output>) {
+        let now = self.hours.time(now);
         match input {
             Input::Datagram { from, bytes } => {
                 self.receive((from, Via::Datagram, sealed), bytes, now, out);
@@ -272,10 +293,12 @@ impl Node {
 
     /// Closes a turn: does what is due and packs everything that is to be sent.
     pub fn flush(&mut self, now: Now, out: &mut Vec<Output>) {
+        let now = self.hours.time(now);
         self.outbox.advance(now.mono, &mut self.stats, out);
         self.replica.data.advance(now.wall_ms);
         if !self.watch.has_left() {
             self.watch_members(now, out);
+            self.hours.poll(&mut env!(self, now));
             self.repair.watch(&mut holding!(self, now, out));
             self.standing.poll(&mut holding!(self, now, out));
             self.watch_rounds(now, out);
@@ -305,6 +328,7 @@ impl Node {
         let always = [self.ways.deadline(), self.outbox.deadline(), self.questions.deadline()];
         let present = [
             Some(self.watch.deadline()),
+            self.hours.deadline(),
             self.repair.deadline(),
             self.rounds.deadline(&self.standing),
             self.standing.is_collecting().then_some(Instant(0)),
@@ -371,6 +395,8 @@ impl Node {
         let latest = data::Stamp { time: entry.age(), ..entry.stamp() };
         if !self.replica.clock.admits(latest, now.wall_ms) {
             self.stats.refused_skew += 1;
+            let by_ms = latest.wall_ms().saturating_sub(now.wall_ms);
+            self.hours.saw_ahead(latest.node, by_ms, now.mono);
             return Fate::Useless;
         }
         if let Some(fate) = self.judge(entry, from, now, out) {
@@ -385,7 +411,11 @@ impl Node {
             };
         };
         self.certificates.succeed(entry.key());
-        self.replica.clock.observe(latest);
+        if !self.replica.clock.observe(latest, now.wall_ms) {
+            self.stats.stamps_ahead += 1;
+            let by_ms = latest.wall_ms().saturating_sub(now.wall_ms);
+            self.hours.saw_ahead(latest.node, by_ms, now.mono);
+        }
         self.strays.superseded(entry, out);
         self.stats.entries_new += 1;
         // What was written anew is the same write.
@@ -401,6 +431,25 @@ impl Node {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         self.watch.identity()
+    }
+
+    /// The time as this node goes by it: what its wall clock says, or the cluster's time where that is
+    /// off.
+    #[must_use]
+    pub fn time(&self, now: Now) -> Now {
+        self.hours.told(now)
+    }
+
+    /// By how many milliseconds that is more than the wall clock says.
+    #[must_use]
+    pub fn correction_ms(&self) -> i64 {
+        self.hours.correction_ms()
+    }
+
+    /// What this node makes of the clocks that it hears, its own among them.
+    #[must_use]
+    pub fn clocks(&self, now: Now) -> Judgement {
+        self.hours.judgement(now.mono)
     }
 
     /// The settings.

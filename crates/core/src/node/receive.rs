@@ -127,11 +127,15 @@ impl Node {
             return Ok(());
         }
         match message {
-            Message::Ping(number) => probe::pong(number, from, &mut self.outbox),
-            Message::Pong(number) if self.outbox.paths_mut().answered(number) => {}
-            Message::Pong(number) => {
+            Message::Ping(number) => {
+                probe::pong(number, self.hours.own_ms(now.mono), from, &mut self.outbox);
+            }
+            Message::Pong(number, _) if self.outbox.paths_mut().answered(number) => {}
+            Message::Pong(number, told_ms) => {
+                self.hours.answered(from.peer, number, told_ms, now.mono);
                 let took = self.watch.answered(from.peer, number, &mut env!(self, now));
                 if let Some(took) = took {
+                    self.hours.took(from.peer, told_ms, took, now.mono);
                     self.ways.tree.sample(self.table.zone_of(from.peer), took);
                 }
             }
@@ -301,7 +305,11 @@ mod tests {
     #[test]
     fn who_is_not_known_is_asked_in_once_per_packet() {
         let mut node = node();
-        let kinds = |out: &[Output]| sent(out).iter().map(|(kind, _)| *kind).collect::<Vec<_>>();
+        // It also asks for the time.
+        let kinds = |out: &[Output]| -> Vec<u8> {
+            let kinds = sent(out).into_iter().map(|(kind, _)| kind);
+            kinds.filter(|kind| *kind != kind::PING).collect()
+        };
         let known = receive(&mut node, PEER, kind::PING, &[1], at(0));
         assert_eq!(kinds(&known), [kind::PONG]);
         let unknown = receive(&mut node, NodeId(77), kind::PING, &[1], at(0));

@@ -3,7 +3,7 @@
 use super::{Node, holding, site};
 use crate::base::id::NodeId;
 use crate::base::time::Now;
-use crate::data::{Cut, Entry, Fate, Map, Space};
+use crate::data::{Cut, Entry, Fate, Map, Space, Stamp};
 use crate::output::Output;
 use crate::retain::horizon::{self, Horizon};
 use crate::wire::Origin;
@@ -49,7 +49,8 @@ impl Node {
     }
 
     pub(super) fn restore_data(&mut self, entry: Arc<Entry>, now: Now) {
-        self.replica.clock.raise(entry.age());
+        let latest = Stamp { time: entry.age(), ..entry.stamp() };
+        self.replica.clock.restore(latest, now.wall_ms);
         match self.certificates.is_one(&entry, now.wall_ms) {
             true => self.certificates.restore(entry),
             false => drop(self.replica.data.apply(entry)),

@@ -28,6 +28,7 @@ impl Node {
         if self.watch.has_left() {
             return Err(NoPass::Left);
         }
+        let now = self.hours.time(now);
         let begun = self.rounds.begin(waive, &mut site!(self, now, out));
         if begun.is_err() {
             self.compare_rosters();
@@ -79,6 +80,7 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Result<(), NotForgotten> {
+        let now = self.hours.told(now);
         let forget = may_forget(id, &self.table)?;
         if force {
             self.standing.waive(id);

@@ -19,7 +19,8 @@ impl Node {
     /// Gives back what the node had asked to keep aside with [`Output::Stray`]. Comes before all
     /// input.
     pub fn restore_stray(&mut self, entry: Arc<Entry>) {
-        self.replica.clock.observe(entry.stamp());
+        // Those of others are above nothing that is given here: a write in their place is new.
+        self.replica.clock.restore(entry.stamp(), 0);
         self.strays.restore(entry);
     }
 
@@ -45,6 +46,7 @@ impl Node {
             }
         };
         self.write(op, now, out)?;
+        let now = self.hours.told(now);
         self.strays.take(key, out);
         self.stats.strays_restored += 1;
         self.tell(&entry, End::Restored, now);
@@ -53,6 +55,7 @@ impl Node {
 
     /// Drops what is kept aside under a key. False if there is nothing.
     pub fn drop_stray(&mut self, key: &[u8], now: Now, out: &mut Vec<Output>) -> bool {
+        let now = self.hours.told(now);
         let taken = self.strays.take(key, out);
         if let Some(entry) = &taken {
             self.stats.strays_dropped += 1;

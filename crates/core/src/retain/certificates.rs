@@ -256,7 +256,7 @@ impl Certificates {
         hold.replica.data.remove(held.key(), held.stamp());
         self.wake(self.map.hash(entry.key()), hold.wall_ms);
         if let data::Merged::New(_) = self.map.apply(Arc::clone(entry)) {
-            hold.replica.clock.observe(entry.stamp());
+            hold.replica.clock.observe(entry.stamp(), hold.wall_ms);
             hold.env.stats.entries_new += 1;
             hold.env.stats.tombstones_retaken += 1;
             hold.out.push(applied(Space::Data, entry, Some(held), Some(from)));

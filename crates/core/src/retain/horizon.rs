@@ -104,7 +104,8 @@ pub fn offer(entry: &Arc<Entry>, from: NodeId, hold: &mut Holding<'_>) -> Fate {
         Some(Ordering::Greater) => return Fate::Useless,
         Some(Ordering::Less) | None => {}
     }
-    if !hold.replica.clock.admits(entry.stamp(), hold.wall_ms) {
+    // It moves the clock of everyone who hears of it.
+    if !hold.replica.clock.leads(entry.stamp().time, hold.wall_ms) {
         hold.env.stats.refused_skew += 1;
         return Fate::Useless;
     }

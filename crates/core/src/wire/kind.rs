@@ -2,7 +2,8 @@
 
 /// Are you there? Body: number (varint).
 pub const PING: u8 = 1;
-/// Yes. Body: the ping's number.
+/// Yes. Body: the ping's number, and what the sender's wall clock reads (varint, milliseconds since
+/// 1970), which the first builds left out.
 pub const PONG: u8 = 2;
 /// Let me in. Body: the joiner's roster entry as a block.
 pub const JOIN: u8 = 3;

@@ -26,7 +26,7 @@ impl Repair {
     /// from far ahead has replaced is not known any more to who has restarted since.
     fn is_excused(&self, behind: bool, hold: &Holding<'_>) -> bool {
         let young = hold.wall_ms.saturating_add(millis(YOUNG));
-        let ahead = hold.replica.clock.last() >> 16 > young;
+        let ahead = hold.replica.clock.seen() >> 16 > young;
         self.entropy.in_bulk(Space::Data) || behind || ahead
     }
 

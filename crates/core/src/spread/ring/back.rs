@@ -51,7 +51,7 @@ impl Rounds {
         let mut sieves = self.guests.iter().filter(|(guest, _)| guest.sieves());
         if !site.standing.is_behind()
             || site.standing.horizon() > Some(offered)
-            || !site.hold.replica.clock.admits(stamp, site.hold.wall_ms)
+            || !site.hold.replica.clock.leads(stamp.time, site.hold.wall_ms)
             || sieves.any(|(guest, _)| guest.session != token.session())
         {
             return Verdict::Over;

@@ -210,7 +210,7 @@ impl Rounds {
         let stamp = Stamp { time: pass.horizon, node: pass.by };
         let late = now.wall_ms > pass.started_ms.saturating_add(FORGOTTEN_MS);
         if pass.receiver(hop) != Some(site.own())
-            || !site.hold.replica.clock.admits(stamp, now.wall_ms)
+            || !site.hold.replica.clock.leads(stamp.time, now.wall_ms)
             || late
         {
             return (Verdict::Over, 0);
