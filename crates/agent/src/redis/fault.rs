@@ -36,6 +36,7 @@ impl Fault {
     pub(super) fn of_refusal(refused: &Refused) -> Self {
         match refused {
             Refused::OtherKind(_) => Self::WRONG_TYPE,
+            Refused::Clock { .. } | Refused::Ahead { .. } => Self::from(format!("CLOCK {refused}")),
             _ => Self::from(format!("ERR {refused}")),
         }
     }

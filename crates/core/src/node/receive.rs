@@ -132,10 +132,14 @@ impl Node {
             }
             Message::Pong(number, _) if self.outbox.paths_mut().answered(number) => {}
             Message::Pong(number, told_ms) => {
-                self.hours.answered(from.peer, number, told_ms, now.mono);
+                if self.guard.may_tell_time(from) {
+                    self.hours.answered(from.peer, number, told_ms, now.mono);
+                }
                 let took = self.watch.answered(from.peer, number, &mut env!(self, now));
                 if let Some(took) = took {
-                    self.hours.took(from.peer, told_ms, took, now.mono);
+                    if self.guard.may_tell_time(from) {
+                        self.hours.took(from.peer, told_ms, took, now.mono);
+                    }
                     self.ways.tree.sample(self.table.zone_of(from.peer), took);
                 }
             }

@@ -54,6 +54,11 @@ impl Default for Guard {
 }
 
 impl Guard {
+    /// True if what it says of the time counts: with a key only if it came sealed.
+    pub(super) fn may_tell_time(&self, from: &Origin) -> bool {
+        from.sealed || !self.keyed
+    }
+
     /// Checks what must hold at any time.
     pub(super) fn check(&self, now: Instant) {
         self.aimed.check(now);

@@ -56,6 +56,18 @@ impl From<Refused> for Problem {
         let status = match refused {
             Refused::ValueTooLong { .. } => StatusCode::PAYLOAD_TOO_LARGE,
             Refused::KeyTooLong { .. } => StatusCode::BAD_REQUEST,
+            Refused::Clock { own_ms, cluster_ms } => {
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, refused.to_string())
+                    .with("own_ms", own_ms)
+                    .with("cluster_ms", cluster_ms);
+            }
+            Refused::Ahead { stamp_ms, time_ms, wait_ms } => {
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, refused.to_string())
+                    .with("stamp_ms", stamp_ms)
+                    .with("time_ms", time_ms)
+                    .with("wait_ms", wait_ms)
+                    .header(header::RETRY_AFTER, "1");
+            }
             Refused::OtherKind(kind) => {
                 return Self::new(StatusCode::CONFLICT, refused.to_string()).with("kind", kind.0);
             }
