@@ -69,6 +69,7 @@ pub(crate) struct Numbers {
     pub(crate) freshness: Freshness,
     pub(crate) repair: Totals,
     pub(crate) filling: Option<Filling>,
+    pub(crate) clock_ahead_ms: Option<i64>,
 }
 
 /// How fresh the loop last said that it was.

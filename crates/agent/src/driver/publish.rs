@@ -41,6 +41,7 @@ impl Driver {
             freshness: freshness(&self.node, self.now()),
             repair: *self.node.sessions().totals(),
             filling: self.node.filling(),
+            clock_ahead_ms: self.node.clocks(self.now()).ahead_ms,
         };
         let counts = numbers.members;
         drop(numbers);
@@ -57,7 +58,7 @@ impl Driver {
         let list = members.as_ref().map(|(_, list)| list.as_ref());
         let ring = self.snapshot.ring.lock().unwrap_or_else(PoisonError::into_inner);
         let around = watchman::Around {
-            wall_ms: wall_ms(),
+            now: self.now(),
             uptime: self.started.elapsed(),
             store_slow: self.turn.stall.is_slow(),
         };

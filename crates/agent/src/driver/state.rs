@@ -54,6 +54,8 @@ pub(crate) struct Turn {
     pub(super) replies: Vec<(WriteReply, Vec<Result<Outcome, Refused>>)>,
     pub(super) store_failure: Option<String>,
     pub(super) stall: Stall,
+    /// The wall clock at the last turn.
+    pub(super) wall_ms: u64,
     /// What the node last wanted kept.
     pub(super) kept: Option<Arc<[u8]>>,
     pub(super) roster_changed: bool,
@@ -72,7 +74,8 @@ pub(crate) struct Turn {
 impl Turn {
     /// Begins with what the node wanted kept in the run before.
     pub(crate) fn new(kept: Option<Arc<[u8]>>) -> Self {
-        Self { kept, ..Self::default() }
+        // The first turn looks at all that expires: the clock may have been set back since the last.
+        Self { kept, wall_ms: u64::MAX, ..Self::default() }
     }
 }
 

@@ -13,12 +13,24 @@ use rumormill_core::{Input, Output};
 use std::sync::Arc;
 
 impl Driver {
+    /// If the wall clock was set back, readers do not see again what had expired before.
+    fn look_at_time(&mut self, wall_ms: u64) {
+        if wall_ms < std::mem::replace(&mut self.turn.wall_ms, wall_ms) {
+            for entry in self.node.data().mortal() {
+                if !self.node.lives(&entry, wall_ms) {
+                    self.view.remove(&entry, wall_ms);
+                }
+            }
+        }
+    }
+
     /// Closes a turn of the node and carries out what it asks for.
     pub(super) fn finish_turn(&mut self) {
         let now = self.now();
         self.look_at_disk();
         self.turn.waits.look(&mut self.node, now);
         self.node.flush(now, &mut self.turn.out);
+        self.look_at_time(now.wall_ms);
         self.learn_notes();
         let mut batch = Vec::new();
         let mut packets = Vec::new();

@@ -2,11 +2,11 @@
 //! when it ends.
 
 use crate::report::{
-    Alarms, Diverged, ForeignPeer, MemberInfo, NarrowPath, RingStatus, SharedName,
+    Alarms, ClockOff, Clocks, Diverged, ForeignPeer, MemberInfo, NarrowPath, RingStatus, SharedName,
 };
-use rumormill_core::Node;
-use rumormill_core::member::{Member, Record};
+use rumormill_core::member::{Member, Off, Record};
 use rumormill_core::wire::Versions;
+use rumormill_core::{Node, Now};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -23,8 +23,7 @@ const MAX_PATHS: usize = 64;
 /// What the watchman goes by beside the node.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Around {
-    /// Wall milliseconds since 1970.
-    pub(crate) wall_ms: u64,
+    pub(crate) now: Now,
     /// For how long the node has been running.
     pub(crate) uptime: Duration,
     /// True if the disk keeps the store waiting.
@@ -55,9 +54,9 @@ impl Watchman {
     ) -> bool {
         let twins = node.stats().twins;
         if twins != self.twins {
-            (self.twins, self.twin_at) = (twins, around.wall_ms);
+            (self.twins, self.twin_at) = (twins, around.now.wall_ms);
         }
-        let twin = twins > 0 && around.wall_ms.saturating_sub(self.twin_at) < TWIN_GONE;
+        let twin = twins > 0 && around.now.wall_ms.saturating_sub(self.twin_at) < TWIN_GONE;
         let partition_suspected = node.partition_suspected() && !node.has_left();
         let horizon_late = is_late(ring, node.config().ring.interval, around);
         let held_by = if horizon_late { ring.tombstones_held_by.clone() } else { Vec::new() };
@@ -80,6 +79,7 @@ impl Watchman {
             passes_refused: refused.map(|refused| refused.words.clone()),
             foreign: foreign(node),
             store_slow: around.store_slow,
+            clocks: clocks(node, around.now).steadied(&self.now.clocks),
             narrow_paths: match members.is_some() || node.path_changes() != self.path_changes {
                 true => narrow_paths(node),
                 false => self.now.narrow_paths.clone(),
@@ -136,10 +136,27 @@ fn name_at(node: &Node, address: SocketAddr) -> String {
     record.map_or_else(|| "a member of before".to_owned(), |record| record.name)
 }
 
+fn clocks(node: &Node, now: Now) -> Clocks {
+    let judgement = node.clocks(now);
+    let name = |off: &Off| {
+        let entry = node.members().find(|member| member.id == off.id).map(|member| member.entry);
+        let record = entry.and_then(|entry| Record::from_entry(entry).ok());
+        let member = record.map_or_else(|| off.id.to_string(), |record| record.name);
+        ClockOff { member, ahead_ms: off.ahead_ms }
+    };
+    Clocks {
+        own_ahead_ms: judgement.off_ms(),
+        refuses: judgement.refuses,
+        of_two: judgement.ahead_ms.is_none(),
+        off: judgement.off.iter().map(name).collect(),
+        stamps: judgement.stamps.iter().map(name).collect(),
+    }
+}
+
 /// True if no pass was complete for three intervals, in which this node ran.
 fn is_late(ring: &RingStatus, interval: Duration, around: Around) -> bool {
     let since = ring.horizon.as_ref().map_or(0, |horizon| horizon.time_ms);
-    let age = Duration::from_millis(around.wall_ms.saturating_sub(since)).min(around.uptime);
+    let age = Duration::from_millis(around.now.wall_ms.saturating_sub(since)).min(around.uptime);
     !interval.is_zero() && age > interval.saturating_mul(3)
 }
 
@@ -249,7 +266,8 @@ mod tests {
         let late = |horizon_ms: Option<u64>, interval, uptime| {
             let ring = RingStatus { horizon: horizon_ms.map(horizon), ..RingStatus::default() };
             let uptime = Duration::from_secs(uptime);
-            let around = Around { wall_ms: 1_000_000, uptime, store_slow: false };
+            let now = Now { wall_ms: 1_000_000, ..Now::default() };
+            let around = Around { now, uptime, store_slow: false };
             is_late(&ring, Duration::from_secs(interval), around)
         };
         assert!(late(Some(969_000), 10, 1000) && late(None, 10, 31));

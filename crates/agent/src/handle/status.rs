@@ -40,6 +40,7 @@ impl Rumormill {
             tags: self.tags(),
             members: numbers.members,
             doubt: numbers.doubt,
+            clock_ahead_ms: numbers.clock_ahead_ms,
             joining: numbers.filling.map(Joining::from),
             leaving: self.leaving(),
             warnings,

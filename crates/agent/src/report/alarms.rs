@@ -1,5 +1,6 @@
 //! What about the membership, ring repair and the replica an operator should look at.
 
+use super::clocks::Clocks;
 use super::paths::NarrowPath;
 use super::repair::Diverged;
 use rumormill_core::wire::Versions;
@@ -75,6 +76,9 @@ pub struct Alarms {
     /// for what does not fit.
     #[serde(default)]
     pub narrow_paths: Vec<NarrowPath>,
+    /// Clocks that are off.
+    #[serde(default)]
+    pub clocks: Clocks,
 }
 
 impl ForeignPeer {
@@ -138,6 +142,7 @@ impl Alarms {
         let foreign = self.foreign.iter().take(MAX_TOLD).map(ForeignPeer::warning);
         let warnings =
             partition.into_iter().chain(twin).chain(shared).chain(foreign).chain(diverged);
+        let warnings = warnings.chain(self.clocks.warnings());
         let slow = self.store_slow.then(|| {
             "the disk under the data folder has not answered for more than a second: writes wait, \
              and after five seconds they are refused; reads and membership go on. Check the disk"

@@ -2,6 +2,7 @@
 //! against a request. Nothing here knows how it is found out.
 
 mod alarms;
+mod clocks;
 mod coverage;
 mod departure;
 mod history;
@@ -14,6 +15,7 @@ mod status;
 mod strays;
 
 pub use alarms::{Alarms, ForeignPeer, SharedName};
+pub use clocks::{ClockOff, Clocks};
 pub use coverage::{Coverage, CoverageError, KeyCoverage, StaleError};
 pub use departure::Handover;
 pub use history::{MAX_EVENTS, MemberEvents};

@@ -94,6 +94,9 @@ pub struct Status {
     pub members: MemberCounts,
     /// How much the node doubts itself: 0 if it is well. Its probes wait so many times longer.
     pub doubt: u32,
+    /// By how many milliseconds the node's clock is ahead of the cluster's time; behind, if negative.
+    /// `None` while fewer than two others were heard to say.
+    pub clock_ahead_ms: Option<i64>,
     /// How far the replica has been filled from another member, while that goes on.
     pub joining: Option<Joining>,
     /// How far it is with leaving or stopping, once that was asked for.

@@ -4,8 +4,8 @@
 //! node's monotonic clock stood at zero, half of the way there and back taken out: so a wall clock
 //! that is set, here or there, moves one reading and no other. The median of at least three, this
 //! node's own among them, is the cluster's time: while less than half of them are wrong it lies
-//! between right ones. A node that is off by more than a second works by it. docs/clocks.md has what
-//! that assumes.
+//! between right ones. A node that is off by more than a second says so. docs/clocks.md has what that
+//! assumes.
 //!
 //! Messages: PING (number), PONG (number, and the wall clock of who answers).
 
@@ -23,11 +23,8 @@ use std::time::Duration;
 
 /// From here on a clock is said to be off.
 const OFF_MS: i64 = 1000;
-/// A node that works by the cluster's time goes on until its own is as near as this.
+/// A clock whose reading changes by more than this has jumped.
 const NEAR_MS: i64 = 500;
-/// The cluster's time follows its median in steps of at least this: answers take longer one way than
-/// the other now and then.
-const STEP_MS: i64 = 200;
 /// Clocks that are kept at most (guess: the median of many is no better).
 const MAX_HEARD: usize = 64;
 /// For so long a reading counts: a clock that is one in ten thousand too fast gains 60 ms.
@@ -72,8 +69,6 @@ pub struct Judgement {
     /// By how many milliseconds this node's wall clock is ahead of the cluster's time; behind, if
     /// negative. `None` while too few were heard to say.
     pub ahead_ms: Option<i64>,
-    /// True if this node works by the cluster's time in place of its own.
-    pub corrects: bool,
     /// True if it is so far off that it takes no writes.
     pub refuses: bool,
     /// How many other clocks were heard lately.
@@ -84,6 +79,15 @@ pub struct Judgement {
     /// Writers whose stamps were so far ahead lately that no clock followed them, and by how much;
     /// at most 16.
     pub stamps: Vec<Off>,
+}
+
+impl Judgement {
+    /// By how many milliseconds this node's clock is ahead, or behind, if that is more than a second;
+    /// else zero.
+    #[must_use]
+    pub fn off_ms(&self) -> i64 {
+        self.ahead_ms.filter(|ahead| ahead.abs() > OFF_MS).unwrap_or_default()
+    }
 }
 
 /// The machine.
@@ -102,7 +106,6 @@ pub struct Hours {
     zero: Option<i64>,
     /// The cluster's.
     cluster: Option<i64>,
-    corrects: bool,
     ahead: BTreeMap<NodeId, (Instant, i64)>,
 }
 
@@ -122,44 +125,21 @@ impl Hours {
             wants: false,
             zero: None,
             cluster: None,
-            corrects: false,
             ahead: BTreeMap::new(),
         }
     }
 
-    /// The time as this node is to go by it: its own, or the cluster's.
-    pub fn time(&mut self, now: Now) -> Now {
+    /// What this node's clocks say now.
+    pub fn time(&mut self, now: Now) {
         let zero = zero_of(now);
         let before = self.zero.unwrap_or(zero);
         if before.abs_diff(zero) > NEAR_MS as u64 {
             // A wall clock was set, or the machine stood still: the others will tell which.
             self.heard.values_mut().for_each(|heard| heard.doubted = true);
+        }
+        if before != zero || self.zero.is_none() {
             self.zero = Some(zero);
             self.weigh();
-        } else if before != zero || self.zero.is_none() {
-            self.zero = Some(zero);
-            if before.abs_diff(zero) > 0 {
-                self.weigh();
-            }
-        }
-        self.told(now)
-    }
-
-    /// The same, as far as it is known without looking at the clocks anew.
-    #[must_use]
-    pub fn told(&self, now: Now) -> Now {
-        match self.cluster.filter(|_| self.corrects) {
-            Some(cluster) => Now { wall_ms: wall_of(cluster, now.mono), ..now },
-            None => now,
-        }
-    }
-
-    /// By how many milliseconds what this node goes by is more than its wall clock says.
-    #[must_use]
-    pub fn correction_ms(&self) -> i64 {
-        match (self.cluster.filter(|_| self.corrects), self.zero) {
-            (Some(cluster), Some(zero)) => cluster.saturating_sub(zero),
-            _ => 0,
         }
     }
 
@@ -172,12 +152,11 @@ impl Hours {
         far.then(|| (wall_of(zero, now.mono), wall_of(cluster, now.mono)))
     }
 
-    /// True if others have confirmed the time that this node goes by.
+    /// True if others have confirmed this node's clock.
     #[must_use]
     pub fn is_sure(&self) -> bool {
         let Some(zero) = self.zero else { return false };
-        let reading = self.cluster.filter(|_| self.corrects).unwrap_or(zero);
-        let near = |heard: &&Heard| heard.zero.abs_diff(reading) <= OFF_MS as u64;
+        let near = |heard: &&Heard| heard.zero.abs_diff(zero) <= OFF_MS as u64;
         let agree = self.heard.values().filter(|heard| !heard.doubted).filter(near).count();
         agree > 0 && (self.cluster.is_some() || agree == self.heard.len())
     }
@@ -209,7 +188,7 @@ impl Hours {
             self.heard.values_mut().for_each(|heard| heard.doubted = false);
         } else {
             self.heard.retain(|_, heard| !heard.doubted);
-            (self.cluster, self.corrects) = (None, false);
+            self.cluster = None;
         }
     }
 
@@ -217,13 +196,7 @@ impl Hours {
     fn weigh(&mut self) {
         let Some(zero) = self.zero else { return };
         if self.heard.len() < 2 {
-            // Who is left may go on confirming what more have said before.
-            let near = |heard: &Heard| {
-                self.cluster.is_some_and(|cluster| heard.zero.abs_diff(cluster) <= OFF_MS as u64)
-            };
-            if !self.corrects || !self.heard.values().all(near) {
-                (self.cluster, self.corrects) = (None, false);
-            }
+            self.cluster = None;
             return;
         }
         let mut readings: Vec<i64> = self.heard.values().map(|heard| heard.zero).collect();
@@ -232,11 +205,7 @@ impl Hours {
         let middle = |at: usize| readings.get(at).copied().unwrap_or(zero);
         let len = readings.len();
         let median = i64::midpoint(middle((len - 1) / 2), middle(len / 2));
-        let small = |held: i64| self.corrects && held.abs_diff(median) <= STEP_MS as u64;
-        let cluster = self.cluster.filter(|held| small(*held)).unwrap_or(median);
-        let bound = if self.corrects { NEAR_MS } else { OFF_MS };
-        self.corrects = cluster.abs_diff(zero) > bound as u64;
-        self.cluster = Some(cluster);
+        self.cluster = Some(median);
     }
 
     /// What this node's own wall clock reads, milliseconds since 1970.
@@ -316,7 +285,6 @@ impl Hours {
         let stamps = self.ahead.iter().filter(fresh);
         Judgement {
             ahead_ms: self.cluster.zip(self.zero).map(|(cluster, own)| own.saturating_sub(cluster)),
-            corrects: self.corrects,
             refuses: self.refuses(Now { mono: now, wall_ms: 0 }).is_some(),
             heard: self.heard.values().filter(lately).count(),
             off: self.heard.iter().filter(|(_, heard)| lately(heard)).filter_map(off).collect(),
@@ -369,31 +337,32 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_is_off_is_corrected_by_the_median_of_three() {
-        for off in [2 * HOUR, -HOUR, 1031, -1001] {
-            let mut hours = hours(off, &[0, 30]);
-            assert_eq!(hours.time(at(500, off)), at(500, if off > 0 { 30 } else { 0 }), "{off}");
-            assert!(hours.is_sure() && hours.judgement(Instant(0)).corrects);
+    fn a_clock_that_is_off_is_told_by_the_median_of_three() {
+        for off in [2 * HOUR, -HOUR, 1040, -1040] {
+            let hours = hours(off, &[0, 30]);
+            let told = hours.judgement(Instant(0));
+            assert!((told.off_ms() - off).abs() <= 30 && told.off.is_empty(), "{off}: {told:?}");
+            assert!(!hours.is_sure());
             let refuses = off.abs() > 60_000;
-            assert_eq!(hours.refuses(at(500, 0)).is_some(), refuses, "{off}");
+            assert_eq!((hours.refuses(at(500, 0)).is_some(), told.refuses), (refuses, refuses));
         }
         for off in [0, 900, -900] {
-            let mut hours = hours(off, &[0, 0]);
-            assert_eq!(hours.time(at(500, off)), at(500, off));
-            assert!(hours.is_sure());
+            let hours = hours(off, &[0, 0]);
+            assert!(hours.is_sure() && hours.judgement(Instant(0)).off_ms() == 0);
         }
+        let (own_ms, cluster_ms) = hours(2 * HOUR, &[0, 0]).refuses(at(500, 0)).unwrap();
+        assert_eq!((own_ms, cluster_ms), (at(500, 2 * HOUR).wall_ms, at(500, 0).wall_ms));
     }
 
     #[test]
-    fn one_liar_moves_nobody_further_than_the_honest_are_apart() {
+    fn one_liar_moves_the_median_no_further_than_the_honest_are_apart() {
         for lie in [59_000, -59_000, 365 * 24 * HOUR, -365 * 24 * HOUR] {
             for honest in [&[300][..], &[300, -200], &[300, -200, 100]] {
                 let others = [honest, &[lie]].concat();
-                let mut hours = hours(0, &others);
-                let time = hours.time(at(900, 0)).wall_ms as i64 - at(900, 0).wall_ms as i64;
-                assert!((-200..=300).contains(&time), "{others:?}: {time}");
-                let off: Vec<NodeId> =
-                    hours.judgement(Instant(0)).off.iter().map(|off| off.id).collect();
+                let told = hours(0, &others).judgement(Instant(0));
+                let ahead = told.ahead_ms.unwrap();
+                assert!((-300..=200).contains(&ahead), "{others:?}: {ahead}");
+                let off: Vec<NodeId> = told.off.iter().map(|off| off.id).collect();
                 assert_eq!(off, [NodeId(others.len() as u64 + 1)]);
             }
         }
@@ -401,8 +370,7 @@ mod tests {
 
     #[test]
     fn of_two_nobody_can_say_which_is_wrong() {
-        let mut hours = hours(0, &[2 * HOUR]);
-        assert_eq!(hours.time(at(500, 0)), at(500, 0));
+        let hours = hours(0, &[2 * HOUR]);
         assert!(!hours.is_sure() && hours.refuses(at(500, 0)).is_none());
         let judgement = hours.judgement(Instant(0));
         assert_eq!((judgement.ahead_ms, judgement.heard), (None, 1));
@@ -412,13 +380,15 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_clock_that_is_set_is_not_followed_where_others_are_heard() {
+    fn a_wall_clock_that_is_set_is_found_where_others_are_heard() {
         let mut hours = hours(0, &[0, 0]);
-        assert_eq!(hours.time(at(1000, HOUR)), at(1000, 0));
+        hours.time(at(1000, HOUR));
         hear(&mut hours, 2, 1100, 0);
-        assert!(hours.is_sure() && hours.judgement(Instant(0)).heard == 2);
-        assert_eq!(hours.time(at(2000, 0)), at(2000, 0), "and back");
-        assert!(!hours.judgement(Instant(0)).corrects);
+        let told = hours.judgement(Instant(0));
+        assert!(!hours.is_sure() && told.refuses && told.heard == 2, "{told:?}");
+        hours.time(at(2000, 0));
+        hear(&mut hours, 2, 2100, 0);
+        assert!(hours.is_sure() && !hours.judgement(Instant(0)).refuses, "and back");
     }
 
     #[test]
@@ -429,18 +399,7 @@ mod tests {
         assert!(!hours.is_sure());
         hear(&mut hours, 2, 1100, HOUR);
         assert_eq!(hours.judgement(Instant(0)).heard, 1, "what the others said was of before");
-        assert_eq!(hours.time(at(1200, HOUR)), at(1200, HOUR));
         assert!(hours.is_sure());
-    }
-
-    #[test]
-    fn what_more_have_said_stands_while_who_is_left_confirms_it() {
-        let mut hours = hours(30_000, &[0, 0]);
-        hours.heard.remove(&NodeId(3));
-        hear(&mut hours, 2, 2000, 100);
-        assert_eq!(hours.time(at(3000, 30_000)), at(3000, 0));
-        hear(&mut hours, 2, 4000, 20_000);
-        assert_eq!(hours.time(at(5000, 30_000)), at(5000, 30_000));
     }
 
     #[test]
@@ -461,21 +420,18 @@ mod tests {
         hours.hear(NodeId(3), u64::MAX, at(later, 0).mono, at(later + 2000, 0).mono);
         assert_eq!(hours.heard.len(), 1);
         hours.hear(NodeId(3), u64::MAX, at(later, 0).mono, at(later, 0).mono);
-        assert_eq!(hours.time(at(later, 0)), at(later, 0));
-        assert_eq!(hours.time(Now { wall_ms: u64::MAX, ..at(later, 0) }).mono, at(later, 0).mono);
+        hours.time(Now { wall_ms: u64::MAX, ..at(later, 0) });
+        hours.check();
     }
 
     #[test]
     fn planted_faults_are_found() {
-        let plants: [(&str, fn(&mut Hours)); 3] = [
-            ("corrected by a time that is not known", |hours| {
-                (hours.cluster, hours.corrects) = (None, true);
-            }),
+        let plants: [(&str, fn(&mut Hours)); 2] = [
+            ("a median of fewer than three", |hours| hours.heard.clear()),
             ("its own clock is no other's", |hours| {
                 let heard = Heard { zero: 0, at: Instant(0), doubted: false };
                 hours.heard.insert(NodeId(1), heard);
             }),
-            ("no correction", |hours| hours.cluster = Some(i64::MAX)),
         ];
         for (what, plant) in plants {
             let mut hours = hours(0, &[0, 0]);

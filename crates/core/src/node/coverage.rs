@@ -28,7 +28,7 @@ impl Node {
         if self.watch.has_left() {
             return Err(Unasked::Left);
         }
-        let now = self.hours.time(now);
+        self.look_at_clock(now);
         let (writes, data) = (&about.writes, &self.replica.data);
         let pass = self.standing.proof().filter(|pass| {
             about.upto.is_none_or(|upto| upto <= pass.horizon)

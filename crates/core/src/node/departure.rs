@@ -41,7 +41,7 @@ impl Node {
     /// on by themselves. Nothing is to be written here any more. Ends with [`crate::Input::Leave`],
     /// which does not wait, or with the end of the process.
     pub fn begin_departure(&mut self, vote: bool, now: Now, out: &mut Vec<Output>) {
-        let now = self.hours.time(now);
+        self.look_at_clock(now);
         self.rounds.begin_departure(vote, &mut site!(self, now, out));
     }
 

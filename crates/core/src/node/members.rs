@@ -74,7 +74,7 @@ impl Node {
 
     /// Changes what this node's operator says of it, and tells everyone.
     pub fn set_tags(&mut self, tags: Tags, now: Now, out: &mut Vec<Output>) {
-        let now = self.hours.time(now);
+        self.look_at_clock(now);
         self.watch.set_tags(tags, &mut registry!(self, now, out));
         self.spread_news(now);
     }
@@ -104,7 +104,7 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Option<Stamp> {
-        let now = self.hours.time(now);
+        self.look_at_clock(now);
         let entry = self.notes.write(key, value, &mut registry!(self, now, out))?;
         let stamp = entry.stamp();
         self.spread(Space::Roster, entry, None, now);

@@ -13,6 +13,7 @@ mod retain;
 mod ring;
 mod strangers;
 mod strays;
+mod time;
 
 pub use check::Check;
 pub use departure::{Departure, Vote};
@@ -56,6 +57,9 @@ pub struct Node {
     table: Table,
     watch: Watch,
     hours: Hours,
+    ended: data::Ended,
+    /// True once the time has been looked at.
+    looked: bool,
     notes: Notes,
     ways: Ways,
     repair: Repair,
@@ -156,6 +160,8 @@ impl Node {
             table: Table::new(own),
             watch,
             hours: Hours::new(own, seed, config.limits.max_clock_skew),
+            ended: data::Ended::default(),
+            looked: false,
             notes: Notes::default(),
             ways: Ways::new(&config.spread, !config.repair.interval.is_zero()),
             repair,
@@ -174,7 +180,7 @@ impl Node {
             config,
         };
         *node.outbox.proofs_mut() = Proofs::new(seed);
-        let now = node.hours.time(now);
+        node.hours.time(now);
         node.replica.data.advance(now.wall_ms);
         node.watch.enrol(&mut registry!(node, now, &mut Vec::new()));
         node
@@ -211,12 +217,12 @@ impl Node {
     /// # Errors
     /// If a bound is passed; nothing was changed then.
     pub fn write(&mut self, op: Op, now: Now, out: &mut Vec<Output>) -> Result<Outcome, Refused> {
-        let now = self.hours.time(now);
+        self.look_at_clock(now);
         let limits = &self.config.limits;
         if op.key().len() > limits.max_key {
             return Err(Refused::KeyTooLong { got: op.key().len(), limit: limits.max_key });
         }
-        let held = self.replica.data.get(op.key()).filter(|held| held.live_at(now.wall_ms));
+        let held = self.replica.data.get(op.key()).filter(|held| self.lives(held, now.wall_ms));
         let hidden = held.is_some_and(|held| !self.shows(held, now.wall_ms));
         let previous = held.filter(|_| !hidden).cloned();
         if let Some(held) = previous.as_ref().filter(|held| held.is_opaque() && op.opens()) {
@@ -271,7 +277,7 @@ impl Node {
     }
 
     fn take(&mut self, input: Input<'_>, sealed: bool, now: Now, out: &mut Vec<Output>) {
-        let now = self.hours.time(now);
+        self.look_at_clock(now);
         match input {
             Input::Datagram { from, bytes } => {
                 self.receive((from, Via::Datagram, sealed), bytes, now, out);
@@ -293,7 +299,7 @@ impl Node {
 
     /// Closes a turn: does what is due and packs everything that is to be sent.
     pub fn flush(&mut self, now: Now, out: &mut Vec<Output>) {
-        let now = self.hours.time(now);
+        self.look_at_clock(now);
         self.outbox.advance(now.mono, &mut self.stats, out);
         self.replica.data.advance(now.wall_ms);
         if !self.watch.has_left() {
@@ -433,19 +439,6 @@ impl Node {
         self.watch.identity()
     }
 
-    /// The time as this node goes by it: what its wall clock says, or the cluster's time where that is
-    /// off.
-    #[must_use]
-    pub fn time(&self, now: Now) -> Now {
-        self.hours.told(now)
-    }
-
-    /// By how many milliseconds that is more than the wall clock says.
-    #[must_use]
-    pub fn correction_ms(&self) -> i64 {
-        self.hours.correction_ms()
-    }
-
     /// What this node makes of the clocks that it hears, its own among them.
     #[must_use]
     pub fn clocks(&self, now: Now) -> Judgement {
@@ -474,7 +467,14 @@ impl Node {
     /// an owned one, its owner is a live member.
     #[must_use]
     pub fn shows(&self, entry: &Entry, wall_ms: u64) -> bool {
-        entry.live_at(wall_ms) && entry.owner().is_none_or(|owner| self.is_present(owner))
+        self.lives(entry, wall_ms) && entry.owner().is_none_or(|owner| self.is_present(owner))
+    }
+
+    /// True if there is a value that has not expired at this wall time, and had not at any time that
+    /// this node went by before: it does not come back though its clock is set back.
+    #[must_use]
+    pub fn lives(&self, entry: &Entry, wall_ms: u64) -> bool {
+        self.ended.lives(entry, wall_ms, &self.replica.data)
     }
 
     /// Digest of one of the maps.

@@ -28,7 +28,7 @@ impl Node {
         if self.watch.has_left() {
             return Err(NoPass::Left);
         }
-        let now = self.hours.time(now);
+        self.look_at_clock(now);
         let begun = self.rounds.begin(waive, &mut site!(self, now, out));
         if begun.is_err() {
             self.compare_rosters();
@@ -80,7 +80,6 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) -> Result<(), NotForgotten> {
-        let now = self.hours.told(now);
         let forget = may_forget(id, &self.table)?;
         if force {
             self.standing.waive(id);

@@ -46,7 +46,6 @@ impl Node {
             }
         };
         self.write(op, now, out)?;
-        let now = self.hours.told(now);
         self.strays.take(key, out);
         self.stats.strays_restored += 1;
         self.tell(&entry, End::Restored, now);
@@ -55,7 +54,6 @@ impl Node {
 
     /// Drops what is kept aside under a key. False if there is nothing.
     pub fn drop_stray(&mut self, key: &[u8], now: Now, out: &mut Vec<Output>) -> bool {
-        let now = self.hours.told(now);
         let taken = self.strays.take(key, out);
         if let Some(entry) = &taken {
             self.stats.strays_dropped += 1;

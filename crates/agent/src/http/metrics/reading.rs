@@ -91,6 +91,12 @@ fn state(status: &Status, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> 
         ),
         ("doubt", "How much the node doubts itself; 0 if it is well", u64::from(status.doubt)),
         (
+            "clocks_off",
+            "Members whose clocks are more than a second off, as this node sees it, itself included",
+            status.alarms.clocks.off.len() as u64
+                + u64::from(status.alarms.clocks.own_ahead_ms != 0),
+        ),
+        (
             "partition_suspected",
             "1 if the node sees less than half of the members that it knows",
             u64::from(status.alarms.partition_suspected),
@@ -128,7 +134,10 @@ fn state(status: &Status, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> 
     ] {
         gauge(to, name, help, value)?;
     }
-    Ok(())
+    let ahead = status.clock_ahead_ms.unwrap_or_default() as f64 / 1000.0;
+    let help = "Seconds that this node's clock is ahead of the cluster's time; behind, if negative";
+    let clock = to.encode_descriptor("clock_ahead_seconds", help, None, MetricType::Gauge)?;
+    ConstGauge::new(ahead).encode(clock)
 }
 
 /// How far ring repair has come.
