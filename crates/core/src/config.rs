@@ -125,6 +125,8 @@ impl Config {
         check("limits.burst", burst, burst >= datagram, "at least limits.datagram")?;
         let members = limits.max_members;
         check("limits.max_members", members, members >= 1, "at least 1")?;
+        let incoming = limits.incoming;
+        check("limits.incoming", incoming, incoming >= 32 << 20, "at least 32 MiB")?;
         for (field, rate) in [
             ("limits.membership_rate", limits.membership_rate),
             ("limits.updates_rate", limits.updates_rate),

@@ -27,6 +27,10 @@ pub struct Limits {
     pub max_clock_skew: Duration,
     /// Members known at once; more are refused and counted.
     pub max_members: usize,
+    /// Bytes that have come by streams and wait to be understood, at most, for all peers together;
+    /// at least 32 MiB, two largest values at once. Where there are more, the frame that began first
+    /// of the address that holds most ends with its stream (guess: what a small machine can spare).
+    pub incoming: usize,
     /// Bytes of membership sent per second, 0 for no bound: probes, joins, and news of members.
     /// Payload of packets, without seal and headers of the network. Less than about 1,000 for each
     /// probe makes living members look dead (guess: the join of a thousand in seconds).
@@ -48,6 +52,7 @@ impl Default for Limits {
             burst: 8 * 1400,
             max_clock_skew: Duration::from_secs(60),
             max_members: 20_000,
+            incoming: 64 << 20,
             membership_rate: 4 << 20,
             updates_rate: 128 << 20,
             repair_rate: 64 << 20,

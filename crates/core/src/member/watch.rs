@@ -264,7 +264,7 @@ impl Watch {
             }
             // Among many it is asked with less, so that it says who it is.
             None if !self.rejoin.was_asked(from.address) => {
-                env.outbox.challenge(from.address, true, from.given);
+                env.outbox.challenge(from.address, Via::Datagram, true, from.given);
             }
             None => {}
             Some(member) if !member.state.is_present() => {

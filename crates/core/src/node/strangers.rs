@@ -125,7 +125,7 @@ impl Node {
                 |at: &SocketAddr| *at == from.address || self.guard.aimed.may_tell(*at, now.mono);
             if let Some(at) = ask.filter(aims) {
                 let unknown = self.table.get(from.peer).is_none();
-                self.outbox.challenge(at, unknown, from.given);
+                self.outbox.challenge(at, from.via, unknown, from.given);
             }
         }
         good
@@ -230,7 +230,9 @@ impl Node {
         let moved = held.is_none_or(|held| held.gossip() != record.gossip);
         let ahead = record.incarnation > now.wall_ms.saturating_add(AHEAD_MS);
         // What is said of a member otherwise it overrules itself, if it is there.
-        if !moved && !ahead && record.state < State::Left {
+        let there = held.is_some_and(|held| held.state == State::Alive);
+        let overruled = record.state < State::Left || record.state == State::Left && there;
+        if !moved && !ahead && overruled {
             return Claim::Nothing;
         }
         match record.id == from.peer {
@@ -252,10 +254,15 @@ impl Node {
         let echoed = |at: &SocketAddr| given.echo.is_some_and(|echo| proofs.is_for(echo, *at));
         let seeds = self.watch.rejoin().seeds().iter().copied();
         let asked = known.into_iter().chain(seeds).find(echoed);
-        let at = asked.or(known).unwrap_or(from.address);
-        let kept = (asked.or(known))
-            .is_some_and(|at| self.outbox.proofs_mut().take(at, given.cookie, asked.is_some()));
-        let introduced = kept && given.refused && self.outbox.say_again(at);
+        let Some(at) = asked.or(known) else { return };
+        // It may receive elsewhere than this node knows, which answers where it came from.
+        let (mut kept, mut introduced) = (false, false);
+        for at in [Some(at), Some(from.address).filter(|from| *from != at)].into_iter().flatten() {
+            if self.outbox.proofs_mut().take(at, given.cookie, asked.is_some()) {
+                kept = true;
+                introduced |= given.refused && self.outbox.say_again(at);
+            }
+        }
         let says = given.unknown && kept && !introduced && !self.watch.has_left();
         if says && self.guard.said.may_tell(at, now.mono) {
             self.watch.knock(at, &self.table, &mut self.outbox);
@@ -301,8 +308,8 @@ mod tests {
     fn node(keyed: bool) -> Node {
         let identity = Identity::new(NodeId(1), "n", at(NodeId(1)));
         let mut node = Node::new(Config::default(), identity, 1, NOW);
-        for id in [2, PEER.0] {
-            let peer = record(id, 1, State::Alive).to_entry();
+        for (id, state) in [(2, State::Alive), (PEER.0, State::Alive), (3, State::Dead)] {
+            let peer = record(id, 1, state).to_entry();
             node.restore(Space::Roster, Arc::new(peer), NOW);
         }
         node.standing.cover(link(), &mut node.replica);
@@ -421,14 +428,14 @@ mod tests {
     #[test]
     fn members_are_taken_from_members_that_prove_where_they_are() {
         let made_up = record(77, 1, State::Alive);
-        let mut left = record(2, 1, State::Left);
-        left.name = "n2".into();
+        let left = record(3, 1, State::Left);
+        let forgotten = record(2, 1, State::Forgotten);
         let moved = crate::member::Record {
             gossip: SocketAddr::from(([192, 0, 2, 1], 53)),
             ..record(2, 2, State::Alive)
         };
         let ahead = record(2, NOW.wall_ms + 2 * AHEAD_MS, State::Dead);
-        for claim in [made_up, left, moved, ahead] {
+        for claim in [made_up, left, forgotten, moved, ahead] {
             let entry = claim.to_entry();
             let mut tree = vec![Space::Roster.code(), 8];
             tree.put(&[0; 16]);
@@ -464,10 +471,12 @@ mod tests {
             }
         }
         // What others find of a member it overrules itself.
-        let mut node = node(false);
-        let suspect = roster_block(&[record(2, 1, State::Suspect).to_entry()]);
-        receive(&mut node, (PEER, at(PEER), How::Bare), kind::ENTRIES, &suspect);
-        assert_eq!(node.table.get(NodeId(2)).map(|held| held.state), Some(State::Suspect));
+        for state in [State::Suspect, State::Dead, State::Left] {
+            let mut node = node(false);
+            let found = roster_block(&[record(2, 1, state).to_entry()]);
+            receive(&mut node, (PEER, at(PEER), How::Bare), kind::ENTRIES, &found);
+            assert_eq!(node.table.get(NodeId(2)).map(|held| held.state), Some(state));
+        }
     }
 
     #[test]
@@ -502,7 +511,7 @@ mod tests {
             let body = block::chunks(&[joiner.to_entry()], 1).concat();
             receive(&mut node, (joiner.id, gossip, How::Proved), kind::JOIN, &body);
         }
-        assert_eq!((node.table.len(), node.stats.refused_crowded), (3 + MAX_AT, 12));
+        assert_eq!((node.table.len(), node.stats.refused_crowded), (4 + MAX_AT, 12));
     }
 
     #[test]
@@ -518,6 +527,26 @@ mod tests {
             assert_eq!((pulled, node.repair.entropy.bulk().is_some()), (pulls, pulls > 0));
         }
     }
+    #[test]
+    fn a_crowd_of_strangers_keeps_nobody_out() {
+        let mut node = node(false);
+        let stranger = |id: u64| (NodeId(id), at(NodeId(id)), How::Bare);
+        let kinds = |sent: Vec<(SocketAddr, u8, Vec<u8>)>| {
+            sent.iter().map(|(_, kind, _)| *kind).collect::<Vec<_>>()
+        };
+        for id in 1000..1064 {
+            let sent = receive(&mut node, stranger(id), kind::PING, &[1]);
+            assert_eq!(kinds(sent), [kind::COOKIE, kind::PONG, kind::JOIN]);
+        }
+        // The one that comes then is asked who it is all the same, and says so.
+        let sent = receive(&mut node, stranger(5000), kind::PING, &[1]);
+        let (.., given) = sent.iter().find(|(_, kind, _)| *kind == kind::COOKIE).unwrap();
+        assert!(Given::decode(Reader::new(given)).unwrap().unknown);
+        let mut joiner = super::tests::node(false);
+        let sent = receive(&mut joiner, (PEER, at(PEER), How::Bare), kind::COOKIE, given);
+        assert_eq!(kinds(sent), [kind::VOUCHED, kind::COOKIE, kind::JOIN]);
+    }
+
     /// Two nodes that know nothing of each other but an address.
     #[test]
     fn a_join_takes_one_round_trip_more() {

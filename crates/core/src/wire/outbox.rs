@@ -137,11 +137,11 @@ impl Outbox {
         &mut self.proofs
     }
 
-    /// Asks whoever receives at an address to prove it.
-    pub fn challenge(&mut self, to: SocketAddr, unknown: bool, echo: Option<u64>) {
+    /// Asks whoever receives at an address to prove it, by the way by which it has come.
+    pub fn challenge(&mut self, to: SocketAddr, via: Via, unknown: bool, echo: Option<u64>) {
         let cookie = self.proofs.cookie(to);
         let body = Given { cookie, unknown, refused: true, echo }.encode();
-        self.push(to, Class::Membership, Via::Datagram, kind::COOKIE, &[&body]);
+        self.push(to, Class::Membership, via, kind::COOKIE, &[&body]);
     }
 
     /// Whoever receives at an address has passed over what it was told lately, for lack of a proof.

@@ -185,7 +185,8 @@ fn twins_are_noticed_and_quarrel_more_and_more_seldom() {
             let (messages, refuted) = minute(&mut world);
             assert!(refuted <= most, "{refuted} refutations in a minute");
             let more = messages.saturating_sub(quiet) as f64 / 60.0 / nodes as f64;
-            assert!(more <= 3.0, "{more:.1} messages a second and node more among {nodes}");
+            // What the one says whom the others do not hold for it is asked for a proof each time.
+            assert!(more <= 4.0, "{more:.1} messages a second and node more among {nodes}");
         }
         for node in [3, 13] {
             assert!(world.node(node).unwrap().stats().twins > 0, "n{node} knows of no twin");

@@ -103,6 +103,8 @@ fn a_cluster_lives_by_passes_alone() {
         world.boot(1);
         world.settle(secs(60)).unwrap();
         assert_eq!(world.read(1, "meanwhile"), Some(&b"2"[..]));
+        // Who was away for an interval and more is in doubt until then, and needs all others.
+        passes(&mut world, 2);
 
         world.leave(late);
         let left = |world: &World| seen(world, State::Left).iter().all(|seen| *seen == 1);
