@@ -113,17 +113,19 @@ pub(crate) async fn read_len(from: &mut (impl AsyncRead + Unpin)) -> io::Result<
     checked_len(len).map(Some)
 }
 
-/// Reads the body of a frame. Memory grows with what arrives, not with what is claimed.
+/// Reads of the body of a frame until so many bytes of it are here, for which there is room.
 pub(crate) async fn read_body(
     from: &mut (impl AsyncRead + Unpin),
-    len: usize,
-) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(len.min(64 * 1024));
-    let got = from.take(len as u64).read_to_end(&mut bytes).await?;
-    if got < len {
-        return Err(io::ErrorKind::UnexpectedEof.into());
+    body: &mut Vec<u8>,
+    upto: usize,
+) -> io::Result<()> {
+    while body.len() < upto {
+        let rest = (upto - body.len()) as u64;
+        if (&mut *from).take(rest).read_buf(body).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
     }
-    Ok(bytes)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -141,7 +143,11 @@ mod tests {
         assert_eq!(read_magic(&mut from).await.unwrap(), MAGIC);
         assert_eq!(read_greeting(&mut from, 7).await.unwrap(), gossip);
         assert_eq!(read_len(&mut from).await.unwrap(), Some(5));
-        assert_eq!(read_body(&mut from, 5).await.unwrap(), b"hello");
+        let mut body = Vec::with_capacity(5);
+        read_body(&mut from, &mut body, 2).await.unwrap();
+        assert_eq!(body, b"he");
+        read_body(&mut from, &mut body, 5).await.unwrap();
+        assert_eq!((&body[..], body.capacity()), (&b"hello"[..], 5));
         assert_eq!(read_len(&mut from).await.unwrap(), Some(0));
         assert_eq!(read_len(&mut from).await.unwrap(), None);
     }
@@ -182,6 +188,6 @@ mod tests {
         assert!(read_greeting(&mut &wire[4..wire.len() - 1], 7).await.is_err());
         assert!(read_len(&mut [0xff; 4].as_slice()).await.is_err());
         assert!(read_len(&mut [1, 0].as_slice()).await.is_err());
-        assert!(read_body(&mut b"short".as_slice(), 6).await.is_err());
+        assert!(read_body(&mut b"short".as_slice(), &mut Vec::new(), 6).await.is_err());
     }
 }

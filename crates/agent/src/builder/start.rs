@@ -7,7 +7,7 @@ use crate::driver::{Driver, Durable, Turn};
 use crate::entropy::random_u64;
 use crate::error::StartError;
 use crate::handle::{Rumormill, Shared};
-use crate::net::stream::Streams;
+use crate::net::stream::{Intake, Streams};
 use crate::net::{self, Counters};
 use crate::report::RingStatus;
 use crate::seal::{ClusterRing, Door, Encryption, Keeper, Lock, OVERHEAD};
@@ -68,11 +68,19 @@ impl Builder {
         let (commands, inbox) = mpsc::channel(INBOX);
         let counters = Arc::new(Counters::default());
         let tag = Keyed::for_cluster(&self.config.cluster).tag();
+        let intake = Arc::new(Intake::new(self.config.limits.incoming));
         let driver = Driver {
             node,
             inbox,
             udp,
-            streams: Streams::new(listener, gossip, tag, Arc::clone(&counters), lock.clone()),
+            streams: Streams::new(
+                listener,
+                gossip,
+                tag,
+                Arc::clone(&counters),
+                lock.clone(),
+                intake,
+            ),
             door,
             keeper,
             durable,

@@ -144,7 +144,7 @@ impl Driver {
     fn stream_event(&mut self, event: StreamEvent) {
         let now = self.now();
         match event {
-            StreamEvent::Frame { from, bytes, sealed } => {
+            StreamEvent::Frame { from, bytes, sealed, room: _room } => {
                 let input = Input::Frame { from, bytes: &bytes };
                 take_in(&mut self.node, input, sealed, now, &mut self.turn);
             }

@@ -4,7 +4,7 @@ use super::state::Driver;
 use super::waits::freshness;
 use super::watchman;
 use crate::clock::wall_ms;
-use crate::report::{MemberCounts, MemberInfo, state_name};
+use crate::report::{MemberCounts, MemberInfo, Traffic, state_name};
 use crate::snapshot::Numbers;
 use rumormill_core::member::Record;
 use std::sync::atomic::Ordering::Relaxed;
@@ -28,11 +28,12 @@ impl Driver {
             self.view.look_at_owners(|id| self.node.is_present(id), wall_ms());
         }
         let members = changed.then(|| self.list_members());
+        let (incoming_bytes, incoming_ended) = self.streams.incoming();
         let lock = &self.snapshot.numbers;
         let mut numbers = lock.lock().unwrap_or_else(PoisonError::into_inner);
         *numbers = Numbers {
             stats: *self.node.stats(),
-            traffic: self.counters.read(),
+            traffic: Traffic { incoming_bytes, incoming_ended, ..self.counters.read() },
             tombstones: self.node.data().tombstones(),
             strays_bytes: self.node.strays().bytes(),
             digest: self.node.data().digest(),

@@ -79,6 +79,7 @@ impl Counters {
             received_bytes: self.received_bytes.load(Ordering::Relaxed),
             received_messages: self.received_messages.load(Ordering::Relaxed),
             shed_messages: self.shed_messages.load(Ordering::Relaxed),
+            ..Traffic::default()
         }
     }
 }

@@ -26,6 +26,12 @@ pub struct Traffic {
     /// Datagrams and frames that were not sent because a queue was full or the system refused.
     #[serde(default)]
     pub shed_messages: u64,
+    /// Bytes that have come by streams and wait to be understood now.
+    #[serde(default)]
+    pub incoming_bytes: u64,
+    /// Frames that ended with their streams to make room for others.
+    #[serde(default)]
+    pub incoming_ended: u64,
 }
 
 /// A replica that is being filled from another member's.

@@ -265,16 +265,15 @@ impl<R: AsyncRead + Unpin> RecordReader<R> {
         }
     }
 
-    /// Reads the body of a frame. Memory grows with what arrives, not with what is claimed.
-    pub(crate) async fn read_body(&mut self, len: usize) -> io::Result<Vec<u8>> {
-        let mut body = Vec::with_capacity(len.min(64 * 1024));
+    /// Reads of the body of a frame until so many bytes of it are here, for which there is room.
+    pub(crate) async fn read_body(&mut self, body: &mut Vec<u8>, upto: usize) -> io::Result<()> {
         loop {
             let rest = self.plain.get(self.at..).unwrap_or_default();
-            let take = rest.len().min(len - body.len());
+            let take = rest.len().min(upto - body.len());
             body.extend_from_slice(rest.get(..take).unwrap_or_default());
             self.at += take;
-            if body.len() == len {
-                return Ok(body);
+            if body.len() == upto {
+                return Ok(());
             }
             if !self.fill().await? {
                 return Err(io::ErrorKind::UnexpectedEof.into());
@@ -491,7 +490,10 @@ mod tests {
             let mut got = Vec::new();
             reader.session.lock().unwrap().received = REKEY - 2;
             while let Some(len) = reader.read_len().await.unwrap() {
-                got.push(reader.read_body(len).await.unwrap());
+                let mut body = Vec::with_capacity(len);
+                reader.read_body(&mut body, len / 2).await.unwrap();
+                reader.read_body(&mut body, len).await.unwrap();
+                got.push(body);
             }
             assert!(got == frames);
             assert!(reader.session.lock().unwrap().received > REKEY);
@@ -559,8 +561,10 @@ mod tests {
                 wire[at] ^= 1 << bit;
                 let mut reader = halves(other, wire.as_slice(), tokio::io::sink()).0;
                 let mut got = 0;
+                let mut body = Vec::new();
                 while let Ok(Some(len)) = reader.read_len().await
-                    && let Ok(body) = reader.read_body(len).await
+                    && let () = body.clear()
+                    && reader.read_body(&mut body, len).await.is_ok()
                 {
                     assert_eq!(body, frames[got]);
                     got += 1;

@@ -15,5 +15,6 @@ mod members;
 mod papers;
 mod redis;
 mod seeds;
+mod strangers;
 mod support;
 mod tls;

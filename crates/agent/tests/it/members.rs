@@ -113,10 +113,19 @@ async fn two_nodes_with_one_id_are_told() {
     let mut copy = rumormill::core::Node::new(rumormill::core::Config::default(), identity, 1, now);
     let (mut out, seeds) = (Vec::new(), [nodes[1].identity().gossip]);
     copy.handle(rumormill::core::Input::Join { seeds: &seeds }, now, &mut out);
-    copy.flush(now, &mut out);
-    for output in out {
-        if let rumormill::core::Output::Send(packet) = output {
-            socket.send_to(&packet.bytes, packet.to).await.unwrap();
+    // It says who it is, is asked whether it receives there, and says it again with a proof.
+    for asked in [false, true] {
+        if asked {
+            let mut bytes = vec![0; 65_536];
+            let (len, from) = socket.recv_from(&mut bytes).await.unwrap();
+            let input = rumormill::core::Input::Datagram { from, bytes: &bytes[..len] };
+            copy.handle(input, now, &mut out);
+        }
+        copy.flush(now, &mut out);
+        for output in std::mem::take(&mut out) {
+            if let rumormill::core::Output::Send(packet) = output {
+                socket.send_to(&packet.bytes, packet.to).await.unwrap();
+            }
         }
     }
     until("the twin is told", || nodes[0].status().alarms.twin).await;

@@ -216,6 +216,10 @@ fn traffic(traffic: &Traffic, to: &mut DescriptorEncoder) -> Result<(), fmt::Err
     }
     let help = "Datagrams and frames not sent because a queue was full or the system refused";
     counter(to, "gossip_shed", help, traffic.shed_messages)?;
+    let help = "Bytes that have come by streams and wait to be understood";
+    gauge(to, "incoming_bytes", help, traffic.incoming_bytes)?;
+    let help = "Frames that ended with their streams to make room for others";
+    counter(to, "incoming_ended", help, traffic.incoming_ended)?;
     Ok(())
 }
 

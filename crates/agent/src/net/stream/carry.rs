@@ -1,5 +1,6 @@
 //! Carrying frames over a stream that is open.
 
+use super::intake::Room;
 use super::link::{Shared, StreamEvent, Waiting};
 use crate::frame;
 use crate::seal::Drop as Dropped;
@@ -7,7 +8,7 @@ use crate::seal::stream::{self as sealed, RecordReader, RecordWriter};
 use rumormill_core::NodeId;
 use rumormill_core::wire::packet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt as _, BufReader, BufWriter};
@@ -27,6 +28,8 @@ pub(super) struct Opened {
     writer: Writer,
     /// Who is at the other end, where that is proved.
     peer: Option<NodeId>,
+    /// Where the other end is, whatever it says.
+    remote: IpAddr,
 }
 
 enum Reader {
@@ -41,20 +44,26 @@ enum Writer {
 
 impl Opened {
     pub(super) fn plain(stream: TcpStream) -> Self {
+        let remote = remote(&stream);
         let (reader, writer) = stream.into_split();
-        let reader = Reader::Plain(BufReader::with_capacity(16 * 1024, reader));
+        let reader = Reader::Plain(BufReader::with_capacity(4 * 1024, reader));
         let writer = Writer::Plain(BufWriter::with_capacity(16 * 1024, writer));
-        Self { reader, writer, peer: None }
+        Self { reader, writer, peer: None, remote }
     }
 
     pub(super) fn sealed(session: sealed::Session, stream: TcpStream) -> Self {
-        let peer = Some(session.peer);
+        let (peer, remote) = (Some(session.peer), remote(&stream));
         let (reader, writer) = stream.into_split();
         // Records have a buffer of their own.
         let reader = BufReader::with_capacity(4 * 1024, reader);
         let (reader, writer) = sealed::halves(session, reader, writer);
-        Self { reader: Reader::Sealed(reader), writer: Writer::Sealed(writer), peer }
+        Self { reader: Reader::Sealed(reader), writer: Writer::Sealed(writer), peer, remote }
     }
+}
+
+fn remote(stream: &TcpStream) -> IpAddr {
+    // Of one that is gone already it makes no difference.
+    stream.peer_addr().map_or(Ipv4Addr::UNSPECIFIED.into(), |addr| addr.ip().to_canonical())
 }
 
 impl Reader {
@@ -65,11 +74,28 @@ impl Reader {
         }
     }
 
-    async fn read_body(&mut self, len: usize) -> io::Result<Vec<u8>> {
+    async fn read_until(&mut self, body: &mut Vec<u8>, upto: usize) -> io::Result<()> {
         match self {
-            Self::Plain(reader) => frame::read_body(reader, len).await,
-            Self::Sealed(reader) => reader.read_body(len).await,
+            Self::Plain(reader) => frame::read_body(reader, body, upto).await,
+            Self::Sealed(reader) => reader.read_body(body, upto).await,
         }
+    }
+
+    /// Reads the body of a frame, for as long as it need not make room.
+    async fn read_body(&mut self, len: usize, room: &Room) -> io::Result<Vec<u8>> {
+        let mut body = Vec::new();
+        while body.len() < len {
+            let step = Room::step(body.len(), len);
+            room.take(step).await?;
+            body.reserve_exact(step);
+            let upto = body.len() + step;
+            tokio::select! {
+                read = self.read_until(&mut body, upto) => read?,
+                () = room.ended() => return Err(io::Error::other("a frame made room for others")),
+            }
+        }
+        room.whole();
+        Ok(body)
     }
 }
 
@@ -110,16 +136,16 @@ pub(super) async fn run(
     shared: &Shared,
 ) -> io::Result<()> {
     let active = AtomicBool::new(true);
-    let Opened { reader, writer, peer: id } = opened;
+    let Opened { reader, writer, peer: id, remote } = opened;
     tokio::select! {
-        ended = read(reader, peer, id, &active, shared) => ended,
+        ended = read(reader, (peer, remote), id, &active, shared) => ended,
         ended = write(writer, queue, &active, shared) => ended,
     }
 }
 
 async fn read(
     mut reader: Reader,
-    from: SocketAddr,
+    (from, remote): (SocketAddr, IpAddr),
     id: Option<NodeId>,
     active: &AtomicBool,
     shared: &Shared,
@@ -128,14 +154,15 @@ async fn read(
         // How long a stream may be idle is for the writing half to say.
         let Some(len) = reader.read_len().await? else { return Ok(()) };
         active.store(true, Ordering::Relaxed);
-        let bytes = timeout(STALL, reader.read_body(len)).await??;
+        let room = shared.intake.begin(remote, id.is_some());
+        let bytes = timeout(STALL, reader.read_body(len, &room)).await??;
         shared.counters.received(len_on_wire(len, id.is_some()));
         if id.is_some() && id != packet::sender(&bytes) {
             shared.lock.iter().for_each(|lock| lock.counters.dropped(Dropped::Forged));
             let text = "a frame is from another node than the stream";
             return Err(io::Error::new(io::ErrorKind::InvalidData, text));
         }
-        let frame = StreamEvent::Frame { from, bytes, sealed: id.is_some() };
+        let frame = StreamEvent::Frame { from, bytes, sealed: id.is_some(), room };
         if shared.events.send(frame).await.is_err() {
             return Ok(());
         }

@@ -1,5 +1,6 @@
 //! The sending end of a stream, and what all streams of a node share.
 
+use super::intake::{Intake, Room};
 use crate::net::Counters;
 use crate::seal::{KeyId, Lock};
 use std::io;
@@ -10,8 +11,8 @@ use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 
 /// What the streams tell the driver.
 pub(crate) enum StreamEvent {
-    /// A frame came in.
-    Frame { from: SocketAddr, bytes: Vec<u8>, sealed: bool },
+    /// A frame came in; the room that it takes is given back with it.
+    Frame { from: SocketAddr, bytes: Vec<u8>, sealed: bool, room: Room },
     /// A peer has dialled this node, and proved that it has a key if one is named; what is for it can
     /// go back by the same stream.
     Accepted { from: SocketAddr, link: Link, key: Option<KeyId> },
@@ -65,6 +66,8 @@ pub(super) struct Shared {
     pub(super) accepted: Arc<Semaphore>,
     pub(super) dialled: Arc<Semaphore>,
     pub(super) half_open: Arc<Semaphore>,
+    /// Room for what comes in.
+    pub(super) intake: Arc<Intake>,
     /// The keys, if there are any.
     pub(super) lock: Option<Arc<Lock>>,
 }

@@ -1,13 +1,15 @@
-//! Streams to peers: opened when needed, shared both ways, closed when idle.
+//! Streams to peers: opened when needed, closed when idle, and shared both ways if they are sealed.
 //!
 //! Every queue is bounded. A peer that reads slower than it is written to loses frames, which are
 //! counted; anti-entropy makes up for them. A peer that sends faster than this node applies is
 //! slowed down by the stream itself.
 
 mod carry;
+mod intake;
 mod link;
 mod open;
 
+pub(crate) use intake::Intake;
 pub(crate) use link::{Link, StreamEvent};
 
 use super::Counters;
@@ -55,6 +57,7 @@ impl Streams {
         tag: u32,
         counters: Arc<Counters>,
         lock: Option<Arc<Lock>>,
+        intake: Arc<Intake>,
     ) -> Self {
         let (events, inbox) = mpsc::channel(INBOX_FRAMES);
         let slots = || Arc::new(Semaphore::new(MAX_STREAMS));
@@ -66,11 +69,17 @@ impl Streams {
             accepted: slots(),
             dialled: slots(),
             half_open: Arc::new(Semaphore::new(MAX_HALF_OPEN)),
+            intake,
             lock,
         };
         let acceptor = tokio::spawn(accept(listener, tag, shared.clone()));
         let (links, spare) = (HashMap::new(), HashMap::new());
         Self { own, tag, links, spare, shared, inbox, acceptor }
+    }
+
+    /// Bytes that have come and wait to be understood, and frames that had to make room.
+    pub(crate) fn incoming(&self) -> (u64, u64) {
+        self.shared.intake.read()
     }
 
     /// What has happened.
@@ -117,10 +126,11 @@ impl Streams {
         }
     }
 
-    /// Keeps the link of a peer that has dialled; it is sent by only if there is no other.
+    /// Keeps the link of a peer that has dialled. It is sent by only if there is no other and who
+    /// dialled has proved to have a key: anyone may say of himself that he is at an address.
     pub(crate) fn keep(&mut self, from: SocketAddr, link: Link) {
         let held = self.links.get(&from).filter(|held| !held.frames.is_closed());
-        if held.is_none_or(|held| link.key.is_some() && held.key.is_none()) {
+        if link.key.is_some() && held.is_none_or(|held| link.key.is_some() && held.key.is_none()) {
             let held = self.links.insert(from, link);
             self.spare.extend(held.map(|held| (held.number, held)));
         } else {
@@ -165,12 +175,17 @@ mod tests {
     use crate::seal::{Encryption, Key, KeyRing};
     use rumormill_core::NodeId;
     use std::time::Duration;
+    use tokio::net::TcpStream;
     use tokio::time::timeout;
+
+    fn intake() -> Arc<Intake> {
+        Arc::new(Intake::new(64 << 20))
+    }
 
     async fn streams() -> (SocketAddr, Streams) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let own = listener.local_addr().unwrap();
-        (own, Streams::new(listener, own, 7, Arc::default(), None))
+        (own, Streams::new(listener, own, 7, Arc::default(), None, intake()))
     }
 
     /// Streams of a node with a key.
@@ -179,7 +194,7 @@ mod tests {
         let own = listener.local_addr().unwrap();
         let ring = ClusterRing::new(KeyRing::new(Key::from_bytes([key; 32])), "c");
         let lock = Arc::new(Lock::new(mode, NodeId(id), ring));
-        (own, Streams::new(listener, own, 7, Arc::default(), Some(lock)))
+        (own, Streams::new(listener, own, 7, Arc::default(), Some(lock), intake()))
     }
 
     fn key(streams: &Streams) -> Option<Arc<ClusterKey>> {
@@ -281,6 +296,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_for_an_address_goes_there_and_not_to_who_says_that_it_is_there() {
+        let ((to, mut node), (other, mut member)) = (streams().await, streams().await);
+        let mut liar = TcpStream::connect(to).await.unwrap();
+        crate::frame::greet(&mut liar, 7, other).await.unwrap();
+        match timeout(Duration::from_secs(20), node.next()).await.unwrap() {
+            StreamEvent::Accepted { from, link, .. } if from == other => node.keep(from, link),
+            _ => panic!("somebody says that it is the other"),
+        }
+        node.send(other, vec![1; 100_000], None);
+        assert_eq!(frames(&mut member, 1).await, [vec![1; 100_000]]);
+    }
+
+    #[tokio::test]
     async fn a_stream_that_has_ended_is_dialled_again() {
         let ((_, mut first), (other, mut second)) = (streams().await, streams().await);
         first.send(other, vec![1], None);
@@ -291,7 +319,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let listener = TcpListener::bind(other).await.unwrap();
-        let mut third = Streams::new(listener, other, 7, Arc::default(), None);
+        let mut third = Streams::new(listener, other, 7, Arc::default(), None, intake());
         // The end of the first stream has not been heard of yet.
         first.send(other, vec![2], None);
         assert_eq!(frames(&mut third, 1).await, [[2]]);
