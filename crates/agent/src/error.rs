@@ -24,9 +24,10 @@ pub enum StartError {
     /// The address is open to others and there is no key.
     #[error(
         "refusing to open the {what} port on {addr}: it is not a loopback address and there is no \
-         {key}, so anyone who reaches it could read and write everything. Bind 127.0.0.1, or pass \
-         --insecure (insecure = true) if the network itself keeps strangers out",
-        key = key_of(what)
+         {key}, so anyone who reaches it could read and write everything. {then}Bind 127.0.0.1, or \
+         pass --insecure (insecure = true) if the network itself keeps strangers out",
+        key = key_of(what),
+        then = commands_of(what, *addr)
     )]
     Insecure {
         /// Which address.
@@ -52,6 +53,17 @@ fn remedy_of(what: &str, source: &std::io::Error) -> String {
         _ => "the system said no",
     };
     format!("{why}. Name another with --{setting} ADDR ({setting} = \"ADDR\")")
+}
+
+/// The commands by which a gossip port gets its key.
+fn commands_of(what: &str, addr: SocketAddr) -> String {
+    match what {
+        "gossip" => format!(
+            "For a new cluster:\n  rumormill keygen cluster.key\n  rumormill agent --gossip {addr} \
+             --key-file cluster.key\nwith a copy of that file on every node. "
+        ),
+        _ => String::new(),
+    }
 }
 
 /// What keeps strangers from a port, and how it is given.

@@ -140,6 +140,9 @@ fn ports_that_strangers_reach_need_a_key() {
         assert!(refused.stderr.starts_with(&start), "{}", refused.stderr);
         assert!(refused.stderr.contains(remedy), "{}", refused.stderr);
         assert!(refused.stderr.contains("--insecure"), "{}", refused.stderr);
+        let commands = "\n  rumormill keygen cluster.key\n  rumormill agent --gossip 0.0.0.0:0 \
+                        --key-file cluster.key\n";
+        assert_eq!(refused.stderr.contains(commands), what == "gossip", "{}", refused.stderr);
     }
     let mut agent = Agent::start(&["--http", "0.0.0.0:0", "--insecure"]);
     assert!(agent.stop().success());

@@ -65,6 +65,18 @@ fn people_get_a_table_and_lines_to_paste() {
     for expected in ["redis-cli -p ", "curl http://127.0.0.1:", "The page: http://", "node-2\t"] {
         assert!(text.contains(expected), "{expected} in {text}");
     }
+    // Gossip is encrypted with a key that only its owner reads, and that is shown nowhere.
+    let key = std::fs::read_to_string(folder.path().join("data/cluster.key")).unwrap();
+    let key = key.lines().find(|line| line.starts_with("rmk1_")).unwrap();
+    let log = folder.path().join("data/node-1/agent.log");
+    let log = std::fs::read_to_string(log).unwrap();
+    assert!(log.contains("gossip is encrypted") && !log.contains(key) && !text.contains(key));
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let file = std::fs::metadata(folder.path().join("data/cluster.key")).unwrap();
+        assert_eq!(file.permissions().mode() & 0o777, 0o600);
+    }
     // A folder that was named stays, and can be used again.
     let again = run(&[&args[..], &["--format", "json"]].concat()).good();
     assert_eq!(events(&again.stdout)[0]["nodes"][1]["entries"], 2);

@@ -4,8 +4,9 @@ use super::stop::Stop;
 use crate::client::Client;
 use crate::commands::agent::Hello;
 use anyhow::Context as _;
+use rumormill::{Key, KeyRing, key_file};
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 /// How long an agent may take to start, and to stop before it is killed.
 const PATIENCE: Duration = Duration::from_secs(30);
 const STEP: Duration = Duration::from_millis(20);
+/// The key of the cluster, in its folder.
+const KEY: &str = "cluster.key";
 /// Longest first line of an agent, bytes.
 const MAX_HELLO: u64 = 64 * 1024;
 
@@ -22,6 +25,8 @@ const MAX_HELLO: u64 = 64 * 1024;
 pub struct Fleet {
     executable: PathBuf,
     folder: PathBuf,
+    /// The file with the key of the cluster.
+    key: PathBuf,
     pub agents: Vec<Process>,
 }
 
@@ -39,7 +44,15 @@ struct Running(Child);
 impl Fleet {
     pub fn new(folder: &Path) -> anyhow::Result<Self> {
         let executable = std::env::current_exe().context("cannot find this program's file")?;
-        Ok(Self { executable, folder: folder.to_owned(), agents: Vec::new() })
+        let key = folder.join(KEY);
+        // That of an earlier demo in this folder is what its agents know each other by.
+        match key_file::create(&key, &KeyRing::new(Key::generate())) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+                return Err(error).with_context(|| format!("cannot write {}", key.display()));
+            }
+            Ok(()) | Err(_) => {}
+        }
+        Ok(Self { executable, folder: folder.to_owned(), key, agents: Vec::new() })
     }
 
     /// Starts one more agent, which joins by the first two.
@@ -48,7 +61,14 @@ impl Fleet {
         let folder = self.folder.join(&name);
         let seeds: Vec<SocketAddr> =
             self.agents.iter().take(2).map(|agent| agent.hello.gossip).collect();
-        let agent = Process::start(&self.executable, name, folder, &seeds, None, stop)?;
+        let agent = Process::start(
+            (self.executable.as_path(), self.key.as_path()),
+            name,
+            folder,
+            &seeds,
+            None,
+            stop,
+        )?;
         self.agents.push(agent);
         Ok(())
     }
@@ -75,7 +95,8 @@ impl Fleet {
         let seeds: Vec<SocketAddr> =
             self.agents.iter().take(2).map(|agent| agent.hello.gossip).collect();
         let Process { name, folder, hello, .. } = dead;
-        let again = Process::start(&self.executable, name, folder, &seeds, Some(&hello), stop)?;
+        let with = (self.executable.as_path(), self.key.as_path());
+        let again = Process::start(with, name, folder, &seeds, Some(&hello), stop)?;
         self.agents.push(again);
         Ok(())
     }
@@ -111,7 +132,7 @@ impl Fleet {
 
 impl Process {
     fn start(
-        executable: &Path,
+        (executable, key): (&Path, &Path),
         name: String,
         folder: PathBuf,
         seeds: &[SocketAddr],
@@ -140,6 +161,8 @@ impl Process {
             .args(["--http", &addr(before.and_then(|hello| hello.http))])
             .arg("--data")
             .arg(folder.join("data"))
+            .arg("--key-file")
+            .arg(key)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(log);
