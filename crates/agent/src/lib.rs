@@ -43,10 +43,10 @@ pub use builder::Builder;
 pub use error::{StartError, WriteError};
 pub use handle::{LeaveOptions, Rumormill, SetOptions, Watch, WatchError};
 pub use report::{
-    Alarms, Alone, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError, Handover,
-    HeldInstead, HorizonInfo, KeyCoverage, KeyStory, MAX_EVENTS, MAX_SESSIONS, MemberCounts,
-    MemberEvents, MemberInfo, NarrowPath, PassRefused, RepairError, RepairStory, RingRun,
-    RingStatus, SeedStatus, SeedTried, SharedName, StaleError, Status, StrayInfo, Strays,
+    Alarms, Alone, ClosedWay, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError,
+    Handover, HeldInstead, HorizonInfo, KeyCoverage, KeyStory, MAX_EVENTS, MAX_SESSIONS,
+    MemberCounts, MemberEvents, MemberInfo, NarrowPath, PassRefused, RepairError, RepairStory,
+    RingRun, RingStatus, SeedStatus, SeedTried, SharedName, StaleError, Status, StrayInfo, Strays,
     StraysDone, Traffic,
 };
 pub use rumormill_core as core;

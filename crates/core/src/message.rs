@@ -5,8 +5,8 @@ use crate::data::{Digest, Entry, Space, block};
 use crate::member::probe;
 use crate::reconcile;
 use crate::spread::{coverage, mail, ring, rumor, tree};
-use crate::wire::kind;
 use crate::wire::proof::Given;
+use crate::wire::{kind, pieces};
 
 /// A message as it arrives.
 #[derive(Clone, Debug)]
@@ -51,6 +51,10 @@ pub enum Message<'a> {
     Cookie(Given),
     /// The proof, for what else is in the packet.
     Vouched(u64),
+    /// A part of a frame.
+    Fragment(pieces::Fragment<'a>),
+    /// Which parts of one have come.
+    FragmentsSeen(pieces::Seen),
 }
 
 impl<'a> Message<'a> {
@@ -80,6 +84,8 @@ impl<'a> Message<'a> {
             kind::PADDING => Self::Padding,
             kind::COOKIE => Self::Cookie(Given::decode(body)?),
             kind::VOUCHED => Self::Vouched(body.u64()?),
+            kind::FRAGMENT => Self::Fragment(pieces::Fragment::decode(body)?),
+            kind::FRAGMENTS_SEEN => Self::FragmentsSeen(pieces::Seen::decode(body)?),
             _ => match reconcile::Message::decode(kind, body.clone())? {
                 Some(message) => Self::Repair(message),
                 None => return Ok(ring::Message::decode(kind, body)?.map(Self::Ring)),
@@ -112,7 +118,7 @@ mod tests {
 
     /// Kinds whose bodies end with a list that goes on to the end of the message: they grow by what
     /// is in it, and all else that is to be said comes in messages of other kinds.
-    const LISTS: [u8; 17] = [
+    const LISTS: [u8; 18] = [
         kind::TREE,
         kind::TREE_ANSWER,
         kind::RUMORS,
@@ -130,6 +136,7 @@ mod tests {
         kind::SKETCH_BATCH,
         kind::WANTS,
         kind::COVERAGE_ASK,
+        kind::FRAGMENT,
     ];
 
     /// The other kinds, each with a body.
@@ -172,6 +179,7 @@ mod tests {
             (kind::PADDING, vec![0; 9]),
             (kind::COOKIE, [&id[..], &[3], &id].concat()),
             (kind::VOUCHED, id.to_vec()),
+            (kind::FRAGMENTS_SEEN, [&[9, 2][..], &id].concat()),
         ]
     }
 

@@ -229,6 +229,16 @@ stats! {
     path_probes,
     /// Times that a path was found to carry smaller datagrams than the settings allow.
     paths_narrowed,
+    /// Times that datagrams to a member were found not to arrive while streams did.
+    paths_without_datagrams,
+    /// Times that streams to a member were found not to open while datagrams arrived.
+    paths_without_streams,
+    /// Fragments sent of frames that no stream could be had for, repeats included.
+    fragments_sent,
+    /// Such frames that arrived whole.
+    frames_in_pieces,
+    /// Such frames dropped: no room, or nobody who has seen them.
+    frames_in_pieces_dropped,
     /// Streams that could not be opened or broke.
     streams_lost,
     /// Entries kept aside that were put back.

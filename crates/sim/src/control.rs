@@ -568,6 +568,9 @@ impl World {
     /// Lets no datagrams through from one set of nodes to another, or no streams between them.
     pub fn cut_way(&mut self, from: &[usize], to: &[usize], via: Via) {
         self.network.cut(from, to, Some(via));
+        if !self.waived.is_empty() {
+            self.ledger.promises_deletions = false;
+        }
         let what = if via == Via::Datagram { "cut datagrams" } else { "cut streams" };
         self.record_network(what, &[from, to]);
     }

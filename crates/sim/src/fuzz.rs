@@ -81,6 +81,7 @@ impl Draw {
             scenario.world.bandwidth = None;
         }
         scenario.faults = draw_faults(seed, nodes, self.duration);
+        draw_ways(seed, &mut scenario);
         draw_backup(seed, &mut scenario);
         if self.edges {
             edges::draw(seed, &mut scenario, self.nodes.1.saturating_sub(nodes));
@@ -293,6 +294,38 @@ fn draw_faults(seed: u64, nodes: usize, duration: Duration) -> Vec<Trouble> {
         faults.sort_by_key(|trouble| trouble.at);
     }
     faults
+}
+
+/// Tunnels and firewalls in some clusters: nodes to and from which large datagrams vanish, or that
+/// datagrams or streams do not get to or from for a while.
+fn draw_ways(seed: u64, scenario: &mut Scenario) {
+    let mut rng = rng(seed, b"\0\0\0\0ways");
+    if !rng.chance(0.25) {
+        return;
+    }
+    let nodes = scenario.world.nodes;
+    let at = |rng: &mut Rng, most: f64| {
+        let at = scenario.duration.mul_f64(most * rng.unit());
+        Duration::from_micros(at.as_micros() as u64)
+    };
+    let mut troubles = Vec::new();
+    for _ in 0..1 + rng.index(3) {
+        let (node, from) = (rng.index(nodes), at(&mut rng, 0.5));
+        let to = from + at(&mut rng, 0.4);
+        let others: Vec<usize> = (0..nodes).filter(|other| *other != node).collect();
+        let (begins, ends) = match rng.below(4) {
+            0 => {
+                let bytes = 1180 + rng.index(220);
+                (Fault::Narrow { node, bytes }, Fault::Narrow { node, bytes: 0 })
+            }
+            1 => (Fault::CutWay { from: vec![node], to: others, streams: true }, Fault::Heal),
+            2 => (Fault::CutWay { from: others, to: vec![node], streams: false }, Fault::Heal),
+            _ => (Fault::CutWay { from: vec![node], to: others, streams: false }, Fault::Heal),
+        };
+        troubles.extend([(from, begins), (to, ends)]);
+    }
+    scenario.faults.extend(troubles.into_iter().map(|(at, fault)| Trouble { at, fault }));
+    scenario.faults.sort_by_key(|trouble| trouble.at);
 }
 
 /// Puts an old copy of a disk in place of it in some clusters. Not where clocks are far off or jump:

@@ -2,7 +2,8 @@
 //! when it ends.
 
 use crate::report::{
-    Alarms, ClockOff, Clocks, Diverged, ForeignPeer, MemberInfo, NarrowPath, RingStatus, SharedName,
+    Alarms, ClockOff, Clocks, ClosedWay, Diverged, ForeignPeer, MemberInfo, NarrowPath, RingStatus,
+    SharedName,
 };
 use rumormill_core::member::{Member, Off, Record};
 use rumormill_core::wire::Versions;
@@ -65,6 +66,11 @@ impl Watchman {
             self.strays_refused = stats.strays_refused;
         }
         let refused = ring.refused.as_ref().filter(|_| horizon_late);
+        let looks = members.is_some() || node.path_changes() != self.path_changes;
+        let (closed_ways, narrow_paths) = match looks {
+            true => (closed_ways(node), narrow_paths(node)),
+            false => (self.now.closed_ways.clone(), self.now.narrow_paths.clone()),
+        };
         let next = Alarms {
             partition_suspected,
             twin,
@@ -80,10 +86,8 @@ impl Watchman {
             foreign: foreign(node),
             store_slow: around.store_slow,
             clocks: clocks(node, around.now).steadied(&self.now.clocks),
-            narrow_paths: match members.is_some() || node.path_changes() != self.path_changes {
-                true => narrow_paths(node),
-                false => self.now.narrow_paths.clone(),
-            },
+            closed_ways,
+            narrow_paths,
         };
         self.path_changes = node.path_changes();
         let changed = next != self.now;
@@ -124,6 +128,24 @@ fn narrow_paths(node: &Node) -> Vec<NarrowPath> {
         member: name_at(node, address),
         address,
         datagram,
+    });
+    told.collect()
+}
+
+fn closed_ways(node: &Node) -> Vec<ClosedWay> {
+    let told = node.closed_ways().take(MAX_PATHS).flat_map(|trouble| {
+        let ways = [
+            (trouble.datagrams_out, "udp", "to"),
+            (trouble.datagrams_in, "udp", "from"),
+            (trouble.streams, "tcp", "both"),
+        ];
+        let member = name_at(node, trouble.address);
+        ways.into_iter().filter(|(closed, ..)| *closed).map(move |(_, way, direction)| ClosedWay {
+            member: member.clone(),
+            address: trouble.address,
+            way: way.to_owned(),
+            direction: direction.to_owned(),
+        })
     });
     told.collect()
 }

@@ -1,7 +1,7 @@
 //! What about the membership, ring repair and the replica an operator should look at.
 
 use super::clocks::Clocks;
-use super::paths::NarrowPath;
+use super::paths::{ClosedWay, NarrowPath};
 use super::repair::Diverged;
 use rumormill_core::wire::Versions;
 use serde::{Deserialize, Serialize};
@@ -72,6 +72,9 @@ pub struct Alarms {
     /// The disk under the data folder has not come back from one thing for more than a second.
     #[serde(default)]
     pub store_slow: bool,
+    /// Ways to members that are closed while another is open.
+    #[serde(default)]
+    pub closed_ways: Vec<ClosedWay>,
     /// Paths that carry smaller datagrams than the settings allow. No warning: the stream is taken
     /// for what does not fit.
     #[serde(default)]
@@ -140,9 +143,9 @@ impl Alarms {
             )
         });
         let foreign = self.foreign.iter().take(MAX_TOLD).map(ForeignPeer::warning);
-        let warnings =
-            partition.into_iter().chain(twin).chain(shared).chain(foreign).chain(diverged);
-        let warnings = warnings.chain(self.clocks.warnings());
+        let closed = self.closed_ways.iter().take(MAX_TOLD).map(ClosedWay::words);
+        let warnings = partition.into_iter().chain(twin).chain(shared).chain(foreign);
+        let warnings = warnings.chain(closed).chain(diverged).chain(self.clocks.warnings());
         let slow = self.store_slow.then(|| {
             "the disk under the data folder has not answered for more than a second: writes wait, \
              and after five seconds they are refused; reads and membership go on. Check the disk"

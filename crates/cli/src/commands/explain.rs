@@ -69,6 +69,7 @@ fn node(args: &ExplainNodeArgs, format: Format) -> anyhow::Result<()> {
     let mut names = named(&told);
     names.extend(members.iter().map(|member| (member.id.clone(), member.name.clone())));
     let story = Story::of(&told);
+    let ways = closed_ways(&client, args.all, &members, &about);
     let mut out = Output::new(format);
     if out.is_json() {
         let seen_by: Vec<_> = told
@@ -79,6 +80,10 @@ fn node(args: &ExplainNodeArgs, format: Format) -> anyhow::Result<()> {
             "node": args.node,
             "members": about,
             "events": story.json(&names),
+            "closed_ways": ways
+                .iter()
+                .map(|(seer, words)| serde_json::json!({ "seen_by": seer, "words": words }))
+                .collect::<Vec<_>>(),
             "asked": seen_by,
             "unreachable": silent,
             "more": told.iter().any(|told| told.more),
@@ -96,6 +101,9 @@ fn node(args: &ExplainNodeArgs, format: Format) -> anyhow::Result<()> {
             member.incarnation
         ))?;
     }
+    for (seer, warning) in &ways {
+        out.line(format!("{}: {}", printable(seer.as_bytes()), printable(warning.as_bytes())))?;
+    }
     let rows = story.rows(&names);
     match rows.is_empty() {
         true => out.line("nothing happened to it lately that is remembered")?,
@@ -112,6 +120,42 @@ fn node(args: &ExplainNodeArgs, format: Format) -> anyhow::Result<()> {
         out.line("This is what one agent saw; --all asks every member.")?;
     }
     out.flush()
+}
+
+/// Ways to a member, or from it, that agents find closed, in words; who cannot be asked is passed over.
+fn closed_ways(
+    client: &Client,
+    all: bool,
+    members: &[Member],
+    about: &[Member],
+) -> Vec<(String, String)> {
+    let others = members.iter().filter(|member| all && !member.is_self);
+    let clients = others.filter_map(|member| member.http).map(|http| client.at(http));
+    let first = std::iter::once(client.status_json());
+    let statuses = first.chain(clients.map(|client| client.status_json())).flatten();
+    let mut told = Vec::new();
+    for status in statuses {
+        let name = status.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let itself = about.iter().any(|member| member.name == name);
+        for way in status.get("closed_ways").and_then(Value::as_array).into_iter().flatten() {
+            let text = |field| way.get(field).and_then(Value::as_str).unwrap_or_default();
+            let other = text("member");
+            if !itself && about.iter().all(|member| member.name != other) {
+                continue;
+            }
+            let arrow = match text("direction") {
+                "to" => format!("from {name} to {other}"),
+                "from" => format!("from {other} to {name}"),
+                _ => format!("between {name} and {other}"),
+            };
+            let what = match text("way") {
+                "udp" => "datagrams (UDP)",
+                _ => "streams (TCP)",
+            };
+            told.push((name.clone(), format!("{what} {arrow} do not get through")));
+        }
+    }
+    told
 }
 
 /// The stories of all present members but the one that was asked first.

@@ -68,3 +68,66 @@ fn what_is_larger_than_a_path_takes_the_stream_child() {
     let said = agents[0].run(&["status"]).good().text();
     assert!(said.contains("narrow paths") && said.contains("h2 1,2"), "{said}");
 }
+
+#[test]
+fn what_a_firewall_drops_goes_the_other_way() {
+    let child = "paths::what_a_firewall_drops_goes_the_other_way_child";
+    run_child(child, &Network::NAMESPACES, &Network::setup_with_firewall());
+}
+
+#[test]
+fn what_a_firewall_drops_goes_the_other_way_child() {
+    if folder().is_none() {
+        return;
+    }
+    let (network, agents) = three();
+    let large = "v".repeat(600_000);
+    let mut number = 0;
+    let mut write = |agent: &Agent, value: &str| {
+        number += 1;
+        let key = format!("key-{number}");
+        agent.run_with(&["set", &key, "-"], value.as_bytes()).good();
+        until("it is there on all of them", || {
+            let holds = |agent: &Agent| agent.run(&["get", &key]).text() == value;
+            agents.iter().all(holds).then_some(())
+        });
+    };
+    for (protocol, hooks, ways) in [
+        ("udp", &["input", "output"][..], [("udp", "to"), ("udp", "to")]),
+        ("udp", &["input"], [("udp", "from"), ("udp", "to")]),
+        ("udp", &["output"], [("udp", "to"), ("udp", "from")]),
+        ("tcp", &["input", "output"], [("tcp", "both"), ("tcp", "both")]),
+        ("tcp", &["input"], [("tcp", "both"), ("tcp", "both")]),
+    ] {
+        network.block(2, protocol, hooks);
+        write(&agents[2], "small");
+        write(&agents[0], "small too");
+        write(&agents[0], &large);
+        write(&agents[2], &large);
+        assert!(agents.iter().all(|agent| agent.members("alive") == 3), "nobody is held dead");
+        let says = |agent: &Agent, member: &str, (way, direction): (&str, &str)| {
+            let status = agent.status();
+            let closed = status["closed_ways"].as_array().unwrap().iter();
+            closed.into_iter().any(|closed| {
+                closed["member"] == member
+                    && closed["way"] == way
+                    && closed["direction"] == direction
+            })
+        };
+        until("both sides say which way is closed", || {
+            let [here, there] = ways;
+            (says(&agents[2], "h0", here) && says(&agents[0], "h2", there)).then_some(())
+        });
+        let told = agents[0].run(&["explain", "node", "h2"]).good().text();
+        let what = if protocol == "udp" { "datagrams (UDP)" } else { "streams (TCP)" };
+        assert!(told.contains(what) && told.contains("do not get through"), "{told}");
+        let warned = agents[0].status()["warnings"].to_string();
+        assert!(warned.contains(what) && warned.contains("h2 (10.77.0.3:7400)"), "{warned}");
+        network.block(2, protocol, &[]);
+        until("all ways are open again", || {
+            let open = |agent: &Agent| agent.status()["closed_ways"].as_array().unwrap().is_empty();
+            agents.iter().all(open).then_some(())
+        });
+    }
+    agree(&agents);
+}

@@ -166,6 +166,27 @@ impl Network {
         ip(&format!("-n h{host} link set gossip mtu {mtu}"));
     }
 
+    /// What [`Network::SETUP`] sets up, where [`Network::block`] works as well.
+    pub fn setup_with_firewall() -> String {
+        format!("{} && nft add table inet probe && nft delete table inet probe", Self::SETUP)
+    }
+
+    /// Drops all that a host gets or sends of a protocol (`udp` or `tcp`) in the network of gossip,
+    /// from now on instead of what was dropped before; with no hooks nothing is.
+    pub fn block(&self, host: usize, protocol: &str, hooks: &[&str]) {
+        let mut rules = "add table inet gossip; delete table inet gossip; ".to_owned();
+        for hook in hooks {
+            let at = if *hook == "input" { "iifname" } else { "oifname" };
+            rules += &format!(
+                "add table inet gossip; add chain inet gossip {hook} {{ type filter hook {hook} \
+                 priority 0; }}; add rule inet gossip {hook} {at} gossip meta l4proto {protocol} \
+                 drop; "
+            );
+        }
+        let output = Self::inside(host).arg("nft").arg(rules).output().unwrap();
+        assert!(output.status.success(), "nft: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
     /// What any other host sends to this one is lost without a word, or no longer; the other way
     /// goes on: the others take it for a machine that is not there.
     pub fn deafen(&self, host: usize, cut: bool) {

@@ -285,6 +285,7 @@ impl Prober {
         let Some(target) = env.table.peer(probe.id) else { return };
         probe.indirect = true;
         probe.due = probe.ends;
+        env.outbox.paths_mut().doubt(target.gossip, env.now);
         let alive = |peer: &super::table::Peer| peer.alive && peer.id != target.id;
         let mut others: Vec<_> = Vec::new();
         // Drawn with a few tries instead of going through everyone.

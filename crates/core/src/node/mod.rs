@@ -41,6 +41,7 @@ use crate::spread::sessions::Sessions;
 use crate::spread::{Method, Ways};
 use crate::stats::Stats;
 use crate::wire::packet::Header;
+use crate::wire::path::Trouble;
 use crate::wire::proof::Proofs;
 use crate::wire::version::Foreign;
 use crate::wire::{Origin, Outbox};
@@ -287,6 +288,7 @@ impl Node {
             }
             Input::StreamLost { to } => {
                 self.stats.streams_lost += 1;
+                self.outbox.paths_mut().stream_lost(to, now.mono);
                 self.stats.bulk_stalled += u64::from(self.repair.entropy.stream_lost(to));
                 self.rounds.stream_lost(to, &self.table, now.mono);
             }
@@ -303,6 +305,7 @@ impl Node {
         self.outbox.advance(now.mono, &mut self.stats, out);
         self.replica.data.advance(now.wall_ms);
         if !self.watch.has_left() {
+            self.meet_again(now, out);
             self.watch_members(now, out);
             self.hours.poll(&mut env!(self, now));
             self.repair.watch(&mut holding!(self, now, out));
@@ -524,7 +527,13 @@ impl Node {
         self.outbox.paths().narrow()
     }
 
-    /// How often what [`Node::narrow_paths`] says has changed.
+    /// Addresses of members that can be reached by datagrams only or by streams only, as far as
+    /// this node has found out.
+    pub fn closed_ways(&self) -> impl Iterator<Item = Trouble> {
+        self.outbox.paths().troubles()
+    }
+
+    /// How often what [`Node::narrow_paths`] and [`Node::closed_ways`] say has changed.
     #[must_use]
     pub fn path_changes(&self) -> u64 {
         self.outbox.paths().changes()

@@ -9,6 +9,7 @@ use crate::message::Message;
 use crate::output::{Output, Via};
 use crate::spread::tree;
 use crate::wire::packet::{self, Header, message_len, next_message};
+use crate::wire::pieces::Fragment;
 use crate::wire::version::SAYING;
 use crate::wire::{Origin, Versions, kind};
 use std::net::SocketAddr;
@@ -23,21 +24,46 @@ impl Node {
         now: Now,
         out: &mut Vec<Output>,
     ) {
+        // A frame that came in pieces is taken in as if it had come as a datagram: its sender's
+        // address is not proved. What is in pieces within it is not put together.
+        for (frame, sealed) in self.take_packet((address, via, sealed), bytes, now, out) {
+            self.take_packet((address, Via::Datagram, sealed), &frame, now, out);
+        }
+    }
+
+    /// Takes one packet in; answers what has become whole with it.
+    fn take_packet(
+        &mut self,
+        (address, via, sealed): (SocketAddr, Via, bool),
+        bytes: &[u8],
+        now: Now,
+        out: &mut Vec<Output>,
+    ) -> Vec<(Vec<u8>, bool)> {
+        let mut whole = Vec::new();
         let (mut reader, spoken) = (Reader::new(bytes), self.config.speaks);
         let (header, version) = match Header::decode(&mut reader, self.header.tag, spoken) {
             Ok(decoded) => decoded,
             Err(DecodeError::Version(version)) => {
-                return self.not_understood(address, bytes, version, now);
+                self.not_understood(address, bytes, version, now);
+                return whole;
             }
-            Err(DecodeError::Stranger) => return self.stats.dropped_strangers += 1,
-            Err(_) => return self.stats.dropped_malformed += 1,
+            Err(DecodeError::Stranger) => {
+                self.stats.dropped_strangers += 1;
+                return whole;
+            }
+            Err(_) => {
+                self.stats.dropped_malformed += 1;
+                return whole;
+            }
         };
         if header.sender == self.header.sender {
-            return self.stats.dropped_own += 1;
+            self.stats.dropped_own += 1;
+            return whole;
         }
         let mut from = Origin::new(header.sender, address, via, sealed);
         if version == SAYING {
-            return self.on_saying(&from, reader, now);
+            self.on_saying(&from, reader, now);
+            return whole;
         }
         self.outbox.dialects_mut().understood(address, version);
         let (mut asked, mut wonders, mut given) = (via == Via::Stream, false, None);
@@ -56,6 +82,10 @@ impl Node {
                     }
                     Some(Message::Cookie(cookie)) => {
                         (from.given, given) = (Some(cookie.cookie), Some(cookie));
+                        Ok(())
+                    }
+                    Some(Message::Fragment(fragment)) => {
+                        whole.extend(self.on_fragment(&from, &fragment, now));
                         Ok(())
                     }
                     Some(message) => self.on_message(&from, message, bytes, now, out),
@@ -77,6 +107,23 @@ impl Node {
         if wonders && !self.watch.has_left() {
             self.watch.overheard(&from, &mut env!(self, now));
         }
+        whole
+    }
+
+    /// Takes a part of a frame from a member; answers the frame if it is whole.
+    fn on_fragment(
+        &mut self,
+        from: &Origin,
+        fragment: &Fragment<'_>,
+        now: Now,
+    ) -> Option<(Vec<u8>, bool)> {
+        let member = self.table.peer(from.peer)?;
+        if member.gossip != from.address && !from.sealed {
+            return None;
+        }
+        let pieces = self.outbox.pieces_mut();
+        let (frame, sealed) = pieces.take(from.address, fragment, from.sealed, now.mono)?;
+        (packet::sender(&frame) == Some(from.peer)).then_some((frame, sealed))
     }
 
     /// A packet of a version that is not spoken here: its sender is told what is.
@@ -129,8 +176,14 @@ impl Node {
         match message {
             Message::Ping(number) => {
                 probe::pong(number, self.hours.own_ms(now.mono), from, &mut self.outbox);
+                if from.via == Via::Datagram {
+                    self.outbox.paths_mut().heard(from.address, now.mono);
+                } else if self.is_present(from.peer) {
+                    self.outbox.paths_mut().wonder(from.address, now.mono);
+                }
             }
-            Message::Pong(number, _) if self.outbox.paths_mut().answered(number) => {}
+            Message::Pong(number, _)
+                if self.outbox.paths_mut().answered(number, from.via, now.mono) => {}
             Message::Pong(number, told_ms) => {
                 if self.guard.may_tell_time(from) {
                     self.hours.answered(from.peer, number, told_ms, now.mono);
@@ -188,9 +241,13 @@ impl Node {
             Message::CoverageAsk(ask) => self.on_coverage_ask(from, &ask),
             Message::CoverageAnswer(answer) => self.questions.answered(from.peer, answer, now.mono),
             Message::Freshen => self.open(from, true, now, out),
-            Message::Padding => {}
+            // A fragment within what came in fragments is none.
+            Message::Padding | Message::Fragment(_) => {}
             // Taken in with their packet.
             Message::Cookie(_) | Message::Vouched(_) => {}
+            Message::FragmentsSeen(seen) => {
+                self.outbox.pieces_mut().seen(from.address, seen, now.mono);
+            }
         }
         Ok(())
     }

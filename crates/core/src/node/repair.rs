@@ -31,6 +31,18 @@ impl Node {
         }
     }
 
+    /// What was sent by a way that has been found to be closed was lost: compares by the one that is
+    /// open.
+    pub(super) fn meet_again(&mut self, now: Now, out: &mut Vec<Output>) {
+        for address in self.outbox.paths_mut().turned() {
+            let peer = self.table.peers().find(|peer| peer.gossip == address);
+            if let Some(peer) = peer {
+                let to = Origin::new(peer.id, address, Via::Datagram, false);
+                self.open(&to, false, now, out);
+            }
+        }
+    }
+
     /// Lets time pass for what of this node's own writes has gone nowhere.
     pub(super) fn watch_isolation(&mut self, now: Now) {
         let (peers, last) = (self.table.peer_count(), self.replica.clock.last());

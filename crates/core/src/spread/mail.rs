@@ -150,6 +150,7 @@ impl DirectMail {
                 }
                 room = room.saturating_sub(letter.block.len());
                 env.stats.mail_retransmitted += 1;
+                env.outbox.paths_mut().doubt(peer.gossip, env.now);
                 send(peer.gossip, letter, env);
             }
         }

@@ -100,6 +100,10 @@ pub const VOUCHED: u8 = 71;
 pub fn is_ring(kind: u8) -> bool {
     (RING_ANSWER..=VOTE_TAKEN).contains(&kind)
 }
+/// A part of a frame. See [`crate::wire::pieces`].
+pub const FRAGMENT: u8 = 62;
+/// Which parts have come. See [`crate::wire::pieces`].
+pub const FRAGMENTS_SEEN: u8 = 63;
 
 /// True for the messages of exchanges of anti-entropy.
 #[must_use]

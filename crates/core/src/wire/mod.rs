@@ -10,6 +10,7 @@ pub mod origin;
 pub mod outbox;
 pub mod packet;
 pub mod path;
+pub mod pieces;
 pub mod proof;
 pub mod version;
 

@@ -6,6 +6,7 @@ use super::budget::{Budgets, Parcel};
 use super::kind;
 use super::packet::{HEADER, Header, frame_message, message_len, next_message};
 use super::path::{Paths, Probe};
+use super::pieces::Pieces;
 use super::proof::{self, Given, Proofs};
 use super::version::{Dialects, Versions};
 use crate::base::codec::{Reader, Write, varint_len};
@@ -52,6 +53,8 @@ pub struct Outbox {
     paths: Paths,
     /// What peers have proved, and this node to them.
     proofs: Proofs,
+    /// What goes in pieces, since there is no stream.
+    pieces: Pieces,
     /// Who is to be told what is spoken here.
     greeted: Vec<SocketAddr>,
     /// The time of the turn.
@@ -70,6 +73,9 @@ pub struct Cost {
 }
 
 type Address = (SocketAddr, Class, Via);
+
+/// Bytes of pings and their answers that a peer is sent in one turn (guess).
+const ASKING: usize = 64;
 
 /// So many queues are looked through; for more there is a table.
 const FEW: usize = 16;
@@ -114,6 +120,22 @@ impl Outbox {
     /// What each path carries, to be told something of it.
     pub fn paths_mut(&mut self) -> &mut Paths {
         &mut self.paths
+    }
+
+    /// A datagram to an address was not answered, or may not be: looks whether they arrive.
+    pub fn doubt(&mut self, to: SocketAddr) {
+        self.paths.doubt(to, self.now);
+    }
+
+    /// Frames in pieces, either way.
+    #[must_use]
+    pub fn pieces(&self) -> &Pieces {
+        &self.pieces
+    }
+
+    /// Frames in pieces, to be told what has come.
+    pub fn pieces_mut(&mut self) -> &mut Pieces {
+        &mut self.pieces
     }
 
     /// The system has not sent a datagram since it is too large for the path: it takes the stream.
@@ -170,7 +192,8 @@ impl Outbox {
     /// When something that waits for its budget may leave, or a path is to be looked at.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        [self.budgets.deadline(), self.paths.deadline()].into_iter().flatten().min()
+        let due = [self.budgets.deadline(), self.paths.deadline(), self.pieces.deadline()];
+        due.into_iter().flatten().min()
     }
 
     /// Lets time pass: packets that waited for their budget leave.
@@ -283,10 +306,15 @@ impl Outbox {
         stats: &mut Stats,
         out: &mut Vec<Output>,
     ) {
-        let mut exit = Exit { budgets: &mut self.budgets, stats, out };
+        let Self { budgets, paths, pieces, now, .. } = self;
+        let mut exit = Exit { budgets, paths, pieces, now: *now, stats, out };
+        let plain = |to, class, dialects: &Dialects| {
+            let header = header.to_bytes(dialects.with(to));
+            Tally { to, class, far: far(to), header, member: false, in_pieces: false }
+        };
         for to in self.greeted.drain(..) {
             let bytes = header.saying(self.dialects.own());
-            let tally = Tally { to, class: Class::Membership, far: far(to) };
+            let tally = plain(to, Class::Membership, &self.dialects);
             Packet { bytes, messages: 1, via: Via::Datagram }.close(tally, &mut exit);
         }
         let most = limits.datagram;
@@ -298,17 +326,25 @@ impl Outbox {
                 Some(least) if queued > least && !known(to.ip()) => least,
                 _ => limits.burst,
             };
-            let via = if queued > burst { Via::Stream } else { via };
-            let tally = Tally { to, class, far: far(to) };
+            let route = exit.paths.route(to);
+            let via = if queued > burst || !route.datagrams { Via::Stream } else { via };
             // Nothing is found out about the way to who is not known: it may be forged.
             let proofs = queue.proofs(&self.proofs);
             let size = queue.bytes.len() + proofs.len();
-            let large = via == Via::Datagram && self.paths.minds(size);
-            let datagram = match large && (self.paths.knows(to) || known(to.ip())) {
-                true => self.paths.large(to, self.now),
-                false => most,
+            let large = exit.paths.minds(size);
+            let member = exit.paths.knows(to) || (large || via == Via::Stream) && known(to.ip());
+            let datagram = match large && member && via == Via::Datagram {
+                true => exit.paths.large(to, exit.now),
+                false => exit.paths.size(to).min(most),
             };
-            let header = header.to_bytes(self.dialects.with(to));
+            let mut tally = plain(to, class, &self.dialects);
+            // What asks by stream whether that is open, and what answers, goes by stream.
+            let asks = class == Class::Membership && queue.address.2 == Via::Stream;
+            match asks && queued <= ASKING && !route.streams {
+                true => tally.member = false,
+                false => (tally.member, tally.in_pieces) = (member, !route.streams),
+            }
+            let header = tally.header;
             if size <= room(via, datagram) {
                 if let Some(start) = queue.bytes.first_chunk_mut() {
                     *start = header;
@@ -323,13 +359,10 @@ impl Outbox {
                 queue.split(&start, via, datagram, tally, &mut exit);
             }
         }
-        let probes = self.paths.poll(self.now);
-        (exit.stats.path_probes, exit.stats.paths_narrowed) = self.paths.counts();
-        for probe in probes {
-            let to = probe.to;
-            let tally = Tally { to, class: Class::Membership, far: far(to) };
-            Packet::ping(&probe, header.to_bytes(self.dialects.with(to))).close(tally, &mut exit);
+        for (to, class, packet) in exit.by_the_way(&self.dialects, header) {
+            packet.close(plain(to, class, &self.dialects), &mut exit);
         }
+        exit.count();
         self.places.clear();
         self.asked.clear();
         if !planted::has(Fault::Room) {
@@ -403,7 +436,7 @@ impl Packet {
 
     /// A ping, in a packet that is as large as it is to be.
     fn ping(probe: &Probe, header: [u8; HEADER]) -> Self {
-        let mut packet = Self::new(&header, Via::Datagram);
+        let mut packet = Self::new(&header, probe.via);
         let mut number = Vec::with_capacity(10);
         number.put_varint(probe.number);
         let ping = HEADER + message_len(number.len());
@@ -433,8 +466,21 @@ impl Packet {
         if self.messages == 0 {
             return;
         }
-        let Tally { to, class, far } = tally;
-        let send = Send { to, via: self.via, class, bytes: self.bytes };
+        let Tally { to, class, far, .. } = tally;
+        let mut via = self.via;
+        if via == Via::Stream && tally.in_pieces {
+            if self.bytes.len() > exit.paths.size(to) {
+                return exit.pieces.put(to, class, self.bytes, exit.now);
+            }
+            via = Via::Datagram;
+        } else if via == Via::Stream && tally.member {
+            let probe = exit.paths.by_stream(to, self.bytes.len(), exit.now);
+            if let Some(probe) = probe {
+                let tally = Tally { class: Class::Membership, member: false, ..tally };
+                Self::ping(&probe, tally.header).close(tally, exit);
+            }
+        }
+        let send = Send { to, via, class, bytes: self.bytes };
         let parcel = Parcel { send, messages: self.messages, far };
         exit.budgets.pass(parcel, exit.stats, exit.out);
     }
@@ -446,13 +492,63 @@ struct Tally {
     to: SocketAddr,
     class: Class,
     far: bool,
+    /// The header of packets that go there.
+    header: [u8; HEADER],
+    /// A member is there, as far as is known.
+    member: bool,
+    /// What would take the stream goes in pieces.
+    in_pieces: bool,
 }
 
 /// Where packets leave.
 struct Exit<'a> {
     budgets: &'a mut Budgets,
+    paths: &'a mut Paths,
+    pieces: &'a mut Pieces,
+    now: Instant,
     stats: &'a mut Stats,
     out: &'a mut Vec<Output>,
+}
+
+impl Exit<'_> {
+    /// Packets that no machine has queued: frames in pieces, and pings that look at paths.
+    fn by_the_way(
+        &mut self,
+        dialects: &Dialects,
+        header: Header,
+    ) -> Vec<(SocketAddr, Class, Packet)> {
+        let mut packets = Vec::new();
+        let header = |to| header.to_bytes(dialects.with(to));
+        let mut put = |to, class, kind, body: &[&[u8]]| {
+            let mut packet = Packet::new(&header(to), Via::Datagram);
+            frame_message(kind, body, &mut packet.bytes);
+            packet.messages = 1;
+            packets.push((to, class, packet));
+        };
+        let paths = &*self.paths;
+        for parcel in self.pieces.poll(self.now, |to| paths.size(to)) {
+            put(parcel.to, parcel.class, kind::FRAGMENT, &[&parcel.head, &parcel.bytes]);
+        }
+        for (to, seen) in self.pieces.to_tell() {
+            put(to, Class::Membership, kind::FRAGMENTS_SEEN, &[&seen.encode()]);
+        }
+        for probe in self.paths.poll(self.now) {
+            let packet = Packet::ping(&probe, header(probe.to));
+            packets.push((probe.to, Class::Membership, packet));
+        }
+        packets
+    }
+
+    fn count(&mut self) {
+        let (paths, pieces) = (self.paths.counts(), self.pieces.counts());
+        self.stats.path_probes = paths.probes;
+        self.stats.paths_narrowed = paths.narrowed;
+        self.stats.paths_without_datagrams = paths.no_datagrams;
+        self.stats.paths_without_streams = paths.no_streams;
+        self.stats.fragments_sent = pieces.sent;
+        self.stats.frames_in_pieces = pieces.whole;
+        self.stats.frames_in_pieces_dropped = pieces.dropped;
+    }
 }
 
 #[cfg(test)]
@@ -530,7 +626,7 @@ mod tests {
         let to = SocketAddr::from(([127, 0, 0, 1], 1));
         for size in [0, 1, 30, 60, 150, 151, 152, 153, 154, 200, 1400, 16_400, 16_407, 65_000] {
             let number = (1 << 40) + 7;
-            let packet = Packet::ping(&Probe { to, number, size }, [1; HEADER]);
+            let packet = Packet::ping(&Probe { to, via: Via::Datagram, number, size }, [1; HEADER]);
             let (len, least) = (packet.bytes.len(), HEADER + message_len(6));
             assert!(len == least || (size - 1..=size).contains(&len), "{size}: {len}");
             assert!(packet.messages == 1 || size > least);
@@ -573,9 +669,11 @@ mod tests {
         let [Output::Send(again)] = &out[..] else { panic!("it is sent by stream") };
         assert_eq!((again.via, &again.bytes), (Via::Stream, &sent[0].1));
         let sent = flush(&mut outbox, &[600, 600, 100, 1200]);
-        let expected = [(Via::Datagram, 616), (Via::Datagram, 718), (Via::Stream, 1216)];
-        assert_eq!(lens(&sent)[..3], expected);
-        assert!(lens(&sent)[3..].iter().all(|(_, len)| *len < 1400), "and sizes between are tried");
+        // A ping goes before what takes the stream, to see whether that is open.
+        let streams = [(Via::Stream, 21), (Via::Stream, 1216)];
+        let expected = [&[(Via::Datagram, 616), (Via::Datagram, 718)], &streams[..]].concat();
+        assert_eq!(lens(&sent)[..4], expected);
+        assert!(lens(&sent)[4..].iter().all(|(_, len)| *len < 1400), "and sizes between are tried");
         assert_eq!(outbox.paths().narrow().collect::<Vec<_>>(), [(to, crate::wire::path::SAFE)]);
     }
 

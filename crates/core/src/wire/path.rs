@@ -1,18 +1,25 @@
-//! What is known of the way to each peer: the largest datagram that arrives.
+//! What is known of the ways to each peer: whether datagrams and streams get there, and the largest
+//! datagram that does.
 //!
 //! Networks with tunnels carry less than the settings say and tell nobody: what is larger vanishes.
 //! Every path of IPv6 carries [`SAFE`] bytes. When more is first sent to a member, and now and then
 //! after that, it is sent pings as well, a small one and one filled up to the largest datagram. While
 //! the small one is answered and the large one is not, what is larger than [`SAFE`] takes the stream,
-//! and fuller datagrams of several sizes find out how much the path does carry. The pings are those
-//! of membership, so builds of before answer them.
+//! and fuller datagrams of several sizes find out how much the path does carry.
 //!
-//! Nothing of this is sent while no large datagram is. What is found is remembered for each address.
+//! Firewalls drop all of UDP or all of TCP, and tell nobody either. When a datagram was not answered
+//! that should have been, or something goes by stream, pings look whether that way is open: a small
+//! one, and one by stream. What is answered by one way and not by the other goes by the one that is
+//! open, until the other is.
+//!
+//! The pings are those of membership, so builds of before answer them. Nothing of this is sent while
+//! nothing large is sent and everything is answered. What is found is remembered for each address.
 
 mod check;
 
 use crate::base::hash::Map;
 use crate::base::time::Instant;
+use crate::output::Via;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -28,30 +35,69 @@ const WAIT: Duration = Duration::from_millis(100);
 /// Large pings that are not answered while small ones are, until the path counts as narrow. With a
 /// tenth of all datagrams lost that is so by chance in one of 700 cases.
 const LARGE_TRIES: u32 = 4;
+/// Small pings that are not answered until one goes by stream, and until datagrams count as lost
+/// if that one was answered.
+const SMALL_TRIES: (u32, u32) = (2, 3);
 /// Tries after which a check ends without a finding.
 const TRIES: u32 = 8;
 /// Times that each of the sizes between is tried.
 const RUNG_TRIES: u32 = 2;
 /// Sizes that are tried between the safe one and the largest.
 const RUNGS: usize = 7;
+/// How long a ping by stream is waited for: a lost SYN is sent again after a second (guess).
+const STREAM_WAIT: Duration = Duration::from_millis(1200);
+/// And as long as what is before it takes at so many bytes per second (guess: a slow line).
+const STREAM_PACE: u64 = 128 * 1024;
+/// What goes by stream is asked to be answered after this long, and no sooner.
+const PROVE_AGAIN: Duration = Duration::from_secs(1);
 /// A path that is used for large datagrams is looked at again after this long.
 const WIDE_AGAIN: Duration = Duration::from_secs(60);
 /// When there is a reason to doubt it, after this long at the earliest.
 const DOUBT_AGAIN: Duration = Duration::from_secs(1);
+/// And after this long when the other end has a reason.
+const WONDER_AGAIN: Duration = Duration::from_secs(5);
 /// A narrow one after this long, and each time twice as long, up to the second.
 const NARROW_AGAIN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
+/// A way that is closed is tried again after this long, and each time twice as long.
+const CLOSED_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 /// Addresses of which something is remembered. What goes to others is kept to the safe size.
 const MAX_PATHS: usize = 1 << 15;
+/// Pings of one path that are remembered.
+const MAX_NUMBERS: usize = 64;
 
 /// A ping that is to be sent at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Probe {
     /// Where to.
     pub to: SocketAddr,
+    /// By which way.
+    pub via: Via,
     /// The number of the ping.
     pub number: u64,
     /// Bytes of the packet; 0 if it is as small as it can be.
     pub size: usize,
+}
+
+/// By what a packet may go to an address: never by neither.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// Datagrams arrive, as far as is known.
+    pub datagrams: bool,
+    /// Streams can be had.
+    pub streams: bool,
+}
+
+/// What is wrong with the ways to an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// The address.
+    pub address: SocketAddr,
+    /// Datagrams of this node do not get there, and streams do.
+    pub datagrams_out: bool,
+    /// Datagrams do not come from there, and streams do.
+    pub datagrams_in: bool,
+    /// Streams to there do not open or stand still, and datagrams arrive.
+    pub streams: bool,
 }
 
 /// What a ping is to find out.
@@ -59,6 +105,7 @@ pub struct Probe {
 enum Asked {
     Small,
     Sized(usize),
+    Stream,
 }
 
 /// What is known of the way to one address.
@@ -66,15 +113,48 @@ enum Asked {
 struct Path {
     /// The largest datagram that is known to arrive, where that is less than the settings say.
     size: Option<usize>,
+    /// Datagrams do not arrive.
+    no_datagrams: bool,
+    /// The other end answers datagrams by stream: its own do not arrive.
+    deaf: bool,
+    /// Streams do not open, or stand still.
+    no_streams: bool,
     check: Option<Check>,
-    /// When the check goes on.
+    /// When the check goes on, or the next begins.
     due: Option<Instant>,
-    /// When it was last begun.
+    /// When it was last looked whether large datagrams arrive.
     sized: Option<Instant>,
-    /// How long it counts.
+    /// How long that counts.
     pause: Duration,
-    /// The pings of the latest check.
+    /// When the last check ended.
+    checked: Option<Instant>,
+    /// How long a closed way is left alone, and until when.
+    again: Duration,
+    retry: Option<Instant>,
+    /// When a ping by stream was last answered.
+    proved: Option<Instant>,
+    /// Bytes that went by stream and may be before the next ping there; and since the last ping.
+    unproven: u64,
+    since: u64,
+    /// The latest pings, the oldest first.
     numbers: Vec<u64>,
+}
+
+impl Path {
+    /// True if there is something to tell.
+    fn is_troubled(&self) -> bool {
+        self.size.is_some() || self.is_closed()
+    }
+
+    /// True if a check has ended lately.
+    fn was_checked(&self, pause: Duration, now: Instant) -> bool {
+        self.checked.max(self.sized).is_some_and(|at| now < at.after(pause))
+    }
+
+    /// True if a way is closed in one direction at least.
+    fn is_closed(&self) -> bool {
+        self.no_datagrams || self.no_streams || self.deaf
+    }
 }
 
 /// A question to the path that is under way.
@@ -83,15 +163,39 @@ struct Check {
     tries: u32,
     /// A small ping was answered.
     small: bool,
-    /// A ping of the largest size was; `None` if that is known already.
+    /// Only the stream is looked at, so far.
+    proves: bool,
+    /// A ping of the largest size was; `None` if that is not asked.
     large: Option<bool>,
     /// How often the sizes between are still tried.
     rungs: u32,
+    /// A ping by stream, if one is wanted.
+    stream: Option<Stream>,
+}
+
+#[derive(Debug)]
+struct Stream {
+    /// It has to be sent, the first time or since the stream broke.
+    unsent: bool,
+    answered: bool,
+    /// How long it is waited for.
+    ends: Instant,
+    /// That time is up, and a small ping looks whether anybody is there at all.
+    late: bool,
+}
+
+impl Stream {
+    fn new(now: Instant, before: u64) -> Self {
+        let queued = Duration::from_millis(before.saturating_mul(1000) / STREAM_PACE);
+        let ends = now.after(STREAM_WAIT).after(queued);
+        Self { unsent: true, answered: false, ends, late: false }
+    }
 }
 
 impl Check {
     fn is_over(&self) -> bool {
-        self.small && self.large != Some(false) && self.rungs == 0
+        let stream = self.stream.as_ref().is_none_or(|stream| stream.answered);
+        self.small && self.large != Some(false) && self.rungs == 0 && stream
     }
 }
 
@@ -100,16 +204,30 @@ impl Check {
 pub struct Paths {
     /// The largest datagram that the settings allow.
     most: usize,
+    resting: bool,
     paths: Map<SocketAddr, Path>,
     timers: BTreeSet<(Instant, SocketAddr)>,
     asked: BTreeMap<u64, (SocketAddr, Asked)>,
     /// Those of which there is something to tell.
     troubled: BTreeSet<SocketAddr>,
     changes: u64,
+    /// Where a way was closed or opened since this was last asked for.
+    turned: Vec<SocketAddr>,
     count: u64,
-    /// Pings sent, and times that a path was found to be narrow.
-    probes: u64,
-    narrowed: u64,
+    counts: Counts,
+}
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Pings sent.
+    pub probes: u64,
+    /// Times that a path was found to be narrow.
+    pub narrowed: u64,
+    /// Times that datagrams were found not to arrive.
+    pub no_datagrams: u64,
+    /// Times that streams were found not to open.
+    pub no_streams: u64,
 }
 
 impl Default for Paths {
@@ -125,14 +243,15 @@ impl Paths {
     pub fn new(most: usize) -> Self {
         Self {
             most,
+            resting: false,
             paths: Map::default(),
             timers: BTreeSet::new(),
             asked: BTreeMap::new(),
             troubled: BTreeSet::new(),
             changes: 0,
+            turned: Vec::new(),
             count: 0,
-            probes: 0,
-            narrowed: 0,
+            counts: Counts::default(),
         }
     }
 
@@ -142,15 +261,49 @@ impl Paths {
         self.paths.get(&to).and_then(|path| path.size).unwrap_or(self.most)
     }
 
+    /// By what packets go to an address.
+    #[must_use]
+    pub fn route(&self, to: SocketAddr) -> Route {
+        let path = self.paths.get(&to).filter(|path| path.no_datagrams != path.no_streams);
+        path.map_or(Route { datagrams: true, streams: true }, |path| Route {
+            datagrams: !path.no_datagrams,
+            streams: !path.no_streams,
+        })
+    }
+
+    /// Nothing is looked at any more: this node has said goodbye.
+    pub fn rest(&mut self) {
+        self.resting = true;
+    }
+
+    /// True if nothing is looked at here.
+    fn is_off(&self) -> bool {
+        self.resting || self.most == usize::MAX
+    }
+
     /// True if packets of so many bytes may be too large for a path.
     #[must_use]
     pub fn minds(&self, bytes: usize) -> bool {
-        bytes > SAFE && (SAFE + 1..usize::MAX).contains(&self.most)
+        bytes > SAFE && self.most > SAFE && !self.is_off()
     }
 
     /// Paths that carry less than the settings say: the address and bytes of a packet.
     pub fn narrow(&self) -> impl Iterator<Item = (SocketAddr, usize)> {
         self.troubled.iter().filter_map(|to| Some((*to, self.paths.get(to)?.size?)))
+    }
+
+    /// Addresses that can be reached by one way only.
+    pub fn troubles(&self) -> impl Iterator<Item = Trouble> {
+        let closed = |to: &SocketAddr| {
+            let path = self.paths.get(to).filter(|path| path.is_closed())?;
+            Some(Trouble {
+                address: *to,
+                datagrams_out: path.no_datagrams,
+                datagrams_in: path.deaf,
+                streams: path.no_streams,
+            })
+        };
+        self.troubled.iter().filter_map(closed)
     }
 
     /// How often what is told of paths has changed.
@@ -159,30 +312,15 @@ impl Paths {
         self.changes
     }
 
-    /// Pings sent, and times that a path was found to be narrow.
-    #[must_use]
-    pub fn counts(&self) -> (u64, u64) {
-        (self.probes, self.narrowed)
+    /// Where a way was closed or opened since the last call.
+    pub fn turned(&mut self) -> Vec<SocketAddr> {
+        std::mem::take(&mut self.turned)
     }
 
-    /// More than the safe size is to be sent to a member: looks whether the path carries it, if it
-    /// is time. Answers how large a datagram may be.
-    pub fn large(&mut self, to: SocketAddr, now: Instant) -> usize {
-        let Some(path) = self.paths.get(&to) else {
-            if self.paths.len() >= MAX_PATHS {
-                self.paths.retain(|_, path| path.size.is_some() || path.check.is_some());
-            }
-            if self.paths.len() >= MAX_PATHS {
-                return SAFE;
-            }
-            self.paths.insert(to, Path::default());
-            self.begin(to, now);
-            return self.most;
-        };
-        if path.check.is_none() && path.sized.is_none_or(|at| at.after(path.pause) <= now) {
-            self.begin(to, now);
-        }
-        self.size(to)
+    /// What was counted.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts
     }
 
     /// True if something is remembered of an address.
@@ -191,12 +329,101 @@ impl Paths {
         self.paths.contains_key(&to)
     }
 
-    /// A datagram was not answered: if large ones go that way, looks whether they arrive.
+    /// More than the safe size is to be sent to a member: looks whether the path carries it, if it
+    /// is time. Answers how large a datagram may be.
+    pub fn large(&mut self, to: SocketAddr, now: Instant) -> usize {
+        if !self.meet(to) {
+            return SAFE;
+        }
+        let due = self.paths.get(&to).is_some_and(|path| {
+            let asks = path.check.as_ref().is_some_and(|check| check.large.is_some());
+            !asks && path.sized.is_none_or(|at| at.after(path.pause) <= now)
+        });
+        if due {
+            self.ask_large(to, now);
+        }
+        self.size(to)
+    }
+
+    /// So many bytes are to go to a member by stream: if it is time to look whether they arrive,
+    /// answers the ping that goes before them.
+    pub fn by_stream(&mut self, to: SocketAddr, bytes: usize, now: Instant) -> Option<Probe> {
+        if self.is_off() || !self.meet(to) {
+            return None;
+        }
+        let path = self.paths.get_mut(&to)?;
+        let before = path.unproven;
+        path.unproven = path.unproven.saturating_add(bytes as u64);
+        path.since = path.since.saturating_add(bytes as u64);
+        let asks = path.check.as_ref().is_some_and(|check| check.stream.is_some());
+        if asks || path.proved.is_some_and(|at| now < at.after(PROVE_AGAIN)) {
+            return None;
+        }
+        path.since = bytes as u64;
+        let stream = Some(Stream { unsent: false, ..Stream::new(now, before) });
+        match &mut path.check {
+            Some(check) => check.stream = stream,
+            // Whether anybody is there is looked at if there is no answer.
+            None => {
+                let check = Check { small: true, proves: true, stream, ..Check::default() };
+                self.begin(to, check, now);
+            }
+        }
+        self.counts.probes += 1;
+        Some(self.probe(to, Asked::Stream))
+    }
+
+    /// A datagram to a member was not answered: looks whether they arrive, and large ones too if
+    /// such go that way.
     pub fn doubt(&mut self, to: SocketAddr, now: Instant) {
-        let Some(path) = self.paths.get(&to) else { return };
-        let open = path.size.is_none() && path.check.is_none();
-        if open && path.sized.is_none_or(|at| at.after(DOUBT_AGAIN) <= now) {
-            self.begin(to, now);
+        self.doubt_after(to, DOUBT_AGAIN, now);
+    }
+
+    /// A member looks whether streams get here: its datagrams may not, and those to it not either.
+    pub fn wonder(&mut self, to: SocketAddr, now: Instant) {
+        self.doubt_after(to, WONDER_AGAIN, now);
+    }
+
+    /// A datagram has come from an address: where a way was closed, it may be open again.
+    pub fn heard(&mut self, from: SocketAddr, now: Instant) {
+        if !self.troubled.contains(&from) {
+            return;
+        }
+        let Some(path) = self.paths.get(&from) else { return };
+        let closed = path.no_datagrams && path.check.is_none();
+        if closed && !path.was_checked(DOUBT_AGAIN, now) {
+            self.wake(from, Some(now));
+        }
+    }
+
+    fn doubt_after(&mut self, to: SocketAddr, pause: Duration, now: Instant) {
+        if self.is_off() || !self.meet(to) {
+            return;
+        }
+        let Some(path) = self.paths.get(&to).filter(|path| path.check.is_none()) else { return };
+        if path.was_checked(pause, now) || path.is_closed() {
+            return;
+        }
+        match path.size.is_none() && path.sized.is_some() {
+            true => self.ask_large(to, now),
+            false => self.begin(to, Check::default(), now),
+        }
+    }
+
+    /// A stream to a member could not be opened, or broke.
+    pub fn stream_lost(&mut self, to: SocketAddr, now: Instant) {
+        let Some(path) = self.paths.get_mut(&to) else { return };
+        // What was on it is gone.
+        (path.unproven, path.since, path.proved) = (0, 0, None);
+        let quiet = path.is_closed() || path.was_checked(DOUBT_AGAIN, now);
+        match &mut path.check {
+            Some(Check { stream: Some(stream), .. }) => stream.unsent = true,
+            Some(check) => check.stream = Some(Stream::new(now, 0)),
+            None if quiet => {}
+            None => {
+                let stream = Some(Stream::new(now, 0));
+                self.begin(to, Check { stream, ..Check::default() }, now);
+            }
         }
     }
 
@@ -206,7 +433,7 @@ impl Paths {
         let Some(path) = self.paths.get_mut(&to).filter(|_| minds) else { return };
         if path.size.is_none_or(|size| size >= bytes) {
             if path.check.is_none() {
-                self.begin(to, now);
+                self.ask_large(to, now);
             }
             self.is_narrow(to);
         }
@@ -224,33 +451,52 @@ impl Paths {
     }
 
     /// A ping was answered, by whichever way: true if it was one of this machine.
-    pub fn answered(&mut self, number: u64) -> bool {
+    pub fn answered(&mut self, number: u64, via: Via, now: Instant) -> bool {
         let Some((to, asked)) = self.asked.remove(&number) else { return number >= NUMBERS };
         let most = self.most;
         let Some(path) = self.paths.get_mut(&to) else { return true };
         path.numbers.retain(|other| *other != number);
-        if let Some(check) = &mut path.check {
-            check.small = true;
-        }
-        let before = path.size;
+        let before = (path.size, path.is_closed(), path.deaf);
         match asked {
             Asked::Small => {}
             Asked::Sized(bytes) if bytes >= most => {
                 path.size = None;
                 path.pause = WIDE_AGAIN;
                 if let Some(check) = &mut path.check {
-                    (check.large, check.rungs) = (Some(true), 0);
+                    (check.large, check.rungs) = (check.large.and(Some(true)), 0);
                 }
             }
             Asked::Sized(bytes) => path.size = path.size.map(|size| size.max(bytes)),
+            Asked::Stream => {
+                path.no_streams = false;
+                path.proved = Some(now);
+                path.unproven = path.since;
+                if let Some(Check { stream: Some(stream), .. }) = &mut path.check {
+                    stream.answered = true;
+                }
+            }
         }
-        let changed = path.size != before;
-        if path.check.as_ref().is_some_and(Check::is_over) {
-            path.check = None;
-            self.wake(to, None);
+        if asked != Asked::Stream {
+            if std::mem::replace(&mut path.no_datagrams, false) {
+                // What is left may be over as well.
+                (path.again, path.retry) = (Duration::ZERO, None);
+            }
+            path.deaf = via == Via::Stream;
+            if let Some(check) = &mut path.check {
+                check.small = true;
+            }
         }
-        if changed {
+        let after = (path.size, path.is_closed(), path.deaf);
+        if before.1 && !after.1 {
+            self.turned.push(to);
+        }
+        let over = path.check.as_ref().is_some_and(Check::is_over);
+        let idle = path.check.is_none() && !path.is_closed();
+        if before != after {
             self.tell(to);
+        }
+        if over || idle {
+            self.end(to, now);
         }
         true
     }
@@ -258,7 +504,8 @@ impl Paths {
     /// When a check goes on.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|(due, _)| *due)
+        let turned = (!self.turned.is_empty()).then_some(Instant(0));
+        turned.or_else(|| self.timers.first().map(|(due, _)| *due))
     }
 
     /// Goes on with the checks that are due, and answers which pings are to be sent.
@@ -269,21 +516,50 @@ impl Paths {
         {
             self.step(to, now, &mut probes);
         }
-        self.probes += probes.len() as u64;
+        self.counts.probes += probes.len() as u64;
         probes
     }
 
-    fn begin(&mut self, to: SocketAddr, now: Instant) {
+    /// Remembers something of an address from now on, if there is room.
+    fn meet(&mut self, to: SocketAddr) -> bool {
+        if self.paths.contains_key(&to) {
+            return true;
+        }
+        if self.paths.len() >= MAX_PATHS {
+            let numbers = &mut self.asked;
+            self.paths.retain(|_, path| {
+                let kept = path.is_troubled() || path.check.is_some();
+                if !kept {
+                    path.numbers.iter().for_each(|number| {
+                        numbers.remove(number);
+                    });
+                }
+                kept
+            });
+        }
+        let room = self.paths.len() < MAX_PATHS;
+        if room {
+            self.paths.insert(to, Path::default());
+        }
+        room
+    }
+
+    fn ask_large(&mut self, to: SocketAddr, now: Instant) {
         let Some(path) = self.paths.get_mut(&to) else { return };
-        path.check = Some(Check { large: Some(false), ..Check::default() });
         path.sized = Some(now);
         path.pause = match path.size {
             None => WIDE_AGAIN,
             Some(_) => (path.pause * 2).clamp(NARROW_AGAIN.0, NARROW_AGAIN.1),
         };
-        for number in std::mem::take(&mut path.numbers) {
-            self.asked.remove(&number);
+        match &mut path.check {
+            Some(check) => (check.large, check.tries) = (Some(false), 0),
+            None => self.begin(to, Check { large: Some(false), ..Check::default() }, now),
         }
+    }
+
+    fn begin(&mut self, to: SocketAddr, check: Check, now: Instant) {
+        let Some(path) = self.paths.get_mut(&to) else { return };
+        path.check = Some(check);
         self.wake(to, Some(now));
     }
 
@@ -295,11 +571,32 @@ impl Paths {
         due.map(|due| self.timers.insert((due, to)));
     }
 
+    /// A check is over. A way that is closed is looked at again by itself.
+    fn end(&mut self, to: SocketAddr, now: Instant) {
+        let Some(path) = self.paths.get_mut(&to) else { return };
+        if path.check.take().is_none_or(|check| !check.proves) {
+            path.checked = Some(now);
+        }
+        let due = match path.is_closed() {
+            true if path.retry.is_some() => path.retry,
+            true => {
+                path.again = (path.again * 2).clamp(CLOSED_AGAIN.0, CLOSED_AGAIN.1);
+                Some(now.after(path.again))
+            }
+            false => {
+                path.again = Duration::ZERO;
+                None
+            }
+        };
+        path.retry = due;
+        self.wake(to, due);
+    }
+
     /// What the settings allow does not arrive: other sizes are tried.
     fn is_narrow(&mut self, to: SocketAddr) {
         let Some(path) = self.paths.get_mut(&to) else { return };
         if path.size.is_none() {
-            self.narrowed += 1;
+            self.counts.narrowed += 1;
             path.pause = NARROW_AGAIN.0;
         }
         path.size = Some(SAFE);
@@ -312,28 +609,75 @@ impl Paths {
     /// Something has changed of a path.
     fn tell(&mut self, to: SocketAddr) {
         self.changes += 1;
-        match self.paths.get(&to).is_some_and(|path| path.size.is_some()) {
+        match self.paths.get(&to).is_some_and(Path::is_troubled) {
             true => self.troubled.insert(to),
             false => self.troubled.remove(&to),
         };
     }
 
-    fn step(&mut self, to: SocketAddr, now: Instant, probes: &mut Vec<Probe>) {
-        let found = |check: &Check| check.small && check.tries >= LARGE_TRIES;
-        let check = self.paths.get(&to).and_then(|path| path.check.as_ref());
-        if check.is_some_and(|check| check.large == Some(false) && found(check)) {
+    /// Draws what follows from the answers so far.
+    fn judge(&mut self, to: SocketAddr, now: Instant) {
+        let Some(path) = self.paths.get_mut(&to) else { return };
+        let Some(check) = &mut path.check else { return };
+        let turned = match &mut check.stream {
+            Some(stream) if !check.small && stream.answered => {
+                let closed = check.tries >= SMALL_TRIES.1;
+                if closed {
+                    // What is larger does not arrive either, and nothing more is to be asked.
+                    (check.small, check.large, check.rungs) = (true, None, 0);
+                    self.counts.no_datagrams += u64::from(!path.no_datagrams);
+                }
+                closed && !std::mem::replace(&mut path.no_datagrams, true)
+            }
+            Some(stream) if check.small && !stream.answered && stream.ends <= now => {
+                // Only if somebody has answered since.
+                let closed = std::mem::replace(&mut stream.late, true);
+                match closed {
+                    true => check.stream = None,
+                    false => (check.small, check.proves, check.tries) = (false, false, 0),
+                }
+                if closed {
+                    self.counts.no_streams += u64::from(!path.no_streams);
+                }
+                closed && !std::mem::replace(&mut path.no_streams, true)
+            }
+            None if !check.small && check.tries >= SMALL_TRIES.0 => {
+                check.stream = Some(Stream::new(now, path.unproven));
+                false
+            }
+            _ => false,
+        };
+        let narrow = check.small && check.large == Some(false) && check.tries >= LARGE_TRIES;
+        if turned {
+            self.turned.push(to);
+            self.tell(to);
+        }
+        if narrow {
             self.is_narrow(to);
         }
+    }
+
+    fn step(&mut self, to: SocketAddr, now: Instant, probes: &mut Vec<Probe>) {
+        self.judge(to, now);
         let most = self.most;
         let Some(path) = self.paths.get_mut(&to) else { return };
-        let Some(check) = path
-            .check
-            .as_mut()
-            .filter(|check| !check.is_over() && (check.tries < TRIES || check.rungs > 0))
-        else {
-            path.check = None;
-            return self.wake(to, None);
+        let Some(check) = &mut path.check else {
+            // A way was closed: is it still?
+            path.retry = None;
+            let stream = path.no_streams.then(|| Stream::new(now, 0));
+            let check = Check { stream, ..Check::default() };
+            return self.begin(to, check, now);
         };
+        let waits = |stream: &Stream| !stream.answered && (check.small || now < stream.ends);
+        let waits = check.stream.as_ref().is_some_and(waits);
+        if check.is_over() || check.tries >= TRIES && check.rungs == 0 && !waits {
+            if !check.small && path.is_closed() {
+                // By neither way: whatever is tried next may be the one that opens first.
+                (path.no_datagrams, path.no_streams, path.deaf) = (false, false, false);
+                self.tell(to);
+            }
+            return self.end(to, now);
+        }
         check.tries += 1;
         let mut asks = Vec::new();
         if !check.small {
@@ -342,20 +686,38 @@ impl Paths {
         if check.large == Some(false) {
             asks.push(Asked::Sized(most));
         }
+        if let Some(stream) = check.stream.as_mut().filter(|stream| stream.unsent) {
+            stream.unsent = false;
+            path.since = 0;
+            asks.push(Asked::Stream);
+        }
         if check.rungs > 0 {
             check.rungs -= 1;
             asks.extend(rungs(most).into_iter().map(Asked::Sized));
         }
-        for asked in asks {
-            self.count += 1;
-            let number = NUMBERS + self.count;
+        let next = now.after(WAIT * check.tries.min(3));
+        let quiet = asks.is_empty();
+        let ends = check.stream.as_ref().map(|stream| stream.ends).filter(|_| quiet);
+        probes.extend(asks.into_iter().map(|asked| self.probe(to, asked)));
+        self.wake(to, Some(ends.map_or(next, |ends| ends.max(next))));
+    }
+
+    fn probe(&mut self, to: SocketAddr, asked: Asked) -> Probe {
+        self.count += 1;
+        let number = NUMBERS + self.count;
+        if let Some(path) = self.paths.get_mut(&to) {
+            if path.numbers.len() >= MAX_NUMBERS {
+                self.asked.remove(&path.numbers.remove(0));
+            }
             path.numbers.push(number);
             self.asked.insert(number, (to, asked));
-            let size = if let Asked::Sized(size) = asked { size } else { 0 };
-            probes.push(Probe { to, number, size });
         }
-        let due = now.after(WAIT * check.tries.min(3));
-        self.wake(to, Some(due));
+        let (via, size) = match asked {
+            Asked::Small => (Via::Datagram, 0),
+            Asked::Sized(size) => (Via::Datagram, size),
+            Asked::Stream => (Via::Stream, 0),
+        };
+        Probe { to, via, number, size }
     }
 }
 
@@ -394,7 +756,9 @@ mod tests {
         let mut sent = Vec::new();
         let mut answers: Vec<u64> = Vec::new();
         for ms in from..until {
-            answers.drain(..).for_each(|number| assert!(paths.answered(number)));
+            answers
+                .drain(..)
+                .for_each(|number| assert!(paths.answered(number, Via::Datagram, at(ms))));
             for probe in paths.poll(at(ms)) {
                 assert_eq!(probe.to, peer());
                 sent.push(probe.size);
@@ -419,7 +783,7 @@ mod tests {
         assert_eq!(paths.deadline(), None, "an idle path is left alone");
         paths.large(peer(), at(60_000));
         assert_eq!(run(&mut paths, 60_000, 61_000, |_| true), [0, MOST]);
-        assert_eq!((paths.narrow().count(), paths.counts()), (0, (4, 0)));
+        assert_eq!((paths.narrow().count(), paths.counts().probes), (0, 4));
     }
 
     #[test]
@@ -434,7 +798,7 @@ mod tests {
             assert_eq!(size, best, "of a path that carries {carries}");
             assert!(rungs.is_sorted() && rungs[0] > SAFE && rungs[RUNGS - 1] < MOST);
             run(&mut paths, 1000, 3000, |size| size <= carries);
-            assert_eq!((paths.counts().1, paths.deadline()), (1, None));
+            assert_eq!((paths.counts().narrowed, paths.deadline()), (1, None));
         }
     }
 
@@ -474,17 +838,143 @@ mod tests {
         let mut paths = Paths::new(MOST);
         paths.large(peer(), at(0));
         let sent = run(&mut paths, 0, 5000, |_| false);
-        assert_eq!((sent.len(), paths.size(peer())), (16, MOST));
+        // The last one by stream: it is not known whether anybody is there.
+        assert_eq!((sent.len(), paths.size(peer())), (17, MOST));
         assert_eq!(paths.deadline(), None);
         paths.too_large(peer(), 1300, at(6000));
         let probes = paths.poll(at(6000));
         assert_eq!((probes.len(), paths.size(peer())), (RUNGS + 1, SAFE));
         run(&mut paths, 6000, 9000, |_| false);
-        assert!(paths.answered(probes[2].number));
+        assert!(paths.answered(probes[2].number, Via::Datagram, at(9000)));
         assert_eq!(paths.size(peer()), probes[2].size);
-        assert!(paths.answered(probes[2].number) && !paths.answered(7));
+        assert!(
+            paths.answered(probes[2].number, Via::Datagram, at(9000))
+                && !paths.answered(7, Via::Datagram, at(9000))
+        );
         paths.forget(peer());
         assert_eq!((paths.size(peer()), paths.asked.len()), (MOST, 0));
+    }
+
+    /// Ways that are open: datagrams there, datagrams back, streams.
+    type Open = [bool; 3];
+
+    /// Lets time pass with some ways open. The other end answers as it was asked, or by stream if
+    /// it knows that its datagrams are lost.
+    fn pass(paths: &mut Paths, from: u64, until: u64, [there, back, streams]: Open) -> usize {
+        let mut answers: Vec<(u64, Via)> = Vec::new();
+        let mut sent = 0;
+        for ms in from..until {
+            for (number, via) in answers.drain(..) {
+                assert!(paths.answered(number, via, at(ms)));
+            }
+            for probe in paths.poll(at(ms)) {
+                sent += 1;
+                match probe.via {
+                    Via::Datagram if there && back => answers.push((probe.number, Via::Datagram)),
+                    Via::Datagram if there && streams => answers.push((probe.number, Via::Stream)),
+                    Via::Stream if streams => answers.push((probe.number, Via::Stream)),
+                    Via::Datagram | Via::Stream => {}
+                }
+            }
+            paths.check();
+        }
+        sent
+    }
+
+    fn trouble(paths: &Paths) -> Option<Open> {
+        let trouble = paths.troubles().next()?;
+        Some([trouble.datagrams_out, trouble.datagrams_in, trouble.streams])
+    }
+
+    #[test]
+    fn datagrams_that_do_not_arrive_are_found_out_and_so_is_their_return() {
+        let mut paths = Paths::new(MOST);
+        paths.doubt(peer(), at(0));
+        assert_eq!(pass(&mut paths, 0, 2000, [true; 3]), 1, "one ping, and all is well");
+        paths.doubt(peer(), at(2000));
+        pass(&mut paths, 2000, 2700, [false, true, true]);
+        assert_eq!(trouble(&paths), Some([true, false, false]));
+        assert_eq!(paths.route(peer()), Route { datagrams: false, streams: true });
+        assert_eq!((paths.turned(), paths.turned().len()), (vec![peer()], 0));
+        // It is tried again, less and less often.
+        let sent = pass(&mut paths, 2700, 302_700, [false, true, true]);
+        assert!((100..150).contains(&sent), "{sent} pings in five minutes");
+        assert_eq!(trouble(&paths), Some([true, false, false]));
+        pass(&mut paths, 302_700, 340_000, [true; 3]);
+        assert_eq!((trouble(&paths), paths.deadline()), (None, Some(Instant(0))));
+        assert_eq!((paths.turned(), paths.deadline()), (vec![peer()], None));
+        assert_eq!(paths.route(peer()), Route { datagrams: true, streams: true });
+        assert_eq!(paths.counts().no_datagrams, 1);
+    }
+
+    #[test]
+    fn traffic_by_stream_does_not_put_off_the_next_look_at_datagrams() {
+        let mut paths = Paths::new(MOST);
+        paths.doubt(peer(), at(0));
+        pass(&mut paths, 0, 1000, [false, true, true]);
+        for ms in (1000..31_000).step_by(100) {
+            if let Some(ping) = paths.by_stream(peer(), 100, at(ms)) {
+                assert!(paths.answered(ping.number, Via::Stream, at(ms)));
+            }
+            pass(&mut paths, ms, ms + 100, [ms > 15_000, true, true]);
+        }
+        assert_eq!(trouble(&paths), None);
+    }
+
+    #[test]
+    fn datagrams_that_do_not_come_back_are_told_apart() {
+        let mut paths = Paths::new(MOST);
+        paths.doubt(peer(), at(0));
+        pass(&mut paths, 0, 1000, [true, false, true]);
+        assert_eq!(trouble(&paths), Some([false, true, false]));
+        assert_eq!(paths.route(peer()), Route { datagrams: true, streams: true });
+        pass(&mut paths, 1000, 40_000, [true; 3]);
+        assert_eq!(trouble(&paths), None);
+    }
+
+    #[test]
+    fn streams_that_do_not_open_or_stand_still_are_found_out() {
+        for lost in [false, true] {
+            let mut paths = Paths::new(MOST);
+            let ping = paths.by_stream(peer(), 1000, at(0)).unwrap();
+            assert_eq!((ping.via, ping.size), (Via::Stream, 0));
+            assert!(paths.answered(ping.number, Via::Stream, at(1)));
+            assert_eq!(pass(&mut paths, 1, 2000, [true; 3]), 0, "that was all");
+            assert_eq!(paths.by_stream(peer(), 9, at(900)), None, "it was proved lately");
+            // It is waited for as long as what is before it takes.
+            paths.by_stream(peer(), 600_000, at(900));
+            let ping = paths.by_stream(peer(), 600_000, at(2000)).unwrap();
+            if lost {
+                paths.stream_lost(peer(), at(2100));
+            }
+            pass(&mut paths, 2000, 3400, [true, true, false]);
+            assert_eq!(trouble(&paths), None);
+            pass(&mut paths, 3400, 8200, [true, true, false]);
+            assert_eq!(trouble(&paths), Some([false, false, true]));
+            assert_eq!(paths.route(peer()), Route { datagrams: true, streams: false });
+            assert_eq!((paths.turned(), paths.counts().no_streams), (vec![peer()], 1));
+            // What comes late counts.
+            assert!(paths.answered(ping.number, Via::Stream, at(8300)));
+            assert_eq!(trouble(&paths), None);
+        }
+    }
+
+    #[test]
+    fn a_peer_that_answers_by_neither_way_is_not_judged() {
+        let mut paths = Paths::new(MOST);
+        assert!(paths.by_stream(peer(), 9, at(0)).is_some());
+        pass(&mut paths, 0, 10_000, [false; 3]);
+        assert_eq!((trouble(&paths), paths.deadline()), (None, None));
+        paths.doubt(peer(), at(10_000));
+        let sent = pass(&mut paths, 10_000, 20_000, [false; 3]);
+        assert!(sent <= 9 && paths.deadline().is_none(), "{sent}");
+        paths.doubt(peer(), at(20_000));
+        pass(&mut paths, 20_000, 21_000, [false, true, true]);
+        assert_eq!(paths.route(peer()), Route { datagrams: false, streams: true });
+        pass(&mut paths, 21_000, 60_000, [false; 3]);
+        assert_eq!(paths.route(peer()), Route { datagrams: true, streams: true });
+        assert_eq!((trouble(&paths), paths.turned()), (None, vec![peer()]));
+        assert_eq!(paths.deadline(), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Paths that carry less than others: what is too large for one takes the stream.
 
 use crate::{ms, secs};
+use rumormill_core::output::Via;
 use rumormill_sim::{Options, World};
 
 fn world(seed: u64, nodes: usize) -> World {
@@ -83,4 +84,105 @@ fn an_idle_cluster_sends_no_pings_to_measure_paths() {
     }
     world.run_for(secs(60)).unwrap();
     assert_eq!(world.total(|stats| stats.path_probes), 0);
+}
+
+/// Cuts one way off between a node and all others, in the directions given.
+fn block(world: &mut World, node: usize, via: Via, [out, back]: [bool; 2]) {
+    let others: Vec<usize> = (0..world.nodes()).filter(|other| *other != node).collect();
+    if out {
+        world.cut_way(&[node], &others, via);
+    }
+    if back {
+        world.cut_way(&others, &[node], via);
+    }
+}
+
+/// What a node says of the ways to another: datagrams there, datagrams back, streams are closed.
+fn closed(world: &World, at: usize, to: usize) -> Option<[bool; 3]> {
+    let (node, address) = (world.node(at)?, world.address(to));
+    let trouble = node.closed_ways().find(|trouble| trouble.address == address)?;
+    Some([trouble.datagrams_out, trouble.datagrams_in, trouble.streams])
+}
+
+#[test]
+fn what_datagrams_do_not_bring_streams_do_within_two_seconds() {
+    for directions in [[true, true], [true, false], [false, true]] {
+        let mut took = Vec::new();
+        for seed in 0..9 {
+            let mut world = world(seed, 3);
+            world.run_for(secs(2)).unwrap();
+            block(&mut world, 2, Via::Datagram, directions);
+            world.write(seed as usize % 3, "small", "x").unwrap();
+            took.push(agree(&mut world, secs(4)));
+            world.write((seed as usize + 1) % 3, "large", vec![b'x'; 600_000]).unwrap();
+            agree(&mut world, secs(4));
+            world.run_for(secs(30)).unwrap();
+            // Once it is known it makes no difference.
+            for node in 0..3 {
+                world.write(node, format!("later {node}"), "y").unwrap();
+                assert!(agree(&mut world, secs(1)) < ms(30), "{directions:?}, seed {seed}");
+            }
+            assert!((0..3).all(|node| world.alive_at(node) == 3));
+            let [out, back] = directions;
+            for other in 0..2 {
+                // Whether those of the other arrive shows only where this node's own do.
+                let (here, there) = ([out, back && !out, false], [back, out && !back, false]);
+                assert_eq!(closed(&world, 2, other), Some(here), "{directions:?}");
+                assert_eq!(closed(&world, other, 2), Some(there), "{directions:?}");
+            }
+            assert_eq!(closed(&world, 0, 1), None);
+            world.heal();
+            let open = |world: &World| (0..2).all(|at| closed(world, at, 2).is_none());
+            world.run_until(open, secs(40)).unwrap();
+            world.settle(secs(30)).unwrap();
+        }
+        took.sort_unstable();
+        assert!(took[took.len() / 2] < secs(2), "{directions:?}: {took:?}");
+    }
+}
+
+#[test]
+fn what_streams_do_not_bring_datagrams_do_within_two_seconds() {
+    let mut took = Vec::new();
+    for seed in 0..9 {
+        let stream_timeout = secs(3);
+        let options = Options { seed, nodes: 3, stream_timeout, ..Options::default() };
+        let mut world = World::new(options);
+        world.run_for(secs(2)).unwrap();
+        block(&mut world, 2, Via::Stream, [true, false]);
+        world.write(seed as usize % 3, "large", vec![b'x'; 600_000]).unwrap();
+        took.push(agree(&mut world, secs(5)));
+        world.write((seed as usize + 1) % 3, "again", vec![b'y'; 600_000]).unwrap();
+        agree(&mut world, secs(5));
+        assert!((0..3).all(|node| world.alive_at(node) == 3));
+        assert!(world.total(|stats| stats.frames_in_pieces) > 0);
+        world.write(2, "and back", vec![b'z'; 600_000]).unwrap();
+        agree(&mut world, secs(5));
+        let told = |at| (0..3).any(|to| closed(&world, at, to) == Some([false, false, true]));
+        assert!(told(2) && (told(0) || told(1)), "seed {seed}");
+        world.heal();
+        world
+            .run_until(
+                |world| (0..3).all(|at| world.node(at).unwrap().closed_ways().next().is_none()),
+                secs(60),
+            )
+            .unwrap();
+        world.settle(secs(30)).unwrap();
+    }
+    took.sort_unstable();
+    assert!(took[took.len() / 2] < secs(2), "{took:?}");
+}
+
+#[test]
+fn a_newcomer_is_filled_without_streams_and_without_datagrams() {
+    for via in [Via::Stream, Via::Datagram] {
+        let mut world = World::new(Options { seed: 8, nodes: 4, late: 1, ..Options::default() });
+        for key in 0..2000 {
+            world.write(key % 3, format!("{key}"), vec![b'x'; 1000]).unwrap();
+        }
+        agree(&mut world, secs(5));
+        block(&mut world, 3, via, [true, true]);
+        world.boot(3);
+        world.settle(secs(60)).unwrap();
+    }
 }

@@ -38,6 +38,7 @@ impl Collector for Reading {
         let status = self.node.status();
         let to = &mut to;
         state(&status, to)?;
+        ways(&status, to)?;
         ring(&self.node, status.uptime_ms, to)?;
         seeds(&status.seeds, to)?;
         members(&status.members, to)?;
@@ -138,6 +139,19 @@ fn state(status: &Status, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> 
     let help = "Seconds that this node's clock is ahead of the cluster's time; behind, if negative";
     let clock = to.encode_descriptor("clock_ahead_seconds", help, None, MetricType::Gauge)?;
     ConstGauge::new(ahead).encode(clock)
+}
+
+/// Which ways to members are closed.
+fn ways(status: &Status, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
+    let help = "Ways to members that are closed while another is open";
+    let mut family = to.encode_descriptor("closed_ways", help, None, MetricType::Gauge)?;
+    for (way, direction) in [("udp", "to"), ("udp", "from"), ("tcp", "both")] {
+        let closed = status.alarms.closed_ways.iter();
+        let closed = closed.filter(|closed| closed.way == way && closed.direction == direction);
+        let labels = [("way", way), ("direction", direction)];
+        ConstGauge::new(closed.count() as u64).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
 }
 
 /// How far ring repair has come.

@@ -72,6 +72,10 @@ impl Watch {
         let mut body = Vec::with_capacity(96);
         block::Context::default().encode(own.entry, &mut body);
         outbox.push(to, Class::Membership, Via::Datagram, kind::JOIN, &[&body]);
+        if table.peer_count() == 0 {
+            // It may be that streams get there and datagrams do not.
+            outbox.doubt(to);
+        }
     }
 
     /// Changes what this node's operator says of it, and tells everyone.

@@ -14,6 +14,7 @@ impl Outbox {
         self.dialects.check();
         if !depth.is_glance() {
             self.paths.check();
+            self.pieces.check();
         }
         self.proofs.check();
         self.budgets.check(stats, depth);

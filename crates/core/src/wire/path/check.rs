@@ -1,6 +1,6 @@
 //! What holds of the paths between turns.
 
-use super::{Asked, MAX_PATHS, Paths, SAFE};
+use super::{Asked, MAX_NUMBERS, MAX_PATHS, Paths, SAFE};
 
 impl Paths {
     /// Checks that every check under way has its timer, that nothing is asked for nobody, and that
@@ -12,9 +12,12 @@ impl Paths {
         assert_eq!(timers, self.timers, "timers of paths");
         let mut numbers = 0;
         for (to, path) in self.paths.iter() {
-            assert_eq!(path.check.is_some(), path.due.is_some(), "{to} is checked, or not");
+            assert!(path.check.is_none() || path.due.is_some(), "the check of {to} goes on");
+            let again = path.check.is_some() || path.is_closed();
+            assert!(path.due.is_none() || again, "{to} is looked at without a reason");
             assert!(path.size.is_none_or(|size| (SAFE..self.most).contains(&size)));
-            assert_eq!(path.size.is_some(), self.troubled.contains(to), "{to} is told of, or not");
+            assert_eq!(path.is_troubled(), self.troubled.contains(to), "{to} is told of, or not");
+            assert!(path.numbers.len() <= MAX_NUMBERS, "pings to {to} that are remembered");
             numbers += path.numbers.len();
         }
         assert!(self.troubled.len() <= self.paths.len(), "paths that are told of");
