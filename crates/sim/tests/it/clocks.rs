@@ -1,10 +1,10 @@
 //! Wall clocks that are off: by seconds, by half a minute, by more than is admitted.
 
 use crate::{ms, secs};
-use rumormill_core::NodeId;
-use rumormill_core::data::{Digest, Range, Space};
+use rumormill_core::{Instant, NodeId, Now};
+use rumormill_core::data::{Digest, Range, Refused, Space};
 use rumormill_sim::clock::EPOCH_MS;
-use rumormill_sim::{Options, World};
+use rumormill_sim::{Options, World, WriteError};
 use std::ops::ControlFlow;
 
 fn world(seed: u64, off_ms: &[i64]) -> World {
@@ -67,13 +67,27 @@ fn what_is_lost_is_repaired_at_once_although_stamps_are_half_a_minute_ahead() {
 #[test]
 fn a_clock_ten_minutes_ahead_is_refused_and_drags_nobody_along() {
     let fast = 2;
-    let mut world = world(33, &[0, -5_000, 600_000, 30_000, 0]);
+    let mut world = World::new(Options { seed: 33, nodes: 5, ..Options::default() });
+    for (node, off) in [0, -5_000, 600_000, 30_000, 0].into_iter().enumerate() {
+        world.jump_clock(node, off);
+    }
+    let mut refused = 0;
     for number in 0..200 {
-        // The fast one writes keys of its own and keys of the others.
-        world.write(number % 5, format!("key-{}", number % 50), format!("{number}")).unwrap();
-        world.write(number % 5, format!("own-{}-{number}", number % 5), "v").unwrap();
+        // The fast one writes keys of its own and keys of the others, until it knows that it is off.
+        let node = number % 5;
+        for key in [format!("key-{}", number % 50), format!("own-{node}-{number}")] {
+            match world.write(node, key, format!("{number}")) {
+                Ok(_) => {}
+                Err(WriteError::Refused(Refused::Clock { own_ms, cluster_ms })) if node == fast => {
+                    assert!(own_ms.abs_diff(cluster_ms + 600_000) < 40_000);
+                    refused += 1;
+                }
+                Err(error) => panic!("n{node}: {error:?}"),
+            }
+        }
         world.run_for(ms(10)).unwrap();
     }
+    assert!((1..80).contains(&refused), "{refused} writes of the fast one are refused");
     let honest = [0, 1, 3, 4];
     let digest = |world: &World, node: usize| world.node(node).unwrap().digest(Space::Data);
     let agree =
@@ -96,7 +110,8 @@ fn a_clock_ten_minutes_ahead_is_refused_and_drags_nobody_along() {
 
 #[test]
 fn a_clock_that_was_ten_minutes_ahead_and_is_put_right_is_heard_in_the_end() {
-    let mut world = world(34, &[0, 0, 600_000]);
+    let mut world = World::new(Options { seed: 34, nodes: 3, ..Options::default() });
+    world.jump_clock(2, 600_000);
     world.write(2, "early", "v").unwrap();
     world.run_for(secs(2)).unwrap();
     assert_eq!(world.read(0, "early"), None);
@@ -105,4 +120,30 @@ fn a_clock_that_was_ten_minutes_ahead_and_is_put_right_is_heard_in_the_end() {
     world.run_for(secs(560)).unwrap();
     world.settle(secs(10)).unwrap();
     assert_eq!(world.read(0, "early"), Some(&b"v"[..]));
+}
+
+#[test]
+fn one_liar_drags_no_clock_along_and_no_honest_write_is_refused_for_it() {
+    // Everyone else is right to within a second, or a little behind.
+    let mut world = world(35, &[59_000, 0, -900, 400, -300]);
+    for number in 0..200 {
+        let node = number % 5;
+        // Some keys are everyone's: the liar's last word on them stands until its time has come.
+        let key = if number % 3 == 0 { "all".to_owned() } else { format!("own-{node}-{number}") };
+        match world.write(node, key, "v") {
+            Ok(_) => {}
+            Err(WriteError::Refused(Refused::Ahead { .. })) if node > 0 && number % 3 == 0 => {}
+            Err(error) => panic!("n{node}, {number}: {error:?}"),
+        }
+        world.run_for(ms(10)).unwrap();
+    }
+    world.settle(secs(10)).unwrap();
+    assert_eq!(world.total(|stats| stats.refused_skew), 0);
+    let write = world.write(3, "after", "v").unwrap();
+    let stamp = world.ledger().get(write).entry.stamp().wall_ms();
+    let now = EPOCH_MS + world.now().as_millis() as u64;
+    assert!(stamp <= now + 2_000, "{stamp}, but it is {now}");
+    let mono = Instant(world.now().as_micros() as u64);
+    let told = world.node(1).unwrap().clocks(Now { mono, wall_ms: now });
+    assert!(told.off.iter().any(|off| off.id == world.id(0) && off.ahead_ms > 58_000), "{told:?}");
 }
