@@ -1,15 +1,37 @@
 //! The key ring, as the loop keeps it: what peers say of it, and what an operator wants of it.
 
 use super::state::{Driver, Turn};
+use crate::clock::wall_ms;
 use crate::report::state_name;
+use crate::seal::fresh::{self, Stale};
 use crate::seal::{Action, Door, Holder, Keeper, Keyring, KeyringError, Note, drawn};
 use rumormill_core::data::Space;
 use rumormill_core::member::notes::is_note;
 use rumormill_core::member::{Member, Record};
 use rumormill_core::output::Applied;
 use rumormill_core::{Node, Now, Output};
+use std::time::Duration;
 
 impl Driver {
+    /// Begins sessions anew that may go on elsewhere, or have lasted long.
+    pub(super) fn look_at_sessions(&mut self) {
+        if self.door.ring().is_none() {
+            return;
+        }
+        let (mono, wall) = (self.started.elapsed(), Duration::from_millis(wall_ms()));
+        match self.turn.fresh.look(mono, wall, fresh::boot_id) {
+            Stale::Nothing => {}
+            Stale::Datagrams => self.door.begin_anew(),
+            Stale::Everything(why) => {
+                tracing::warn!(
+                    "{why}: this machine may be a copy of itself, so sealing begins anew"
+                );
+                self.door.begin_anew();
+                self.streams.end_sealed();
+            }
+        }
+    }
+
     /// Takes in what this turn has brought of the key ring.
     pub(super) fn learn_notes(&mut self) {
         let Some(keeper) = &mut self.keeper else { return };

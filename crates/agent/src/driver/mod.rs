@@ -48,7 +48,9 @@ impl Driver {
         self.keep_ring();
         self.finish_turn();
         while self.turn.stop.as_ref().is_none_or(|stop| stop.at > tokio::time::Instant::now()) {
-            match self.wait().await {
+            let woken = self.wait().await;
+            self.look_at_sessions();
+            match woken {
                 Woken::Command(Some(command)) => {
                     self.command(command);
                     // Writers that are ready to run put theirs into the same batch.

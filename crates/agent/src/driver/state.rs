@@ -11,6 +11,7 @@ use crate::net::Counters;
 use crate::net::stream::Streams;
 use crate::net::udp::Udp;
 use crate::report::Handover;
+use crate::seal::fresh::Fresh;
 use crate::seal::{Door, Keeper};
 use crate::snapshot::Snapshot;
 use crate::store::{StoreEvent, Writer};
@@ -61,6 +62,7 @@ pub(crate) struct Turn {
     pub(super) roster_changed: bool,
     pub(super) shown: Shown,
     pub(super) watchman: Watchman,
+    pub(super) fresh: Fresh,
     pub(super) waits: Waits,
     /// Addresses to join by that were given, and those of names.
     pub(super) seeds_given: Vec<SocketAddr>,

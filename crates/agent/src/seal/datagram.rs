@@ -102,6 +102,11 @@ impl Sealer {
         }
     }
 
+    /// Ends all sessions: what is sealed next is sealed under a fresh salt.
+    pub(crate) fn begin_anew(&mut self) {
+        self.sessions.clear();
+    }
+
     /// Forgets sessions of keys that the ring no longer holds.
     pub(crate) fn retain(&mut self, ring: &ClusterRing) {
         self.sessions.retain(|session| ring.get(session.key.id).is_some());
@@ -327,6 +332,22 @@ pub(crate) mod tests {
             }
         }
         assert_eq!(salts.len(), 30);
+    }
+
+    #[test]
+    fn a_session_that_is_begun_anew_has_another_salt_and_is_understood() {
+        let ring = ring(&[1, 2], "c");
+        let (mut sealer, mut opener) = (Sealer::default(), Opener::default());
+        let mut salts = HashSet::new();
+        for n in 0..5_u8 {
+            sealer.begin_anew();
+            for _ in 0..3 {
+                let sealed = seal(&mut sealer, &ring, &[n]);
+                assert_eq!(open(&mut opener, &ring, &sealed), Ok(vec![n]));
+                salts.insert(sealed[HEAD..HEAD + SALT].to_vec());
+            }
+        }
+        assert_eq!(salts.len(), 5);
     }
 
     #[test]

@@ -202,6 +202,11 @@ impl Door {
         self.keyed.as_mut()?.sealer.seal(&key, bytes)
     }
 
+    /// Ends the sessions of what is sent.
+    pub(crate) fn begin_anew(&mut self) {
+        self.keyed.iter_mut().for_each(|keyed| keyed.sealer.begin_anew());
+    }
+
     /// Takes another ring into use.
     pub(crate) fn set_ring(&mut self, ring: KeyRing) {
         let Some(keyed) = &mut self.keyed else { return };

@@ -7,6 +7,7 @@ mod counters;
 mod datagram;
 mod door;
 pub mod file;
+pub(crate) mod fresh;
 mod keeper;
 mod key;
 mod noise;

@@ -145,6 +145,12 @@ impl Streams {
         self.spare.retain(|_, link| holds(link));
     }
 
+    /// Ends all sealed streams; they are dialled again when there is something to send.
+    pub(crate) fn end_sealed(&mut self) {
+        self.links.retain(|_, link| link.key.is_none());
+        self.spare.retain(|_, link| link.key.is_none());
+    }
+
     /// Forgets a link that has ended.
     pub(crate) fn forget(&mut self, to: SocketAddr, number: usize) {
         if self.links.get(&to).is_some_and(|link| link.number == number) {
