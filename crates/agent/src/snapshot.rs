@@ -1,5 +1,6 @@
 //! What the loop last said of the node, for whoever reads without asking it.
 
+use crate::clock::wall_ms;
 use crate::report::{
     Alarms, Alone, Handover, MemberCounts, MemberInfo, RingStatus, SeedStatus, Traffic,
 };
@@ -7,7 +8,7 @@ use rumormill_core::Stats;
 use rumormill_core::data::Digest;
 use rumormill_core::spread::entropy::Filling;
 use rumormill_core::spread::sessions::Totals;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -16,6 +17,9 @@ use tokio::sync::watch;
 #[derive(Default)]
 pub(crate) struct Snapshot {
     pub(crate) numbers: Mutex<Numbers>,
+    /// By how many milliseconds the node reads its wall clock ahead of the machine's: zero but in
+    /// tests.
+    pub(crate) clock_off_ms: AtomicI64,
     pub(crate) members: RwLock<Arc<[MemberInfo]>>,
     pub(crate) store: Mutex<String>,
     pub(crate) ring: Mutex<RingStatus>,
@@ -35,6 +39,11 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// What the node's wall clock reads.
+    pub(crate) fn clock_ms(&self) -> u64 {
+        wall_ms().saturating_add_signed(self.clock_off_ms.load(Ordering::Relaxed))
+    }
+
     /// Members that are alive or suspected, this node included.
     pub(crate) fn present(&self) -> usize {
         let members = self.numbers.lock().unwrap_or_else(PoisonError::into_inner).members;

@@ -31,6 +31,7 @@ pub struct Builder {
     pub(crate) key_file: Option<PathBuf>,
     pub(crate) encryption: Encryption,
     pub(crate) config: Config,
+    pub(crate) clock_off_ms: i64,
 }
 
 impl Default for Builder {
@@ -51,6 +52,7 @@ impl Default for Builder {
             key_file: None,
             encryption: Encryption::default(),
             config: Config::default(),
+            clock_off_ms: 0,
         }
     }
 }
@@ -132,6 +134,14 @@ impl Builder {
     #[must_use]
     pub fn encryption(mut self, encryption: Encryption) -> Self {
         self.encryption = encryption;
+        self
+    }
+
+    /// The node reads its wall clock so many milliseconds ahead of the machine's: for tests.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn clock_off(mut self, ms: i64) -> Self {
+        self.clock_off_ms = ms;
         self
     }
 

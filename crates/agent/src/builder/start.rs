@@ -51,7 +51,8 @@ impl Builder {
         let store = self.open_store().await?;
         let id = store.as_ref().map_or_else(|| NodeId(random_u64()), Store::node_id);
         let identity = self.identity(id, gossip);
-        let now = Now { mono: Instant(0), wall_ms: wall_ms() };
+        let wall_ms = wall_ms().saturating_add_signed(self.clock_off_ms);
+        let now = Now { mono: Instant(0), wall_ms };
         let lock = self.lock(id);
         let door = self.door(lock.as_ref());
         let mut node = Node::new(self.config_behind(&door), identity.clone(), random_u64(), now);
@@ -64,6 +65,7 @@ impl Builder {
         let restored = node.data().digest().count > 0;
         let others = !seeds.is_empty() || seeker.has_names() || node.staleness(now).is_none();
         snapshot.unagreed.store(others, Relaxed);
+        snapshot.clock_off_ms.store(self.clock_off_ms, Relaxed);
         let keeper = lock.as_ref().map(|lock| self.keeper(lock, &node, &snapshot));
         let (commands, inbox) = mpsc::channel(INBOX);
         let counters = Arc::new(Counters::default());

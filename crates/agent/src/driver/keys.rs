@@ -1,7 +1,6 @@
 //! The key ring, as the loop keeps it: what peers say of it, and what an operator wants of it.
 
 use super::state::{Driver, Turn};
-use crate::clock::wall_ms;
 use crate::report::state_name;
 use crate::seal::fresh::{self, Stale};
 use crate::seal::{Action, Door, Holder, Keeper, Keyring, KeyringError, Note, drawn};
@@ -18,7 +17,8 @@ impl Driver {
         if self.door.ring().is_none() {
             return;
         }
-        let (mono, wall) = (self.started.elapsed(), Duration::from_millis(wall_ms()));
+        let (mono, wall) =
+            (self.started.elapsed(), Duration::from_millis(self.snapshot.clock_ms()));
         match self.turn.fresh.look(mono, wall, fresh::boot_id) {
             Stale::Nothing => {}
             Stale::Datagrams => self.door.begin_anew(),

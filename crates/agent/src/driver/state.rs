@@ -5,7 +5,6 @@ use super::ring::Shown;
 use super::stall::Stall;
 use super::waits::Waits;
 use super::watchman::Watchman;
-use crate::clock::wall_ms;
 use crate::command::{Command, WriteReply};
 use crate::net::Counters;
 use crate::net::stream::Streams;
@@ -100,6 +99,6 @@ pub(super) struct Stop {
 impl Driver {
     pub(super) fn now(&self) -> Now {
         let mono = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
-        Now { mono: Instant(mono), wall_ms: wall_ms() }
+        Now { mono: Instant(mono), wall_ms: self.snapshot.clock_ms() }
     }
 }

@@ -54,6 +54,13 @@ pub(crate) struct Shared {
 }
 
 impl Rumormill {
+    /// The node reads its wall clock so many milliseconds ahead of the machine's from now on, for what
+    /// it stamps and admits: for tests.
+    #[doc(hidden)]
+    pub fn set_clock_off(&self, ms: i64) {
+        self.shared.snapshot.clock_off_ms.store(ms, std::sync::atomic::Ordering::Relaxed);
+    }
+
     /// The live entry under a key, from memory.
     #[must_use]
     pub fn get(&self, key: impl AsRef<[u8]>) -> Option<Arc<Entry>> {

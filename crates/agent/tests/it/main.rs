@@ -1,5 +1,6 @@
 //! Integration tests of the agent library: real sockets, real folders.
 
+mod clocks;
 mod cluster;
 mod coverage;
 #[cfg(unix)]

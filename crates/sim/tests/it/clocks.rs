@@ -1,8 +1,8 @@
 //! Wall clocks that are off: by seconds, by half a minute, by more than is admitted.
 
 use crate::{ms, secs};
-use rumormill_core::{Instant, NodeId, Now};
 use rumormill_core::data::{Digest, Range, Refused, Space};
+use rumormill_core::{Instant, NodeId, Now};
 use rumormill_sim::clock::EPOCH_MS;
 use rumormill_sim::{Options, World, WriteError};
 use std::ops::ControlFlow;
