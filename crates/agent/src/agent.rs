@@ -2,10 +2,12 @@
 
 use crate::error::StartError;
 use crate::handle::Rumormill;
+use crate::namesake::Namesake;
 use crate::seal::Encryption;
 use crate::settings::Settings;
 use crate::tls::{Tls, TlsFiles};
 use crate::{http, net, redis};
+use rumormill_core::base::hash::Keyed;
 use serde::Serialize;
 use std::future::Future;
 use std::net::SocketAddr;
@@ -25,6 +27,8 @@ pub struct Agent {
     addresses: Addresses,
     stopping: watch::Sender<bool>,
     services: JoinSet<&'static str>,
+    /// Watches whether the name is taken, unless it may be.
+    namesake: Option<Namesake>,
 }
 
 /// Where an agent is reached: the addresses that are really bound.
@@ -45,6 +49,8 @@ pub enum Ended {
     Stopped,
     /// Its node left the cluster.
     Left,
+    /// Another member of its name is alive there, and was before it.
+    NameTaken(SocketAddr),
     /// A part of it ended by itself: `Redis`, `HTTP` or `node`.
     Failed(&'static str),
 }
@@ -81,7 +87,13 @@ impl Agent {
             (options.tls, options.redis_tls) = (http_tls, redis_tls);
             services.spawn(named("HTTP", http::serve(listener, node.clone(), options, stop)));
         }
-        Ok(Self { node, addresses, stopping, services })
+        let namesake = (!settings.allow_shared_name).then(|| Namesake {
+            own: node.identity().clone(),
+            tag: Keyed::for_cluster(&settings.config.cluster).tag(),
+            lock: node.shared.lock.clone(),
+            snapshot: Arc::clone(&node.shared.snapshot),
+        });
+        Ok(Self { node, addresses, stopping, services, namesake })
     }
 
     /// The node.
@@ -100,14 +112,27 @@ impl Agent {
     /// stops in order. Everything acknowledged is on disk when this returns.
     pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> Ended {
         let node = self.node.clone();
+        let namesake = self.namesake.take();
+        let taken = async {
+            match &namesake {
+                Some(namesake) => namesake.found().await,
+                None => std::future::pending().await,
+            }
+        };
         let ended = tokio::select! {
             () = shutdown => Ended::Stopped,
+            address = taken => Ended::NameTaken(address),
             () = self.node.shared.commands.closed() => Ended::Failed("node"),
             Some(service) = self.services.join_next() => Ended::Failed(service.unwrap_or("a task")),
         };
+        if let Ended::NameTaken(_) = ended {
+            // Else it would be held dead, and passes would wait for it.
+            node.leave().await;
+        }
         // This lets the request that made the node leave be answered, and noted.
         self.stop().await;
         match node.leaving() {
+            _ if matches!(ended, Ended::NameTaken(_)) => ended,
             Some(told) if told.leaves => Ended::Left,
             _ => ended,
         }

@@ -106,7 +106,12 @@ impl Lonely {
 }
 
 /// Finds out by a stream what is at a seed that does not answer datagrams.
-async fn ask(address: SocketAddr, own: SocketAddr, tag: u32, lock: Option<Arc<Lock>>) -> SeedTried {
+pub(crate) async fn ask(
+    address: SocketAddr,
+    own: SocketAddr,
+    tag: u32,
+    lock: Option<Arc<Lock>>,
+) -> SeedTried {
     let found = match timeout(PATIENCE, TcpStream::connect(address)).await {
         Err(_) => "silent",
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => "refused",

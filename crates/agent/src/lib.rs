@@ -22,6 +22,7 @@ mod handle;
 pub mod http;
 #[doc(hidden)]
 pub mod jsonl;
+mod namesake;
 mod net;
 mod reach;
 #[doc(hidden)]

@@ -56,6 +56,11 @@ pub struct SeedTried {
 }
 
 impl SeedTried {
+    /// True if a member of this cluster is there.
+    pub(crate) fn is_member(&self) -> bool {
+        self.found == "stream-only"
+    }
+
     fn words(&self) -> &'static str {
         match self.found.as_str() {
             "refused" => "nothing listens there by TCP: a wrong port, or no agent runs there yet",

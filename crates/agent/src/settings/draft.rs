@@ -160,6 +160,7 @@ impl Draft {
             "join" => settings.join = check_seeds(read(value)?)?,
             "tags" => settings.tags = add_tags(&settings.tags, read(value)?)?,
             "insecure" => settings.insecure = read(value)?,
+            "allow_shared_name" => settings.allow_shared_name = read(value)?,
             "fsync" => settings.fsync = read(value)?,
             "encryption" => settings.encryption = read(value)?,
             "key" => {

@@ -70,6 +70,8 @@ pub struct Settings {
     pub tags: Tags,
     /// Allows ports on other than loopback addresses without a key, password or token.
     pub insecure: bool,
+    /// Whether the agent goes on although another member of its name is alive.
+    pub allow_shared_name: bool,
     /// When writes are forced to the disk.
     pub fsync: Fsync,
     /// The keys of the cluster; without any gossip is not encrypted.
@@ -108,6 +110,7 @@ impl Default for Settings {
             join: Vec::new(),
             tags: Tags::default(),
             insecure: false,
+            allow_shared_name: false,
             fsync: Fsync::default(),
             keys: None,
             key_file: None,
@@ -163,6 +166,7 @@ impl Settings {
         table.insert("join".into(), list(&self.join));
         table.insert("loading".into(), text(&humantime::format_duration(self.loading)));
         table.insert("insecure".into(), self.insecure.into());
+        table.insert("allow_shared_name".into(), self.allow_shared_name.into());
         table.extend(Value::try_from(self.fsync).map(|fsync| ("fsync".into(), fsync)));
         let file = self.key_file.iter();
         table.extend(file.map(|path| ("key_file".into(), text(&path.display()))));

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 
 /// Settings of the agent itself; those of the protocol are found in [`Config`].
-const OWN: [&str; 28] = [
+const OWN: [&str; 29] = [
     "name",
     "gossip",
     "advertise",
@@ -18,6 +18,7 @@ const OWN: [&str; 28] = [
     "join",
     "tags",
     "insecure",
+    "allow_shared_name",
     "fsync",
     "key_file",
     "encryption",
@@ -83,7 +84,7 @@ pub(super) fn from_text(field: &str, text: &str) -> Result<Value, String> {
             let tags = tags.into_iter().map(|(name, value)| (name, Value::String(value)));
             return Ok(Value::Table(tags.collect()));
         }
-        "insecure" => return boolean(),
+        "insecure" | "allow_shared_name" => return boolean(),
         _ => {}
     }
     let table = Value::Table(protocol());

@@ -65,6 +65,9 @@ pub struct AgentArgs {
     /// Allow ports that strangers can reach without key, password or token.
     #[arg(long)]
     insecure: bool,
+    /// Go on although another member of this name is alive.
+    #[arg(long)]
+    allow_shared_name: bool,
     /// When writes are forced to the disk: everysec or always [default: everysec].
     #[arg(long, value_name = "WHEN")]
     fsync: Option<String>,
@@ -167,6 +170,9 @@ impl AgentArgs {
         }));
         if self.insecure {
             flags.push(flag("insecure", "true".into()));
+        }
+        if self.allow_shared_name {
+            flags.push(flag("allow_shared_name", "true".into()));
         }
         flags
     }

@@ -84,7 +84,7 @@ async fn serve(settings: Settings, exit_with_stdin: bool, format: Format) -> any
     // Signals are listened to before anything is started that they should stop.
     let shutdown = shutdown(exit_with_stdin)?;
     let agent = Agent::start(settings).await?;
-    let (identity, at) = (agent.node().identity(), agent.addresses());
+    let (identity, at) = (agent.node().identity().clone(), agent.addresses());
     let hello = Hello {
         name: identity.name.clone(),
         id: identity.id.to_string(),
@@ -105,6 +105,11 @@ async fn serve(settings: Settings, exit_with_stdin: bool, format: Format) -> any
     match agent.run_until(shutdown).await {
         Ended::Stopped => tracing::info!("stopped"),
         Ended::Left => tracing::info!("left the cluster and stopped"),
+        Ended::NameTaken(address) => anyhow::bail!(
+            "another member named {:?} is alive at {address}: give this one a name of its own with \
+             --name, stop the other, or let both be with --allow-shared-name; left and stopped",
+            identity.name
+        ),
         Ended::Failed(port) => anyhow::bail!("the {port} port ended by itself; stopped"),
     }
     Ok(())

@@ -336,3 +336,21 @@ fn what_cannot_be_used_at_the_start_is_a_clear_error() {
     fs::write(path("used/identity.toml"), "node = ").unwrap();
     refused(&["--data", &path("used")], 1, &["identity.toml", "damaged"]);
 }
+
+#[test]
+fn a_name_that_is_taken_is_refused_unless_that_is_allowed() {
+    let agents = fleet(2, None);
+    let seed = agents[1].gossip().to_owned();
+    let ports = ["--gossip", "127.0.0.1:0", "--redis", "127.0.0.1:0", "--http", "127.0.0.1:0"];
+    let second = run(&[&["agent", "--name", "n0", "--join", &seed], &ports[..]].concat());
+    assert_eq!(second.code, 1, "{}", second.stderr);
+    for part in ["another member named \"n0\"", agents[0].gossip(), "--allow-shared-name"] {
+        assert!(second.stderr.contains(part), "{part}: {}", second.stderr);
+    }
+    until("it has said goodbye", || (agents[0].members("left") == 1).then_some(()));
+    let allowed = Agent::start(&["--name", "n0", "--join", &seed, "--allow-shared-name"]);
+    until("all warn of the name", || {
+        let warns = |agent: &Agent| agent.status()["shared_names"][0]["name"] == "n0";
+        agents.iter().chain([&allowed]).all(warns).then_some(())
+    });
+}
