@@ -445,6 +445,7 @@ impl World {
         let host = &mut self.hosts[node];
         let config = Config { speaks: self.options.versions(node), ..self.options.config.clone() };
         let mut machine = Node::new(config, host.identity.clone(), seed, now);
+        machine.set_lock(self.options.sealed, self.options.sealed);
         // On the first boot of a prefilled world this run's own record is on the disk already: it
         // is not one of an earlier run, which would have to be overruled.
         let own = host.identity.id;

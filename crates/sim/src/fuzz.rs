@@ -72,7 +72,8 @@ impl Draw {
         };
         let config = self.draw_settings(seed);
         let check = self.check;
-        let options = Options { seed, nodes, start, config, check, ..Options::default() };
+        let sealed = self::rng(seed, b"\0\0\0\0lock").chance(0.5);
+        let options = Options { seed, nodes, sealed, start, config, check, ..Options::default() };
         let options = draw_lines(seed, draw_network(seed, options));
         let mut scenario = Scenario::new(options, self.duration, self.settle);
         let load = fitting(draw_load(seed), &scenario.world.config);
@@ -206,7 +207,7 @@ fn draw_network(seed: u64, options: Options) -> Options {
         duplicate: 0.05 * rng.unit(),
         reorder: 0.1 * rng.unit(),
         reorder_delay: ms(1 + rng.below(200)),
-        clock_skew: ms([0, 100, 5_000, 20_000][rng.index(4)]),
+        clock_skew: ms([0, 100, 5_000, 12_000][rng.index(4)]),
         ..options
     }
 }

@@ -41,6 +41,8 @@ pub struct Options {
     /// The versions of packets that nodes pretend to speak, from node 0 on; the rest what they do.
     #[serde(skip)]
     pub speaks: Vec<Versions>,
+    /// True if all have a key and seal what they send: nothing takes a proof then.
+    pub sealed: bool,
     /// How the nodes come to know each other.
     pub start: Start,
     /// Time that one hop takes.
@@ -85,6 +87,7 @@ impl Default for Options {
             late: 0,
             config: Config::default(),
             speaks: Vec::new(),
+            sealed: false,
             start: Start::Prefilled,
             latency: Latency::Uniform(Duration::from_micros(500), Duration::from_micros(1500)),
             zones: None,

@@ -287,6 +287,9 @@ impl fmt::Display for Scenario {
         if let Some(rate) = self.world.bandwidth {
             writeln!(f, "  bandwidth {rate} bytes a second each way")?;
         }
+        if self.world.sealed {
+            writeln!(f, "  gossip    sealed")?;
+        }
         writeln!(f, "  clocks    off by up to {:?}", self.world.clock_skew)?;
         match self.settings() {
             settings if settings.is_empty() => writeln!(f, "  settings  the defaults")?,

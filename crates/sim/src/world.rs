@@ -267,7 +267,10 @@ impl World {
         let now = self.now_at(node);
         let mut outputs = std::mem::take(&mut self.outputs);
         if let Some(machine) = &mut self.hosts[node].node {
-            machine.handle(input, now, &mut outputs);
+            match self.options.sealed {
+                true => machine.handle_sealed(input, now, &mut outputs),
+                false => machine.handle(input, now, &mut outputs),
+            }
             machine.flush(now, &mut outputs);
         }
         self.carry_out(node, &mut outputs);

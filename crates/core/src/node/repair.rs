@@ -32,9 +32,10 @@ impl Node {
     }
 
     /// What was sent by a way that has been found to be closed was lost: compares by the one that is
-    /// open.
+    /// open, where nodes compare at all.
     pub(super) fn meet_again(&mut self, now: Now, out: &mut Vec<Output>) {
-        for address in self.outbox.paths_mut().turned() {
+        let compares = !self.config.repair.interval.is_zero();
+        for address in self.outbox.paths_mut().turned().into_iter().filter(|_| compares) {
             let peer = self.table.peers().find(|peer| peer.gossip == address);
             if let Some(peer) = peer {
                 let to = Origin::new(peer.id, address, Via::Datagram, false);

@@ -323,7 +323,7 @@ mod tests {
     }
 
     fn later() -> Pass {
-        Pass { id: 7, horizon: (NOW.wall_ms + 47_000) << 16, ..link() }
+        Pass { id: 7, horizon: (NOW.wall_ms + 27_000) << 16, ..link() }
     }
 
     fn roster_block(entries: &[Entry]) -> Vec<u8> {
