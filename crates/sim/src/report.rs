@@ -369,7 +369,8 @@ struct Entries {
 
 /// True for a counter of something that was dropped, refused or given up.
 fn is_shed(name: &str) -> bool {
-    name.starts_with("refused_")
+    // What takes a proof comes again with one.
+    name.starts_with("refused_") && name != "refused_unproven"
         || name.contains("dropped")
         || name.ends_with("_shed")
         || matches!(name, "unknown_messages" | "bulk_stalled" | "streams_lost")

@@ -23,6 +23,9 @@ use std::time::Duration;
 
 /// From here on a clock is said to be off.
 const OFF_MS: i64 = 1000;
+/// For so long after the start others are waited for, before a clock that nobody contradicts is
+/// taken to be right.
+const SETTLED: Duration = Duration::from_secs(5);
 /// A clock whose reading changes by more than this has jumped.
 const NEAR_MS: i64 = 500;
 /// Clocks that are kept at most (guess: the median of many is no better).
@@ -150,6 +153,15 @@ impl Hours {
         let (cluster, zero) = (self.cluster?, self.zero?);
         let far = cluster.abs_diff(zero) > self.max_ms as u64;
         far.then(|| (wall_of(zero, now.mono), wall_of(cluster, now.mono)))
+    }
+
+    /// True if nothing speaks against this node's clock, and others had the time to.
+    #[must_use]
+    pub fn is_plausible(&self, now: Now) -> bool {
+        match self.cluster {
+            Some(_) => self.refuses(now).is_none(),
+            None => now.mono.since(Instant(0)) > SETTLED,
+        }
     }
 
     /// True if others have confirmed this node's clock.

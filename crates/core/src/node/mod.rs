@@ -258,7 +258,11 @@ impl Node {
             return Err(Refused::Clock { own_ms, cluster_ms });
         }
         let above = self.replica.data.get(key).map_or(0, |held| held.stamp().time);
-        let (strict, clock) = (self.hours.is_sure(), &mut self.replica.clock);
+        // Alone it goes on above what it has given, and with others not where they would refuse it.
+        let met = self.table.peer_count() > 0;
+        let clock = &mut self.replica.clock;
+        let far = met && clock.last() >> 16 > now.wall_ms.saturating_add(clock.max_skew_ms());
+        let strict = far || self.hours.is_sure();
         clock.next(above, strict, now.wall_ms).map_err(|data::Ahead { needs_ms }| {
             self.stats.refused_clock += 1;
             let leads_ms = now.wall_ms.saturating_add(clock.lead_ms());

@@ -383,7 +383,7 @@ mod tests {
                 by: NodeId(2),
                 after,
                 started_ms: NOW.wall_ms,
-                order: [NodeId(2), NodeId(1), PEER].into(),
+                order: [NodeId(2), NodeId(1), PEER, NodeId(3)].into(),
                 ..later()
             };
             let digest = node.digest(Space::Data);

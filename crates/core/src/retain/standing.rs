@@ -70,6 +70,8 @@ pub struct Standing {
     floor: u64,
     /// No own stamp up to this time was issued after what is on disk.
     beat: u64,
+    /// False while it is not known whether the wall clock is right.
+    trusts_clock: bool,
     confirmed: Confirmed,
     collecting: VecDeque<Arc<Entry>>,
     /// True if what is kept on disk is behind.
@@ -100,6 +102,7 @@ impl Standing {
             isolation: Isolation::default(),
             floor: 0,
             beat: 0,
+            trusts_clock: true,
             confirmed: Confirmed::default(),
             collecting: VecDeque::new(),
             changed: false,
@@ -338,8 +341,17 @@ impl Standing {
         self.doubt |= to.saturating_sub(from) > doubted;
     }
 
+    /// Says whether the wall clock may be told to the disk: one that others contradict would move this
+    /// node's stamps ahead for as long as it was wrong.
+    pub fn trust_clock(&mut self, trusted: bool) {
+        self.trusts_clock = trusted;
+    }
+
     /// Tells the disk the time now and then.
     fn beat(&mut self, wall_ms: u64, clock: &mut Clock) {
+        if !self.trusts_clock {
+            return;
+        }
         let every = BEAT_MS.min(millis(self.policy.doubted_after) / 4) << 16;
         let now = wall_ms << 16;
         if self.beat.saturating_add(every.max(1)) <= now {

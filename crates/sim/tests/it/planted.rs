@@ -26,7 +26,7 @@ fn checks_find_planted_faults_sooner_than_the_checkers_of_the_whole() {
 /// passes form one chain: the example `planted` looks for others, when what is drawn has changed.
 const FINDS: [(Fault, u64, &str); 3] = [
     (Fault::Majority, 257, "one chain"),
-    (Fault::Doubt, 288, "one chain"),
+    (Fault::Doubt, 583, "one chain"),
     (Fault::Strays, 28, "no resurrection"),
 ];
 
