@@ -228,7 +228,7 @@ pub enum Refused {
          than others are sure to take (half of limits.max_clock_skew); try again in {} s",
         date(*.stamp_ms),
         date(*.time_ms),
-        (.wait_ms + 999) / 1000
+        .wait_ms.div_ceil(1000)
     )]
     Ahead {
         /// The time that the write's stamp would have, milliseconds since 1970.
