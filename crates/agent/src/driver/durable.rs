@@ -1,6 +1,6 @@
 //! What the store says, and what follows from it.
 
-use super::stall::STUCK;
+use super::stall::{BACKLOG, STUCK, Stall};
 use super::state::Driver;
 use super::turn::send;
 use crate::report::SLOW;
@@ -9,6 +9,7 @@ use rumormill_core::Node;
 use rumormill_core::data::{Entry, Map, Space};
 use std::ops::ControlFlow;
 use std::sync::{Arc, PoisonError};
+use std::time::Instant;
 
 impl Driver {
     pub(super) fn store_event(&mut self, event: StoreEvent) {
@@ -65,6 +66,34 @@ impl Driver {
         let mut last = vec![Change::Retain(Place::Strays, Arc::new(keys_of(&[node.strays()])))];
         last.extend(turn.kept.iter().map(|bytes| Change::Keep(Arc::clone(bytes))));
         durable.writer.submit_synced(turn.ledger.submit_again(), last);
+    }
+}
+
+impl Driver {
+    /// True if so much waits for the disk that nothing more is taken in.
+    pub(super) fn is_behind(&self) -> bool {
+        self.durable.as_ref().is_some_and(|durable| durable.writer.pending().bytes >= BACKLOG)
+    }
+
+    pub(super) fn look_at_disk(&mut self) {
+        let Some(durable) = &self.durable else { return };
+        let stall = Stall::after(durable.writer.busy_for());
+        let behind = self.is_behind();
+        self.node.set_behind(behind);
+        if stall != self.turn.stall {
+            self.turn.stall = stall;
+            self.tell_store();
+        }
+        if stall.is_stuck() {
+            self.turn.ledger.give_up_replies(STUCK);
+        }
+    }
+
+    /// When the disk is to be looked at again.
+    pub(super) fn stall_deadline(&self) -> Option<Instant> {
+        let durable = self.durable.as_ref()?;
+        let wait = self.turn.stall.look_in(durable.writer.busy_for())?;
+        Some(Instant::now() + wait)
     }
 }
 

@@ -3,8 +3,7 @@
 //! What comes from others is held back once too much waits for the disk: the node takes it for lost,
 //! and it comes again. Writes wait for a bounded time. Membership goes on.
 
-use super::state::Driver;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A disk that has been at one thing for this long is called slow.
 const SLOW_AFTER: Duration = Duration::from_secs(1);
@@ -16,7 +15,7 @@ pub(super) const STUCK: &str = "the disk has not answered for more than 5 second
 /// How soon after it has come back it is called well again, at the latest.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// Key and value bytes on their way to the store at which nothing more is taken in.
-const BACKLOG: u64 = 64 * 1024 * 1024;
+pub(super) const BACKLOG: u64 = 64 * 1024 * 1024;
 
 /// How long the disk has kept us waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,7 +27,7 @@ pub(super) enum Stall {
 }
 
 impl Stall {
-    fn after(busy: Option<Duration>) -> Self {
+    pub(super) fn after(busy: Option<Duration>) -> Self {
         match busy {
             Some(busy) if busy >= STUCK_AFTER => Self::Stuck,
             Some(busy) if busy >= SLOW_AFTER => Self::Slow,
@@ -45,40 +44,12 @@ impl Stall {
     }
 
     /// In how long it is to be looked at again, if the disk has been busy for so long.
-    fn look_in(self, busy: Option<Duration>) -> Option<Duration> {
+    pub(super) fn look_in(self, busy: Option<Duration>) -> Option<Duration> {
         match (self, busy) {
             (Self::None, None) => None,
             (Self::None, Some(busy)) => Some(SLOW_AFTER.saturating_sub(busy)),
             (Self::Slow | Self::Stuck, _) => Some(LOOK_AGAIN),
         }
-    }
-}
-
-impl Driver {
-    /// True if so much waits for the disk that nothing more is taken in.
-    pub(super) fn is_behind(&self) -> bool {
-        self.durable.as_ref().is_some_and(|durable| durable.writer.pending().bytes >= BACKLOG)
-    }
-
-    pub(super) fn look_at_disk(&mut self) {
-        let Some(durable) = &self.durable else { return };
-        let stall = Stall::after(durable.writer.busy_for());
-        let behind = self.is_behind();
-        self.node.set_behind(behind);
-        if stall != self.turn.stall {
-            self.turn.stall = stall;
-            self.tell_store();
-        }
-        if stall.is_stuck() {
-            self.turn.ledger.give_up_replies(STUCK);
-        }
-    }
-
-    /// When the disk is to be looked at again.
-    pub(super) fn stall_deadline(&self) -> Option<Instant> {
-        let durable = self.durable.as_ref()?;
-        let wait = self.turn.stall.look_in(durable.writer.busy_for())?;
-        Some(Instant::now() + wait)
     }
 }
 

@@ -438,7 +438,8 @@ mod tests {
 
     #[test]
     fn planted_faults_are_found() {
-        let plants: [(&str, fn(&mut Hours)); 2] = [
+        type Plant = fn(&mut Hours);
+        let plants: [(&str, Plant); 2] = [
             ("a median of fewer than three", |hours| hours.heard.clear()),
             ("its own clock is no other's", |hours| {
                 let heard = Heard { zero: 0, at: Instant(0), doubted: false };
