@@ -44,12 +44,26 @@ pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A wall time, milliseconds since 1970, as people read it.
+/// A wall time, milliseconds since 1970, as people read it (RFC 3339, UTC; up to the year 9999).
+///
+/// The calendar is worked out here since whoever else does takes a time from the system's clock,
+/// which the core does not know. Source: Hinnant, "chrono-compatible low-level date algorithms".
 #[must_use]
 pub fn date(wall_ms: u64) -> String {
-    // Up to the end of the year 9999, which is as far as the form goes.
-    let since = Duration::from_millis(wall_ms.min(253_402_300_799_999));
-    humantime::format_rfc3339_millis(std::time::UNIX_EPOCH + since).to_string()
+    let wall_ms = wall_ms.min(253_402_300_799_999);
+    let (days, ms) = (wall_ms / 86_400_000, wall_ms % 86_400_000);
+    // Years begin in March, so that the day that some have more is the last; eras are 400 years.
+    let day = days + 719_468;
+    let (era, of_era) = (day / 146_097, day % 146_097);
+    let year = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let (day, january) = (of_year - (153 * month + 2) / 5 + 1, month >= 10);
+    let year = year + era * 400 + u64::from(january);
+    let month = if january { month - 9 } else { month + 3 };
+    let (hour, minute) = (ms / 3_600_000, ms / 60_000 % 60);
+    let (second, milli) = (ms / 1000 % 60, ms % 1000);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{milli:03}Z")
 }
 
 /// Serde for durations written as people write them: `"200ms"`, `"1s"`, `"2m 30s"`.
@@ -76,5 +90,28 @@ pub mod text {
     /// Only those of the serializer.
     pub fn serialize<S: Serializer>(duration: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&humantime::format_duration(*duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (wall_ms, text) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (951_782_400_000, "2000-02-29T00:00:00.000Z"),
+            (951_868_799_999, "2000-02-29T23:59:59.999Z"),
+            (951_868_800_000, "2000-03-01T00:00:00.000Z"),
+            (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+            (1_735_689_599_000, "2024-12-31T23:59:59.000Z"),
+            (1_735_689_600_000, "2025-01-01T00:00:00.000Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (253_402_300_799_999, "9999-12-31T23:59:59.999Z"),
+            (u64::MAX, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(date(wall_ms), text);
+        }
     }
 }
