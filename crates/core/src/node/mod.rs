@@ -525,7 +525,7 @@ impl Node {
         self.outbox.dialects().foreign()
     }
 
-    /// Paths that carry less than [`crate::Limits::datagram`] allows, as far as this node has found
+    /// Paths that carry less than [`crate::limits::Limits::datagram`] allows, as far as this node has found
     /// out: where they lead, and bytes of the largest packet that arrives.
     pub fn narrow_paths(&self) -> impl Iterator<Item = (SocketAddr, usize)> {
         self.outbox.paths().narrow()
