@@ -60,6 +60,15 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
+/// Members that are left behind where a node comes back as another one: they are found dead a few at
+/// a time, about one a second, and all that long nobody agrees.
+fn leaves_behind(faults: &[Trouble]) -> u64 {
+    let another = |trouble: &&Trouble| {
+        matches!(trouble.fault, Fault::LoseDisk(_) | Fault::Restore { fresh: true, .. })
+    };
+    faults.iter().filter(another).count() as u64
+}
+
 impl Draw {
     /// The scenario of a seed.
     #[must_use]
@@ -87,6 +96,7 @@ impl Draw {
         if self.edges {
             edges::draw(seed, &mut scenario, self.nodes.1.saturating_sub(nodes));
         }
+        scenario.settle += Duration::from_secs(leaves_behind(&scenario.faults));
         scenario
     }
 

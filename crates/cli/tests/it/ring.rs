@@ -121,11 +121,13 @@ fn who_was_forgotten_brings_nothing_back_but_what_nobody_had_heard() {
     write(&agents[0], 0..30);
     agree(&agents);
     // The last one is alone for a while, and writes.
-    let mut away = agents.pop().unwrap();
+    let away = agents.pop().unwrap();
     let addresses: Vec<String> = agents.drain(..).map(kill).collect();
     away.run(&["set", "unheard", "of"]).good();
-    let gossip = kill(std::mem::replace(&mut away, start(folder.path(), "n0", &addresses[0], &[])));
-    agents.extend([away, start(folder.path(), "n1", &addresses[1], &[])]);
+    // It is gone before the others are back, so nobody can have heard that.
+    let gossip = kill(away);
+    let back = |name, at: &str| start(folder.path(), name, at, &[]);
+    agents.extend([back("n0", &addresses[0]), back("n1", &addresses[1])]);
     until("both hold the third dead", || {
         agents.iter().all(|a| a.members("alive") == 2 && a.members("dead") == 1).then_some(())
     });

@@ -154,12 +154,12 @@ impl Node {
         found.is_some()
     }
 
-    /// True if so many members say that they receive at an address that nobody else may.
+    /// True if so many members that are there say that they receive at an address that nobody else
+    /// may. Those that are gone do not count: a node in memory is another one after each start.
     fn is_crowded(&self, id: NodeId, at: SocketAddr) -> bool {
         let new = self.table.get(id).is_none_or(|member| member.gossip() != at);
-        let there = |member: &crate::member::Member<'_>| {
-            member.state < State::Left && member.gossip() == at
-        };
+        let there =
+            |member: &crate::member::Member<'_>| member.state.is_present() && member.gossip() == at;
         new && self.table.members().filter(there).count() >= MAX_AT
     }
 
