@@ -367,15 +367,18 @@ mod tests {
         asked.map(|(to, ..)| *to).collect()
     }
 
+    /// Whether the node has a key, how something of passes comes, and whether it is believed.
+    const BELIEVED: [(bool, How, bool); 5] = [
+        (false, How::Bare, false),
+        (false, How::Proved, true),
+        (true, How::Bare, false),
+        (true, How::Proved, false),
+        (true, How::Sealed, true),
+    ];
+
     #[test]
     fn a_token_counts_from_who_proves_where_it_is() {
-        for (keyed, how, taken) in [
-            (false, How::Bare, false),
-            (false, How::Proved, true),
-            (true, How::Bare, false),
-            (true, How::Proved, false),
-            (true, How::Sealed, true),
-        ] {
+        for (keyed, how, taken) in BELIEVED {
             let mut node = node(keyed);
             let floor = node.standing.floor();
             let after = Some(link().to_horizon());
@@ -407,13 +410,7 @@ mod tests {
     #[test]
     fn a_horizon_counts_from_who_proves_where_it_is() {
         let horizon = later().to_horizon();
-        for (keyed, how, taken) in [
-            (false, How::Bare, false),
-            (false, How::Proved, true),
-            (true, How::Bare, false),
-            (true, How::Proved, false),
-            (true, How::Sealed, true),
-        ] {
+        for (keyed, how, taken) in BELIEVED {
             let mut node = node(keyed);
             let body = roster_block(&[horizon.to_entry(3)]);
             receive(&mut node, (PEER, at(PEER), how), kind::ENTRIES, &body);

@@ -274,6 +274,8 @@ impl Paths {
     /// Nothing is looked at any more: this node has said goodbye.
     pub fn rest(&mut self) {
         self.resting = true;
+        // Nobody takes these any more, and they must not keep the node awake.
+        self.turned.clear();
     }
 
     /// True if nothing is looked at here.
@@ -310,6 +312,12 @@ impl Paths {
     #[must_use]
     pub fn changes(&self) -> u64 {
         self.changes
+    }
+
+    fn turn(&mut self, to: SocketAddr) {
+        if !self.resting {
+            self.turned.push(to);
+        }
     }
 
     /// Where a way was closed or opened since the last call.
@@ -487,11 +495,11 @@ impl Paths {
             }
         }
         let after = (path.size, path.is_closed(), path.deaf);
-        if before.1 && !after.1 {
-            self.turned.push(to);
-        }
         let over = path.check.as_ref().is_some_and(Check::is_over);
         let idle = path.check.is_none() && !path.is_closed();
+        if before.1 && !after.1 {
+            self.turn(to);
+        }
         if before != after {
             self.tell(to);
         }
@@ -649,7 +657,7 @@ impl Paths {
         };
         let narrow = check.small && check.large == Some(false) && check.tries >= LARGE_TRIES;
         if turned {
-            self.turned.push(to);
+            self.turn(to);
             self.tell(to);
         }
         if narrow {
