@@ -39,8 +39,8 @@ stats! {
     refused_members,
     /// Notes about the key ring refused because they did not come sealed, or are none.
     refused_notes,
-    /// Messages about members or passes refused because they came neither sealed nor with a proof that
-    /// their sender receives where it says.
+    /// Messages about members or passes that were not believed, since they came neither sealed nor
+    /// with a proof that their sender receives where it says: it is asked for one, and says them again.
     refused_unproven,
     /// Members refused because so many others say that they receive at the same address.
     refused_crowded,

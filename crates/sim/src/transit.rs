@@ -295,7 +295,10 @@ pub(crate) mod tests {
         world.run_for(Duration::from_secs(1)).unwrap();
         assert_eq!(times(&seen, Kind::Frame), [0_u64; 0]);
         let timeout = 1000 + micros(world.options.stream_timeout);
-        assert_eq!(times(&seen, Kind::StreamLost), [2000, timeout]);
+        let lost = times(&seen, Kind::StreamLost);
+        assert_eq!(lost[..2], [2000, timeout]);
+        // Who has lost a stream looks whether another can be had, a few times.
+        assert!(lost.len() < 8 && lost[2..].iter().all(|at| *at > timeout), "{lost:?}");
         assert_eq!(world.in_flight(), 0);
     }
 

@@ -3,9 +3,9 @@
 //!
 //! Networks with tunnels carry less than the settings say and tell nobody: what is larger vanishes.
 //! Every path of IPv6 carries [`SAFE`] bytes. When more is first sent to a member, and now and then
-//! after that, it is sent pings as well, a small one and one filled up to the largest datagram. While
-//! the small one is answered and the large one is not, what is larger than [`SAFE`] takes the stream,
-//! and fuller datagrams of several sizes find out how much the path does carry.
+//! after that, it is sent pings as well, a small one and, once that is answered, some filled up to the
+//! largest datagram. If none of these is answered, what is larger than [`SAFE`] takes the stream, and
+//! fuller datagrams of several sizes find out how much the path does carry.
 //!
 //! Firewalls drop all of UDP or all of TCP, and tell nobody either. When a datagram was not answered
 //! that should have been, or something goes by stream, pings look whether that way is open: a small
@@ -163,6 +163,9 @@ struct Check {
     tries: u32,
     /// A small ping was answered.
     small: bool,
+    /// Pings had this number when it was; one that was sent later was answered as well.
+    since: u64,
+    again: bool,
     /// Only the stream is looked at, so far.
     proves: bool,
     /// A ping of the largest size was; `None` if that is not asked.
@@ -491,9 +494,14 @@ impl Paths {
             }
             path.deaf = via == Via::Stream;
             if let Some(check) = &mut path.check {
-                check.small = true;
+                check.again |= check.small && number > check.since;
+                if !std::mem::replace(&mut check.small, true) && check.large == Some(false) {
+                    (check.tries, check.since) = (0, NUMBERS + self.count);
+                    self.wake(to, Some(now));
+                }
             }
         }
+        let Some(path) = self.paths.get(&to) else { return true };
         let after = (path.size, path.is_closed(), path.deaf);
         let over = path.check.as_ref().is_some_and(Check::is_over);
         let idle = path.check.is_none() && !path.is_closed();
@@ -655,7 +663,8 @@ impl Paths {
             }
             _ => false,
         };
-        let narrow = check.small && check.large == Some(false) && check.tries >= LARGE_TRIES;
+        // Only if somebody has answered since: what was answered at first may have been old.
+        let narrow = check.again && check.large == Some(false) && check.tries >= LARGE_TRIES;
         if turned {
             self.turn(to);
             self.tell(to);
@@ -691,7 +700,10 @@ impl Paths {
         if !check.small {
             asks.push(Asked::Small);
         }
-        if check.large == Some(false) {
+        // Large ones to who does not answer at all would crowd out what this node has to say: it may
+        // be itself that is not heard.
+        if check.small && check.large == Some(false) {
+            asks.extend((check.tries > 1).then_some(Asked::Small));
             asks.push(Asked::Sized(most));
         }
         if let Some(stream) = check.stream.as_mut().filter(|stream| stream.unsent) {
@@ -810,6 +822,18 @@ mod tests {
         }
     }
 
+    /// Who stands still for long answers all small ones at once and then nothing.
+    #[test]
+    fn an_answer_from_before_does_not_make_a_path_narrow() {
+        let mut paths = Paths::new(MOST);
+        paths.large(peer(), at(0));
+        let first = paths.poll(at(0))[0].number;
+        assert!(paths.answered(first, Via::Datagram, at(900)));
+        let sent = run(&mut paths, 900, 5000, |_| false);
+        assert_eq!(sent.iter().filter(|size| **size == MOST).count(), TRIES as usize);
+        assert_eq!((paths.narrow().count(), paths.deadline()), (0, None));
+    }
+
     #[test]
     fn a_path_that_widens_is_noticed_and_one_that_narrows_at_the_first_doubt() {
         let mut paths = Paths::new(MOST);
@@ -846,8 +870,8 @@ mod tests {
         let mut paths = Paths::new(MOST);
         paths.large(peer(), at(0));
         let sent = run(&mut paths, 0, 5000, |_| false);
-        // The last one by stream: it is not known whether anybody is there.
-        assert_eq!((sent.len(), paths.size(peer())), (17, MOST));
+        // No large one, and the last by stream: it is not known whether anybody is there.
+        assert_eq!((sent, paths.size(peer())), (vec![0; 9], MOST));
         assert_eq!(paths.deadline(), None);
         paths.too_large(peer(), 1300, at(6000));
         let probes = paths.poll(at(6000));

@@ -147,7 +147,7 @@ impl Proofs {
     /// Something is sent: a claim is kept for a while.
     pub fn keep(&mut self, to: SocketAddr, how: (Class, Via), kind: u8, body: &[&[u8]]) {
         let len: usize = body.iter().map(|part| part.len()).sum();
-        if !self.on || len > MAX_CLAIM || !claims(kind, body) {
+        if !self.on || len > MAX_CLAIM || !(claims(kind, body) || may_claim(kind)) {
             return;
         }
         self.sent_bytes += len;
@@ -276,6 +276,13 @@ pub fn claims(kind: u8, body: &[&[u8]]) -> bool {
     }
 }
 
+/// True for messages that may be claims, which depends on what their receiver holds: that far more is
+/// held here. They carry no proof, and are said again with one.
+#[must_use]
+pub fn may_claim(kind: u8) -> bool {
+    matches!(kind, kind::DIGEST | kind::SKETCH)
+}
+
 /// True for messages that are answered with such.
 #[must_use]
 pub fn asks(kind: u8, body: &[&[u8]]) -> bool {
@@ -358,13 +365,13 @@ mod tests {
         let mut proofs = Proofs::new(1);
         let how = (Class::Membership, Via::Datagram);
         let kinds = |sent: Vec<Sent>| sent.iter().map(|sent| sent.kind).collect::<Vec<_>>();
-        for kind in [kind::JOIN, kind::PING, kind::RING_LINK] {
+        for kind in [kind::JOIN, kind::PING, kind::RING_LINK, kind::DIGEST] {
             proofs.keep(at(1), how, kind, &[&[1], &[2]]);
         }
         proofs.keep(at(2), how, kind::JOIN, &[&[1]]);
         let again = proofs.again(at(1));
         assert_eq!(again[0].body, [1, 2]);
-        assert_eq!(kinds(again), [kind::JOIN, kind::RING_LINK]);
+        assert_eq!(kinds(again), [kind::JOIN, kind::RING_LINK, kind::DIGEST]);
         assert!(proofs.again(at(1)).is_empty(), "once");
         proofs.advance(Instant(0).after(REPEAT));
         assert!(proofs.again(at(2)).is_empty(), "too late");

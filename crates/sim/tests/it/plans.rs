@@ -54,7 +54,18 @@ const FOUND: [u64; 34] = [
 ];
 
 /// The same, of plans with the edges of membership: faults in the chain of passes.
-const FOUND_AT_EDGES: [u64; 6] = [150_628, 500_179, 500_455, 500_725, 501_127, 2_025_788_901];
+const FOUND_AT_EDGES: [u64; 8] = [
+    150_628,
+    500_179,
+    500_455,
+    500_725,
+    501_127,
+    2_025_788_901,
+    // Members that begin anew from what they hold, one of them from another chain.
+    8_002_080,
+    // An answer on a slow line that came when its walk was no longer offered.
+    853_302_039,
+];
 
 #[test]
 fn what_was_found_once_stays_found() {

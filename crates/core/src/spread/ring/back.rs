@@ -1,7 +1,7 @@
 //! The way back for a member that the latest pass has not covered, at either end.
 
 use super::rounds::{Carry, RETRY, Rounds, SIEVES, Site};
-use super::{Pass, SIEVE, Session, Token, Verdict};
+use super::{SIEVE, Session, Token, Verdict, Walk};
 use crate::base::time::{Instant, micros};
 use crate::data::Stamp;
 use crate::retain::Census;
@@ -24,25 +24,39 @@ impl Rounds {
     }
 
     pub(super) fn on_resync(&mut self, from: &Origin, site: &mut Site<'_>) {
-        let session = |pass: &Pass| Session { pass: pass.id, hop: SIEVE };
-        let standing = &*site.standing;
-        let Some(pass) = standing.covered().cloned().filter(|_| !standing.is_behind()) else {
-            return;
+        if let Some(token) = self.way_back(from, site)
+            && self.carried(token.session(), from.peer).is_none()
+        {
+            let (peer, until) = (from.peer, site.now().mono);
+            self.carry(Carry { token, peer, walk: None, until, tries: 0 }, site);
+        }
+    }
+
+    /// A member waits for a walk that is not given here, or not any more: on a slow line its answer
+    /// came late. It is given all the same if it can be, and told otherwise.
+    pub(super) fn on_waiting(&mut self, from: &Origin, session: Session, site: &mut Site<'_>) {
+        let token = self.way_back(from, site).filter(|token| token.session() == session);
+        let Some(token) = token else {
+            return Self::answer_token(from.address, session, Verdict::Over, 0, site);
         };
+        let (walk, until) = (Some(Walk::new(&token)), site.now().mono);
+        self.carries.push(Carry { token, peer: from.peer, walk, until, tries: 0 });
+        self.walk_on(self.carries.len() - 1, from.address, site);
+    }
+
+    /// What begins the way back of a member, if this node can give it.
+    fn way_back(&self, from: &Origin, site: &Site<'_>) -> Option<Token> {
+        let standing = &*site.standing;
+        let pass = standing.covered().cloned().filter(|_| !standing.is_behind())?;
         let sieves = self.carries.iter().filter(|carry| carry.token.hop == SIEVE);
         let member = site.table().get(from.peer);
         let known = member.is_some_and(|member| member.gossip() == from.address);
         if !known || sieves.count() >= SIEVES || standing.is_collecting() || standing.is_silent() {
-            return;
+            return None;
         }
-        if self.carried(session(&pass), from.peer).is_none() {
-            let census =
-                Arc::new(Census { history: standing.history().clone(), ..Census::default() });
-            let digest = site.hold.replica.data.digest();
-            let token = Token { pass, hop: SIEVE, digest, census };
-            let (peer, until) = (from.peer, site.now().mono);
-            self.carry(Carry { token, peer, walk: None, until, tries: 0 }, site);
-        }
+        let census = Arc::new(Census { history: standing.history().clone(), ..Census::default() });
+        let digest = site.hold.replica.data.digest();
+        Some(Token { pass, hop: SIEVE, digest, census })
     }
 
     pub(super) fn judge_sieve(&mut self, token: &Token, site: &mut Site<'_>) -> Verdict {

@@ -23,7 +23,10 @@ impl Rounds {
     }
 
     pub(super) fn on_differ(&mut self, from: &Origin, differ: &Step<Differ>, site: &mut Site<'_>) {
-        let Some(at) = self.carried(differ.session, from.peer) else { return };
+        let Some(at) = self.carried(differ.session, from.peer) else {
+            let over = Verdict::Over;
+            return Self::answer_token(from.address, differ.session, over, 0, site);
+        };
         let walk = self.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
         if walk.is_some_and(|walk| walk.on_differ(&site.hold.replica.data, differ)) {
             self.walk_on(at, from.address, site);
@@ -31,7 +34,10 @@ impl Rounds {
     }
 
     pub(super) fn on_want(&mut self, from: &Origin, want: &Step<Want>, site: &mut Site<'_>) {
-        let Some(at) = self.carried(want.session, from.peer) else { return };
+        let Some(at) = self.carried(want.session, from.peer) else {
+            let over = Verdict::Over;
+            return Self::answer_token(from.address, want.session, over, 0, site);
+        };
         let walk = self.carries.get_mut(at).and_then(|carry| carry.walk.as_mut());
         if walk.is_some_and(|walk| walk.on_want(want)) {
             self.walk_on(at, from.address, site);
@@ -129,7 +135,10 @@ impl Rounds {
             return (false, None);
         };
         if !guest.sieves() {
-            return (!site.standing.is_below(entry.age()), None);
+            // Those that begin anew from what they hold keep nothing out: a member's own link is none
+            // of what they have in common.
+            let anew = guest.census.waives_all && site.standing.is_behind();
+            return (anew || !site.standing.is_below(entry.age()), None);
         }
         let data = &site.hold.replica.data;
         let held = data.get(entry.key()).filter(|held| held.stamp() > entry.stamp());

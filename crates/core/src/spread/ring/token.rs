@@ -255,7 +255,19 @@ impl Rounds {
     }
 
     pub(super) fn on_answer(&mut self, from: &Origin, answer: Answer, site: &mut Site<'_>) {
-        let Some(at) = self.carried(answer.session, from.peer) else { return };
+        let Some(at) = self.carried(answer.session, from.peer) else {
+            match answer.verdict {
+                Verdict::Different => self.on_waiting(from, answer.session, site),
+                // The walk that this node waits for does not go on.
+                Verdict::Over => {
+                    let ends =
+                        |guest: &Guest| guest.session == answer.session && guest.peer == from.peer;
+                    self.guests.retain(|(guest, _)| !ends(guest));
+                }
+                Verdict::Done | Verdict::Later => {}
+            }
+            return;
+        };
         match answer.verdict {
             Verdict::Done => drop(self.carries.swap_remove(at)),
             Verdict::Different => {
