@@ -20,6 +20,9 @@ use rumormill_core::spread::rumor::{Contact, Stop};
 use rumormill_core::spread::tree::Acknowledge;
 use std::time::Duration;
 
+/// Packets of a node in one second; what is drawn takes some thousands (guess).
+const MAX_SENT: u32 = 100_000;
+
 /// What is drawn, and what is fixed.
 #[derive(Clone, Debug)]
 pub struct Draw {
@@ -82,7 +85,9 @@ impl Draw {
         let config = self.draw_settings(seed);
         let check = self.check;
         let sealed = self::rng(seed, b"\0\0\0\0lock").chance(0.5);
-        let options = Options { seed, nodes, sealed, start, config, check, ..Options::default() };
+        let max_sent = MAX_SENT;
+        let options =
+            Options { seed, nodes, sealed, start, config, check, max_sent, ..Options::default() };
         let options = draw_lines(seed, draw_network(seed, options));
         let mut scenario = Scenario::new(options, self.duration, self.settle);
         let load = fitting(draw_load(seed), &scenario.world.config);

@@ -54,6 +54,8 @@ pub(crate) struct Host {
     pub(crate) due: Option<Instant>,
     /// The last point in time at which the node was ticked, and how often.
     pub(crate) ticked: (Instant, u32),
+    /// The last second in which the node sent something, and how many packets.
+    pub(crate) sent: (u64, u32),
     /// How closely the process is looked at.
     pub(crate) looks: Looks,
     /// If set: the process dies after this many outputs.
@@ -86,6 +88,7 @@ impl Host {
             wakes: Vec::new(),
             due: None,
             ticked: (Instant(0), 0),
+            sent: (0, 0),
             looks: Looks::default(),
             outputs_left: None,
             traffic: Traffic::default(),
@@ -129,6 +132,16 @@ impl Host {
             ticked => *ticked = (now, 1),
         }
         self.ticked.1
+    }
+
+    /// Counts a packet that is sent: how many there have been in this second.
+    pub(crate) fn count_sent(&mut self, now: Instant) -> u32 {
+        let second = now.0 / 1_000_000;
+        match &mut self.sent {
+            (at, packets) if *at == second => *packets += 1,
+            sent => *sent = (second, 1),
+        }
+        self.sent.1
     }
 }
 

@@ -75,6 +75,8 @@ pub struct Options {
     pub socket_buffer: usize,
     /// Packets on their way at once, in the whole world, at most. More is a storm and ends the run.
     pub max_in_flight: usize,
+    /// Packets that one node sends in one second of virtual time at most. More is a storm.
+    pub max_sent: u32,
     /// How much of its own every node checks after each turn.
     pub check: Checks,
 }
@@ -102,6 +104,7 @@ impl Default for Options {
             stream_buffer: 64 << 20,
             socket_buffer: 208 << 10,
             max_in_flight: 4_000_000,
+            max_sent: u32::MAX,
             check: Checks::default(),
         }
     }

@@ -26,7 +26,12 @@ impl World {
         }
         let Send { to, via, class, bytes } = send;
         self.hosts[from].traffic.count_sent(class, via, bytes.len());
-        if let Err(what) = bounded::sent(&self.options.config, via, bytes.len()) {
+        let packets = self.hosts[from].count_sent(self.now);
+        let bounds = [
+            bounded::sent(&self.options.config, via, bytes.len()),
+            bounded::sent_in_a_second(packets, self.options.max_sent),
+        ];
+        for what in bounds.into_iter().filter_map(Result::err) {
             self.violated(Some(from), "bounded", what);
         }
         // An address at which there never was anyone: the network drops it.

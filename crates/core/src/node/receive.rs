@@ -203,9 +203,7 @@ impl Node {
             Message::Join(entry) => self.on_join(from, entry, now, out),
             Message::Tree(rumor) => self.on_tree(from, rumor, now, out)?,
             Message::TreeAnswer(answer) => {
-                answer
-                    .tokens()
-                    .for_each(|token| self.ways.tree.answered(from.peer, token, now.mono));
+                answer.tokens().for_each(|token| self.ways.tree.answered(from, token, now.mono));
             }
             Message::Rumors(rumors) => {
                 let mut knew = Vec::with_capacity(rumors.entries.len());

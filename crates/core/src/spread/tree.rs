@@ -117,24 +117,28 @@ struct Branch {
     scope: Scope,
     block: Arc<[u8]>,
     entries: usize,
-    /// To whom it was sent first, and when.
     first: Sent,
-    /// The same of each time after that; the last one is the delegate now.
+    /// Each time after that; the last one is the delegate now.
     again: Vec<Sent>,
-    addr: SocketAddr,
     due: Instant,
 }
 
-type Sent = (NodeId, Instant);
+/// To whom a branch was sent, where, and when.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    to: NodeId,
+    addr: SocketAddr,
+    at: Instant,
+}
 
 impl Branch {
-    /// To whom it was sent, in that order, and when.
+    /// Each time that it was sent, in that order.
     fn sent(&self) -> impl Iterator<Item = Sent> {
         [self.first].into_iter().chain(self.again.iter().copied())
     }
 
     fn is_tried(&self, id: NodeId) -> bool {
-        self.sent().any(|(to, _)| to == id)
+        self.sent().any(|sent| sent.to == id)
     }
 }
 
@@ -264,14 +268,16 @@ impl Tree {
         self.last = Some(env.now);
     }
 
-    /// A delegate has answered.
-    pub fn answered(&mut self, from: NodeId, token: u64, now: Instant) {
+    /// A delegate has answered, or who has come in its place: that one passes the rumor on as well, and
+    /// if it did not count each hop on the way would send the branch to several others.
+    pub fn answered(&mut self, from: &Origin, token: u64, now: Instant) {
         let (first, again) = (token & !AGAIN, (token & AGAIN) as usize);
         let sent = self.branches.get(&first).and_then(|branch| branch.sent().nth(again));
         // A token of an earlier run of this node may be answered late, by somebody else.
-        if let Some((_, sent)) = sent.filter(|(to, _)| *to == from) {
+        let is = |sent: &Sent| sent.to == from.peer || sent.addr == from.address;
+        if let Some(sent) = sent.filter(is) {
             // Late answers count as well: they are how a busy cluster is noticed.
-            let took = now.since(sent);
+            let took = now.since(sent.at);
             if let Some(branch) = self.forget(first) {
                 self.sample(branch.scope.zone(), took);
             }
@@ -379,9 +385,8 @@ impl Tree {
             scope,
             block: Arc::clone(block),
             entries,
-            first: (to.id, env.now),
+            first: Sent { to: to.id, addr: to.gossip, at: env.now },
             again: Vec::new(),
-            addr: to.gossip,
             due,
         };
         self.wait_until(due, token, branch);
@@ -397,14 +402,14 @@ impl Tree {
 
     fn retry(&mut self, token: u64, env: &mut Env<'_>) {
         let Some(mut branch) = self.forget(token) else { return };
-        let (mut to, last) = branch.again.last().copied().unwrap_or(branch.first);
+        let Sent { mut to, mut addr, at } = branch.again.last().copied().unwrap_or(branch.first);
         let timeout = self.timeout(branch.scope.zone(), env.table);
-        let due = last.after(timeout);
+        let due = at.after(timeout);
         if due > env.now {
             // Meanwhile answers have proved to take longer.
             return self.wait_until(due, token, branch);
         }
-        env.outbox.paths_mut().doubt(branch.addr, env.now);
+        env.outbox.paths_mut().doubt(addr, env.now);
         let span = branch.scope.span(env.table);
         let tries = 1 + branch.again.len();
         if tries >= if span.len() > 1 { TRIES } else { LEAF_TRIES } {
@@ -416,14 +421,14 @@ impl Tree {
         if tries > 1
             && let Some(other) = choose(span, |id| branch.is_tried(id), env)
         {
-            (to, branch.addr) = (other.id, other.gossip);
+            (to, addr) = (other.id, other.gossip);
         }
-        branch.again.push((to, env.now));
+        branch.again.push(Sent { to, addr, at: env.now });
         env.stats.tree_redelegated += 1;
         let head = Head::new(branch.space, token | tries as u64, branch.scope);
         let (kind, body): (u8, [&[u8]; 2]) = (branch.scope.kind(), [head.bytes(), &branch.block]);
         let class = Class::of_news(branch.space);
-        env.outbox.push(branch.addr, class, Via::Datagram, kind, &body);
+        env.outbox.push(addr, class, Via::Datagram, kind, &body);
         let due = env.now.after(timeout);
         self.wait_until(due, token, branch);
     }
@@ -530,15 +535,21 @@ pub(super) mod tests {
         stand.now = tree.deadline().unwrap();
         let again = read(&poll(&mut tree, &mut stand)[0]).token;
         stand.pass(Duration::from_millis(2));
-        tree.answered(NodeId(7), again, stand.now);
-        tree.answered(NodeId(1), first + 8, stand.now);
-        tree.answered(NodeId(1), first + 5, stand.now);
+        let by = |id, port| {
+            let address = SocketAddr::from(([127, 0, 0, 1], port));
+            Origin::new(NodeId(id), address, Via::Datagram, false)
+        };
+        let addr = tree.branches[&first].first.addr;
+        tree.answered(&by(7, 1), again, stand.now);
+        tree.answered(&by(1, 1), first + 8, stand.now);
+        tree.answered(&by(1, 1), first + 5, stand.now);
         assert_eq!(tree.branches.len(), 1, "not by others, nor for what was not sent");
-        tree.answered(NodeId(1), again, stand.now);
+        let in_its_place = Origin { address: addr, ..by(7, 1) };
+        tree.answered(&in_its_place, again, stand.now);
         assert_eq!((tree.branches.len(), tree.deadline()), (0, None));
         let timeout = tree.timeout(Zone::NONE, &stand.table);
         assert_eq!(timeout, Duration::from_millis(20), "2 ms, not 102");
-        tree.answered(NodeId(1), first, stand.now);
+        tree.answered(&by(1, 1), first, stand.now);
     }
 
     #[test]

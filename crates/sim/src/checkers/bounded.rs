@@ -31,6 +31,14 @@ pub(crate) fn ticked(times: u32) -> Result<(), String> {
     }
 }
 
+/// Checks how many packets a node has sent within a second.
+pub(crate) fn sent_in_a_second(packets: u32, bound: u32) -> Result<(), String> {
+    match packets <= bound {
+        true => Ok(()),
+        false => Err(format!("sends more than {bound} packets in one second")),
+    }
+}
+
 /// Checks how many packets are on their way.
 pub(crate) fn in_flight(packets: usize, bound: usize) -> Result<(), String> {
     match packets <= bound {
@@ -52,6 +60,7 @@ mod tests {
         assert!(sent(&config, Via::Stream, datagram + 1).is_ok());
         assert!(sent(&config, Via::Stream, 16 << 20).is_err());
         assert!(ticked(MAX_TICKS).is_ok() && ticked(MAX_TICKS + 1).is_err());
+        assert!(sent_in_a_second(5, 5).is_ok() && sent_in_a_second(6, 5).is_err());
         assert!(in_flight(5, 5).is_ok() && in_flight(6, 5).is_err());
     }
 }

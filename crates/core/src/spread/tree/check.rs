@@ -42,12 +42,12 @@ impl Branch {
     fn check(&self, own: NodeId, now: Instant) {
         let tries = 1 + self.again.len();
         assert!(tries <= TRIES, "a branch was sent {tries} times");
-        let times = self.sent().map(|(_, at)| at);
+        let times = self.sent().map(|sent| sent.at);
         assert!(times.is_sorted(), "a branch was sent before it was sent");
         let last = self.again.last().unwrap_or(&self.first);
-        let soon = last.1 < self.due && last.1 <= now;
-        assert!(soon, "a branch that was sent at {:?} is due at {:?}", last.1, self.due);
-        assert!(self.sent().all(|(to, _)| to != own), "this node sent a branch to itself");
+        let soon = last.at < self.due && last.at <= now;
+        assert!(soon, "a branch that was sent at {:?} is due at {:?}", last.at, self.due);
+        assert!(self.sent().all(|sent| sent.to != own), "this node sent a branch to itself");
         let sound = self.entries > 0 && !self.block.is_empty();
         assert!(sound, "a branch of {} entries in {} bytes", self.entries, self.block.len());
         let (scope, holds) = (self.scope, self.scope.holds(own));
