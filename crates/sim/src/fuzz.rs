@@ -72,6 +72,15 @@ fn leaves_behind(faults: &[Trouble]) -> u64 {
     faults.iter().filter(another).count() as u64
 }
 
+/// Two visits, of some rounds of tiny pieces over slow lines, in the second of two passes (guess).
+const SLOW_PASS: Duration = Duration::from_secs(6);
+
+/// Nodes that each pass visits, where nothing but passes moves data.
+fn waits_for_passes(config: &Config, nodes: usize) -> u32 {
+    let alone = config.spread.method == Method::None && config.repair.interval.is_zero();
+    if alone { nodes as u32 } else { 0 }
+}
+
 impl Draw {
     /// The scenario of a seed.
     #[must_use]
@@ -102,6 +111,7 @@ impl Draw {
             edges::draw(seed, &mut scenario, self.nodes.1.saturating_sub(nodes));
         }
         scenario.settle += Duration::from_secs(leaves_behind(&scenario.faults));
+        scenario.settle += SLOW_PASS * waits_for_passes(&scenario.world.config, nodes);
         scenario
     }
 

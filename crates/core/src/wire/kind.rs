@@ -100,6 +100,13 @@ pub const VOUCHED: u8 = 71;
 pub fn is_ring(kind: u8) -> bool {
     (RING_ANSWER..=VOTE_TAKEN).contains(&kind)
 }
+
+/// True for those of them that follow what the other end has said last, and mean nothing otherwise.
+#[must_use]
+pub fn is_step(kind: u8) -> bool {
+    (RING_CHECK..=RING_ENTRIES).contains(&kind)
+}
+
 /// A part of a frame. See [`crate::wire::pieces`].
 pub const FRAGMENT: u8 = 62;
 /// Which parts have come. See [`crate::wire::pieces`].

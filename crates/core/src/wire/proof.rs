@@ -147,7 +147,8 @@ impl Proofs {
     /// Something is sent: a claim is kept for a while.
     pub fn keep(&mut self, to: SocketAddr, how: (Class, Via), kind: u8, body: &[&[u8]]) {
         let len: usize = body.iter().map(|part| part.len()).sum();
-        if !self.on || len > MAX_CLAIM || !(claims(kind, body) || may_claim(kind)) {
+        let repeats = claims(kind, body) && !kind::is_step(kind) || may_claim(kind);
+        if !self.on || len > MAX_CLAIM || !repeats {
             return;
         }
         self.sent_bytes += len;
@@ -373,6 +374,13 @@ mod tests {
         assert_eq!(again[0].body, [1, 2]);
         assert_eq!(kinds(again), [kind::JOIN, kind::RING_LINK, kind::DIGEST]);
         assert!(proofs.again(at(1)).is_empty(), "once");
+        for kind in kind::RING_CHECK..=kind::RING_ENTRIES {
+            proofs.keep(at(1), how, kind, &[&[1]]);
+        }
+        assert!(
+            proofs.again(at(1)).is_empty(),
+            "steps of a walk are for who has said the one before"
+        );
         proofs.advance(Instant(0).after(REPEAT));
         assert!(proofs.again(at(2)).is_empty(), "too late");
         for _ in 0..20 {

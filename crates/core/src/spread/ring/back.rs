@@ -1,7 +1,7 @@
 //! The way back for a member that the latest pass has not covered, at either end.
 
 use super::rounds::{Carry, RETRY, Rounds, SIEVES, Site};
-use super::{SIEVE, Session, Token, Verdict, Walk};
+use super::{Answer, SIEVE, Token, Verdict, Walk};
 use crate::base::time::{Instant, micros};
 use crate::data::Stamp;
 use crate::retain::Census;
@@ -34,12 +34,13 @@ impl Rounds {
 
     /// A member waits for a walk that is not given here, or not any more: on a slow line its answer
     /// came late. It is given all the same if it can be, and told otherwise.
-    pub(super) fn on_waiting(&mut self, from: &Origin, session: Session, site: &mut Site<'_>) {
+    pub(super) fn on_waiting(&mut self, from: &Origin, answer: &Answer, site: &mut Site<'_>) {
+        let session = answer.session;
         let token = self.way_back(from, site).filter(|token| token.session() == session);
         let Some(token) = token else {
             return Self::answer_token(from.address, session, Verdict::Over, 0, site);
         };
-        let (walk, until) = (Some(Walk::new(&token)), site.now().mono);
+        let (walk, until) = (Some(Walk::new(&token, answer.began())), site.now().mono);
         self.carries.push(Carry { token, peer: from.peer, walk, until, tries: 0 });
         self.walk_on(self.carries.len() - 1, from.address, site);
     }

@@ -58,6 +58,9 @@ impl Rounds {
             Self::answer_token(from.address, check.session, Verdict::Later, 0, site);
             return Vec::new();
         };
+        if !guest.is_next(check.number) {
+            return Vec::new();
+        }
         *until = site.now().mono.after(GUEST);
         match guest.on_check(&site.hold.replica.data, check) {
             Some(differ) => {
@@ -81,6 +84,9 @@ impl Rounds {
             Self::answer_token(from.address, page.session, Verdict::Later, 0, site);
             return Vec::new();
         };
+        if !guest.is_next(page.number) {
+            return Vec::new();
+        }
         *until = site.now().mono.after(GUEST);
         let want = guest.on_page(&site.hold.replica.data, page);
         let deeds = match want.body.is_empty() {
@@ -117,6 +123,9 @@ impl Rounds {
             Self::answer_token(from.address, session, Verdict::Later, 0, site);
             return Vec::new();
         };
+        if !guest.is_next(number) {
+            return Vec::new();
+        }
         *until = site.now().mono.after(GUEST);
         let origin = Origin { pass: (!guest.sieves()).then_some(session.pass), ..*from };
         vec![Deed::Take(Delivery { origin, entries, session, number, last })]

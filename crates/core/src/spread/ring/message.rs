@@ -163,11 +163,18 @@ pub struct Answer {
     pub session: Session,
     /// What.
     pub verdict: Verdict,
-    /// If a pass was in the way: its horizon. Who begins anew begins above it. Else 0.
+    /// If a pass was in the way: its horizon. Who begins anew begins above it. If it is to walk: where
+    /// the numbers of its messages begin. Else 0.
     pub above: u64,
 }
 
 impl Answer {
+    /// Where the numbers of a walk begin; 0 if the other end does not say.
+    #[must_use]
+    pub fn began(&self) -> u32 {
+        u32::try_from(self.above).unwrap_or_default()
+    }
+
     /// As the body of a message.
     #[must_use]
     pub fn encode(self) -> Vec<u8> {

@@ -4,9 +4,10 @@
 //! and the two exchange what differs. So what is known at one end of a hop is soon known at the
 //! other; who began the pass gathers on the first lap what others know and hands it out on the
 //! second; and if it is refused, since it has not heard of a member or of the pass before, it hears
-//! of that now and the next pass is not.
+//! of that now and the next pass is not. Who says that it waits for the next member is told as well:
+//! that one may have said goodbye to others.
 
-use super::{Message, SIEVE};
+use super::{Message, SIEVE, Stage};
 use crate::data::Digest;
 use crate::member::Table;
 use crate::output::{Class, Via};
@@ -19,14 +20,16 @@ pub fn compared_with(
     from: &Origin,
     table: &Table,
 ) -> impl Iterator<Item = SocketAddr> + use<> {
-    let token = match message {
-        Message::Token(token) => Some(token),
-        _ => None,
+    let (token, waits) = match message {
+        Message::Token(token) => (Some(token), false),
+        Message::Progress(progress) => (None, progress.stage == Stage::Waiting),
+        _ => (None, false),
     };
     let by = token.filter(|token| token.hop != SIEVE).map(|token| token.pass.by);
     let by = by.filter(|by| *by != table.own() && *by != from.peer);
     let by = by.and_then(|by| table.get(by)).map(|member| member.gossip());
-    token.map(|_| from.address).into_iter().chain(by)
+    let giver = (token.is_some() || waits).then_some(from.address);
+    giver.into_iter().chain(by)
 }
 
 /// Tells what this node's roster is.

@@ -384,7 +384,7 @@ pub(super) mod tests {
         rounds.hand_on(pass(1), 0, Default::default(), &mut place.site());
         let (digest, census) = Default::default();
         let token = Token { pass: pass(2), hop: 1, digest, census };
-        rounds.guests.push((Guest::new(&token, NodeId(2)), NOW.mono.after(GUEST)));
+        rounds.guests.push((Guest::new(&token, NodeId(2), 1), NOW.mono.after(GUEST)));
         rounds
     }
 
@@ -401,7 +401,7 @@ pub(super) mod tests {
             ("the walk of another", |rounds| {
                 let mut token = rounds.carries[0].token.clone();
                 token.hop = 3;
-                rounds.carries[0].walk = Some(Walk::new(&token));
+                rounds.carries[0].walk = Some(Walk::new(&token, 1));
             }),
             ("a walk is taken twice", |rounds| {
                 let guest = rounds.guests[0].clone();

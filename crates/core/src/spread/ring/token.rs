@@ -189,7 +189,9 @@ impl Rounds {
             return Vec::new();
         }
         self.guests.retain(|(guest, _)| guest.session != session);
-        let mut guest = Guest::new(&token, from.peer);
+        // Below, 0 is what builds of before say.
+        let began = 1 + site.hold.env.rng.below(u64::from(u32::MAX)) as u32;
+        let mut guest = Guest::new(&token, from.peer, began);
         if token.hop != SIEVE {
             site.standing.visit(&token.pass, &mut site.hold.replica.clock);
             if let Some(pending) = site.standing.pending(token.pass.id) {
@@ -200,7 +202,7 @@ impl Rounds {
             return self.arrived(guest, from.address, site);
         }
         self.guests.push((guest, site.now().mono.after(GUEST)));
-        Self::answer_token(from.address, session, Verdict::Different, 0, site);
+        Self::answer_token(from.address, session, Verdict::Different, began.into(), site);
         Vec::new()
     }
 
@@ -257,7 +259,7 @@ impl Rounds {
     pub(super) fn on_answer(&mut self, from: &Origin, answer: Answer, site: &mut Site<'_>) {
         let Some(at) = self.carried(answer.session, from.peer) else {
             match answer.verdict {
-                Verdict::Different => self.on_waiting(from, answer.session, site),
+                Verdict::Different => self.on_waiting(from, &answer, site),
                 // The walk that this node waits for does not go on.
                 Verdict::Over => {
                     let ends =
@@ -271,10 +273,13 @@ impl Rounds {
         match answer.verdict {
             Verdict::Done => drop(self.carries.swap_remove(at)),
             Verdict::Different => {
-                if let Some(carry) = self.carries.get_mut(at) {
-                    carry.walk = Some(Walk::new(&carry.token));
+                let Some(carry) = self.carries.get_mut(at) else { return };
+                let began = answer.began();
+                // An answer that comes twice does not begin the walk again.
+                if !carry.walk.as_ref().is_some_and(|walk| walk.is_for(began)) {
+                    carry.walk = Some(Walk::new(&carry.token, began));
+                    self.walk_on(at, from.address, site);
                 }
-                self.walk_on(at, from.address, site);
             }
             Verdict::Later => {
                 if let Some(carry) = self.carries.get_mut(at) {
@@ -385,7 +390,7 @@ mod tests {
         place.standing.visit(&pass, &mut place.ground.replica.clock);
         let digest = place.ground.replica.data.digest();
         let token = Token { pass, hop: 1, digest, census: Arc::default() };
-        let mut guest = Guest::new(&token, NodeId(2));
+        let mut guest = Guest::new(&token, NodeId(2), 1);
         assert!(!has_strayed(&guest, &place.site()));
         place.take(&entry("k", H, 7, Some("v")), 2);
         assert!(has_strayed(&guest, &place.site()), "it was not compared");

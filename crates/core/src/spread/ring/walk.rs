@@ -33,24 +33,34 @@ pub struct Walk {
     asked: Vec<Range>,
     /// What is still to be sent of what was wanted, the next last.
     owed: Vec<ItemId>,
+    /// Where its numbers begin, and the last of them.
+    began: u32,
     number: u32,
     /// Entries sent.
     sent: u64,
 }
 
 impl Walk {
-    /// A walk that begins with everything.
+    /// A walk that begins with everything. Its messages have the numbers from one on: see
+    /// [`Guest::began`].
     #[must_use]
-    pub fn new(token: &Token) -> Self {
+    pub fn new(token: &Token, began: u32) -> Self {
         Self {
             session: token.session(),
             todo: vec![Range::ALL],
             lists: Vec::new(),
             asked: Vec::new(),
             owed: Vec::new(),
-            number: 0,
+            began,
+            number: began,
             sent: 0,
         }
+    }
+
+    /// True for the walk that a guest says it waits for. Builds of before do not say which.
+    #[must_use]
+    pub fn is_for(&self, began: u32) -> bool {
+        began != 0 && self.began == began
     }
 
     /// Which one it is.
@@ -165,6 +175,10 @@ pub struct Guest {
     pub pass: Pass,
     /// See [`Token::census`].
     pub census: Arc<Census>,
+    /// Where the numbers of its messages begin, drawn by the guest and never 0. What was said to a
+    /// guest of before, in the same pass and at the same address, is of another walk.
+    pub began: u32,
+    next: u32,
     /// True if something that was to be kept aside had no room, so that this node stays behind.
     pub full: bool,
     page: Page,
@@ -178,11 +192,25 @@ pub struct Guest {
 impl Guest {
     /// A guest of whoever has sent a token.
     #[must_use]
-    pub fn new(token: &Token, peer: NodeId) -> Self {
+    pub fn new(token: &Token, peer: NodeId, began: u32) -> Self {
         let (session, pass) = (token.session(), token.pass.clone());
         let census = Arc::clone(&token.census);
         let (compares, strays) = (Vec::new(), Vec::new());
-        Self { session, peer, pass, census, full: false, page: Page::new(), compares, strays }
+        let (full, page, next) = (false, Page::new(), began.wrapping_add(1));
+        Self { session, peer, pass, census, began, next, full, page, compares, strays }
+    }
+
+    /// True if a message of the giver is the next of this walk: one that follows what this end has
+    /// said to the one before. Givers of before begin their walks at 1.
+    #[must_use]
+    pub fn is_next(&mut self, number: u32) -> bool {
+        let first = self.next == self.began.wrapping_add(1);
+        let is = number == self.next || first && number == 1;
+        if is {
+            // What this end says has the same number, and that it was taken in another one.
+            self.next = number.wrapping_add(2);
+        }
+        is
     }
 
     /// True if what the giving end does not hold is to go.
@@ -263,20 +291,23 @@ mod tests {
 
     /// Walks until the end; returns how many messages it took.
     fn walk(giver: &Map, taker: &mut Map, token: &Token, piece: usize) -> usize {
-        let (mut walk, mut guest) = (Walk::new(token), Guest::new(token, NodeId(1)));
+        let (mut walk, mut guest) = (Walk::new(token, 7), Guest::new(token, NodeId(1), 7));
         for messages in 1.. {
             let (kind, body) = walk.next(giver, piece);
             let body = Reader::new(&body);
             match kind {
                 kind::RING_CHECK => {
                     let check = Step::<Check>::read(body).unwrap();
+                    assert!(guest.is_next(check.number) && !guest.is_next(check.number));
                     let Some(differ) = guest.on_check(taker, &check) else { return messages };
                     let differ = Step::<Differ>::read(Reader::new(&differ.encode())).unwrap();
                     assert!(walk.on_differ(giver, &differ));
                     assert!(!walk.on_differ(giver, &differ), "a repetition is passed over");
                 }
                 kind::RING_ITEMS => {
-                    let want = guest.on_page(taker, Step::<Page>::read(body).unwrap());
+                    let page = Step::<Page>::read(body).unwrap();
+                    assert!(guest.is_next(page.number) && !guest.is_next(page.number));
+                    let want = guest.on_page(taker, page);
                     let want = Step::<Want>::read(Reader::new(&want.encode())).unwrap();
                     if want.body.is_empty() {
                         drop_surplus(&mut guest, taker);
@@ -286,6 +317,7 @@ mod tests {
                 }
                 _ => {
                     let load = Step::<Load>::read(body).unwrap();
+                    assert!(guest.is_next(load.number) && !guest.is_next(load.number));
                     for entry in load.body.entries {
                         if let Some(held) = taker.get(entry.key()).cloned()
                             && guest.is_surplus(taker, &held)
@@ -360,6 +392,21 @@ mod tests {
             let later: Model = other.into_iter().filter(|(_, time)| *time > horizon).collect();
             prop_assert_eq!(held(&taker), union(&one, &later));
         }
+    }
+
+    #[test]
+    fn what_was_said_to_a_guest_of_before_is_not_taken() {
+        let token = token(SIEVE, 9);
+        let mut guest = Guest::new(&token, NodeId(1), 7);
+        assert!(!guest.is_next(12), "of another walk");
+        assert!(guest.is_next(8) && !guest.is_next(12), "one is left out");
+        assert!(guest.is_next(10) && !guest.is_next(1));
+        let mut guest = Guest::new(&token, NodeId(1), u32::MAX);
+        assert!(guest.is_next(0) && guest.is_next(2));
+        let mut guest = Guest::new(&token, NodeId(1), 7);
+        assert!(guest.is_next(1) && guest.is_next(3), "of a giver of before");
+        let walk = Walk::new(&token, 7);
+        assert!(walk.is_for(7) && !walk.is_for(8) && !Walk::new(&token, 0).is_for(0));
     }
 
     #[test]
