@@ -5,6 +5,7 @@
 
 use super::{ms, rng};
 use crate::faults::Fault;
+use crate::latency::Latency;
 use crate::scenario::{Scenario, Trouble};
 use crate::workload::Workload;
 use rumormill_core::Config;
@@ -14,9 +15,11 @@ use std::time::Duration;
 /// Scenarios with such stories, of all.
 const SHARE: f64 = 0.7;
 /// Scenarios of these in which two sides of a partition do all they can to go on, each by itself.
-const SIDES: f64 = 0.25;
-/// After so long a node that is cut off is dead for the others, mostly (guess).
-const DEAD: f64 = 6.0;
+const SIDES: f64 = 0.3;
+/// After so many seconds a node that is cut off is dead for the others, mostly (guess).
+const DEAD: f64 = 8.0;
+/// And all of one side for a few on the other: there is nobody to confirm what they suspect.
+const ALL_DEAD: f64 = 11.5;
 /// Nothing of a story happens after this share of the time, but for the end of everything.
 const END: f64 = 0.88;
 
@@ -65,19 +68,10 @@ pub(super) fn draw(seed: u64, scenario: &mut Scenario, room: usize) {
     let (interval, duration) = (scenario.world.config.ring.interval, scenario.duration);
     let faults = Vec::new();
     let mut stories = Stories { rng, base, late, steady, interval, duration, faults };
-    for _ in 0..1 + stories.rng.index(3) {
-        stories.tell();
-    }
-    let mut rng = super::rng(seed, b"\0\0\0sides");
-    if rng.chance(SIDES) {
-        (stories.rng, stories.faults) = (rng, Vec::new());
-        scenario.faults.retain(|trouble| trouble.fault == Fault::Calm);
-        match stories.rng.below(10) {
-            0..=3 => stories.both_sides_go_on(),
-            4 | 5 => stories.set_back_between_sides(),
-            6 | 7 => stories.only_one_has_heard(),
-            _ => stories.nobody_hears_of_it(),
-        }
+    let sides = super::rng(seed, b"\0\0\0sides");
+    match sides.clone().chance(SIDES) {
+        true => stories.take_sides(sides, scenario),
+        false => (0..1 + stories.rng.index(3)).for_each(|_| stories.tell()),
     }
     scenario.faults.extend(stories.faults);
     scenario.faults.sort_by_key(|trouble| trouble.at);
@@ -96,6 +90,34 @@ struct Stories {
 }
 
 impl Stories {
+    /// Two sides, each of which does all it can to go on by itself. They are small, so that each soon
+    /// holds the other dead, and little else happens.
+    fn take_sides(&mut self, mut rng: Rng, scenario: &mut Scenario) {
+        rng.chance(SIDES);
+        let world = &mut scenario.world;
+        self.base = self.base.min(3 + rng.index(4));
+        (self.rng, self.late) = (rng, 0);
+        (world.nodes, world.late, world.zones) = (self.base, 0, None);
+        scenario.faults.retain(|trouble| trouble.fault == Fault::Calm);
+        match self.rng.below(10) {
+            0..=3 => self.both_sides_go_on(),
+            4 | 5 => self.set_back_between_sides(),
+            6 | 7 => {
+                // What one alone has heard must not be overwritten.
+                world.bandwidth = None;
+                let load = scenario.load.iter_mut();
+                load.for_each(|load| (load.keys, load.deletes, load.value) = (1000, 0.1, 40));
+                self.only_one_has_heard();
+            }
+            _ => {
+                // Some pass is under way at any time, and where nothing differs it needs no answers.
+                scenario.world.latency = Latency::Fixed(ms(10 + self.rng.below(50)));
+                scenario.load.iter_mut().for_each(|load| load.every = load.every.max(ms(500)));
+                self.nobody_hears_of_it();
+            }
+        }
+    }
+
     fn tell(&mut self) {
         match self.rng.below(20) {
             0..=3 => self.leave_around_a_partition(),
@@ -278,27 +300,24 @@ impl Stories {
     /// The cluster falls in two, be it before its first pass; some have left just then and are back
     /// on either side. Each side is told that the others are gone, and makes passes.
     fn both_sides_go_on(&mut self) {
-        let mut from = if self.rng.chance(0.3) { 0.0 } else { self.between(0.03, 0.3) };
-        for _ in 0..1 + self.rng.index(2) {
-            let all = self.everybody();
-            let (one, other) = all.split_at(1 + self.rng.index(self.base - 1));
-            let to = from + self.seconds(DEAD) + self.between(0.1, 0.25);
-            self.put(from, Fault::Partition { one: one.to_vec(), other: other.to_vec() });
-            for &node in one.iter().skip(1).chain(other.iter().skip(1)) {
-                if self.rng.chance(0.25) {
-                    let at = from + self.between(-0.02, 0.02);
-                    self.goes(at, node);
-                    let side = if one.contains(&node) { one } else { other };
-                    let back = self.between(at + 0.02, to);
-                    self.joins(back, node, side);
-                }
+        let from = if self.rng.chance(0.5) { 0.0 } else { self.between(0.03, 0.2) };
+        let all = self.everybody();
+        let (one, other) = all.split_at(1 + self.rng.index(self.base - 1));
+        let told = from + self.seconds(ALL_DEAD);
+        let to = told + self.seconds(4.0);
+        self.put(from, Fault::Partition { one: one.to_vec(), other: other.to_vec() });
+        for &node in one.iter().skip(1).chain(other.iter().skip(1)) {
+            if self.rng.chance(0.25) {
+                let at = from + self.between(-0.02, 0.02);
+                self.goes(at, node);
+                let side = if one.contains(&node) { one } else { other };
+                let back = self.between(at + 0.02, to);
+                self.joins(back, node, side);
             }
-            let told = from + self.seconds(DEAD);
-            self.forgets(told, one, other);
-            self.forgets(told, other, one);
-            self.put(to, Fault::Heal);
-            from = to + self.between(0.05, 0.15);
         }
+        self.forgets(told, one, other);
+        self.forgets(told, other, one);
+        self.put(to, Fault::Heal);
     }
 
     /// One side makes passes with somebody who is then set back to before them, and on the other

@@ -24,16 +24,20 @@ fn checks_find_planted_faults_sooner_than_the_checkers_of_the_whole() {
 
 /// Seeds below 1,000 whose random scenario finds what happens without a part of the rule by which
 /// passes form one chain: the example `planted` looks for others, when what is drawn has changed.
-const FINDS: [(Fault, u64, &str); 3] = [
-    (Fault::Majority, 257, "one chain"),
-    (Fault::Doubt, 583, "one chain"),
+const FINDS: [(Fault, u64, &str); 7] = [
+    (Fault::Majority, 244, "one chain"),
+    (Fault::Open, 477, "one chain"),
+    (Fault::Founding, 42, "one chain"),
+    (Fault::Doubt, 244, "one chain"),
     (Fault::Strays, 28, "no resurrection"),
+    (Fault::Gaps, 326, "no lost write"),
+    (Fault::Inherit, 326, "no lost write"),
 ];
 
 #[test]
 fn random_scenarios_find_what_happens_without_a_part_of_the_chain() {
-    let missed = [Fault::Open, Fault::Founding, Fault::Gaps, Fault::Inherit, Fault::News];
-    let looked_for = CHAIN.iter().filter(|(fault, _)| !missed.contains(fault));
+    // What that one needs no plan has met: docs/simulator.md.
+    let looked_for = CHAIN.iter().filter(|(fault, _)| *fault != Fault::News);
     assert!(looked_for.map(|(fault, _)| fault).eq(FINDS.iter().map(|(fault, ..)| fault)));
     for (fault, seed, property) in FINDS {
         let found = first_found(fault, seed..seed + 1);
