@@ -34,5 +34,7 @@ mod sim_lifeguard;
 mod sim_replay;
 #[cfg(unix)]
 mod tls;
+#[cfg(target_os = "linux")]
+mod tour;
 mod wire;
 mod world;
