@@ -27,9 +27,9 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, oneshot};
 
-/// How long a node that stops waits for a majority to hold what it has written (guess: some round
-/// trips, and less than anybody waits for a restart).
-const STOP: Duration = Duration::from_secs(2);
+/// How long a node that stops waits for a majority to hold what it has written: the two seconds after
+/// which that is known, some round trips, and less than anybody waits for a restart.
+const STOP: Duration = Duration::from_secs(3);
 
 /// A running node. Clones share it; it stops when [`Rumormill::shutdown`] or [`Rumormill::leave`]
 /// is called or the last clone is dropped.
@@ -263,7 +263,7 @@ impl Rumormill {
         self.shared.snapshot.leaving.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Stops the node without a goodbye, as for a restart. Before that it waits, for two seconds at
+    /// Stops the node without a goodbye, as for a restart. Before that it waits, for three seconds at
     /// most, until a majority of the members holds what it has written. Everything acknowledged is
     /// on disk when this returns.
     pub async fn shutdown(&self) {

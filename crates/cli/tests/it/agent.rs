@@ -206,6 +206,40 @@ fn leaving_ends_the_process() {
     assert!(agent.wait().success());
 }
 
+/// The only other member is gone: what is written here cannot be handed over, and that is said.
+#[test]
+fn a_leave_that_can_hand_nothing_over_ends_in_time_and_takes_no_writes_meanwhile() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = Agent::in_folder(folder.path());
+    let seed = agent.hello["gossip"].as_str().unwrap().to_owned();
+    let other = Agent::start(&["--join", &seed]);
+    until("both have met", || {
+        let members = agent.run(&["members"]).good().text();
+        (members.matches("alive").count() == 2).then_some(())
+    });
+    other.kill();
+    agent.run(&["set", "kept", "value"]).good();
+    std::thread::scope(|scope| {
+        let leave = scope.spawn(|| run(&["leave", "--timeout", "5s", "--http", &agent.http]));
+        until("it is leaving", || {
+            agent.run(&["status"]).text().contains("takes no more writes").then_some(())
+        });
+        let refused = agent.run(&["set", "late", "value"]);
+        assert_eq!(refused.code, 5, "{}", refused.stderr);
+        assert!(refused.stderr.contains("write to another member"), "{}", refused.stderr);
+        assert_eq!(agent.run(&["get", "kept"]).good().stdout, b"value", "it is still read");
+        let left = leave.join().unwrap();
+        assert_eq!(left.code, 1, "{}", left.stderr);
+        let part = "1 of 2 members, which is no majority";
+        assert!(left.stderr.contains(part), "{}", left.stderr);
+    });
+    assert!(agent.wait().success());
+    // As it says: what only it holds is there again.
+    let agent = Agent::in_folder(folder.path());
+    assert_eq!(agent.run(&["get", "kept"]).good().stdout, b"value");
+    assert_eq!(agent.run(&["get", "late"]).code, 4);
+}
+
 #[test]
 fn agents_that_join_see_each_other_and_each_others_entries() {
     let first = Agent::start(&["--protocol", "local"]);
