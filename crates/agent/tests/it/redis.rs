@@ -723,3 +723,27 @@ async fn what_this_version_does_not_know_is_no_string() {
     // In one pipeline, each sees what the one before has left.
     raw.ask("SET k new\r\nGETSET k newer\r\nDEL k\r\n", "+OK\r\n$3\r\nnew\r\n:1\r\n").await;
 }
+
+/// A pattern that takes long over many long keys, asked for by two: who hangs up is served no longer,
+/// and is gone before the other, who had asked first, has an answer.
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_not_searched_for_who_has_hung_up() {
+    let port = Port::open().await;
+    for number in 0..4000 {
+        let key = format!("{number:04}{}", "k".repeat(4000));
+        port.node.set(key, "v").await.unwrap();
+    }
+    let pattern = "*?".repeat(4000);
+    let search = format!("*2\r\n$4\r\nKEYS\r\n${}\r\n{pattern}\r\n", pattern.len());
+    let (mut stays, mut hangs_up) = (port.raw().await, port.raw().await);
+    stays.send(&search).await;
+    port.eventually(|stats| &stats.connections, 2).await;
+    hangs_up.send(&search).await;
+    #[expect(deprecated, reason = "what else closes at once has come lately")]
+    hangs_up.0.set_linger(Some(Duration::ZERO)).unwrap();
+    drop(hangs_up);
+    port.eventually(|stats| &stats.connections, 1).await;
+    let early = stays.0.try_read(&mut [0; 16]);
+    assert!(early.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
+    stays.expect("*4000\r\n").await;
+}
