@@ -16,10 +16,13 @@
 //! nothing large is sent and everything is answered. What is found is remembered for each address.
 
 mod check;
+mod question;
+mod state;
 
 use crate::base::hash::Map;
 use crate::base::time::Instant;
 use crate::output::Via;
+use state::{Asked, Check, Path, Stream};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -29,25 +32,6 @@ use std::time::Duration;
 pub const SAFE: usize = 1180;
 /// Numbers of pings from here on are of this machine. Those of probes count up from 1.
 const NUMBERS: u64 = 1 << 40;
-/// How long the first answer is waited for; each further one that much longer, up to three times
-/// (guess: a round trip of a continent; an answer that comes later counts as well).
-const WAIT: Duration = Duration::from_millis(100);
-/// Large pings that are not answered while small ones are, until the path counts as narrow. With a
-/// tenth of all datagrams lost that is so by chance in one of 700 cases.
-const LARGE_TRIES: u32 = 4;
-/// Small pings that are not answered until one goes by stream, and until datagrams count as lost
-/// if that one was answered.
-const SMALL_TRIES: (u32, u32) = (2, 3);
-/// Tries after which a check ends without a finding.
-const TRIES: u32 = 8;
-/// Times that each of the sizes between is tried.
-const RUNG_TRIES: u32 = 2;
-/// Sizes that are tried between the safe one and the largest.
-const RUNGS: usize = 7;
-/// How long a ping by stream is waited for: a lost SYN is sent again after a second (guess).
-const STREAM_WAIT: Duration = Duration::from_millis(1200);
-/// And as long as what is before it takes at so many bytes per second (guess: a slow line).
-const STREAM_PACE: u64 = 128 * 1024;
 /// What goes by stream is asked to be answered after this long, and no sooner.
 const PROVE_AGAIN: Duration = Duration::from_secs(1);
 /// A path that is used for large datagrams is looked at again after this long.
@@ -56,10 +40,6 @@ const WIDE_AGAIN: Duration = Duration::from_secs(60);
 const DOUBT_AGAIN: Duration = Duration::from_secs(1);
 /// And after this long when the other end has a reason.
 const WONDER_AGAIN: Duration = Duration::from_secs(5);
-/// A narrow one after this long, and each time twice as long, up to the second.
-const NARROW_AGAIN: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
-/// A way that is closed is tried again after this long, and each time twice as long.
-const CLOSED_AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(10));
 /// Addresses of which something is remembered. What goes to others is kept to the safe size.
 const MAX_PATHS: usize = 1 << 15;
 /// Pings of one path that are remembered.
@@ -98,108 +78,6 @@ pub struct Trouble {
     pub datagrams_in: bool,
     /// Streams to there do not open or stand still, and datagrams arrive.
     pub streams: bool,
-}
-
-/// What a ping is to find out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Asked {
-    Small,
-    Sized(usize),
-    Stream,
-}
-
-/// What is known of the way to one address.
-#[derive(Debug, Default)]
-struct Path {
-    /// The largest datagram that is known to arrive, where that is less than the settings say.
-    size: Option<usize>,
-    /// Datagrams do not arrive.
-    no_datagrams: bool,
-    /// The other end answers datagrams by stream: its own do not arrive.
-    deaf: bool,
-    /// Streams do not open, or stand still.
-    no_streams: bool,
-    check: Option<Check>,
-    /// When the check goes on, or the next begins.
-    due: Option<Instant>,
-    /// When it was last looked whether large datagrams arrive.
-    sized: Option<Instant>,
-    /// How long that counts.
-    pause: Duration,
-    /// When the last check ended.
-    checked: Option<Instant>,
-    /// How long a closed way is left alone, and until when.
-    again: Duration,
-    retry: Option<Instant>,
-    /// When a ping by stream was last answered.
-    proved: Option<Instant>,
-    /// Bytes that went by stream and may be before the next ping there; and since the last ping.
-    unproven: u64,
-    since: u64,
-    /// The latest pings, the oldest first.
-    numbers: Vec<u64>,
-}
-
-impl Path {
-    /// True if there is something to tell.
-    fn is_troubled(&self) -> bool {
-        self.size.is_some() || self.is_closed()
-    }
-
-    /// True if a check has ended lately.
-    fn was_checked(&self, pause: Duration, now: Instant) -> bool {
-        self.checked.max(self.sized).is_some_and(|at| now < at.after(pause))
-    }
-
-    /// True if a way is closed in one direction at least.
-    fn is_closed(&self) -> bool {
-        self.no_datagrams || self.no_streams || self.deaf
-    }
-}
-
-/// A question to the path that is under way.
-#[derive(Debug, Default)]
-struct Check {
-    tries: u32,
-    /// A small ping was answered.
-    small: bool,
-    /// Pings had this number when it was; one that was sent later was answered as well.
-    since: u64,
-    again: bool,
-    /// Only the stream is looked at, so far.
-    proves: bool,
-    /// A ping of the largest size was; `None` if that is not asked.
-    large: Option<bool>,
-    /// How often the sizes between are still tried.
-    rungs: u32,
-    /// A ping by stream, if one is wanted.
-    stream: Option<Stream>,
-}
-
-#[derive(Debug)]
-struct Stream {
-    /// It has to be sent, the first time or since the stream broke.
-    unsent: bool,
-    answered: bool,
-    /// How long it is waited for.
-    ends: Instant,
-    /// That time is up, and a small ping looks whether anybody is there at all.
-    late: bool,
-}
-
-impl Stream {
-    fn new(now: Instant, before: u64) -> Self {
-        let queued = Duration::from_millis(before.saturating_mul(1000) / STREAM_PACE);
-        let ends = now.after(STREAM_WAIT).after(queued);
-        Self { unsent: true, answered: false, ends, late: false }
-    }
-}
-
-impl Check {
-    fn is_over(&self) -> bool {
-        let stream = self.stream.as_ref().is_none_or(|stream| stream.answered);
-        self.small && self.large != Some(false) && self.rungs == 0 && stream
-    }
 }
 
 /// The machine.
@@ -560,68 +438,6 @@ impl Paths {
         room
     }
 
-    fn ask_large(&mut self, to: SocketAddr, now: Instant) {
-        let Some(path) = self.paths.get_mut(&to) else { return };
-        path.sized = Some(now);
-        path.pause = match path.size {
-            None => WIDE_AGAIN,
-            Some(_) => (path.pause * 2).clamp(NARROW_AGAIN.0, NARROW_AGAIN.1),
-        };
-        match &mut path.check {
-            Some(check) => (check.large, check.tries) = (Some(false), 0),
-            None => self.begin(to, Check { large: Some(false), ..Check::default() }, now),
-        }
-    }
-
-    fn begin(&mut self, to: SocketAddr, check: Check, now: Instant) {
-        let Some(path) = self.paths.get_mut(&to) else { return };
-        path.check = Some(check);
-        self.wake(to, Some(now));
-    }
-
-    /// Sets when the check of a path goes on.
-    fn wake(&mut self, to: SocketAddr, due: Option<Instant>) {
-        let Some(path) = self.paths.get_mut(&to) else { return };
-        path.due.map(|before| self.timers.remove(&(before, to)));
-        path.due = due;
-        due.map(|due| self.timers.insert((due, to)));
-    }
-
-    /// A check is over. A way that is closed is looked at again by itself.
-    fn end(&mut self, to: SocketAddr, now: Instant) {
-        let Some(path) = self.paths.get_mut(&to) else { return };
-        if path.check.take().is_none_or(|check| !check.proves) {
-            path.checked = Some(now);
-        }
-        let due = match path.is_closed() {
-            true if path.retry.is_some() => path.retry,
-            true => {
-                path.again = (path.again * 2).clamp(CLOSED_AGAIN.0, CLOSED_AGAIN.1);
-                Some(now.after(path.again))
-            }
-            false => {
-                path.again = Duration::ZERO;
-                None
-            }
-        };
-        path.retry = due;
-        self.wake(to, due);
-    }
-
-    /// What the settings allow does not arrive: other sizes are tried.
-    fn is_narrow(&mut self, to: SocketAddr) {
-        let Some(path) = self.paths.get_mut(&to) else { return };
-        if path.size.is_none() {
-            self.counts.narrowed += 1;
-            path.pause = NARROW_AGAIN.0;
-        }
-        path.size = Some(SAFE);
-        if let Some(check) = &mut path.check {
-            (check.large, check.rungs) = (None, RUNG_TRIES);
-        }
-        self.tell(to);
-    }
-
     /// Something has changed of a path.
     fn tell(&mut self, to: SocketAddr) {
         self.changes += 1;
@@ -630,128 +446,11 @@ impl Paths {
             false => self.troubled.remove(&to),
         };
     }
-
-    /// Draws what follows from the answers so far.
-    fn judge(&mut self, to: SocketAddr, now: Instant) {
-        let Some(path) = self.paths.get_mut(&to) else { return };
-        let Some(check) = &mut path.check else { return };
-        let turned = match &mut check.stream {
-            Some(stream) if !check.small && stream.answered => {
-                let closed = check.tries >= SMALL_TRIES.1;
-                if closed {
-                    // What is larger does not arrive either, and nothing more is to be asked.
-                    (check.small, check.large, check.rungs) = (true, None, 0);
-                    self.counts.no_datagrams += u64::from(!path.no_datagrams);
-                }
-                closed && !std::mem::replace(&mut path.no_datagrams, true)
-            }
-            Some(stream) if check.small && !stream.answered && stream.ends <= now => {
-                // Only if somebody has answered since.
-                let closed = std::mem::replace(&mut stream.late, true);
-                match closed {
-                    true => check.stream = None,
-                    false => (check.small, check.proves, check.tries) = (false, false, 0),
-                }
-                if closed {
-                    self.counts.no_streams += u64::from(!path.no_streams);
-                }
-                closed && !std::mem::replace(&mut path.no_streams, true)
-            }
-            None if !check.small && check.tries >= SMALL_TRIES.0 => {
-                check.stream = Some(Stream::new(now, path.unproven));
-                false
-            }
-            _ => false,
-        };
-        // Only if somebody has answered since: what was answered at first may have been old.
-        let narrow = check.again && check.large == Some(false) && check.tries >= LARGE_TRIES;
-        if turned {
-            self.turn(to);
-            self.tell(to);
-        }
-        if narrow {
-            self.is_narrow(to);
-        }
-    }
-
-    fn step(&mut self, to: SocketAddr, now: Instant, probes: &mut Vec<Probe>) {
-        self.judge(to, now);
-        let most = self.most;
-        let Some(path) = self.paths.get_mut(&to) else { return };
-        let Some(check) = &mut path.check else {
-            // A way was closed: is it still?
-            path.retry = None;
-            let stream = path.no_streams.then(|| Stream::new(now, 0));
-            let check = Check { stream, ..Check::default() };
-            return self.begin(to, check, now);
-        };
-        let waits = |stream: &Stream| !stream.answered && (check.small || now < stream.ends);
-        let waits = check.stream.as_ref().is_some_and(waits);
-        if check.is_over() || check.tries >= TRIES && check.rungs == 0 && !waits {
-            if !check.small && path.is_closed() {
-                // By neither way: whatever is tried next may be the one that opens first.
-                (path.no_datagrams, path.no_streams, path.deaf) = (false, false, false);
-                self.tell(to);
-            }
-            return self.end(to, now);
-        }
-        check.tries += 1;
-        let mut asks = Vec::new();
-        if !check.small {
-            asks.push(Asked::Small);
-        }
-        // Large ones to who does not answer at all would crowd out what this node has to say: it may
-        // be itself that is not heard.
-        if check.small && check.large == Some(false) {
-            asks.extend((check.tries > 1).then_some(Asked::Small));
-            asks.push(Asked::Sized(most));
-        }
-        if let Some(stream) = check.stream.as_mut().filter(|stream| stream.unsent) {
-            stream.unsent = false;
-            path.since = 0;
-            asks.push(Asked::Stream);
-        }
-        if check.rungs > 0 {
-            check.rungs -= 1;
-            asks.extend(rungs(most).into_iter().map(Asked::Sized));
-        }
-        let next = now.after(WAIT * check.tries.min(3));
-        let quiet = asks.is_empty();
-        let ends = check.stream.as_ref().map(|stream| stream.ends).filter(|_| quiet);
-        probes.extend(asks.into_iter().map(|asked| self.probe(to, asked)));
-        self.wake(to, Some(ends.map_or(next, |ends| ends.max(next))));
-    }
-
-    fn probe(&mut self, to: SocketAddr, asked: Asked) -> Probe {
-        self.count += 1;
-        let number = NUMBERS + self.count;
-        if let Some(path) = self.paths.get_mut(&to) {
-            if path.numbers.len() >= MAX_NUMBERS {
-                self.asked.remove(&path.numbers.remove(0));
-            }
-            path.numbers.push(number);
-            self.asked.insert(number, (to, asked));
-        }
-        let (via, size) = match asked {
-            Asked::Small => (Via::Datagram, 0),
-            Asked::Sized(size) => (Via::Datagram, size),
-            Asked::Stream => (Via::Stream, 0),
-        };
-        Probe { to, via, number, size }
-    }
-}
-
-/// Sizes between the safe one and the largest, each greater than the one before by about the same
-/// factor.
-fn rungs(most: usize) -> [usize; RUNGS] {
-    let mean = |one: usize, other: usize| one.saturating_mul(other).isqrt();
-    let middle = mean(SAFE, most);
-    let [low, high] = [mean(SAFE, middle), mean(middle, most)];
-    [mean(SAFE, low), low, mean(low, middle), middle, mean(middle, high), high, mean(high, most)]
 }
 
 #[cfg(test)]
 mod tests {
+    use super::question::{RUNGS, TRIES, rungs};
     use super::*;
     use crate::base::time::micros;
 

@@ -1,6 +1,7 @@
 //! What holds of the paths between turns.
 
-use super::{Asked, MAX_NUMBERS, MAX_PATHS, Paths, SAFE};
+use super::state::Asked;
+use super::{MAX_NUMBERS, MAX_PATHS, Paths, SAFE};
 
 impl Paths {
     /// Checks that every check under way has its timer, that nothing is asked for nobody, and that
