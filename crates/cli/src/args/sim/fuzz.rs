@@ -8,12 +8,14 @@ use std::time::Duration;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-A seed draws everything: how many nodes, how they come together, latency, loss, duplicates and
-reordering, how far clocks are off, half of the time settings, the load, and a plan of faults:
-crashes (also halfway through an output), lost disks, old copies of disks, pauses, slow nodes,
-partitions, one-way cuts, clock jumps, goodbyes, late joins; in most, passes of ring repair all the
-time, and members that are forgotten before they are back. When it is over all must agree: nothing acknowledged is lost,
-nothing deleted comes back, everybody sees everybody.
+A seed draws everything: how many nodes, how they come together, with a key or without, latency,
+loss, duplicates and reordering, how far clocks are off, half of the time settings, the load, and a
+plan of faults: crashes (also halfway through an output), lost disks, old copies of disks, power
+cuts, pauses, slow nodes, partitions, one-way cuts, tunnels and firewalls, clock jumps, goodbyes,
+late joins; in most, passes of ring repair all the time, and members that are forgotten before they
+are back. Passes must form one chain, and no node may send more than 100,000 packets in a second.
+When it is over all must agree: nothing acknowledged is lost, nothing deleted comes back, everybody
+sees everybody.
 
 A seed that fails is shrunk: whatever can go without the same property failing again is left out.
 --save keeps the result as a file that `rumormill sim replay` shows. A panic counts as a failure.
