@@ -20,8 +20,9 @@ use rumormill_core::spread::rumor::{Contact, Stop};
 use rumormill_core::spread::tree::Acknowledge;
 use std::time::Duration;
 
-/// Packets of a node in one second; what is drawn takes some thousands (guess).
-const MAX_SENT: u32 = 100_000;
+/// Packets of a node in one second (guess). Full comparisons 20 times a second, in pieces of a kilobyte
+/// that go as datagrams where no stream can be had, take more than 100,000.
+const MAX_SENT: u32 = 500_000;
 
 /// What is drawn, and what is fixed.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ loss, duplicates and reordering, how far clocks are off, half of the time settin
 plan of faults: crashes (also halfway through an output), lost disks, old copies of disks, power
 cuts, pauses, slow nodes, partitions, one-way cuts, tunnels and firewalls, clock jumps, goodbyes,
 late joins; in most, passes of ring repair all the time, and members that are forgotten before they
-are back. Passes must form one chain, and no node may send more than 100,000 packets in a second.
+are back. Passes must form one chain, and no node may send more than 500,000 packets in a second.
 When it is over all must agree: nothing acknowledged is lost, nothing deleted comes back, everybody
 sees everybody.
 
