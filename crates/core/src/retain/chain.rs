@@ -200,7 +200,7 @@ pub fn admit(census: &Census, pass: &Pass, link: Option<&Pass>) -> Result<Ground
     };
     let above = link.map_or(0, |link| link.horizon);
     let mut number = link.map_or(census.number, |link| link.grounds.number);
-    let mut bases = Vec::new();
+    let (mut bases, mut chain) = (Vec::new(), None::<u64>);
     for open in census.open.iter().filter(|open| open.pass.horizon > above) {
         if count.is_denied(open) || planted::has(Fault::Open) {
             continue;
@@ -208,10 +208,13 @@ pub fn admit(census: &Census, pass: &Pass, link: Option<&Pass>) -> Result<Ground
         forced |= count.agrees(&open.pass)?;
         number = number.max(open.pass.grounds.number);
         bases.push(open.pass.id);
+        let began = open.pass.grounds.chain;
+        chain = Some(chain.map_or(began, |chain| chain.min(began)));
     }
     let mut grounds = match link {
         Some(link) => link.grounds.clone(),
-        None => Grounds { chain: pass.horizon, ..Grounds::default() },
+        // A first pass may be complete that nobody here has heard the end of: then this goes on from it.
+        None => Grounds { chain: chain.unwrap_or(pass.horizon), ..Grounds::default() },
     };
     if let (None, Some(after)) = (link, pass.after) {
         // All that were covered are gone, and an operator lets the others go on from where they are.
@@ -408,6 +411,9 @@ pub(crate) mod tests {
         let spoken = Census { strangers: vec![NodeId(8)], ..census.clone() };
         let grounds = admit(&spoken, &first, None).unwrap();
         assert_eq!((grounds.chain, grounds.number, grounds.forced.len()), (H + 99, 1, 0));
+        let open = vec![Open { pass: voted(50, H + 50, &[1, 2], 1), accepted: 2 }];
+        let grounds = admit(&Census { open, ..spoken }, &first, None).unwrap();
+        assert_eq!((grounds.chain, grounds.number), (5, 2), "it goes on from what may be complete");
         census.waived = vec![NodeId(9)];
         assert_eq!(admit(&census, &first, None).unwrap().forced, [(99, 0)]);
         census.waived.clear();
