@@ -9,12 +9,19 @@ use std::time::{Duration, Instant};
 
 /// The executable with no settings from the environment.
 pub fn rumormill(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rumormill"));
+    let mut command = without_settings(env!("CARGO_BIN_EXE_rumormill"));
+    command.args(args);
+    command
+}
+
+/// Any program with no settings of the executable in its environment, and nothing to read.
+pub fn without_settings(program: &str) -> Command {
+    let mut command = Command::new(program);
     let inherited = std::env::vars_os().map(|(name, _)| name);
     for name in inherited.filter(|name| name.to_string_lossy().starts_with("RUMORMILL_")) {
         command.env_remove(name);
     }
-    command.env_remove("RUST_LOG").args(args).stdin(Stdio::null());
+    command.env_remove("RUST_LOG").stdin(Stdio::null());
     command
 }
 

@@ -1,8 +1,9 @@
 //! The tour of README, as a newcomer types it: three agents, real clients, and what they show.
 
-use super::process::{Agent, listen, rumormill, until};
+use super::epidemics::matches;
+use super::process::{Agent, listen, rumormill, until, without_settings};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 /// A command of a `console` block, and the lines that the page shows after it.
@@ -77,19 +78,6 @@ fn words(text: &str, counts: bool) -> Vec<String> {
     text.split_whitespace().map(tame).collect()
 }
 
-/// True if the words are those that are shown, `…` standing for any number of them.
-fn matches(shown: &[String], words: &[String]) -> bool {
-    match shown.split_first() {
-        None => words.is_empty(),
-        Some((first, rest)) if first == "…" => {
-            (0..=words.len()).any(|left_out| matches(rest, &words[left_out..]))
-        }
-        Some((first, rest)) => {
-            words.split_first().is_some_and(|(w, ws)| w == first && matches(rest, ws))
-        }
-    }
-}
-
 /// Where the tour takes place: all its ports, at an address that nothing else has.
 struct Place {
     address: String,
@@ -108,17 +96,11 @@ impl Place {
     fn run(&self, line: &str) -> String {
         let program = Path::new(env!("CARGO_BIN_EXE_rumormill")).parent().unwrap();
         let paths = std::env::var("PATH").unwrap();
-        let mut shell = rumormill(&[]);
-        let mut command = Command::new("bash");
+        let mut command = without_settings("bash");
         command.args(["-c", &self.here(line)]).current_dir(self.folder.path());
-        for (name, value) in shell.env_remove("RUST_LOG").get_envs() {
-            if value.is_none() {
-                command.env_remove(name);
-            }
-        }
         command.env("PATH", format!("{}:{paths}", program.display()));
         command.env("RUMORMILL_HTTP", format!("{}:7480", self.address));
-        let output = command.stdin(Stdio::null()).output().unwrap();
+        let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
         (text + &String::from_utf8_lossy(&output.stderr)).replace(&self.address, "127.0.0.1")
     }
@@ -158,7 +140,7 @@ impl Place {
         child.wait().unwrap();
         let (shown, seen) = (step.shown.join("\n"), seen.join("\n"));
         assert!(
-            matches(&self::words(&shown, false), &self::words(&seen, false)),
+            matches(&self::words(&shown, false), &self::words(&seen, false), "…"),
             "{shown}\n{seen}"
         );
     }
@@ -202,7 +184,7 @@ fn the_tour_of_readme_shows_what_it_says() {
             tries += 1;
             assert!(tries < 100, "{}\nthe page: {shown:?}\nthe program: {said}", step.line);
             said = place.run(&step.line);
-            matches(&shown, &words(&said, counts)).then_some(())
+            matches(&shown, &words(&said, counts), "…").then_some(())
         });
     }
     assert!(count >= 14, "only {count} commands were found");

@@ -68,8 +68,8 @@ pub(super) fn draw(seed: u64, scenario: &mut Scenario, room: usize) {
     let (interval, duration) = (scenario.world.config.ring.interval, scenario.duration);
     let faults = Vec::new();
     let mut stories = Stories { rng, base, late, steady, interval, duration, faults };
-    let sides = super::rng(seed, b"\0\0\0sides");
-    match sides.clone().chance(SIDES) {
+    let mut sides = super::rng(seed, b"\0\0\0sides");
+    match sides.chance(SIDES) {
         true => stories.take_sides(sides, scenario),
         false => (0..1 + stories.rng.index(3)).for_each(|_| stories.tell()),
     }
@@ -93,7 +93,6 @@ impl Stories {
     /// Two sides, each of which does all it can to go on by itself. They are small, so that each soon
     /// holds the other dead, and little else happens.
     fn take_sides(&mut self, mut rng: Rng, scenario: &mut Scenario) {
-        rng.chance(SIDES);
         let world = &mut scenario.world;
         self.base = self.base.min(3 + rng.index(4));
         (self.rng, self.late) = (rng, 0);
