@@ -16,7 +16,7 @@ use rumormill_core::data::Space;
 use rumormill_core::member::{State, Tags};
 use rumormill_core::node::Vote;
 use rumormill_core::output::{Covered, Via};
-use rumormill_core::retain::kept_horizon;
+use rumormill_core::retain::kept_link;
 use rumormill_core::spread::coverage::{About, Want};
 use rumormill_core::spread::ring::{NoPass, NotForgotten};
 use rumormill_core::wire::Versions;
@@ -97,7 +97,7 @@ impl World {
                     self.hosts[node].disk.take_back(&entry, previous);
                 }
                 Undo::Kept(bytes) => {
-                    self.ledger.cover(node, kept_horizon(&bytes));
+                    self.ledger.cover(node, kept_link(&bytes).map(|link| link.horizon));
                     self.hosts[node].kept = bytes;
                 }
                 Undo::Stray { key, before } => {
@@ -417,14 +417,22 @@ impl World {
         }
         let options = &self.options;
         let doubt = options.config.ring.interval + 2 * options.clock_skew + SLACK;
-        if let Some(at) = self.hosts[node].set_back.take()
-            && self.now.since(at) <= doubt
-        {
-            // It cannot know that it has forgotten something.
-            self.ledger.promises_deletions = false;
-            self.ledger.promises_writes = false;
+        if let Some(at) = self.hosts[node].set_back.take() {
+            self.set_back.push(id);
+            // It cannot know that it has forgotten something, or all that a pass covered may have.
+            if self.now.since(at) <= doubt || self.covers_only_set_back() {
+                self.ledger.promises_deletions = false;
+                self.ledger.promises_writes = false;
+            }
         }
         self.start(node);
+    }
+
+    /// True if somewhere the link is of members that have all been set back: see "What it assumes" in
+    /// docs/chain.md.
+    fn covers_only_set_back(&self) -> bool {
+        let links = self.hosts.iter().filter_map(|host| kept_link(&host.kept));
+        links.into_iter().any(|link| link.order.iter().all(|id| self.set_back.contains(id)))
     }
 
     /// Crashes a node and boots it again at once.

@@ -271,9 +271,9 @@ impl Ledger {
         }
     }
 
-    /// A node's disk says up to where a pass has covered it.
-    pub(crate) fn cover(&mut self, node: usize, horizon: u64) {
-        self.covered[node] = horizon;
+    /// A node's disk says up to where a pass has covered it, if one has.
+    pub(crate) fn cover(&mut self, node: usize, horizon: Option<u64>) {
+        self.covered[node] = horizon.unwrap_or_default();
     }
 
     /// Up to where that is.
@@ -387,7 +387,7 @@ pub(crate) mod tests {
         ledger.hold(1, value, Instant(0));
         let deleted = ledger.acknowledge(0, &entry("k", None, 6, 0), Instant(0));
         ledger.hold(0, deleted, Instant(0));
-        (0..2).for_each(|node| ledger.cover(node * 2, 7));
+        (0..2).for_each(|node| ledger.cover(node * 2, Some(7)));
         ledger.release(0, deleted, true);
         let required = |ledger: &Ledger| ledger.required().next().map(|w| w.entry.stamp().time);
         ledger.lose_disk(0, Instant(9));

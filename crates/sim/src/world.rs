@@ -30,7 +30,7 @@ use rumormill_core::data::{Entry, Expiry, Op, Outcome, Pool, Refused, Space, Sta
 use rumormill_core::member::Roster;
 use rumormill_core::member::{Record, State};
 use rumormill_core::output::{Applied, Removed};
-use rumormill_core::retain::{Horizon, kept_horizon};
+use rumormill_core::retain::{Horizon, kept_link};
 use rumormill_core::spread::ring::Tombstones;
 use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
 use std::fmt;
@@ -64,6 +64,8 @@ pub struct World {
     pub(crate) roster: Option<Roster>,
     /// Members of which an operator has said that they are gone for good.
     pub(crate) waived: Vec<NodeId>,
+    /// Members that run from an old copy of their disks, or did.
+    pub(crate) set_back: Vec<NodeId>,
     /// Members that have handed their vote over.
     pub(crate) handed_over: Vec<NodeId>,
     /// Equal entries of all nodes are one.
@@ -134,6 +136,7 @@ impl World {
             loads: 0,
             roster: None,
             waived: Vec::new(),
+            set_back: Vec::new(),
             handed_over: Vec::new(),
             pool: Arc::default(),
             load_rng: rng.fork(),
@@ -366,7 +369,7 @@ impl World {
 
     /// Keeps bytes on a node's disk.
     fn keep(&mut self, node: usize, bytes: Vec<u8>, wait: bool) {
-        self.ledger.cover(node, kept_horizon(&bytes));
+        self.ledger.cover(node, kept_link(&bytes).map(|link| link.horizon));
         let host = &mut self.hosts[node];
         let before = std::mem::replace(&mut host.kept, bytes);
         match wait {

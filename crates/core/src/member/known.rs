@@ -1,6 +1,6 @@
 //! What a node knows of one member.
 
-use super::record::{self, State};
+use super::record::{self, Record, State};
 use crate::base::id::NodeId;
 use crate::base::time::Instant;
 use crate::data::Entry;
@@ -35,6 +35,12 @@ impl<'a> Member<'a> {
     #[must_use]
     pub fn gossip(&self) -> SocketAddr {
         gossip(self.entry)
+    }
+
+    /// True if it says that it may be an old copy of its disk: see [`Record::is_in_doubt`].
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        Record::from_entry(self.entry).is_ok_and(|record| record.is_in_doubt())
     }
 }
 

@@ -27,6 +27,8 @@ pub const MAX_WITNESSES: usize = 2 + MAX_CONFIRMATIONS as usize;
 
 /// The field that says which versions of packets a member speaks; without it just the first.
 const SPEAKS: u64 = 1;
+/// The field, empty, that says that the member may be an old copy of its disk; without it it is not.
+const DOUBT: u64 = 2;
 
 /// Bits of the stamp's time that hold the rank.
 const RANK_BITS: u32 = 3;
@@ -136,6 +138,20 @@ impl Record {
         let said = Fields::checked(&self.fields).get(SPEAKS);
         said.and_then(|said| Versions::decode(&mut Reader::new(said)).ok())
             .unwrap_or(Versions::FIRST)
+    }
+
+    /// The same of a member that may be an old copy of its disk, or is none.
+    #[must_use]
+    pub fn doubting(mut self, doubt: bool) -> Self {
+        let said = doubt.then_some(&[][..]);
+        self.fields = Fields::checked(&self.fields).with(DOUBT, said).into();
+        self
+    }
+
+    /// True if the member may be an old copy of its disk: what it holds proves nothing.
+    #[must_use]
+    pub fn is_in_doubt(&self) -> bool {
+        Fields::checked(&self.fields).get(DOUBT).is_some()
     }
 
     /// The record as an entry of the roster.
@@ -345,7 +361,11 @@ pub(crate) mod tests {
             (later.speaks(), known.speaks()),
             (Versions::new(1, 2).unwrap(), Versions::FIRST)
         );
-        assert_eq!(*later.speaking(Versions::FIRST).fields, [9, 2, b'a', b'b']);
+        let first = later.speaking(Versions::FIRST);
+        assert_eq!(*first.fields, [9, 2, b'a', b'b']);
+        let doubting = first.doubting(true);
+        assert_eq!(*doubting.fields, [2, 0, 9, 2, b'a', b'b']);
+        assert!(doubting.is_in_doubt() && !doubting.doubting(false).is_in_doubt());
     }
 
     #[test]

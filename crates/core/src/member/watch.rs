@@ -32,6 +32,7 @@ pub struct Watch {
     identity: Identity,
     incarnation: u64,
     left: bool,
+    in_doubt: bool,
     prober: Prober,
     suspicions: Suspicions,
     rejoin: Rejoin,
@@ -50,6 +51,7 @@ impl Watch {
             // A restarted node must overrule what was said of it before.
             incarnation: now.wall_ms.max(1),
             left: false,
+            in_doubt: false,
             prober: Prober::new(config.clone(), now.mono, rng),
             suspicions: Suspicions::new(config.clone()),
             rejoin: Rejoin::new(config.rejoin_interval, now.mono),

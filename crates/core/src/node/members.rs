@@ -79,6 +79,12 @@ impl Node {
         self.spread_news(now);
     }
 
+    /// Says whether this node may be an old copy of its disk, if that has changed.
+    pub(super) fn say_doubt(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.watch.set_in_doubt(self.standing.is_in_doubt(), &mut registry!(self, now, out));
+        self.spread_news(now);
+    }
+
     /// Says goodbye.
     pub(super) fn leave(&mut self, now: Now, out: &mut Vec<Output>) {
         self.standing.close();

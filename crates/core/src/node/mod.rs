@@ -314,6 +314,7 @@ impl Node {
             self.hours.poll(&mut env!(self, now));
             self.repair.watch(&mut holding!(self, now, out));
             self.standing.poll(&mut holding!(self, now, out));
+            self.say_doubt(now, out);
             self.watch_rounds(now, out);
             self.certificates.poll(&mut holding!(self, now, out));
             // Others drop the same at this moment: the two are compared afterwards.

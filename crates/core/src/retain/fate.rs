@@ -6,7 +6,7 @@ use super::pass::Pass;
 use super::story::End;
 use crate::base::id::NodeId;
 use crate::base::planted::{self, Fault as Planted};
-use crate::data::Entry;
+use crate::data::{Entry, Stamp};
 
 /// What becomes of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,14 +44,14 @@ impl Case<'_> {
     /// What becomes of an entry.
     #[must_use]
     pub fn verdict(&self, entry: &Entry) -> Verdict {
-        let (writer, age) = (entry.stamp().node, entry.age());
+        let (Stamp { node: writer, time }, age) = (entry.stamp(), entry.age());
         let own = writer == self.own;
         let placed = self.link.is_none_or(|link| link.is_before(self.tip));
         // All that the link covered held it, and the tip grew from the link.
         if placed && self.link.is_some_and(|link| age <= link.horizon) {
             return Verdict::Drop(End::Placed);
         }
-        if self.was_held_by(writer, age) {
+        if self.was_held_by(writer, time, age) {
             return Verdict::Drop(End::Visited);
         }
         // What is its owner's alone is for its owner to say again.
@@ -63,7 +63,7 @@ impl Case<'_> {
         if own && placed && majority {
             return Verdict::Drop(End::Confirmed);
         }
-        let unseen = own && self.unsent.is_some_and(|from| entry.stamp().time > from);
+        let unseen = own && self.unsent.is_some_and(|from| time > from);
         // What nobody is shown brings nothing back: it takes the place of what is older, as it would
         // have if it had come in time.
         let hidden = !entry.live_at(self.wall_ms);
@@ -73,14 +73,15 @@ impl Case<'_> {
         }
     }
 
-    /// True if a pass up to the tip visited the writer, which held the entry then.
-    fn was_held_by(&self, writer: NodeId, age: u64) -> bool {
+    /// True if a pass up to the tip visited the writer, which held the entry then. What somebody else
+    /// has written anew the writer may have lost long before.
+    fn was_held_by(&self, writer: NodeId, time: u64, age: u64) -> bool {
         let upto = match self.tip.lists(writer) {
             true => self.tip.horizon,
             false => self.history.visited(writer),
         };
-        let lost = self.history.is_in_gap(writer, age) && !planted::has(Planted::Gaps);
-        age <= upto && !lost
+        let lost = [time, age].iter().any(|time| self.history.is_in_gap(writer, *time));
+        age <= upto && (!lost || planted::has(Planted::Gaps))
     }
 }
 
@@ -161,6 +162,17 @@ mod tests {
             history.note_gap(Gap { id: NodeId(2), from: H + 40, to: H + 60 });
         });
         assert_eq!(lost, Verdict::Aside, "the writer may have lost it before");
+        // Somebody else had it, and has written it anew since: the writer was not given that.
+        let (link, tip) = (link(1, H + 60, 7, &[]), self::link(2, H + 100, 9, &[]));
+        for (from, verdict) in [(H + 40, Verdict::Anew), (H + 50, Verdict::Drop(End::Visited))] {
+            let mut history = History::default();
+            history.note_gap(Gap { id: NodeId(2), from, to: H + 55 });
+            let (own, link, tip, history) = (NodeId(OWN), Some(&link), &tip, &history);
+            let (confirmed, unsent, doubt, wall_ms) = (0, None, false, 9);
+            let case = Case { own, link, confirmed, unsent, doubt, wall_ms, tip, history };
+            let anew = entry("k", H + 50, 2, None).anew(H + 70).unwrap();
+            assert_eq!(case.verdict(&anew), verdict);
+        }
     }
 
     #[test]

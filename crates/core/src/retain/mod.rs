@@ -24,7 +24,7 @@ pub use history::{Gap, History};
 pub use horizon::Horizon;
 pub use pass::{Grounds, MAX_ORDER, Pass};
 pub use policy::{Policy, Tombstones};
-pub use standing::{Pending, Sieved, Spoken, Standing, kept_horizon};
+pub use standing::{Pending, Sieved, Spoken, Standing, kept_link};
 pub use story::{End, Stories, Story};
 pub use strays::{StrayLimits, Strays};
 

@@ -12,7 +12,7 @@ mod visits;
 mod votes;
 
 pub use isolation::Isolation;
-pub use kept::kept_horizon;
+pub use kept::kept_link;
 pub use visits::Pending;
 pub use votes::{Spoken, put_spoken, read_spoken};
 
@@ -457,7 +457,8 @@ impl Standing {
     }
 
     /// A peer was found to hold all that this node had written before a cut. `last` is the largest
-    /// stamp that this node knows of.
+    /// stamp that this node knows of. Who may have been set back does not count, this node neither:
+    /// what it has accepted it may have forgotten, and a pass without it may go on from that.
     pub fn confirm(&mut self, peer: NodeId, cut: Cut, last: u64, hold: &Holding<'_>) {
         let table = hold.env.table;
         let time = match cut.is_none() {
@@ -470,9 +471,11 @@ impl Standing {
             Some(pass) => pass.lists(id),
             None => table.get(id).is_some_and(|member| member.state != State::Left),
         };
-        if counts(peer) {
+        let in_doubt = member.is_in_doubt() && !planted::has(Fault::Doubt);
+        if counts(peer) && !in_doubt {
             let of = self.electorate(table);
-            let needed = (of / 2 + 1).saturating_sub(usize::from(counts(self.own))).max(1);
+            let own = counts(self.own) && !self.doubt;
+            let needed = (of / 2 + 1).saturating_sub(usize::from(own)).max(1);
             self.confirmed.agree((peer, member.incarnation), time, needed, hold.env.now);
         }
     }
@@ -558,6 +561,7 @@ fn let_go(entry: &Entry, collected: bool, hold: &mut Holding<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::member::record::tests::record;
     use crate::retain::Census;
     use crate::retain::tests::{Ground, H, NOW, assert_found, entry, pass, policy};
     use std::time::Duration;
@@ -764,5 +768,22 @@ mod tests {
         let confirmed = confirm(3, 500);
         assert!(confirmed > H && confirmed < last);
         standing.check(&ground.replica);
+    }
+
+    #[test]
+    fn who_may_have_been_set_back_confirms_nothing() {
+        let last = NOW.wall_ms << 16;
+        // Two of three make a majority, and three of three without this node.
+        let cases = [(false, false, true), (false, true, false), (true, false, false)];
+        for (own, other, confirms) in cases {
+            let (mut ground, mut standing) = (Ground::new(1, 3), standing());
+            standing.cover(pass(1, H, &[1, 2, 3]), &mut ground.replica);
+            standing.doubt = own;
+            let said = record(2, 2, State::Alive).doubting(other);
+            ground.table.update(&said, &Arc::new(said.to_entry()), NOW.mono);
+            standing.confirm(NodeId(2), Cut::NONE, last, &ground.holding());
+            standing.confirmed.poll(NOW.mono.after(Duration::from_secs(9)), |_| Some(2));
+            assert_eq!(standing.confirmed() == last, confirms, "{own} {other}");
+        }
     }
 }

@@ -467,12 +467,10 @@ impl Packet {
             return;
         }
         let Tally { to, class, far, .. } = tally;
-        let mut via = self.via;
+        let via = self.via;
         if via == Via::Stream && tally.in_pieces {
-            if self.bytes.len() > exit.paths.size(to) {
-                return exit.pieces.put(to, class, self.bytes, exit.now);
-            }
-            via = Via::Datagram;
+            // Small ones as well: who sends by stream counts on it that nothing is lost.
+            return exit.pieces.put(to, class, self.bytes, exit.now);
         } else if via == Via::Stream && tally.member {
             let probe = exit.paths.by_stream(to, self.bytes.len(), exit.now);
             if let Some(probe) = probe {

@@ -105,7 +105,7 @@ mod tests {
         assert!(written_anew(&ledger, again).is_err());
         assert!(applied(&ledger, 0, again, true).is_ok(), "it knows of no deletion");
         assert!(applied(&ledger, 1, again, true).is_err());
-        ledger.cover(0, 6);
+        ledger.cover(0, Some(6));
         assert!(applied(&ledger, 0, again, true).is_err());
         assert!(applied(&ledger, 0, again, false).is_ok(), "coverage proves nothing");
         ledger.promises_deletions = false;
@@ -122,7 +122,7 @@ mod tests {
         let deleted = ledger.acknowledge(1, &entry("a", None, 7, 1), Instant(2));
         ledger.hold(1, deleted, Instant(2));
         ledger.release(1, deleted, true);
-        ledger.cover(1, 8);
+        ledger.cover(1, Some(8));
         assert!(applied(&ledger, 1, unseen, true).is_err(), "as it is the fence keeps it out");
         ledger.release(0, unseen, false);
         let again = ledger.write_anew(0, &entry("a", Some("1"), 9, 0), Instant(3)).unwrap();

@@ -54,7 +54,7 @@ const FOUND: [u64; 34] = [
 ];
 
 /// The same, of plans with the edges of membership: faults in the chain of passes.
-const FOUND_AT_EDGES: [u64; 11] = [
+const FOUND_AT_EDGES: [u64; 15] = [
     150_628,
     500_179,
     500_455,
@@ -71,6 +71,14 @@ const FOUND_AT_EDGES: [u64; 11] = [
     21_004_620,
     // Who alone knew that the first pass was complete was set back, and the next one named another chain.
     31_073_110,
+    // A machine that was set back confirmed what it could not keep; and on a way without streams an answer
+    // was lost.
+    31_048_480,
+    31_059_982,
+    // A deletion that another had written anew, and its writer had lost.
+    31_010_992,
+    // The only member of the chain was set back.
+    31_039_294,
 ];
 
 #[test]

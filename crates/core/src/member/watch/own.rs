@@ -16,7 +16,7 @@ impl Watch {
     pub fn enrol(&self, registry: &mut Registry<'_>) -> Arc<Entry> {
         let state = if self.left { State::Left } else { State::Alive };
         let record = self.identity.record(self.incarnation, state);
-        let record = record.speaking(registry.outbox.dialects().own());
+        let record = record.speaking(registry.outbox.dialects().own()).doubting(self.in_doubt);
         let entry = registry.replica.keep(record.to_entry());
         let _ = registry.replica.roster.apply(Arc::clone(&entry));
         registry.table.update(&record, &entry, registry.now.mono);
@@ -84,6 +84,16 @@ impl Watch {
             return;
         }
         self.identity.tags = tags;
+        self.incarnation += 1;
+        self.announce(registry);
+    }
+
+    /// Says whether this node may be an old copy of its disk, and tells everyone if that is new.
+    pub fn set_in_doubt(&mut self, in_doubt: bool, registry: &mut Registry<'_>) {
+        if in_doubt == self.in_doubt || self.left {
+            return;
+        }
+        self.in_doubt = in_doubt;
         self.incarnation += 1;
         self.announce(registry);
     }

@@ -166,12 +166,11 @@ impl Standing {
     }
 }
 
-/// Up to where a node is covered by what it has kept on disk with [`Output::Keep`]; zero if it is
-/// not, or the bytes are none of it.
+/// The pass that a node is covered by, as it has kept it on disk with [`Output::Keep`]; `None` if
+/// there is none, or the bytes are none of it.
 #[must_use]
-pub fn kept_horizon(bytes: &[u8]) -> u64 {
-    let covered = Kept::decode(bytes).ok().and_then(|kept| kept.covered);
-    covered.map_or(0, |pass| pass.horizon)
+pub fn kept_link(bytes: &[u8]) -> Option<Pass> {
+    Kept::decode(bytes).ok().and_then(|kept| kept.covered)
 }
 
 #[cfg(test)]
@@ -209,7 +208,7 @@ mod tests {
         before.check(&ground.replica);
         let bytes = kept(&mut before).unwrap();
         assert_eq!(kept(&mut before), None, "nothing new");
-        assert_eq!(kept_horizon(&bytes), H + 5);
+        assert_eq!(kept_link(&bytes).map(|pass| pass.horizon), Some(H + 5));
         let (mut ground, mut after) = (Ground::new(1, 3), standing());
         after.restore(&bytes, &mut ground.replica.clock);
         assert_eq!(after.covered(), before.covered());
@@ -278,7 +277,7 @@ mod tests {
         old(78, H + 5, &mut bytes);
         bytes.put_varint(1);
         [9, H - 5].iter().for_each(|number: &u64| bytes.put(&number.to_le_bytes()));
-        assert_eq!(kept_horizon(&bytes), H);
+        assert_eq!(kept_link(&bytes).map(|pass| pass.horizon), Some(H));
         let (mut ground, mut after) = (Ground::new(1, 3), standing());
         after.restore(&bytes, &mut ground.replica.clock);
         assert_eq!(
@@ -297,8 +296,7 @@ mod tests {
             let (mut ground, mut standing) = (Ground::new(1, 1), standing());
             standing.restore(&bytes, &mut ground.replica.clock);
             prop_assert!(!standing.is_behind());
-            let horizon = standing.covered().map_or(0, |pass| pass.horizon);
-            prop_assert_eq!(kept_horizon(&bytes), horizon);
+            prop_assert_eq!(kept_link(&bytes), standing.covered().cloned());
         }
     }
 }
