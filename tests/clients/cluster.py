@@ -46,6 +46,12 @@ class Agent:
         host, port = self.hello["redis"].rsplit(":", 1)
         self.redis = (host, int(port))
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
     def said(self):
         self.log.flush()
         with open(self.log.name, encoding="utf-8") as log:
@@ -68,14 +74,14 @@ class Agent:
 class Cluster:
     """As many agents, all of which see each other."""
 
-    def __init__(self, binary, count):
+    def __init__(self, binary, count, more=()):
         self.binary = str(binary)
         self.folder = tempfile.mkdtemp(prefix="rumormill-clients-")
         self.agents = []
         try:
             for number in range(count):
                 seed = self.agents[0].hello["gossip"] if self.agents else None
-                self.agents.append(Agent(self.binary, f"node{number}", self.folder, seed))
+                self.agents.append(Agent(self.binary, f"node{number}", self.folder, seed, more))
             for agent in self.agents:
                 until("all see all", lambda: agent.status()["members"]["alive"] == count)
         except BaseException:

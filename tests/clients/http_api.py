@@ -1,5 +1,6 @@
 """The HTTP API by urllib and curl."""
 
+import http.client
 import json
 import subprocess
 import sys
@@ -121,9 +122,11 @@ def check_writes_wait_for_members(agents):
         answer = json.loads(body)
         assert status == 200 and answer["of"] == 3 and answer["held"] >= least, body
     until("it is heard", lambda: ask("GET", there)[2] == b"2")
-    answer = ask("PUT", here + "?wait=4&wait_timeout=600s", b"never")
-    refused(answer, 409, "nothing was written")
-    assert json.loads(answer[2])["of"] == 3 and ask("GET", here)[2] == b"2"
+    # More than there are: at once, since the patience of this client is shorter than the wait.
+    for wait in ("4", "99"):
+        answer = ask("PUT", f"{here}?wait={wait}&wait_timeout=600s", b"never")
+        refused(answer, 409, "nothing was written")
+        assert json.loads(answer[2])["of"] == 3 and ask("GET", here)[2] == b"2"
     coverage = json.loads(ask("GET", agents[2].url + "/v1/coverage/http/waited?timeout=60s")[2])
     assert coverage["held"] == coverage["of"] == 3 and coverage["members_without"] == [], coverage
 
@@ -134,6 +137,30 @@ def check_reads_bound_their_staleness(agents):
     fresh = until("it is fresh", lambda: (a := ask("GET", url + "?max_staleness=5s"))[0] == 200 and a)
     assert fresh[2] == b"v" and int(fresh[1]["x-rumormill-staleness-ms"]) <= 5000
     refused(ask("GET", url + "?max_staleness=1ms"), 400, "at least")
+
+
+def check_what_is_unchanged_is_not_sent_again(agents):
+    path = "/v1/kv/http/unchanged"
+    assert ask("PUT", agents[0].url + path, b"hello")[0] == 200
+    etag = ask("GET", agents[0].url + path)[1]["etag"]
+    link = http.client.HTTPConnection(agents[0].hello["http"], timeout=PATIENCE)
+    link.connect()
+    # No second one behind our back: what follows an answer shows where that has ended.
+    link.auto_open = 0
+
+    def over_one_connection(method, given):
+        link.request(method, path, headers={"If-None-Match": given})
+        answer = link.getresponse()
+        return answer.status, answer.headers["content-length"], answer.read()
+
+    for given in (etag, f'"other", {etag}', "*"):
+        for method in ("HEAD", "GET"):
+            status, length, body = over_one_connection(method, given)
+            # The length, if it is told, is that of the value: 0 would be a lie.
+            assert (status, body) == (304, b"") and length in (None, "5"), (method, given, length)
+    assert over_one_connection("HEAD", '"other"') == (200, "5", b"")
+    assert over_one_connection("GET", '"other"') == (200, "5", b"hello")
+    link.close()
 
 
 def check_curl(agents):

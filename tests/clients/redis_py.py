@@ -1,10 +1,15 @@
 """redis-py, RESP2 and RESP3, against two different agents of one cluster."""
 
+import socket
 import sys
+import tempfile
 import threading
 
 import redis
-from cluster import collect, until
+from cluster import Agent, Cluster, collect, until
+from http_api import ask
+from redis.backoff import ConstantBackoff, NoBackoff
+from redis.retry import Retry
 
 
 def checks():
@@ -26,6 +31,19 @@ def refused(call, *parts):
             assert part in str(error), f"{part!r} is not in {error!s}"
     else:
         raise AssertionError("it was not refused")
+
+
+def busy(call):
+    try:
+        call()
+    except redis.BusyLoadingError:
+        return
+    raise AssertionError("it was not LOADING")
+
+
+def fields(answer):
+    """A map, which is a flat list in RESP2."""
+    return answer if isinstance(answer, dict) else dict(zip(answer[::2], answer[1::2]))
 
 
 def check_written_at_one_read_at_another(agents, protocol):
@@ -69,22 +87,71 @@ def check_time_to_live(agents, protocol):
 
 def check_pipelines_and_scans(agents, protocol):
     here, there = connect(agents[0], protocol), connect(agents[1], protocol)
-    wanted = {f"py/{protocol}/scan/{n}".encode(): str(n).encode() for n in range(2000)}
+    wanted = {f"py/{protocol}/scan/{n}".encode(): str(n).encode() for n in range(5000)}
     with here.pipeline(transaction=False) as pipe:
         for key, value in wanted.items():
             pipe.set(key, value)
         pipe.get(next(iter(wanted)))
         answers = pipe.execute()
-    assert answers == [True] * 2000 + [b"0"]
+    assert answers == [True] * 5000 + [b"0"]
     agents.agree()
-    found = list(there.scan_iter(match=f"py/{protocol}/scan/*", count=100))
-    assert len(found) == 2000 and set(found) == set(wanted)
+    for count in (None, 77, 1000, 10_000):
+        found = list(there.scan_iter(match=f"py/{protocol}/scan/*", count=count))
+        assert len(found) == 5000 and set(found) == set(wanted), (count, len(found))
+    few = set(there.scan_iter(match=f"py/{protocol}/scan/[0-1]?42", count=500))
+    assert len(few) == 10 and few < set(wanted), few
     keys = list(wanted)
     assert there.mget(keys) == list(wanted.values())
     assert set(there.keys(f"py/{protocol}/scan/*")) == set(wanted)
-    assert there.dbsize() >= 2000
+    assert there.dbsize() >= 5000
     assert here.mset({"py/m1": "1", "py/m2": "2"}) is True
-    assert here.unlink(*keys, "py/m1", "py/m2") == 2002
+    assert here.unlink(*keys, "py/m1", "py/m2") == 5002
+
+
+def check_a_pipeline_of_ten_thousand_commands(agents, protocol):
+    here = connect(agents[0], protocol)
+    key = f"py/{protocol}/long"
+    with here.pipeline(transaction=False) as pipe:
+        for number in range(2500):
+            pipe.set(key, number).append(key, "!").get(key).strlen(key)
+        answers = pipe.execute()
+    assert len(answers) == 10_000
+    for number in range(2500):
+        value = f"{number}!".encode()
+        got = answers[4 * number : 4 * number + 4]
+        assert got == [True, len(value), value, len(value)], (number, got)
+    # One that is refused does not keep those behind it from being carried out.
+    with here.pipeline(transaction=False) as pipe:
+        for number in range(5000):
+            pipe.set(key, number).execute_command("NOSUCH")
+        answers = pipe.execute(raise_on_error=False)
+    assert answers[::2] == [True] * 5000
+    assert all("unknown command" in str(error) for error in answers[1::2])
+    assert here.getdel(key) == b"4999"
+
+
+def check_a_random_key_is_any_of_those_there_are(agents, protocol):
+    here = connect(agents[0], protocol)
+    agents.agree()
+    here.flushall()
+    assert here.randomkey() is None
+    wanted = {f"py/{protocol}/random/{n}".encode() for n in range(1000)}
+    here.mset(dict.fromkeys(wanted, "v"))
+    with here.pipeline(transaction=False) as pipe:
+        for _ in range(1000):
+            pipe.randomkey()
+        drawn = pipe.execute()
+    # If each has the same chance these are 632 in the mean, and 10 more or less mostly.
+    assert set(drawn) <= wanted and len(set(drawn)) > 500, len(set(drawn))
+    # Deleted keys do not hide the one that is left.
+    here.mset({f"py/{protocol}/random/{n}": "v" for n in range(20_000)})
+    here.flushall()
+    agents.agree()
+    assert here.dbsize() == 0 and here.randomkey() is None
+    assert here.set("left", "v")
+    assert {here.randomkey() for _ in range(100)} == {b"left"}
+    assert here.delete("left") == 1 and here.randomkey() is None
+    agents.agree()
 
 
 def check_large_values(agents, protocol):
@@ -96,6 +163,20 @@ def check_large_values(agents, protocol):
     refused(lambda: here.set("k" * 4097, "x"), "4097", "4096")
     refused(lambda: here.append(key, "x"), "1048577")
     assert here.ping() and here.delete(key) == 1
+
+
+def check_the_largest_values_that_can_be_allowed(agents, protocol):
+    largest = 8 << 20
+    with Cluster(agents.binary, 2, ["--set", f"limits.max_value={largest}"]) as large:
+        here, there = connect(large[0], protocol), connect(large[1], protocol)
+        value = bytes(range(256)) * (largest // 256)
+        assert here.set("large", value) and here.get("large") == value
+        assert until("it is heard", lambda: there.get("large")) == value
+        assert there.strlen("large") == largest and there.getrange("large", -2, -1) == b"\xfe\xff"
+        refused(lambda: here.set("large", value + b"x"), str(largest + 1), str(largest))
+        refused(lambda: there.append("large", "x"), str(largest + 1), str(largest))
+        assert here.get("large") == there.get("large") == value
+        assert not large.trouble(), large.trouble()
 
 
 def check_wait_counts_who_holds_it(agents, protocol):
@@ -117,6 +198,28 @@ def check_wait_counts_who_holds_it(agents, protocol):
     client.close()
 
 
+def check_who_waits_is_seen(agents, protocol):
+    name = f"waits-{protocol}"
+    here = connect(agents[0], protocol)
+    link = connect(agents[0], protocol, client_name=name).connection_pool.get_connection()
+
+    def seen():
+        return next((line for line in here.client_list() if line["name"] == name), None)
+
+    assert seen()["flags"] == "N", seen()
+    link.send_command("SET", f"py/{protocol}/seen", "v")
+    assert link.read_response() == b"OK"
+    # More than there are members, for as long as the connection lasts.
+    link.send_command("WAIT", 9, 0)
+    until("it is seen in WAIT", lambda: seen()["flags"] == "b" and seen()["cmd"] == "wait")
+    assert here.info("clients")["blocked_clients"] == 1
+    asking = here.client_info()
+    assert asking["flags"] == "N" and asking["cmd"] == "client|info", asking
+    link.disconnect()
+    until("it is gone", lambda: not seen())
+    assert here.info("clients")["blocked_clients"] == 0
+
+
 def check_what_needs_consensus_says_why(agents, protocol):
     here = connect(agents[0], protocol)
     key = f"py/{protocol}/lock"
@@ -127,10 +230,82 @@ def check_what_needs_consensus_says_why(agents, protocol):
     refused(lambda: here.execute_command("WATCH", key), "consensus")
     refused(lambda: here.eval("return 1", 0), "consensus")
     with here.pipeline(transaction=True) as pipe:
-        pipe.set(key, "v")
-        refused(pipe.execute, "pipeline(transaction=False)")
-    refused(lambda: here.execute_command("NOSUCH"), "unknown command")
+        pipe.set(key, "v").append(key, "!")
+        refused(pipe.execute, "pipeline(transaction=False)", "one by one")
+    assert here.getdel(key) == b"v!"
+    with here.pipeline(transaction=True) as pipe:
+        refused(lambda: pipe.watch(key), "consensus")
     assert here.ping()
+
+
+def check_what_is_not_here_is_explained(agents, protocol):
+    here = connect(agents[0], protocol)
+    cluster, serialized = "Redis Cluster and Sentinel", "serialized form"
+    for call, name, group in (
+        (lambda: here.lcs("a", "b"), "LCS", "comparisons of values"),
+        (lambda: here.debug_object("k"), "DEBUG", "administration"),
+        (here.readonly, "READONLY", cluster),
+        (here.readwrite, "READWRITE", cluster),
+        (lambda: here.execute_command("ASKING"), "ASKING", cluster),
+        (here.sentinel_masters, "SENTINEL", cluster),
+        (lambda: here.swapdb(0, 1), "SWAPDB", "there is one, 0"),
+        (lambda: here.migrate("127.0.0.1", 1, "k", 0, 1), "MIGRATE", serialized),
+        (lambda: here.dump("k"), "DUMP", serialized),
+        (lambda: here.restore("k", 0, b"x"), "RESTORE", serialized),
+        (lambda: here.sort("k"), "SORT", "sorts of lists and sets"),
+        (lambda: here.incr("k"), "INCRBY", "counters"),
+        (lambda: here.hset("k", "f", "v"), "HSET", "hashes"),
+        (lambda: here.publish("k", "v"), "PUBLISH", "pub/sub"),
+        (lambda: here.waitaof(0, 0, 0), "WAITAOF", "disks"),
+    ):
+        refused(call, f"'{name}'", group, "not available", "COMMAND LIST")
+    nosuch = "unknown command 'NoSuch', with args beginning with: 'a' 'b' "
+    refused(lambda: here.execute_command("NoSuch", "a", "b"), nosuch)
+    refused(lambda: here.execute_command("CLIENT", "NoSuch"), "'NoSuch'. Try CLIENT HELP.")
+    assert here.ping()
+
+
+def check_commands_say_what_they_are(agents, protocol):
+    here = connect(agents[0], protocol, decode_responses=True)
+    assert here.command_getkeys("MSET", "a", 1, "b", 2) == ["a", "b"]
+    assert here.command_getkeys("GET", "a") == ["a"]
+    refused(lambda: here.command_getkeys("PING"), "no key arguments")
+    commands = here.command()
+    assert len(commands) == here.command_count()
+    get, mset = commands["get"], commands["mset"]
+    assert set(get["acl_categories"]) == {"@read", "@string", "@fast"}, get
+    assert set(get["flags"]) == {"readonly", "fast"} and get["arity"] == 2, get
+    for command, access, last, step in ((get, "RO", 0, 1), (mset, "OW", -1, 2)):
+        (keys,) = map(fields, command["key_specifications"])
+        first, which = fields(keys["begin_search"]), fields(keys["find_keys"])
+        assert access in keys["flags"], keys
+        assert first["type"] == "index" and fields(first["spec"]) == {"index": 1}, keys
+        wanted = {"lastkey": last, "keystep": step, "limit": 0}
+        assert which["type"] == "range" and fields(which["spec"]) == wanted, keys
+    assert commands["ping"]["key_specifications"] == []
+    known, unknown = here.execute_command("COMMAND INFO", "get", "nosuch")
+    assert known[:2] == ["get", 2] and not unknown, (known, unknown)
+    assert {"get", "set"} <= set(here.command_list(category="string"))
+
+
+def check_commands_have_docs(agents, protocol):
+    here = connect(agents[0], protocol, decode_responses=True)
+    docs = {name: fields(told) for name, told in fields(here.execute_command("COMMAND DOCS")).items()}
+    commands = here.command()
+    assert docs.keys() == commands.keys()
+    for name, told in docs.items():
+        assert told["summary"] and told["since"] and told["group"], (name, told)
+        has_words = abs(commands[name]["arity"]) > 1 and not commands[name]["subcommands"]
+        assert "arguments" in told or not has_words, (name, told)
+    (key,) = map(fields, docs["get"]["arguments"])
+    assert (key["name"], key["type"], key["key_spec_index"]) == ("key", "key", 0), key
+    parts = list(map(fields, docs["set"]["arguments"]))
+    assert [part["name"] for part in parts[:2]] == ["key", "value"], parts
+    expiry = next(part for part in parts if part["type"] == "oneof")
+    tokens = {fields(part)["token"] for part in expiry["arguments"]}
+    assert tokens == {"EX", "PX", "EXAT", "PXAT", "KEEPTTL"}, tokens
+    # What is refused is no argument.
+    assert "NX" not in str(parts) and "optional" in expiry["flags"], parts
 
 
 def check_what_clients_ask_of_a_server(agents, protocol):
@@ -144,9 +319,56 @@ def check_what_clients_ask_of_a_server(agents, protocol):
     assert here.select(0) in (True, b"OK", "OK")
     refused(lambda: connect(agents[0], protocol, db=1).ping(), "")
     assert here.dbsize() >= 0 and here.time()[0] > 1_600_000_000
-    text = connect(agents[0], protocol, decode_responses=True)
-    text.set("py/text", "ключ")
-    assert text.get("py/text") == "ключ" and text.delete("py/text") == 1
+
+
+def check_text_in_and_out(agents, protocol):
+    here = connect(agents[0], protocol, decode_responses=True, client_name="text")
+    keys = [f"py/{protocol}/text/{name}" for name in ("ключ", "鍵")]
+    assert here.mset({keys[0]: "значение", keys[1]: "値"}) is True
+    assert here.mget(*keys, "not there") == ["значение", "値", None]
+    assert here.get(keys[0]) == "значение" and here.strlen(keys[0]) == 16
+    assert sorted(here.keys(f"py/{protocol}/text/*")) == sorted(keys)
+    assert sorted(here.scan_iter(f"py/{protocol}/text/*")) == sorted(keys)
+    with here.pipeline(transaction=False) as pipe:
+        assert pipe.get(keys[1]).type(keys[1]).echo("é").execute() == ["値", "string", "é"]
+    assert here.client_getname() == "text" and here.config_get("save") == {"save": ""}
+    assert here.getdel(keys[0]) == "значение" and here.delete(*keys) == 1
+    # Bytes that are no text come as they are, and the client says so.
+    connect(agents[0], protocol).set(keys[0], b"\xff")
+    try:
+        here.get(keys[0])
+    except UnicodeDecodeError:
+        here.delete(keys[0])
+    else:
+        raise AssertionError("bytes became text")
+
+
+def check_who_has_just_started_says_so(agents, protocol):
+    def start(name, seed, *more):
+        return Agent(agents.binary, name, folder, seed, more)
+
+    def ready():
+        return ask("GET", agent.url + "/readyz")[0] == 200
+
+    with tempfile.TemporaryDirectory() as folder, socket.socket(type=socket.SOCK_DGRAM) as silent:
+        # Alone, with no one to join by.
+        with start("again", None) as agent:
+            assert connect(agent, protocol).set("k", "v") and ready()
+        # To join by a member that never answers.
+        silent.bind(("127.0.0.1", 0))
+        with start("again", "127.0.0.1:%d" % silent.getsockname()[1], "--loading", "1h") as agent:
+            hasty = connect(agent, protocol, retry=Retry(NoBackoff(), 0))
+            for call in (lambda: hasty.get("k"), lambda: hasty.set("k", "w"), hasty.ping):
+                busy(call)
+            assert hasty.echo("x") == b"x" and hasty.info("persistence")["loading"] == 1
+            assert not ready() and ask("GET", agent.url + "/healthz")[0] == 200
+            with start("other", agent.hello["gossip"]):
+                # The client comes back by itself, for a minute.
+                patient = connect(agent, protocol, retry=Retry(ConstantBackoff(0.05), 1200))
+                assert patient.get("k") == b"v"
+                until("it is ready", ready)
+                assert hasty.set("k", "w") and hasty.info("persistence")["loading"] == 0
+            assert "panicked" not in agent.said(), agent.said()
 
 
 def check_many_threads(agents, protocol):

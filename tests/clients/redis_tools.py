@@ -63,7 +63,9 @@ def check_redis_cli_looks_at_the_server(agents):
     info = cli(agents[0], "INFO")
     assert "redis_version:" in info and "connected_clients:" in info
     assert int(cli(agents[0], "DBSIZE")) >= 0
-    assert "get" in cli(agents[0], "COMMAND", "DOCS", "GET").lower()
+    docs = cli(agents[0], "COMMAND", "DOCS", "GET").split()
+    assert {"get", "summary", "arguments", "key_spec_index"} <= set(docs), docs
+    assert cli(agents[0], "COMMAND", "GETKEYS", "MSET", "a", "1", "b", "2").split() == ["a", "b"]
     assert cli(agents[0], "--bigkeys") and cli(agents[0], "--memkeys")
     stat = cli(agents[0], "--latency", "-i", "1", "--raw", timeout=20)
     assert len(stat.split()) >= 3, stat
@@ -74,10 +76,16 @@ def check_redis_cli_shows_why_not(agents):
         (("SET", "k", "v", "NX"), "consensus"),
         (("MULTI",), "pipeline"),
         (("LPUSH", "k", "v"), "lists"),
+        (("SENTINEL", "MASTERS"), "Redis Cluster and Sentinel"),
+        (("SORT", "k"), "sorts of lists and sets"),
+        (("NOSUCH", "a"), "unknown command 'NOSUCH', with args beginning with: 'a'"),
         (("SELECT", "1"), ""),
     ):
         said = cli(agents[0], *words)
         assert part in said and said.strip(), said
+    said = cli(agents[0], stdin=b"MULTI\nSET cli/multi v\nEXEC\nGETDEL cli/multi\n").splitlines()
+    assert "consensus" in said[0] and "OK" in said and "v" in said, said
+    assert any("one by one" in line for line in said), said
 
 
 def check_redis_benchmark(agents):
