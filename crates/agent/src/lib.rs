@@ -45,10 +45,10 @@ pub use error::{StartError, WriteError};
 pub use handle::{LeaveOptions, Rumormill, SetOptions, Watch, WatchError};
 pub use report::{
     Alarms, Alone, ClosedWay, Coverage, CoverageError, Diverged, ForeignPeer, ForgetError,
-    Handover, HeldInstead, HorizonInfo, KeyCoverage, KeyStory, MAX_EVENTS, MAX_SESSIONS,
-    MemberCounts, MemberEvents, MemberInfo, NarrowPath, PassRefused, RepairError, RepairStory,
-    RingRun, RingStatus, SeedStatus, SeedTried, SharedName, StaleError, Status, StrayInfo, Strays,
-    StraysDone, Traffic,
+    Handover, HeldInstead, HorizonInfo, JoinerInVain, KeyCoverage, KeyStory, MAX_EVENTS,
+    MAX_SESSIONS, MemberCounts, MemberEvents, MemberInfo, NarrowPath, PassRefused, RepairError,
+    RepairStory, RingRun, RingStatus, SeedStatus, SeedTried, SharedName, StaleError, Status,
+    StrayInfo, Strays, StraysDone, Traffic, Unreached,
 };
 pub use rumormill_core as core;
 pub use rumormill_core::spread::coverage::Want;

@@ -2,8 +2,8 @@
 //! when it ends.
 
 use crate::report::{
-    Alarms, ClockOff, Clocks, ClosedWay, Diverged, ForeignPeer, MemberInfo, NarrowPath, RingStatus,
-    SharedName,
+    Alarms, ClockOff, Clocks, ClosedWay, Diverged, ForeignPeer, JoinerInVain, MemberInfo,
+    NarrowPath, RingStatus, SharedName, Unreached,
 };
 use rumormill_core::member::{Member, Off, Record};
 use rumormill_core::wire::Versions;
@@ -87,6 +87,9 @@ impl Watchman {
             store_slow: around.store_slow,
             clocks: clocks(node, around.now).steadied(&self.now.clocks),
             closed_ways,
+            joining_in_vain: joining_in_vain(node, around.now),
+            unreached: unreached(node, around.now),
+            unreached_by: unreached_by(node, around.now),
             narrow_paths,
         };
         self.path_changes = node.path_changes();
@@ -150,28 +153,50 @@ fn closed_ways(node: &Node) -> Vec<ClosedWay> {
     told.collect()
 }
 
+fn unreached(node: &Node, now: Now) -> Vec<Unreached> {
+    let told = node.unreached(now).take(MAX_PATHS).filter_map(|id| node.member(id));
+    let told = told.map(|member| Unreached { member: name(&member), address: member.gossip() });
+    told.collect()
+}
+
+fn unreached_by(node: &Node, now: Now) -> Vec<Unreached> {
+    let told = node.unreached_by(now).take(MAX_PATHS).filter_map(|id| node.member(id));
+    let address = node.identity().gossip;
+    told.map(|member| Unreached { member: name(&member), address }).collect()
+}
+
+fn joining_in_vain(node: &Node, now: Now) -> Vec<JoinerInVain> {
+    let told = node.joiners_in_vain(now).map(|joiner| JoinerInVain {
+        name: joiner.name.clone(),
+        address: joiner.claimed,
+        from: joiner.from,
+    });
+    told.collect()
+}
+
+fn name(member: &Member<'_>) -> String {
+    Record::from_entry(member.entry).map_or_else(|_| member.id.to_string(), |record| record.name)
+}
+
 /// The name of the member that receives gossip at an address.
 fn name_at(node: &Node, address: SocketAddr) -> String {
     let there = |member: &Member<'_>| member.state.is_present() && member.gossip() == address;
     let found = node.members().find(there);
-    let record = found.and_then(|member| Record::from_entry(member.entry).ok());
-    record.map_or_else(|| "a member of before".to_owned(), |record| record.name)
+    found.map_or_else(|| "a member of before".to_owned(), |member| name(&member))
 }
 
 fn clocks(node: &Node, now: Now) -> Clocks {
     let judgement = node.clocks(now);
-    let name = |off: &Off| {
-        let entry = node.members().find(|member| member.id == off.id).map(|member| member.entry);
-        let record = entry.and_then(|entry| Record::from_entry(entry).ok());
-        let member = record.map_or_else(|| off.id.to_string(), |record| record.name);
+    let told = |off: &Off| {
+        let member = node.member(off.id).map_or_else(|| off.id.to_string(), |held| name(&held));
         ClockOff { member, ahead_ms: off.ahead_ms }
     };
     Clocks {
         own_ahead_ms: judgement.off_ms(),
         refuses: judgement.refuses,
         of_two: judgement.ahead_ms.is_none(),
-        off: judgement.off.iter().map(name).collect(),
-        stamps: judgement.stamps.iter().map(name).collect(),
+        off: judgement.off.iter().map(told).collect(),
+        stamps: judgement.stamps.iter().map(told).collect(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What about the membership, ring repair and the replica an operator should look at.
 
 use super::clocks::Clocks;
-use super::paths::{ClosedWay, NarrowPath};
+use super::paths::{ClosedWay, JoinerInVain, NarrowPath, Unreached};
 use super::repair::Diverged;
 use rumormill_core::wire::Versions;
 use serde::{Deserialize, Serialize};
@@ -75,6 +75,15 @@ pub struct Alarms {
     /// Ways to members that are closed while another is open.
     #[serde(default)]
     pub closed_ways: Vec<ClosedWay>,
+    /// Members that this node hears and cannot reach.
+    #[serde(default)]
+    pub unreached: Vec<Unreached>,
+    /// Members that hear this node and cannot reach it.
+    #[serde(default)]
+    pub unreached_by: Vec<Unreached>,
+    /// Those that ask to be let in and cannot be reached.
+    #[serde(default)]
+    pub joining_in_vain: Vec<JoinerInVain>,
     /// Paths that carry smaller datagrams than the settings allow. No warning: the stream is taken
     /// for what does not fit.
     #[serde(default)]
@@ -144,7 +153,11 @@ impl Alarms {
         });
         let foreign = self.foreign.iter().take(MAX_TOLD).map(ForeignPeer::warning);
         let closed = self.closed_ways.iter().take(MAX_TOLD).map(ClosedWay::words);
+        let unreached = self.unreached.iter().take(MAX_TOLD).map(Unreached::words);
+        let joining = self.joining_in_vain.iter().take(MAX_TOLD).map(JoinerInVain::words);
+        let unreached_by = self.unreached_by.iter().take(MAX_TOLD).map(Unreached::words_of_this);
         let warnings = partition.into_iter().chain(twin).chain(shared).chain(foreign);
+        let warnings = warnings.chain(joining).chain(unreached).chain(unreached_by);
         let warnings = warnings.chain(closed).chain(diverged).chain(self.clocks.warnings());
         let slow = self.store_slow.then(|| {
             "the disk under the data folder has not answered for more than a second: writes wait, \

@@ -20,7 +20,7 @@ pub use coverage::{Coverage, CoverageError, KeyCoverage, StaleError};
 pub use departure::Handover;
 pub use history::{MAX_EVENTS, MemberEvents};
 pub use members::{MemberCounts, MemberInfo};
-pub use paths::{ClosedWay, NarrowPath};
+pub use paths::{ClosedWay, JoinerInVain, NarrowPath, Unreached};
 pub use repair::{Diverged, MAX_SESSIONS, RepairStory};
 pub use ring::{ForgetError, HorizonInfo, PassRefused, RepairError, RingRun, RingStatus};
 pub use seeds::{Alone, SeedStatus, SeedTried};

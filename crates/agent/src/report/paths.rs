@@ -60,3 +60,59 @@ impl ClosedWay {
         }
     }
 }
+
+/// Of two members one hears the other, and cannot reach it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreached {
+    /// The name of the other member.
+    pub member: String,
+    /// The gossip address at which nobody answers: the member's, or this node's.
+    pub address: SocketAddr,
+}
+
+impl Unreached {
+    /// In words, for people: this node cannot reach the member.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { member, address } = self;
+        format!(
+            "{member} is heard and cannot be reached: it says that it is at {address}, and nothing \
+             answers there by UDP or TCP. Give it an address that others reach (`--advertise`), or let \
+             UDP and TCP through to that one"
+        )
+    }
+
+    /// In words, for people: the member cannot reach this node.
+    #[must_use]
+    pub fn words_of_this(&self) -> String {
+        let Self { member, address } = self;
+        format!(
+            "{member} hears this node and cannot reach it at {address}, by UDP or TCP: give this node \
+             an address that others reach (`--advertise`), or let UDP and TCP through to that one"
+        )
+    }
+}
+
+/// Somebody asks to be let in, and nobody answers where it says that it receives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JoinerInVain {
+    /// Its name, as it says.
+    pub name: String,
+    /// The gossip address that it says.
+    pub address: SocketAddr,
+    /// Where it talks from.
+    pub from: SocketAddr,
+}
+
+impl JoinerInVain {
+    /// In words, for people.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { name, address, from } = self;
+        format!(
+            "{name} asks from {from} to be let in and cannot be reached: it says that it is at \
+             {address}, and nothing proves that it receives there. Give it an address that others reach \
+             (`--advertise`), or let UDP and TCP through to that one"
+        )
+    }
+}

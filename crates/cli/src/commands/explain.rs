@@ -122,7 +122,7 @@ fn node(args: &ExplainNodeArgs, format: Format) -> anyhow::Result<()> {
     out.flush()
 }
 
-/// Ways to a member, or from it, that agents find closed, in words; who cannot be asked is passed over.
+/// Ways to a member, or from it, that agents find closed, and addresses where nobody answers, in words; who cannot be asked is passed over.
 fn closed_ways(
     client: &Client,
     all: bool,
@@ -153,6 +153,18 @@ fn closed_ways(
                 _ => "streams (TCP)",
             };
             told.push((name.clone(), format!("{what} {arrow} do not get through")));
+        }
+        for (field, to_this) in [("unreached", false), ("unreached_by", true)] {
+            for pair in status.get(field).and_then(Value::as_array).into_iter().flatten() {
+                let text = |field| pair.get(field).and_then(Value::as_str).unwrap_or_default();
+                let (other, address) = (text("member"), text("address"));
+                if !itself && about.iter().all(|member| member.name != other) {
+                    continue;
+                }
+                let (hears, heard) = if to_this { (other, &*name) } else { (&*name, other) };
+                let words = format!("{hears} hears {heard} and cannot reach it at {address}");
+                told.push((name.clone(), words));
+            }
         }
     }
     told

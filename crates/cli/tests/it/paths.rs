@@ -1,7 +1,7 @@
 //! Networks as they are: ways between agents that carry less than others, or one kind of traffic only.
 
 use super::fleet::{agree, all_alive};
-use super::process::{Agent, until};
+use super::process::{Agent, run, until};
 use super::wire::{Redis, Reply};
 use super::world::{Network, folder, run_child};
 
@@ -130,4 +130,63 @@ fn what_a_firewall_drops_goes_the_other_way_child() {
         });
     }
     agree(&agents);
+}
+
+#[test]
+fn an_address_where_nobody_answers_is_named_at_both_ends() {
+    let child = "paths::an_address_where_nobody_answers_is_named_at_both_ends_child";
+    run_child(child, &Network::NAMESPACES, Network::SETUP);
+}
+
+#[test]
+fn an_address_where_nobody_answers_is_named_at_both_ends_child() {
+    if folder().is_none() {
+        return;
+    }
+    let (folder, network) = (folder().unwrap(), Network::new(3));
+    let nowhere = "10.77.0.77:7400";
+    let key = folder.join("key");
+    run(&["keygen", key.to_str().unwrap()]).good();
+    let keyed = vec!["--key-file", key.to_str().unwrap()];
+    let told = |agent: &Agent, field: &str, by: &str, name: &str| {
+        let status = agent.status();
+        let told = status[field].as_array().unwrap().clone();
+        told.iter().any(|told| told[by] == name && told["address"] == nowhere)
+    };
+    let warned = |agent: &Agent| agent.status()["warnings"].to_string();
+    // With a key it is let in, since it has the key; without one it has to be reached first.
+    for (more, name) in [(keyed, "keyed"), (vec![], "plain")] {
+        let folder = folder.join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let extra = |host: usize| match host {
+            2 => [&more[..], &["--advertise", nowhere]].concat(),
+            _ => more.clone(),
+        };
+        let join = |host: usize| if host == 0 { vec![] } else { vec![0] };
+        let start = |host| Network::start(host, &join(host), &folder, &extra(host));
+        let agents: Vec<Agent> = (0..3).map(start).collect();
+        let says = format!("it says that it is at {nowhere}");
+        if more.is_empty() {
+            until("whom it asks says so, and so does it", || {
+                let asked = told(&agents[0], "joining_in_vain", "name", "h2");
+                (asked && warned(&agents[2]).contains("--advertise")).then_some(())
+            });
+            assert!(warned(&agents[0]).contains(&says), "{}", warned(&agents[0]));
+            continue;
+        }
+        until("those that cannot reach it say so, and so does it", || {
+            let unreached = |host: usize| told(&agents[host], "unreached", "member", "h2");
+            let itself = told(&agents[2], "unreached_by", "member", "h0");
+            (unreached(0) && unreached(1) && itself).then_some(())
+        });
+        assert!(warned(&agents[0]).contains(&says), "{}", warned(&agents[0]));
+        assert!(warned(&agents[2]).contains(&format!("cannot reach it at {nowhere}")));
+        let story = agents[1].run(&["explain", "node", "h2"]).good().text();
+        assert!(
+            story.contains(&format!("h1 hears h2 and cannot reach it at {nowhere}")),
+            "{story}"
+        );
+        assert!(agents[0].status()["unreached_by"].as_array().unwrap().is_empty());
+    }
+    drop(network);
 }

@@ -31,6 +31,10 @@ const MAX_VERIFY: usize = 16;
 /// confirmations when one fails).
 const WITNESSES: u64 = 5;
 
+/// Whether a stream can be had is looked at this often though none is wanted, of one member after the
+/// other (guess: a few bytes a second, and two minutes until a firewall is seen in a small cluster).
+const LOOK: Duration = Duration::from_secs(30);
+
 /// What has become of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Silence {
@@ -112,6 +116,8 @@ pub struct Prober {
     health: Health,
     round: Vec<NodeId>,
     next: Instant,
+    /// When the next stream is looked at.
+    look: Instant,
     number: u64,
     probes: Vec<Probe>,
     /// Suspects that this node will probe out of turn.
@@ -128,6 +134,7 @@ impl Prober {
             health: Health::new(config.doubt),
             round: Vec::new(),
             next: Instant(now.0 + phase),
+            look: Instant(now.0 + phase).after(LOOK),
             number: 0,
             probes: Vec::new(),
             verify: VecDeque::new(),
@@ -346,6 +353,10 @@ impl Prober {
             verifies,
         });
         ping(peer.gossip, self.number, Via::Datagram, env);
+        if self.config.stream_probe && self.look <= env.now {
+            self.look = env.now.after(LOOK);
+            env.outbox.paths_mut().look_at_stream(peer.gossip, env.now);
+        }
         pinged.push(id);
         true
     }

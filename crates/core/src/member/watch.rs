@@ -10,10 +10,11 @@ mod own;
 use super::env::Registry;
 use super::flight::{Recorder, What};
 use super::probe::{Prober, Report, Request, Silence};
+use super::reach::Reach;
 use super::rejoin::Rejoin;
 use super::suspicion::{MAX_CONFIRMATIONS, Suspicions};
 use super::twin::{Patience, Twin};
-use super::{Config, Env, Identity, Record, Roster, State};
+use super::{Config, Env, Identity, Record, Roster, State, record};
 use crate::base::id::NodeId;
 use crate::base::rng::Rng;
 use crate::base::time::{Instant, Now, millis};
@@ -39,6 +40,7 @@ pub struct Watch {
     recorder: Recorder,
     twin: Twin,
     patience: Patience,
+    reach: Reach,
     news: Vec<Arc<Entry>>,
 }
 
@@ -58,6 +60,7 @@ impl Watch {
             recorder: Recorder::default(),
             twin: Twin::new(now.mono),
             patience: Patience::new(now.mono),
+            reach: Reach::new(config.probe_interval),
             news: Vec::new(),
             config,
         }
@@ -197,6 +200,10 @@ impl Watch {
             if !before.is_some_and(State::is_present) || !record.state.is_present() {
                 registry.outbox.paths_mut().forget(record.gossip);
             }
+            let moved = replaced.as_deref().and_then(record::gossip) != Some(record.gossip);
+            if moved || record.state > State::Dead {
+                self.reach.forget(record.id);
+            }
             self.believe(record, registry);
             self.remember(before, record, registry.now);
             let suspected = before == Some(State::Alive) && record.state == State::Suspect;
@@ -243,6 +250,7 @@ impl Watch {
 
     /// A member says that it is there; returns how long it took if it answered this node's ping.
     pub fn answered(&mut self, from: NodeId, number: u64, env: &mut Env<'_>) -> Option<Duration> {
+        self.reach.answered(from);
         self.prober.answered(from, number, env)
     }
 
@@ -254,6 +262,22 @@ impl Watch {
     /// A member says what came of probing another.
     pub fn reported(&mut self, from: NodeId, report: Report) {
         self.prober.reported(from, report);
+    }
+
+    /// A packet has come from a node, be it a member or not.
+    pub fn heard(&mut self, from: NodeId) {
+        self.reach.heard(from);
+    }
+
+    /// A member asks whether this node is there.
+    pub fn was_pinged_by(&mut self, from: NodeId) {
+        self.reach.was_pinged_by(from);
+    }
+
+    /// Who can be heard and not reached.
+    #[must_use]
+    pub fn reach(&self) -> &Reach {
+        &self.reach
     }
 
     /// A member that is held dead or gone but talks is told so, so that it can refute. One that is
@@ -335,6 +359,7 @@ impl Watch {
         let Silence { id, through, nacks } = silence;
         self.recorder.record(registry.now.wall_ms, id, What::ProbeFailed { through, nacks });
         let Some(member) = registry.table.get(id) else { return };
+        self.reach.was_silent(id, registry.table.peer_count() + 1, registry.now.mono);
         let (state, confirmations) = (member.state, member.confirmations);
         match state {
             State::Alive => {

@@ -17,6 +17,7 @@ mod time;
 
 pub use check::Check;
 pub use departure::{Departure, Vote};
+pub use strangers::Joiner;
 
 use crate::base::hash::Keyed;
 use crate::base::id::NodeId;
@@ -325,6 +326,7 @@ impl Node {
         self.ways.poll(self.header.sender, &mut env!(self, now));
         self.watch_questions(now, out);
         self.watch_isolation(now);
+        self.standing.reserve(&self.replica.clock, self.watch.has_left());
         self.standing.keep(out);
         for (to, cost) in self.outbox.exchanged() {
             self.repair.sessions.sent(to, cost, now.mono);
@@ -491,6 +493,12 @@ impl Node {
         self.replica.map(space).digest()
     }
 
+    /// What is known of a member.
+    #[must_use]
+    pub fn member(&self, id: NodeId) -> Option<Member<'_>> {
+        self.table.get(id)
+    }
+
     /// All members that are known, this node included, in the order of their ids.
     pub fn members(&self) -> impl Iterator<Item = Member<'_>> {
         self.table.members()
@@ -536,6 +544,18 @@ impl Node {
     /// this node has found out.
     pub fn closed_ways(&self) -> impl Iterator<Item = Trouble> {
         self.outbox.paths().troubles()
+    }
+
+    /// Members that this node hears and that answer none of its probes, by any way: their address may
+    /// be wrong for this node, or closed.
+    pub fn unreached(&self, now: Now) -> impl Iterator<Item = NodeId> {
+        self.watch.reach().unreached(self.table.peer_count() + 1, now.mono)
+    }
+
+    /// Members that say that this node does not answer, although their answers come here: this node's
+    /// own address may be wrong for them, or closed.
+    pub fn unreached_by(&self, now: Now) -> impl Iterator<Item = NodeId> {
+        self.watch.reach().unreached_by(self.table.peer_count() + 1, now.mono)
     }
 
     /// How often what [`Node::narrow_paths`] and [`Node::closed_ways`] say has changed.

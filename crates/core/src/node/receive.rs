@@ -60,6 +60,7 @@ impl Node {
             self.stats.dropped_own += 1;
             return whole;
         }
+        self.watch.heard(header.sender);
         let mut from = Origin::new(header.sender, address, via, sealed);
         if version == SAYING {
             self.on_saying(&from, reader, now);
@@ -175,6 +176,7 @@ impl Node {
         }
         match message {
             Message::Ping(number) => {
+                self.watch.was_pinged_by(from.peer);
                 probe::pong(number, self.hours.own_ms(now.mono), from, &mut self.outbox);
                 if from.via == Via::Datagram {
                     self.outbox.paths_mut().heard(from.address, now.mono);

@@ -7,6 +7,10 @@
 //! a proof, so that it says it again with one. All else is for a moment, or is an entry that anyone
 //! might write who can reach a port. docs/protocol.md has the table.
 
+mod joiners;
+
+pub use joiners::Joiner;
+
 use super::Node;
 use crate::base::codec::Reader;
 use crate::base::id::NodeId;
@@ -22,6 +26,7 @@ use crate::spread::entropy::Entropy;
 use crate::spread::ring;
 use crate::wire::Origin;
 use crate::wire::proof::Given;
+use joiners::Joiners;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -44,12 +49,14 @@ pub(super) struct Guard {
     keyed: bool,
     aimed: Lately,
     said: Lately,
+    joiners: Joiners,
 }
 
 impl Default for Guard {
     fn default() -> Self {
         let aimed = Lately::new(Duration::from_secs(1), AIMED);
-        Self { keyed: false, aimed, said: Lately::new(SAY_AGAIN, MAX_SAID) }
+        let said = Lately::new(SAY_AGAIN, MAX_SAID);
+        Self { keyed: false, aimed, said, joiners: Joiners::default() }
     }
 }
 
@@ -63,6 +70,7 @@ impl Guard {
     pub(super) fn check(&self, now: Instant) {
         self.aimed.check(now);
         self.said.check(now);
+        self.joiners.check();
     }
 }
 
@@ -112,13 +120,20 @@ impl Node {
             Claim::Passes | Claim::Members => (self.proves(from, home), home),
             Claim::Itself(at) => {
                 let good = self.proves(from, Some(at)) || home.is_none() && self.proves(from, None);
-                if good && self.is_crowded(from.peer, at) {
+                if good && self.is_crowded(from.peer, at, now) {
                     self.stats.refused_crowded += 1;
                     return false;
                 }
                 (good, Some(at))
             }
         };
+        if let Message::Join(entry) = message {
+            let record = Record::from_entry(entry).ok();
+            match record.filter(|record| !good && record.id == from.peer) {
+                Some(record) => self.guard.joiners.refused(from, record, now.mono),
+                None => self.guard.joiners.proved(from.peer),
+            }
+        }
         if !good {
             self.stats.refused_unproven += 1;
             let aims =
@@ -129,6 +144,11 @@ impl Node {
             }
         }
         good
+    }
+
+    /// Those that ask to be let in and cannot be reached where they say that they receive.
+    pub fn joiners_in_vain(&self, now: Now) -> impl Iterator<Item = &Joiner> {
+        self.guard.joiners.told(now.mono)
     }
 
     /// Where a sender receives, as far as this node knows.
@@ -154,13 +174,18 @@ impl Node {
         found.is_some()
     }
 
-    /// True if so many members that are there say that they receive at an address that nobody else
-    /// may. Those that are gone do not count: a node in memory is another one after each start.
-    fn is_crowded(&self, id: NodeId, at: SocketAddr) -> bool {
+    /// True if so many members that are there say that they receive at an address, or so many of its
+    /// host have come lately, that nobody else may. Those that are gone do not count: a node in memory
+    /// is another one after each start.
+    fn is_crowded(&mut self, id: NodeId, at: SocketAddr, now: Now) -> bool {
         let new = self.table.get(id).is_none_or(|member| member.gossip() != at);
         let there =
             |member: &crate::member::Member<'_>| member.state.is_present() && member.gossip() == at;
-        new && self.table.members().filter(there).count() >= MAX_AT
+        if !new {
+            return false;
+        }
+        let crowded = self.table.members().filter(there).count() >= MAX_AT;
+        crowded || !self.guard.joiners.admits(at.ip(), now.mono)
     }
 
     fn claim_of(&self, from: &Origin, message: &Message<'_>, now: Now) -> Claim {

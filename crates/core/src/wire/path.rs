@@ -34,6 +34,8 @@ pub const SAFE: usize = 1180;
 const NUMBERS: u64 = 1 << 40;
 /// What goes by stream is asked to be answered after this long, and no sooner.
 const PROVE_AGAIN: Duration = Duration::from_secs(1);
+/// A stream that was had so lately need not be looked at without a reason.
+const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// A path that is used for large datagrams is looked at again after this long.
 const WIDE_AGAIN: Duration = Duration::from_secs(60);
 /// When there is a reason to doubt it, after this long at the earliest.
@@ -260,6 +262,20 @@ impl Paths {
         }
         self.counts.probes += 1;
         Some(self.probe(to, Asked::Stream))
+    }
+
+    /// Looks whether a stream to a member can be had, unless that is known.
+    pub fn look_at_stream(&mut self, to: SocketAddr, now: Instant) {
+        if self.is_off() || !self.meet(to) {
+            return;
+        }
+        let Some(path) = self.paths.get(&to) else { return };
+        let proved = path.proved.is_some_and(|at| now < at.after(LOOK_AGAIN));
+        if !proved && path.check.is_none() && !path.is_closed() {
+            let stream = Some(Stream::new(now, 0));
+            // Whether anybody is there is looked at if there is no answer.
+            self.begin(to, Check { small: true, proves: true, stream, ..Check::default() }, now);
+        }
     }
 
     /// A datagram to a member was not answered: looks whether they arrive, and large ones too if
@@ -688,6 +704,21 @@ mod tests {
             assert!(paths.answered(ping.number, Via::Stream, at(8300)));
             assert_eq!(trouble(&paths), None);
         }
+    }
+
+    #[test]
+    fn streams_that_nobody_wants_are_looked_at_all_the_same() {
+        let mut paths = Paths::new(MOST);
+        paths.look_at_stream(peer(), at(0));
+        assert_eq!(pass(&mut paths, 0, 5000, [true; 3]), 1, "one ping by stream");
+        paths.look_at_stream(peer(), at(20_000));
+        assert_eq!(pass(&mut paths, 20_000, 25_000, [true; 3]), 0, "it is known");
+        paths.look_at_stream(peer(), at(40_000));
+        pass(&mut paths, 40_000, 45_000, [true, true, false]);
+        assert_eq!(trouble(&paths), Some([false, false, true]));
+        paths.rest();
+        paths.look_at_stream(SocketAddr::from(([10, 0, 0, 8], 9)), at(90_000));
+        assert_eq!(paths.paths.len(), 1, "who has left looks at nothing");
     }
 
     #[test]

@@ -76,14 +76,16 @@ fn a_path_that_becomes_narrow_and_wide_again_is_noticed() {
 }
 
 #[test]
-fn an_idle_cluster_sends_no_pings_to_measure_paths() {
+fn an_idle_cluster_only_looks_now_and_then_whether_streams_open() {
     let mut world = world(7, 5);
     for key in 0..50 {
         world.write(key % 5, format!("{key}"), "small").unwrap();
         world.run_for(ms(20)).unwrap();
     }
     world.run_for(secs(60)).unwrap();
-    assert_eq!(world.total(|stats| stats.path_probes), 0);
+    // Each node looks at one member in 30 s, which looks back.
+    let probes = world.total(|stats| stats.path_probes);
+    assert!((10..=30).contains(&probes), "{probes}");
 }
 
 /// Cuts one way off between a node and all others, in the directions given.

@@ -3,7 +3,7 @@
 use crate::clock::wall_ms;
 use crate::handle::Rumormill;
 use crate::redis::RedisStats;
-use crate::report::{MemberCounts, SeedStatus, Status, Traffic};
+use crate::report::{Alarms, MemberCounts, SeedStatus, Status, Traffic};
 use crate::seal::EncryptionStatus;
 use crate::tls::Tls;
 use prometheus_client::collector::Collector;
@@ -151,7 +151,11 @@ fn ways(status: &Status, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
         let labels = [("way", way), ("direction", direction)];
         ConstGauge::new(closed.count() as u64).encode(family.encode_family(&labels)?)?;
     }
-    Ok(())
+    let Alarms { unreached, unreached_by, .. } = &status.alarms;
+    let help = "Members that this node hears and cannot reach at the address that they say";
+    gauge(to, "unreached_members", help, unreached.len() as u64)?;
+    let help = "Members that hear this node and cannot reach it at the address that it says";
+    gauge(to, "unreached_by_members", help, unreached_by.len() as u64)
 }
 
 /// How far ring repair has come.

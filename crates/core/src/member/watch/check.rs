@@ -25,6 +25,7 @@ impl Watch {
         let same = self.rejoin.dead().eq(of(State::Dead));
         assert!(same, "those that are sought are not the dead: {:?}", self.rejoin);
         self.recorder.check();
+        self.reach.check();
     }
 
     /// Checks that what is due was done, and that all that is awaited has an end.

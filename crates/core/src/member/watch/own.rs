@@ -128,6 +128,9 @@ impl Watch {
         self.incarnation = record.incarnation.saturating_add(1);
         if record.state != State::Alive {
             self.prober.was_suspected();
+            let members = registry.table.peer_count() + 1;
+            let by = record.witnesses.iter().filter(|by| registry.table.get(**by).is_some());
+            by.for_each(|by| self.reach.was_not_heard_by(*by, members, now.mono));
             let (by, incarnation) = (record.witnesses.clone(), self.incarnation);
             self.recorder.record(now.wall_ms, id, What::Refuted { by, incarnation });
         }
