@@ -8,24 +8,25 @@
 
 mod isolation;
 mod kept;
+mod majority;
+mod returns;
 mod visits;
 mod votes;
 
 pub use isolation::Isolation;
 pub use kept::kept_link;
+pub use returns::Sieved;
 pub use visits::Pending;
 pub use votes::{Spoken, put_spoken, read_spoken};
 
-use super::fate::{Case, Verdict};
 use super::pass::Grounds;
 use super::story::{End, story};
 use super::{Confirmed, Gap, History, Holding, Horizon, Pass, Policy, Tombstones};
 use crate::base::id::NodeId;
 use crate::base::planted::{self, Fault};
 use crate::base::time::{Instant, millis};
-use crate::data::{self, Clock, Cut, Entry, Map, Replica, Space, Stamp, is_mortal};
-use crate::member::{State, Table};
-use crate::output::{Output, Removed, applied};
+use crate::data::{Clock, Entry, Map, Replica, Stamp, is_mortal};
+use crate::output::{Output, Removed};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -384,90 +385,6 @@ impl Standing {
         }
     }
 
-    /// Decides on an entry that the member that brings this node back does not hold.
-    #[must_use]
-    pub fn sieve(
-        &mut self,
-        entry: &Arc<Entry>,
-        tip: &Pass,
-        giver: (NodeId, &History),
-        hold: &mut Holding<'_>,
-    ) -> Sieved {
-        if hold.replica.data.get(entry.key()).is_none_or(|held| held != entry) {
-            return Sieved::Gone;
-        }
-        let case = Case {
-            own: self.own,
-            link: self.covered.as_ref(),
-            confirmed: self.confirmed.upto(),
-            unsent: self.isolation.unsent(),
-            doubt: self.doubt,
-            wall_ms: hold.wall_ms,
-            tip,
-            history: giver.1,
-        };
-        let verdict = match self.has_fence() {
-            true => case.verdict(entry),
-            false => Verdict::Drop(End::Visited),
-        };
-        // It is on disk aside before it is off the disk.
-        if verdict == Verdict::Aside && !hold.strays.keep(entry, hold.out) {
-            hold.env.stats.strays_refused += 1;
-            return Sieved::Full;
-        }
-        let _ = let_go(entry, false, hold);
-        hold.env.stats.fence_dropped += 1;
-        let (end, sieved) = match verdict {
-            Verdict::Drop(end) => (end, Sieved::Gone),
-            Verdict::Aside => {
-                hold.env.stats.strays_kept += 1;
-                (End::Aside, Sieved::Gone)
-            }
-            Verdict::Anew => (End::Anew, self.write_anew(entry, hold)),
-        };
-        let mut story = self.story(entry, end, hold);
-        (story.pass, story.horizon, story.giver) = (tip.id, tip.horizon, Some(giver.0));
-        hold.stories.tell(story);
-        sieved
-    }
-
-    /// Nobody can have seen it: it is written anew, with the stamp that it had.
-    fn write_anew(&self, entry: &Entry, hold: &mut Holding<'_>) -> Sieved {
-        let stamp = hold.replica.clock.tick(hold.wall_ms);
-        debug_assert!(self.may_issue(stamp), "no stamp below a horizon that came by");
-        let Some(anew) = entry.anew(stamp.time) else { return Sieved::Gone };
-        hold.env.stats.fence_reissued += 1;
-        let anew = hold.replica.keep(anew);
-        let data::Merged::New(replaced) = hold.replica.data.apply(Arc::clone(&anew)) else {
-            return Sieved::Gone;
-        };
-        hold.out.push(applied(Space::Data, &anew, replaced, None));
-        Sieved::Anew(anew)
-    }
-
-    /// What is kept aside need not be if its writer has been visited since, which held it. Its own
-    /// writes stay: it is the writer, and has them here and nowhere else.
-    fn look_at_strays(&self, hold: &mut Holding<'_>) {
-        let Some(tip) = self.covered.as_ref().filter(|_| !hold.strays.is_empty()) else { return };
-        let case = Case {
-            own: self.own,
-            link: None,
-            confirmed: 0,
-            unsent: None,
-            doubt: true,
-            wall_ms: hold.wall_ms,
-            tip,
-            history: &self.history,
-        };
-        let entries = hold.strays.entries();
-        for entry in entries.iter().filter(|entry| entry.stamp().node != self.own) {
-            if let Verdict::Drop(end) = case.verdict(entry) {
-                hold.strays.take(entry.key(), hold.out);
-                self.tell(entry, end, None, hold);
-            }
-        }
-    }
-
     fn story(&self, entry: &Entry, end: End, hold: &Holding<'_>) -> super::Story {
         let by = self.covered.as_ref().map_or((0, 0), |pass| (pass.horizon, pass.id));
         story(hold.replica.data.hash(entry.key()), entry, end, by, hold.wall_ms)
@@ -477,50 +394,6 @@ impl Standing {
         let mut story = self.story(entry, end, hold);
         story.giver = giver;
         hold.stories.tell(story);
-    }
-
-    /// A peer was found to hold all that this node had written before a cut. `last` is the largest
-    /// stamp that this node knows of. Who may have been set back does not count, this node neither:
-    /// what it has accepted it may have forgotten, and a pass without it may go on from that.
-    pub fn confirm(&mut self, peer: NodeId, cut: Cut, last: u64, hold: &Holding<'_>) {
-        let table = hold.env.table;
-        let time = match cut.is_none() {
-            true => last,
-            false => (cut.first_ms() << 16).saturating_sub(1).min(last),
-        };
-        let Some(member) = table.get(peer) else { return };
-        // Of the members of the link as they were listed, this node among them if it was.
-        let counts = |id| match &self.covered {
-            Some(pass) => pass.lists(id),
-            None => table.get(id).is_some_and(|member| member.state != State::Left),
-        };
-        let in_doubt = member.is_in_doubt() && !planted::has(Fault::Doubt);
-        if counts(peer) && !in_doubt {
-            let of = self.electorate(table);
-            let own = counts(self.own) && !self.doubt;
-            let needed = (of / 2 + 1).saturating_sub(usize::from(own)).max(1);
-            self.confirmed.agree((peer, member.incarnation), time, needed, hold.env.now);
-        }
-    }
-
-    /// How many members count where a majority is to hold something.
-    fn electorate(&self, table: &Table) -> usize {
-        match &self.covered {
-            Some(pass) => pass.order.len(),
-            None => table.members().filter(|member| member.state != State::Left).count(),
-        }
-    }
-
-    /// How many members, this node included, are known to hold its writes up to a time, of how many
-    /// a majority is needed.
-    #[must_use]
-    pub fn holders(&self, upto: u64, table: &Table) -> (usize, usize) {
-        let of = self.electorate(table);
-        let held = match self.confirmed.upto() >= upto {
-            true => of / 2 + 1,
-            false => self.confirmed.holders(upto) + 1,
-        };
-        (held.min(of.max(1)), of)
     }
 
     /// Panics unless what a node knows of passes fits together, and its clock is past all of them.
@@ -553,17 +426,6 @@ impl Standing {
     }
 }
 
-/// What came of an entry that a node brought back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Sieved {
-    /// It is not held any more.
-    Gone,
-    /// It was written anew, to be spread.
-    Anew(Arc<Entry>),
-    /// It is to be kept aside and there is no room: it stays, and this node behind.
-    Full,
-}
-
 /// True for what was deleted, or had expired, at a horizon.
 fn has_ended(entry: &Entry, horizon: u64) -> bool {
     let expired = entry.expires_at().is_some_and(|at| at <= horizon >> 16);
@@ -584,10 +446,8 @@ fn let_go(entry: &Entry, collected: bool, hold: &mut Holding<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::member::record::tests::record;
     use crate::retain::Census;
-    use crate::retain::tests::{Ground, H, NOW, assert_found, entry, pass, policy};
-    use std::time::Duration;
+    use crate::retain::tests::{Ground, H, assert_found, entry, pass, policy};
 
     fn standing() -> Standing {
         Standing::new(NodeId(1), policy(Tombstones::Horizon))
@@ -697,116 +557,6 @@ mod tests {
             standing.check(&ground.replica);
             plant(&mut standing, &mut ground);
             assert_found(what, || standing.check(&ground.replica));
-        }
-    }
-
-    /// Brings back what node 2 had written later than the link of node 1, to a pass that lists it
-    /// or not.
-    fn brought_back(lists: bool, writer: u64, isolated: bool) -> (Ground, Standing, Sieved) {
-        let (mut ground, mut standing) = (Ground::new(1, 3), standing());
-        standing.cover(pass(1, H, &[1, 2]), &mut ground.replica);
-        if isolated {
-            standing.isolation = Isolation::restored(Some(H + 1));
-        }
-        let old = entry("k", H + 5, writer, Some("v"));
-        ground.put(&old);
-        let tip = pass(2, H + 10, if lists { &[2, 3] } else { &[3] });
-        let history = History::default();
-        let sieved = standing.sieve(&old, &tip, (NodeId(3), &history), &mut ground.holding());
-        let again = standing.sieve(&old, &tip, (NodeId(3), &history), &mut ground.holding());
-        assert_eq!(again, Sieved::Gone, "it has given way");
-        assert_eq!(ground.stats.fence_dropped, 1);
-        standing.check(&ground.replica);
-        (ground, standing, sieved)
-    }
-
-    #[test]
-    fn what_a_node_brings_back_goes_or_is_kept_aside_or_written_anew() {
-        let held = |ground: &Ground| ground.replica.data.get(b"k").cloned();
-        let (ground, ..) = brought_back(true, 2, false);
-        assert!(held(&ground).is_none() && ground.strays.is_empty());
-        let (ground, ..) = brought_back(false, 2, false);
-        assert!(held(&ground).is_none() && ground.strays.map().get(b"k").is_some());
-        let [Output::Stray(_), Output::Removed(removed)] = &ground.out[..] else {
-            panic!("it is aside before it is gone: {:?}", ground.out)
-        };
-        assert!(!removed.collected);
-        let (ground, _, sieved) = brought_back(false, 1, true);
-        let anew = held(&ground).unwrap();
-        assert_eq!((anew.stamp().time, anew.is_anew()), (H + 5, true), "its place is kept");
-        assert_eq!(sieved, Sieved::Anew(anew));
-        let (key, story) = (ground.replica.data.hash(b"k"), |g: &Ground, key| {
-            g.stories.of(key).map(|story| (story.end, story.pass, story.giver)).collect::<Vec<_>>()
-        });
-        assert_eq!(story(&ground, key), [(End::Anew, 2, Some(NodeId(3)))]);
-    }
-
-    #[test]
-    fn without_room_aside_a_node_stays_behind_and_keeps_what_it_holds() {
-        let (mut ground, mut standing) = (Ground::new(1, 3), standing());
-        let (tip, history) = (pass(2, H + 10, &[3]), History::default());
-        let mut sieve = |key: &str, ground: &mut Ground| {
-            let old = entry(key, H + 5, 2, Some("v"));
-            ground.put(&old);
-            standing.sieve(&old, &tip, (NodeId(3), &history), &mut ground.holding())
-        };
-        let kept = ["a", "b", "c"].map(|key| sieve(key, &mut ground));
-        assert_eq!(kept, [Sieved::Gone, Sieved::Gone, Sieved::Gone]);
-        assert_eq!(sieve("d", &mut ground), Sieved::Full);
-        assert!(ground.replica.data.get(b"d").is_some());
-        assert_eq!((ground.stats.strays_kept, ground.stats.strays_refused), (3, 1));
-    }
-
-    #[test]
-    fn what_is_aside_goes_once_its_writer_was_visited() {
-        let (mut ground, mut standing) = (Ground::new(1, 3), standing());
-        let (tip, history) = (pass(2, H + 10, &[3]), History::default());
-        for (key, time) in [("old", H + 5), ("young", H + 15)] {
-            let old = entry(key, time, 2, Some("v"));
-            assert!(ground.strays.keep(&old, &mut ground.out));
-        }
-        let own = entry("own", H + 5, 1, Some("v"));
-        assert!(ground.strays.keep(&own, &mut ground.out));
-        standing.bring_back(tip, &history, &mut ground.holding());
-        assert_eq!(ground.strays.map().digest().count, 3);
-        // Its writer has come back and was visited.
-        standing.bring_back(pass(3, H + 12, &[1, 2, 3]), &history, &mut ground.holding());
-        let mut left: Vec<_> = ground.strays.entries().iter().map(|e| e.key().to_vec()).collect();
-        left.sort_unstable();
-        assert_eq!(left, [b"own".to_vec(), b"young".to_vec()], "nobody else has its own");
-    }
-
-    #[test]
-    fn only_members_of_the_pass_confirm() {
-        let (mut ground, mut standing) = (Ground::new(1, 9), standing());
-        standing.cover(pass(1, H, &[1, 2, 3, 4, 5]), &mut ground.replica);
-        let last = NOW.wall_ms << 16;
-        let cut = |ms| Cut::around(NOW.wall_ms + ms, 0);
-        let mut confirm = |peer, ms| {
-            standing.confirm(NodeId(peer), cut(ms), last, &ground.holding());
-            standing.confirmed.poll(NOW.mono.after(Duration::from_secs(9)), |_| Some(1));
-            standing.confirmed()
-        };
-        assert_eq!([confirm(9, 0), confirm(2, 0), confirm(2, 500)], [H; 3]);
-        let confirmed = confirm(3, 500);
-        assert!(confirmed > H && confirmed < last);
-        standing.check(&ground.replica);
-    }
-
-    #[test]
-    fn who_may_have_been_set_back_confirms_nothing() {
-        let last = NOW.wall_ms << 16;
-        // Two of three make a majority, and three of three without this node.
-        let cases = [(false, false, true), (false, true, false), (true, false, false)];
-        for (own, other, confirms) in cases {
-            let (mut ground, mut standing) = (Ground::new(1, 3), standing());
-            standing.cover(pass(1, H, &[1, 2, 3]), &mut ground.replica);
-            standing.doubt = own;
-            let said = record(2, 2, State::Alive).doubting(other);
-            ground.table.update(&said, &Arc::new(said.to_entry()), NOW.mono);
-            standing.confirm(NodeId(2), Cut::NONE, last, &ground.holding());
-            standing.confirmed.poll(NOW.mono.after(Duration::from_secs(9)), |_| Some(2));
-            assert_eq!(standing.confirmed() == last, confirms, "{own} {other}");
         }
     }
 }

@@ -44,25 +44,39 @@ impl Rounds {
         }
     }
 
+    /// The place of the guest for whom a message of the giver is the next of its walk. Where nobody
+    /// waits for that walk the giver is told.
+    fn steps(
+        &mut self,
+        from: &Origin,
+        session: Session,
+        number: u32,
+        site: &mut Site<'_>,
+    ) -> Option<usize> {
+        let is = |guest: &Guest| guest.session == session && guest.peer == from.peer;
+        let Some(place) = self.guests.iter().position(|(guest, _)| is(guest)) else {
+            Self::answer_token(from.address, session, Verdict::Later, 0, site);
+            return None;
+        };
+        let (guest, until) = self.guests.get_mut(place)?;
+        let next = guest.is_next(number);
+        if next {
+            *until = site.now().mono.after(GUEST);
+        }
+        next.then_some(place)
+    }
+
     pub(super) fn on_check(
         &mut self,
         from: &Origin,
         check: &Step<Check>,
         site: &mut Site<'_>,
     ) -> Vec<Deed> {
-        let is = |session: Session, peer| session == check.session && peer == from.peer;
-        let place = self.guests.iter().position(|(guest, _)| is(guest.session, guest.peer));
-        let Some((place, (guest, until))) =
-            place.and_then(|place| Some((place, self.guests.get_mut(place)?)))
-        else {
-            Self::answer_token(from.address, check.session, Verdict::Later, 0, site);
+        let Some(place) = self.steps(from, check.session, check.number, site) else {
             return Vec::new();
         };
-        if !guest.is_next(check.number) {
-            return Vec::new();
-        }
-        *until = site.now().mono.after(GUEST);
-        match guest.on_check(&site.hold.replica.data, check) {
+        let guest = self.guests.get(place).map(|(guest, _)| guest);
+        match guest.and_then(|guest| guest.on_check(&site.hold.replica.data, check)) {
             Some(differ) => {
                 site.send(from.address, kind::RING_DIFFER, &differ.encode());
                 Vec::new()
@@ -80,14 +94,10 @@ impl Rounds {
         page: Step<Page>,
         site: &mut Site<'_>,
     ) -> Vec<Deed> {
-        let Some((guest, until)) = self.guest(page.session, from.peer) else {
-            Self::answer_token(from.address, page.session, Verdict::Later, 0, site);
+        let place = self.steps(from, page.session, page.number, site);
+        let Some((guest, _)) = place.and_then(|place| self.guests.get_mut(place)) else {
             return Vec::new();
         };
-        if !guest.is_next(page.number) {
-            return Vec::new();
-        }
-        *until = site.now().mono.after(GUEST);
         let want = guest.on_page(&site.hold.replica.data, page);
         let deeds = match want.body.is_empty() {
             true => self.sieve(want.session, from.peer, site),
@@ -119,14 +129,10 @@ impl Rounds {
         site: &mut Site<'_>,
     ) -> Vec<Deed> {
         let Step { session, number, body: Load { entries, last } } = load;
-        let Some((guest, until)) = self.guest(session, from.peer) else {
-            Self::answer_token(from.address, session, Verdict::Later, 0, site);
+        let place = self.steps(from, session, number, site);
+        let Some((guest, _)) = place.and_then(|place| self.guests.get(place)) else {
             return Vec::new();
         };
-        if !guest.is_next(number) {
-            return Vec::new();
-        }
-        *until = site.now().mono.after(GUEST);
         let origin = Origin { pass: (!guest.sieves()).then_some(session.pass), ..*from };
         vec![Deed::Take(Delivery { origin, entries, session, number, last })]
     }
