@@ -176,6 +176,21 @@ fn what_streams_do_not_bring_datagrams_do_within_two_seconds() {
 }
 
 #[test]
+fn a_firewall_is_seen_though_nobody_wants_a_stream() {
+    let stream_timeout = secs(3);
+    let options = Options { seed: 4, nodes: 3, stream_timeout, ..Options::default() };
+    let mut world = World::new(options);
+    world.run_for(secs(2)).unwrap();
+    block(&mut world, 2, Via::Stream, [true, true]);
+    let says = |world: &World, at: usize, to: usize| closed(world, at, to).is_some();
+    let seen = |world: &World| says(world, 2, 0) || says(world, 2, 1);
+    world.run_until(seen, secs(40)).unwrap();
+    let seen = |world: &World| says(world, 0, 2) || says(world, 1, 2);
+    world.run_until(seen, secs(40)).unwrap();
+    assert!((0..3).all(|node| world.alive_at(node) == 3));
+}
+
+#[test]
 fn a_newcomer_is_filled_without_streams_and_without_datagrams() {
     for via in [Via::Stream, Via::Datagram] {
         let mut world = World::new(Options { seed: 8, nodes: 4, late: 1, ..Options::default() });
