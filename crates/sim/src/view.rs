@@ -1,10 +1,11 @@
 //! What a test can see of a world.
 
 use crate::checkers::{
-    Found, Violation, convergence, faithful_replica, membership, no_false_alarm, no_lost_write,
-    no_resurrection, well_formed,
+    Found, Violation, convergence, faithful_replica, membership, no_false_alarm, no_lost_note,
+    no_lost_write, no_resurrection, no_stranger, well_formed,
 };
 use crate::delivery::Delivery;
+use crate::host::Host;
 use crate::ledger::{Ledger, WriteId};
 use crate::meter;
 use crate::trace::{Line, Persisted};
@@ -200,12 +201,19 @@ impl World {
         let live: Vec<(usize, &Node)> = self.live().collect();
         let ids = self.live_ids();
         let away = self.away();
+        let all = self.hosts.iter().flat_map(Host::ids).collect();
         let fail = |property, (node, what): Found| self.violation(node, property, what);
         for &(index, node) in &live {
             let at = |what| (Some(index), what);
             faithful_replica::settled(&self.ledger, index, node)
                 .map_err(|what| fail("faithful replica", at(what)))?;
-            well_formed::settled(node.stats()).map_err(|what| fail("well formed", at(what)))?;
+            // Where strangers send what is none, that is dropped and counted, as it must be.
+            if !self.strangers.came() {
+                well_formed::settled(node.stats()).map_err(|what| fail("well formed", at(what)))?;
+            }
+            no_stranger::settled(&all, node).map_err(|what| fail("no stranger", at(what)))?;
+            no_lost_note::settled(&self.noted, node)
+                .map_err(|what| fail("no lost note", at(what)))?;
             no_false_alarm::settled(node).map_err(|what| fail("no false alarm", at(what)))?;
             no_resurrection::settled(&self.ledger, index, node, &away)
                 .map_err(|what| fail("no resurrection", at(what)))?;
