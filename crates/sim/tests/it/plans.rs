@@ -85,7 +85,8 @@ const FOUND_AT_EDGES: [u64; 15] = [
 fn what_was_found_once_stays_found() {
     for (edges, seeds) in [(false, &FOUND[..]), (true, &FOUND_AT_EDGES[..])] {
         for seed in seeds {
-            let scenario = Draw { edges, ..Draw::default() }.scenario(*seed);
+            let draw = Draw { edges, hardships: false, ..Draw::default() };
+            let scenario = draw.scenario(*seed);
             if let Err(violation) = scenario.run().outcome {
                 panic!("{scenario}{violation}");
             }
@@ -98,7 +99,7 @@ fn without_the_fence_the_same_scenarios_bring_keys_back() {
     let mut config = Config::default();
     config.ring.fence = false;
     let fixed = Some((config, vec!["ring.fence".into()]));
-    let draw = Draw { fixed, ..Draw::default() };
+    let draw = Draw { fixed, hardships: false, ..Draw::default() };
     let zombies = (0..60).filter_map(|seed| draw.scenario(seed).run().outcome.err());
     let zombies = zombies.filter(|violation| violation.property == "no resurrection").count();
     assert!(zombies > 0, "the checker cannot fail");
