@@ -206,11 +206,12 @@ impl Planner<'_> {
             }
             Action::HangDisk | Action::FailDisk => {
                 for &node in nodes {
-                    let mut does = self.affected.values().filter_map(|(action, nodes)| match action {
-                        Action::HangDisk if nodes.contains(&node) => Some(Does::Hangs),
-                        Action::FailDisk if nodes.contains(&node) => Some(Does::Fails),
-                        _ => None,
-                    });
+                    let mut does =
+                        self.affected.values().filter_map(|(action, nodes)| match action {
+                            Action::HangDisk if nodes.contains(&node) => Some(Does::Hangs),
+                            Action::FailDisk if nodes.contains(&node) => Some(Does::Fails),
+                            _ => None,
+                        });
                     let does = does.next_back().unwrap_or_default();
                     self.steps.push((at, Fault::Disk { node, does }));
                 }
