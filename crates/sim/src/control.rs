@@ -204,6 +204,9 @@ impl World {
     /// Kills a process and puts a copy of its disk, made earlier, in place of it: as whoever sets a
     /// whole machine back does. What boots there next is the same node, and has forgotten.
     pub fn put_back(&mut self, node: usize, copy: &Copied) {
+        // The process may have waited for its disk until now.
+        self.crash(node);
+        self.overwritten.extend(kept_link(&self.hosts[node].kept).map(|link| link.order));
         self.put_folder(node, copy, copy.id);
         self.hosts[node].set_back = Some(copy.held.at);
     }
@@ -513,11 +516,12 @@ impl World {
         self.start(node);
     }
 
-    /// True if somewhere the link is of members that have all been set back: see "What it assumes" in
-    /// docs/chain.md.
+    /// True if a link is of members that have all been set back, be it that it went with one of their
+    /// disks: see "What it assumes" in docs/chain.md.
     fn covers_only_set_back(&self) -> bool {
-        let links = self.hosts.iter().filter_map(|host| kept_link(&host.kept));
-        links.into_iter().any(|link| link.order.iter().all(|id| self.set_back.contains(id)))
+        let kept = self.hosts.iter().filter_map(|host| kept_link(&host.kept));
+        let mut links = kept.map(|link| link.order).chain(self.overwritten.iter().cloned());
+        links.any(|order| order.iter().all(|id| self.set_back.contains(id)))
     }
 
     /// Crashes a node and boots it again at once.

@@ -68,6 +68,8 @@ pub struct World {
     pub(crate) waived: Vec<NodeId>,
     /// Members that run from an old copy of their disks, or did.
     pub(crate) set_back: Vec<NodeId>,
+    /// Whom the links listed that stood on disks in whose place old copies of them were put.
+    pub(crate) overwritten: Vec<Arc<[NodeId]>>,
     /// Members that have handed their vote over.
     pub(crate) handed_over: Vec<NodeId>,
     /// Equal entries of all nodes are one.
@@ -143,6 +145,7 @@ impl World {
             roster: None,
             waived: Vec::new(),
             set_back: Vec::new(),
+            overwritten: Vec::new(),
             handed_over: Vec::new(),
             pool: Arc::default(),
             load_rng: rng.fork(),

@@ -81,11 +81,21 @@ const FOUND_AT_EDGES: [u64; 15] = [
     31_039_294,
 ];
 
+/// And of plans with hardships.
+const FOUND_IN_HARDSHIP: [u64; 1] = [
+    // Both whom the latest pass had covered were set back, and with that its only link was gone.
+    201_230,
+];
+
 #[test]
 fn what_was_found_once_stays_found() {
-    for (edges, seeds) in [(false, &FOUND[..]), (true, &FOUND_AT_EDGES[..])] {
+    for (edges, hardships, seeds) in [
+        (false, false, &FOUND[..]),
+        (true, false, &FOUND_AT_EDGES[..]),
+        (true, true, &FOUND_IN_HARDSHIP[..]),
+    ] {
         for seed in seeds {
-            let draw = Draw { edges, hardships: false, ..Draw::default() };
+            let draw = Draw { edges, hardships, ..Draw::default() };
             let scenario = draw.scenario(*seed);
             if let Err(violation) = scenario.run().outcome {
                 panic!("{scenario}{violation}");
