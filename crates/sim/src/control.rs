@@ -774,6 +774,10 @@ impl World {
             Fault::Squeeze { node, bytes } => self.squeeze(*node, *bytes),
             Fault::Disk { node, does } => self.set_disk(*node, *does),
             Fault::Strangers { forge, per_second } => self.let_in(*forge, *per_second),
+            Fault::Traitor { forge, per_second } => {
+                self.betray();
+                self.let_in(*forge, *per_second);
+            }
             Fault::Lock { node, lock } => self.set_lock(*node, *lock),
             Fault::Note { node, name, size } => self.write_note(*node, name, *size),
             Fault::Calm => self.calm(),

@@ -171,6 +171,15 @@ pub enum Fault {
         /// How many of them a second; 0 ends it.
         per_second: u32,
     },
+    /// A member means harm: it sends all nodes packets that it has made up, as strangers do, but sealed, and
+    /// with users' data in them. From then on it is only judged whether nodes go on, are sound, and stay
+    /// within their bounds.
+    Traitor {
+        /// How it makes them up.
+        forge: Forge,
+        /// How many of them a second; 0 ends it.
+        per_second: u32,
+    },
     /// The process dies and boots at once with another lock on its gossip port. One that is down has it
     /// from its next boot on.
     Lock {
@@ -225,6 +234,15 @@ pub enum Forge {
 impl Forge {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Noise, Self::Message, Self::Replay, Self::Change];
+
+    fn what(self) -> &'static str {
+        match self {
+            Self::Noise => "noise",
+            Self::Message => "messages",
+            Self::Replay => "replays",
+            Self::Change => "changed packets",
+        }
+    }
 }
 
 /// What a node does on its gossip port: the steps by which a running cluster gets a key.
@@ -324,17 +342,17 @@ impl fmt::Display for Fault {
             Self::Disk { node, does: Does::Works } => write!(f, "the disk of n{node} works again"),
             Self::Disk { node, does: Does::Hangs } => write!(f, "the disk of n{node} hangs"),
             Self::Disk { node, does: Does::Fails } => write!(f, "the disk of n{node} fails"),
+            Self::Strangers { forge, per_second: 0 } => {
+                write!(f, "strangers send no more {}", forge.what())
+            }
             Self::Strangers { forge, per_second } => {
-                let what = match forge {
-                    Forge::Noise => "noise",
-                    Forge::Message => "messages",
-                    Forge::Replay => "replays",
-                    Forge::Change => "changed packets",
-                };
-                match per_second {
-                    0 => write!(f, "strangers send no more {what}"),
-                    _ => write!(f, "strangers send {what}, {per_second} a second"),
-                }
+                write!(f, "strangers send {}, {per_second} a second", forge.what())
+            }
+            Self::Traitor { forge, per_second: 0 } => {
+                write!(f, "a traitor sends no more {}", forge.what())
+            }
+            Self::Traitor { forge, per_second } => {
+                write!(f, "a traitor sends {}, {per_second} a second", forge.what())
             }
             Self::Lock { node, lock } => {
                 let how = match lock {

@@ -45,8 +45,8 @@ pub(crate) struct Strangers {
     heard: Vec<Heard>,
     came: bool,
     listen: bool,
-    /// As if all that they send came sealed: only to see that it is found then.
-    believed: bool,
+    /// True if a member has sent what they send: all of it comes sealed.
+    betrayed: bool,
 }
 
 /// A packet of a member.
@@ -72,7 +72,12 @@ impl Strangers {
     pub(crate) fn new(seed: u64) -> Self {
         let rng = Rng::new(seed ^ u64::from_be_bytes(*b"stranger"));
         let (rates, heard) = (Default::default(), Vec::new());
-        Self { rng, rates, heard, came: false, listen: false, believed: false }
+        Self { rng, rates, heard, came: false, listen: false, betrayed: false }
+    }
+
+    /// True if what has come of them came from a member.
+    pub(crate) fn betrayed(&self) -> bool {
+        self.betrayed
     }
 
     /// True if they have ever come.
@@ -274,9 +279,9 @@ fn invents(packet: &[u8], ledger: &Ledger, may_prove: bool) -> bool {
 }
 
 impl World {
-    /// Lets all that strangers send get in as if it were sealed, to see that it is found then.
-    pub fn believe_strangers(&mut self) {
-        self.strangers.believed = true;
+    /// All that strangers send comes from a member that means harm from now on, sealed.
+    pub fn betray(&mut self) {
+        self.strangers.betrayed = true;
     }
 
     /// Strangers send packets that they make up in this way, so many a second from now on; with 0 no
@@ -305,10 +310,12 @@ impl World {
         self.next_strange(forge, begun, per_second);
         let Some(strange) = self.make_up(forge) else { return };
         let Strange { from, to, via, sealed, bytes } = strange;
-        let sealed = sealed || self.strangers.believed;
+        let betrayed = self.strangers.betrayed;
+        let sealed = sealed || betrayed && self.hosts[to].lock.is_keyed();
         let host = &self.hosts[to];
         let takes = host.running().is_some() && !host.choked && host.lock.admits(sealed);
-        if !takes || invents(&bytes, &self.ledger, forge == Forge::Replay) {
+        let (ledger, may_prove) = (&self.ledger, forge == Forge::Replay);
+        if !takes || !betrayed && invents(&bytes, ledger, may_prove) {
             return;
         }
         let about = u64::from(via == Via::Stream);
@@ -363,7 +370,8 @@ impl World {
                 Some(Strange { from, to, via, sealed, bytes })
             }
             Forge::Change => {
-                let heard = strangers.one_heard().filter(|heard| !heard.sealed)?;
+                let betrayed = strangers.betrayed;
+                let heard = strangers.one_heard().filter(|heard| betrayed || !heard.sealed)?;
                 let from = if strangers.rng.chance(0.6) { address(heard.from) } else { from };
                 let bytes = strangers.changed(&heard, &ids);
                 Some(Strange { from, to, via: heard.via, sealed: false, bytes })

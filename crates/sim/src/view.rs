@@ -1,8 +1,8 @@
 //! What a test can see of a world.
 
 use crate::checkers::{
-    Found, Violation, convergence, faithful_replica, membership, no_false_alarm, no_lost_note,
-    no_lost_write, no_resurrection, no_stranger, well_formed,
+    Found, Violation, bounded, convergence, faithful_replica, membership, no_false_alarm,
+    no_lost_note, no_lost_write, no_resurrection, no_stranger, well_formed,
 };
 use crate::delivery::Delivery;
 use crate::host::Host;
@@ -18,6 +18,9 @@ use rumormill_core::spread::Method;
 use rumormill_core::{Node, NodeId, Stats};
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// How long a cluster is watched that a member of its own has harmed (guess).
+const OUTLIVE: Duration = Duration::from_secs(20);
 
 impl World {
     /// Time since the start of the world.
@@ -122,6 +125,9 @@ impl World {
     /// # Errors
     /// The first property that does not hold; convergence and membership have until the limit.
     pub fn settle(&mut self, limit: Duration) -> Result<Duration, Violation> {
+        if self.strangers.betrayed() {
+            return self.outlive(limit).map(|()| limit);
+        }
         let (begun, patience) = (self.now(), limit / 2);
         let over = |world: &Self, time| world.settled() || world.now() >= begun + time;
         let mut ended = self.run_until(|world| over(world, limit / 4), limit);
@@ -147,6 +153,17 @@ impl World {
             }
             Err(violation) => Err(violation),
         }
+    }
+
+    /// Lets time pass in a cluster that a member of its own has harmed. Nothing is promised there but that
+    /// nodes go on and stay within their bounds.
+    fn outlive(&mut self, limit: Duration) -> Result<(), Violation> {
+        self.run_for(limit.min(OUTLIVE))?;
+        for (index, node) in self.live() {
+            bounded::held(self.config_at(index), node)
+                .map_err(|what| self.violation(Some(index), "bounded", what))?;
+        }
+        Ok(())
     }
 
     /// An operator sees clusters that know nothing of each other, as nobody looks for whom he has
@@ -205,6 +222,7 @@ impl World {
         let fail = |property, (node, what): Found| self.violation(node, property, what);
         for &(index, node) in &live {
             let at = |what| (Some(index), what);
+            bounded::held(self.config_at(index), node).map_err(|what| fail("bounded", at(what)))?;
             faithful_replica::settled(&self.ledger, index, node)
                 .map_err(|what| fail("faithful replica", at(what)))?;
             // Where strangers send what is none, that is dropped and counted, as it must be.

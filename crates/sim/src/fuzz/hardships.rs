@@ -13,6 +13,8 @@ use std::time::Duration;
 
 /// Shares of the scenarios.
 const STRANGERS: f64 = 0.2;
+/// Of these, those in which they have the help of a member: little is promised there.
+const BETRAYED: f64 = 0.2;
 const DISKS: f64 = 0.2;
 const KEYS: f64 = 0.2;
 const MIXED: f64 = 0.2;
@@ -321,14 +323,19 @@ fn change_keys(mut rng: Rng, scenario: &Scenario, hard: &mut Hard) {
 fn come(mut rng: Rng, scenario: &Scenario, hard: &mut Hard, opens: bool) {
     let mut all = Forge::ALL;
     rng.shuffle(&mut all);
+    let betrayed = rng.chance(BETRAYED);
     for &forge in all.iter().take(1 + rng.index(4)) {
         let from = between(&mut rng, 0.0, 0.6);
         let to = between(&mut rng, from, END);
         let per_second = [5, 20, 100, 400][rng.index(4)];
-        hard.put(from, Fault::Strangers { forge, per_second });
-        hard.put(to, Fault::Strangers { forge, per_second: 0 });
+        let comes = |per_second| match betrayed {
+            true => Fault::Traitor { forge, per_second },
+            false => Fault::Strangers { forge, per_second },
+        };
+        hard.put(from, comes(per_second));
+        hard.put(to, comes(0));
     }
-    if opens && rng.chance(0.7) {
+    if opens && !betrayed && rng.chance(0.7) {
         for node in some(&mut rng, scenario.world.nodes) {
             hard.put(0.0, Fault::Lock { node, lock: Lock::Send });
         }
@@ -366,6 +373,9 @@ mod tests {
             all.iter().filter(|scenario| scenario.faults.iter().any(is)).count()
         });
         assert!(each.iter().all(|count| *count > 20), "{each:?}");
+        let is = |trouble: &Trouble| matches!(trouble.fault, Fault::Traitor { .. });
+        let traitors = all.iter().filter(|s| s.faults.iter().any(is)).count();
+        assert!((10..50).contains(&traitors), "{traitors}");
         let small = all.iter().filter(|s| s.world.config.limits.max_members < 100).count();
         assert!((50..140).contains(&small), "{small}");
     }
@@ -379,6 +389,7 @@ mod tests {
                 matches!(
                     fault,
                     Fault::Strangers { .. }
+                        | Fault::Traitor { .. }
                         | Fault::Disk { .. }
                         | Fault::Lock { .. }
                         | Fault::Note { .. }

@@ -133,7 +133,9 @@ fn is_sound(fault: &Fault) -> bool {
         Fault::PowerCut { back, .. } => *back <= Duration::from_secs(1),
         Fault::Restore { before, .. } => *before < MAX_COPIES,
         Fault::ClockJump { ms, .. } => ms.unsigned_abs() <= day_ms,
-        Fault::Strangers { per_second, .. } => *per_second <= MAX_STRANGE,
+        Fault::Strangers { per_second, .. } | Fault::Traitor { per_second, .. } => {
+            *per_second <= MAX_STRANGE
+        }
         // Four letters more would be the key of a member.
         Fault::Note { name, size, .. } => {
             (1..=8).contains(&name.len()) && name.len() != 4 && *size <= MAX_NOTE
@@ -191,6 +193,7 @@ pub fn within(fault: &Fault, nodes: usize) -> Option<Fault> {
         | Fault::Duplicate(_)
         | Fault::Reorder(_)
         | Fault::Strangers { .. }
+        | Fault::Traitor { .. }
         | Fault::Calm => true,
     };
     there.then(|| fault.clone())
