@@ -139,6 +139,11 @@ impl World {
         out.into_iter().for_each(|packet| self.send(node, packet));
     }
 
+    /// Lets nothing wait for disks that do not work, as an agent must not do: to see that it is found.
+    pub fn wait_for_no_disk(&mut self) {
+        self.impatient = true;
+    }
+
     /// A node restarts with the other settings, or with the first ones again.
     pub fn set_settings(&mut self, node: usize, other: bool) {
         self.hosts[node].other = other;

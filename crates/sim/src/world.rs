@@ -77,6 +77,8 @@ pub struct World {
     load_rng: Rng,
     /// What users have written in this turn.
     pub(crate) written: Vec<Stamp>,
+    /// True if nothing waits for disks that do not work: see [`World::wait_for_no_disk`].
+    pub(crate) impatient: bool,
     /// Who sends from outside, and what.
     pub(crate) strangers: Strangers,
     /// Notes about the key ring that were written and that no lost disk excuses: where, key, stamp.
@@ -151,6 +153,7 @@ impl World {
             load_rng: rng.fork(),
             rng,
             written: Vec::new(),
+            impatient: false,
             strangers: Strangers::new(options.seed),
             noted: Vec::new(),
             violation: None,
@@ -325,7 +328,7 @@ impl World {
     }
 
     pub(crate) fn carry_out(&mut self, node: usize, outputs: &mut Vec<Output>) {
-        if self.hosts[node].store.does() != Does::Works {
+        if self.hosts[node].store.does() != Does::Works && !self.impatient {
             self.hold_for_disk(node, outputs);
         }
         for output in outputs.drain(..) {

@@ -1,6 +1,7 @@
 //! Random faults under load: nothing is lost, nothing comes back, all agree in the end.
 
 use rumormill_core::Config;
+use rumormill_sim::World;
 use rumormill_sim::fuzz::Draw;
 
 /// The same scenarios as `rumormill sim fuzz --seeds 0..20`, which has no end of others.
@@ -102,6 +103,15 @@ fn what_was_found_once_stays_found() {
             }
         }
     }
+}
+
+/// What must not go out before it is on a disk, and does, is found where disks hang.
+#[test]
+fn what_does_not_wait_for_a_disk_is_found() {
+    let scenario = Draw::default().scenario(700_823);
+    assert!(scenario.run().outcome.is_ok());
+    let found = scenario.run_watched(World::wait_for_no_disk).outcome.unwrap_err();
+    assert_eq!(found.property, "no resurrection", "{found}");
 }
 
 #[test]
