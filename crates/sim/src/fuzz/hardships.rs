@@ -4,11 +4,12 @@
 //!
 //! Each has a share of the scenarios and a generator of its own.
 
-use super::{is_too_narrow, ms, rng, vary, waits_for_passes};
+use super::{fitting, is_too_narrow, ms, rng, vary, waits_for_passes};
 use crate::faults::{Does, Fault, Forge, Lock};
 use crate::scenario::{Scenario, Trouble, copied};
 use rumormill_core::Config;
 use rumormill_core::base::rng::Rng;
+use rumormill_core::spread::entropy::Direction;
 use std::time::Duration;
 
 /// Shares of the scenarios.
@@ -211,7 +212,15 @@ fn differ(
         }
     }
     other.limits.burst = other.limits.burst.max(other.limits.datagram);
-    let Some(other) = set(other) else { return };
+    let Some(mut other) = set(other) else { return };
+    // Who only sends, among those who only ask, gets nothing by repair: see the settings' text. It is
+    // asked for more than they can do, then, that all agree.
+    let ways = [world.config.repair.direction, other.repair.direction];
+    if ways.contains(&Direction::Push) && ways.contains(&Direction::Pull) {
+        other.repair.direction = Direction::PushPull;
+    }
+    // What an exchange of everything takes counts for those with the smaller pieces.
+    scenario.load = scenario.load.map(|load| fitting(load, &other));
     if scenario.load.is_some_and(|load| is_too_narrow(&other, world.bandwidth, &load)) {
         world.bandwidth = None;
     }
@@ -352,6 +361,10 @@ mod tests {
         let all: Vec<Scenario> = (0..600).map(|seed| Draw::default().scenario(seed)).collect();
         for scenario in &all {
             assert_eq!(scenario.check(), Ok(()), "{scenario}");
+            let world = &scenario.world;
+            let ways = world.other.iter().chain([&world.config]).map(|c| c.repair.direction);
+            let ways: Vec<Direction> = ways.collect();
+            assert!(!(ways.contains(&Direction::Push) && ways.contains(&Direction::Pull)));
         }
         let share = |is: fn(&Fault) -> bool| {
             let has = |s: &&Scenario| s.faults.iter().any(|trouble| is(&trouble.fault));
