@@ -13,7 +13,9 @@ use std::time::Duration;
 use thiserror::Error;
 
 /// The settings of the protocol. Nodes of one cluster may differ in all but
-/// [`Config::cluster`] and [`ring.tombstones`](spread::ring::Config::tombstones).
+/// [`Config::cluster`] and [`ring.tombstones`](spread::ring::Config::tombstones), but for one thing: who only
+/// pushes ([`repair.direction`](entropy::Config::direction)) among members who only pull gets nothing by
+/// repair, so from one to the other a fleet is moved by `push-pull`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {

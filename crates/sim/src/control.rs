@@ -1,19 +1,21 @@
 //! What a test does to a world: processes, disks, network, faults, load.
 
 use crate::checkers::Violation;
+use crate::checkers::no_lost_note::Noted;
 use crate::copies::Copied;
 use crate::disk::{Disk, REACH, Undo};
 use crate::event::Event;
-use crate::faults::{Fault, MAX_COPIES, Plan};
+use crate::faults::{Does, Fault, Lock, MAX_COPIES, Plan};
 use crate::host::{Host, address};
 use crate::ledger::WriteId;
 use crate::options::Start;
+use crate::store::Store;
 use crate::trace::{Kind, Line};
 use crate::workload::Workload;
 use crate::world::{World, WriteError};
 use rumormill_core::base::time::micros;
 use rumormill_core::data::Space;
-use rumormill_core::member::{State, Tags};
+use rumormill_core::member::{State, Tags, notes};
 use rumormill_core::node::Vote;
 use rumormill_core::output::{Covered, Via};
 use rumormill_core::retain::kept_link;
@@ -57,6 +59,12 @@ impl World {
             self.break_stream(sender, node);
         }
         self.record(node, Kind::Down, 0);
+        // What waited for a disk that did not work is gone with the process.
+        self.hosts[node].store = Store::default();
+        let undone = self.hosts[node].journal.lose();
+        if !undone.is_empty() {
+            self.take_back(node, undone);
+        }
     }
 
     /// Kills a process after it has carried out this many more outputs, so between persisting and
@@ -72,12 +80,13 @@ impl World {
         self.crash(node);
         self.record(node, Kind::DiskLost, 0);
         self.ledger.lose_disk(node, self.now);
+        self.excuse_notes(node);
         self.chain.forget();
         let id = NodeId(self.rng.bits());
         let host = &mut self.hosts[node];
         host.disk = Disk::default();
         host.kept.clear();
-        host.journal.sync();
+        host.journal.forget();
         host.set_back = None;
         host.takes_id(id);
     }
@@ -88,7 +97,13 @@ impl World {
         self.crash(node);
         let after = Instant(self.now.0.saturating_sub(micros(back.min(REACH))));
         let undone = self.hosts[node].journal.cut(after);
+        self.take_back(node, undone);
+    }
+
+    /// Takes changes of a node's disk back, the last first.
+    fn take_back(&mut self, node: usize, undone: Vec<Undo>) {
         self.record(node, Kind::PowerCut, undone.len() as u64);
+        self.excuse_notes(node);
         let mut slots = Vec::new();
         for undo in undone {
             match undo {
@@ -108,6 +123,77 @@ impl World {
         self.ledger.take_back(node, &slots, self.now);
     }
 
+    /// From now on a node's disk works, hangs or fails.
+    pub fn set_disk(&mut self, node: usize, does: Does) {
+        if self.hosts[node].node.is_none() || self.hosts[node].store.does() == does {
+            return;
+        }
+        self.record(node, Kind::Disk, does as u64);
+        let (now, host) = (self.now, &mut self.hosts[node]);
+        match does {
+            Does::Works => host.journal.write(now),
+            Does::Hangs | Does::Fails => host.journal.hold(),
+        }
+        let out = host.store.turn(does);
+        self.look_at_backlog(node);
+        out.into_iter().for_each(|packet| self.send(node, packet));
+    }
+
+    /// Lets nothing wait for disks that do not work, as an agent must not do: to see that it is found.
+    pub fn wait_for_no_disk(&mut self) {
+        self.impatient = true;
+    }
+
+    /// A node restarts with the other settings, or with the first ones again.
+    pub fn set_settings(&mut self, node: usize, other: bool) {
+        self.hosts[node].other = other;
+        self.restart_if_up(node);
+    }
+
+    /// A node restarts with another lock on its gossip port.
+    pub fn set_lock(&mut self, node: usize, lock: Lock) {
+        if self.hosts[node].lock != lock {
+            self.hosts[node].lock = lock;
+            self.restart_if_up(node);
+        }
+    }
+
+    fn restart_if_up(&mut self, node: usize) {
+        if self.hosts[node].node.is_some() {
+            self.restart(node);
+        }
+    }
+
+    /// A node's machine has room for so many bytes, or with 0 for all that come.
+    pub fn squeeze(&mut self, node: usize, bytes: usize) {
+        self.hosts[node].room = (bytes > 0).then_some(bytes);
+        self.look_at_backlog(node);
+    }
+
+    /// A node that seals writes a note about the key ring; does nothing otherwise.
+    pub fn write_note(&mut self, node: usize, name: &str, size: usize) {
+        if !self.hosts[node].lock.seals() {
+            return;
+        }
+        let mut key = [notes::PREFIX, name.as_bytes()].concat();
+        if name.ends_with('?') {
+            key.extend(self.id(node).0.to_be_bytes());
+        }
+        let number = self.noted.len() as u64;
+        let value: Vec<u8> = number.to_le_bytes().into_iter().cycle().take(size).collect();
+        let mut written = None;
+        self.at(node, |machine, now, out| written = machine.write_note(&key, &value, now, out));
+        // A process that dies midway may not have written it down.
+        if let Some(stamp) = written.filter(|_| self.hosts[node].node.is_some()) {
+            self.noted.push(Noted { by: node, key, stamp });
+        }
+    }
+
+    /// What a node's disk has lost of notes nobody else may have.
+    fn excuse_notes(&mut self, node: usize) {
+        self.noted.retain(|noted| noted.by != node);
+    }
+
     /// Copies a node's disk.
     #[must_use]
     pub fn copy_disk(&self, node: usize) -> Copied {
@@ -123,6 +209,9 @@ impl World {
     /// Kills a process and puts a copy of its disk, made earlier, in place of it: as whoever sets a
     /// whole machine back does. What boots there next is the same node, and has forgotten.
     pub fn put_back(&mut self, node: usize, copy: &Copied) {
+        // The process may have waited for its disk until now.
+        self.crash(node);
+        self.overwritten.extend(kept_link(&self.hosts[node].kept).map(|link| link.order));
         self.put_folder(node, copy, copy.id);
         self.hosts[node].set_back = Some(copy.held.at);
     }
@@ -139,17 +228,21 @@ impl World {
         self.crash(node);
         self.record(node, Kind::Backup, 0);
         self.ledger.restore(node, &copy.held, self.now);
+        self.excuse_notes(node);
         let host = &mut self.hosts[node];
         // The first boot of a prefilled world passes over what it finds of itself.
         host.boots = host.boots.max(1);
         host.disk = copy.disk.clone();
         host.kept.clone_from(&copy.kept);
-        host.journal.sync();
+        host.journal.forget();
         host.takes_id(id);
     }
 
-    /// Keeps a copy of a node's disk for later.
+    /// Keeps a copy of a node's disk for later. One that does not work cannot be read.
     pub fn keep_copy(&mut self, node: usize) {
+        if self.hosts[node].store.does() != Does::Works {
+            return;
+        }
         let copy = self.copy_disk(node);
         let copies = &mut self.hosts[node].copies;
         copies.push(copy);
@@ -428,11 +521,12 @@ impl World {
         self.start(node);
     }
 
-    /// True if somewhere the link is of members that have all been set back: see "What it assumes" in
-    /// docs/chain.md.
+    /// True if a link is of members that have all been set back, be it that it went with one of their
+    /// disks: see "What it assumes" in docs/chain.md.
     fn covers_only_set_back(&self) -> bool {
-        let links = self.hosts.iter().filter_map(|host| kept_link(&host.kept));
-        links.into_iter().any(|link| link.order.iter().all(|id| self.set_back.contains(id)))
+        let kept = self.hosts.iter().filter_map(|host| kept_link(&host.kept));
+        let mut links = kept.map(|link| link.order).chain(self.overwritten.iter().cloned());
+        links.any(|order| order.iter().all(|id| self.set_back.contains(id)))
     }
 
     /// Crashes a node and boots it again at once.
@@ -450,10 +544,10 @@ impl World {
         host.boots += 1;
         host.started = self.now;
         let now = self.now_at(node);
+        let config = Config { speaks: self.options.versions(node), ..self.config_at(node).clone() };
         let host = &mut self.hosts[node];
-        let config = Config { speaks: self.options.versions(node), ..self.options.config.clone() };
         let mut machine = Node::new(config, host.identity.clone(), seed, now);
-        machine.set_lock(self.options.sealed, self.options.sealed);
+        machine.set_lock(host.lock.is_keyed(), host.lock.seals());
         // On the first boot of a prefilled world this run's own record is on the disk already: it
         // is not one of an earlier run, which would have to be overruled.
         let own = host.identity.id;
@@ -540,7 +634,11 @@ impl World {
             match event {
                 Event::Packet(slot) => self.deliver(slot),
                 Event::StreamLost { from, to, id } => self.lose_stream(from, to, id),
-                Event::Wake(_) | Event::Depart(_) | Event::Fault(_) | Event::Write { .. } => {}
+                Event::Wake(_)
+                | Event::Depart(_)
+                | Event::Fault(_)
+                | Event::Write { .. }
+                | Event::Strange { .. } => {}
             }
         }
         self.arm(node);
@@ -625,7 +723,16 @@ impl World {
     pub fn calm(&mut self) {
         self.network.conditions = self.options.conditions();
         self.heal();
+        self.strangers.go();
+        // A fleet of which some have a key closes the lock everywhere: who has a key and does not seal
+        // believes nobody of passes, and who has none cannot read what is sealed.
+        let keyed = self.hosts.iter().any(|host| host.lock.is_keyed());
         for node in 0..self.hosts.len() {
+            self.set_disk(node, Does::Works);
+            self.squeeze(node, 0);
+            if keyed {
+                self.set_lock(node, Lock::Require);
+            }
             self.hosts[node].outputs_left = None;
             self.slow(node, Duration::ZERO);
             self.narrow(node, 0);
@@ -668,6 +775,16 @@ impl World {
             Fault::Duplicate(share) => self.set_duplicate(*share),
             Fault::Reorder(share) => self.set_reorder(*share),
             Fault::ClockJump { node, ms } => self.jump_clock(*node, *ms),
+            Fault::Settings { node, other } => self.set_settings(*node, *other),
+            Fault::Squeeze { node, bytes } => self.squeeze(*node, *bytes),
+            Fault::Disk { node, does } => self.set_disk(*node, *does),
+            Fault::Strangers { forge, per_second } => self.let_in(*forge, *per_second),
+            Fault::Traitor { forge, per_second } => {
+                self.betray();
+                self.let_in(*forge, *per_second);
+            }
+            Fault::Lock { node, lock } => self.set_lock(*node, *lock),
+            Fault::Note { node, name, size } => self.write_note(*node, name, *size),
             Fault::Calm => self.calm(),
         }
     }

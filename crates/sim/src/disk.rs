@@ -27,23 +27,58 @@ pub(crate) enum Undo {
     Stray { key: Box<[u8]>, before: Option<Arc<Entry>> },
 }
 
-/// What was changed on a disk so lately that a power cut may take it back.
+/// What was changed on a disk so lately that a power cut may take it back, or what waits for a disk that
+/// does not work.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     changes: VecDeque<(Instant, Undo)>,
+    /// If the disk does not work: from which change on nothing has got there.
+    waits: Option<usize>,
+    /// Of those, how many must be forced to the disk once it works.
+    forced: usize,
 }
 
 impl Journal {
     pub(crate) fn note(&mut self, now: Instant, undo: Undo) {
-        while self.changes.front().is_some_and(|(at, _)| at.after(REACH) < now) {
+        while self.waits.is_none()
+            && self.changes.front().is_some_and(|(at, _)| at.after(REACH) < now)
+        {
             self.changes.pop_front();
         }
         self.changes.push_back((now, undo));
     }
 
-    /// The node has waited for the disk: what stands there stays.
+    /// The node waits for the disk: once that works, what stands there stays.
     pub(crate) fn sync(&mut self) {
-        self.changes.clear();
+        match self.waits {
+            Some(_) => self.forced = self.changes.len(),
+            None => self.changes.clear(),
+        }
+    }
+
+    /// The disk does not work from now on: nothing gets there.
+    pub(crate) fn hold(&mut self) {
+        self.waits.get_or_insert(self.changes.len());
+    }
+
+    /// The disk works again and is given all that has waited.
+    pub(crate) fn write(&mut self, now: Instant) {
+        if let Some(waits) = self.waits.take() {
+            self.changes.iter_mut().skip(waits).for_each(|(at, _)| *at = now);
+            self.changes.drain(..std::mem::take(&mut self.forced));
+        }
+    }
+
+    /// The disk is another one.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The process dies: what has not got to the disk, the last first.
+    pub(crate) fn lose(&mut self) -> Vec<Undo> {
+        self.forced = 0;
+        let Some(waits) = self.waits.take() else { return Vec::new() };
+        self.changes.split_off(waits).into_iter().rev().map(|(_, undo)| undo).collect()
     }
 
     /// What came after a time, the last first. The rest has got to the disk in the meantime.
@@ -170,6 +205,30 @@ mod tests {
         journal.sync();
         note(&mut journal, 1300);
         assert_eq!(cut(&mut journal, 0), [1300]);
+    }
+
+    #[test]
+    fn what_waits_for_a_disk_goes_with_the_process_and_is_written_later() {
+        let note = |journal: &mut Journal, ms: u64| {
+            journal.note(Instant(ms * 1000), Undo::Data((ms as u32, 0)));
+        };
+        let keys = |undone: Vec<Undo>| -> Vec<u32> {
+            let key = |undo| if let Undo::Data((key, _)) = undo { key } else { 0 };
+            undone.into_iter().map(key).collect()
+        };
+        let mut journal = Journal::default();
+        note(&mut journal, 0);
+        journal.hold();
+        [1500, 2900].into_iter().for_each(|ms| note(&mut journal, ms));
+        assert_eq!(keys(journal.lose()), [2900, 1500]);
+        assert_eq!(keys(journal.lose()), [0; 0]);
+        journal.hold();
+        note(&mut journal, 3000);
+        journal.sync();
+        note(&mut journal, 3100);
+        // It gets there when the disk works, and only what was waited for is safe from then on.
+        journal.write(Instant(9_000_000));
+        assert_eq!(keys(journal.cut(Instant(8_900_000))), [3100]);
     }
 
     #[test]

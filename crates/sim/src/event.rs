@@ -1,5 +1,7 @@
 //! What waits in the queue of a world.
 
+use crate::faults::Forge;
+
 /// What is to happen at some time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Event {
@@ -15,4 +17,6 @@ pub(crate) enum Event {
     Fault(u32),
     /// The next write of a workload.
     Write { load: u32 },
+    /// The next packet that strangers have made up.
+    Strange { forge: Forge, begun: u32 },
 }

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// Copies of one disk that a world keeps for later, at most: the oldest goes.
 pub(crate) const MAX_COPIES: usize = 8;
 
+/// Packets of strangers a second, at most.
+pub(crate) const MAX_STRANGE: u32 = 100_000;
+
 /// Something that goes wrong, or right again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -137,8 +140,144 @@ pub enum Fault {
         /// By how many milliseconds.
         ms: i64,
     },
-    /// Every fault ends: all nodes run, the network is as at the start.
+    /// The process dies and boots at once with the other settings of the world, or with the first
+    /// ones again. One that is down has them from its next boot on.
+    Settings {
+        /// The node.
+        node: usize,
+        /// True: [`crate::Options::other`], if there are any.
+        other: bool,
+    },
+    /// The machine has little room: so many bytes of datagrams wait for its process at most while that
+    /// stands still, so many on each stream that it sends by, and so many for its disk.
+    Squeeze {
+        /// The node.
+        node: usize,
+        /// Bytes; 0 ends it.
+        bytes: usize,
+    },
+    /// The node's disk hangs or fails, or works again. A process that dies loses what has not got there;
+    /// when it boots, its disk works.
+    Disk {
+        /// The node.
+        node: usize,
+        /// What the disk does from now on.
+        does: Does,
+    },
+    /// Somebody from outside sends packets that he has made up to all nodes.
+    Strangers {
+        /// How he makes them up.
+        forge: Forge,
+        /// How many of them a second; 0 ends it.
+        per_second: u32,
+    },
+    /// A member means harm: it sends all nodes packets that it has made up, as strangers do, but sealed, and
+    /// with users' data in them. From then on it is only judged whether nodes go on, are sound, and stay
+    /// within their bounds.
+    Traitor {
+        /// How it makes them up.
+        forge: Forge,
+        /// How many of them a second; 0 ends it.
+        per_second: u32,
+    },
+    /// The process dies and boots at once with another lock on its gossip port. One that is down has it
+    /// from its next boot on.
+    Lock {
+        /// The node.
+        node: usize,
+        /// The lock.
+        lock: Lock,
+    },
+    /// A node that seals writes a note about the key ring.
+    Note {
+        /// The node.
+        node: usize,
+        /// What follows `ring` in its key; behind a `?` the node's own id does.
+        name: String,
+        /// Bytes of its value.
+        size: usize,
+    },
+    /// Every fault ends: all nodes run, the network is as at the start. What nodes are set to stays, but
+    /// where some have a lock all close it.
     Calm,
+}
+
+/// What a disk does with what is written to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Does {
+    /// It takes it at once.
+    #[default]
+    Works,
+    /// It does not answer: what waits for it waits on.
+    Hangs,
+    /// It answers that it could not. The process keeps what was not written, and writes it once the
+    /// disk works.
+    Fails,
+}
+
+/// How packets are made up by somebody who can send any, from and to any address, and does not get
+/// what is sent to others than himself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Forge {
+    /// Random bytes, mostly behind a sound header.
+    Noise,
+    /// Messages of every kind, with bodies that are made up of ids, numbers and records.
+    Message,
+    /// Packets that were sent lately, once more, as they were.
+    Replay,
+    /// Such packets with some bytes changed, or their messages put together anew.
+    Change,
+}
+
+impl Forge {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Noise, Self::Message, Self::Replay, Self::Change];
+
+    fn what(self) -> &'static str {
+        match self {
+            Self::Noise => "noise",
+            Self::Message => "messages",
+            Self::Replay => "replays",
+            Self::Change => "changed packets",
+        }
+    }
+}
+
+/// What a node does on its gossip port: the steps by which a running cluster gets a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lock {
+    /// It has no key: it sends plain, and cannot read what is sealed.
+    #[default]
+    Open,
+    /// It has a key, sends plain, and lets both in.
+    Accept,
+    /// It sends sealed, and lets both in.
+    Send,
+    /// It sends sealed, and drops what is plain.
+    Require,
+}
+
+impl Lock {
+    /// True if it has a key.
+    #[must_use]
+    pub fn is_keyed(self) -> bool {
+        self > Self::Open
+    }
+
+    /// True if what it sends is sealed.
+    #[must_use]
+    pub fn seals(self) -> bool {
+        self >= Self::Send
+    }
+
+    /// True if what comes sealed, or plain, gets in.
+    #[must_use]
+    pub fn admits(self, sealed: bool) -> bool {
+        if sealed { self.is_keyed() } else { self < Self::Require }
+    }
 }
 
 impl fmt::Display for Fault {
@@ -194,6 +333,39 @@ impl fmt::Display for Fault {
             Self::Duplicate(share) => write!(f, "{:.1} % are doubled", share * 100.0),
             Self::Reorder(share) => write!(f, "{:.1} % are held back", share * 100.0),
             Self::ClockJump { node, ms } => write!(f, "the clock of n{node} jumps by {ms} ms"),
+            Self::Settings { node, other } => {
+                let which = if *other { "other settings" } else { "its first settings" };
+                write!(f, "n{node} restarts with {which}")
+            }
+            Self::Squeeze { node, bytes: 0 } => write!(f, "n{node} has room again"),
+            Self::Squeeze { node, bytes } => write!(f, "n{node} has room for {bytes} bytes"),
+            Self::Disk { node, does: Does::Works } => write!(f, "the disk of n{node} works again"),
+            Self::Disk { node, does: Does::Hangs } => write!(f, "the disk of n{node} hangs"),
+            Self::Disk { node, does: Does::Fails } => write!(f, "the disk of n{node} fails"),
+            Self::Strangers { forge, per_second: 0 } => {
+                write!(f, "strangers send no more {}", forge.what())
+            }
+            Self::Strangers { forge, per_second } => {
+                write!(f, "strangers send {}, {per_second} a second", forge.what())
+            }
+            Self::Traitor { forge, per_second: 0 } => {
+                write!(f, "a traitor sends no more {}", forge.what())
+            }
+            Self::Traitor { forge, per_second } => {
+                write!(f, "a traitor sends {}, {per_second} a second", forge.what())
+            }
+            Self::Lock { node, lock } => {
+                let how = match lock {
+                    Lock::Open => "without a key",
+                    Lock::Accept => "with a key, sends plain and lets both in",
+                    Lock::Send => "with a key, seals and lets both in",
+                    Lock::Require => "with a key, seals and drops what is plain",
+                };
+                write!(f, "n{node} restarts {how}")
+            }
+            Self::Note { node, name, size } => {
+                write!(f, "n{node} writes the note ring{name}, {size} bytes")
+            }
             Self::Calm => f.write_str("all faults end"),
         }
     }

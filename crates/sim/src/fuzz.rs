@@ -4,6 +4,7 @@
 //! leaves the others as they were.
 
 mod edges;
+mod hardships;
 
 use crate::checks::Checks;
 use crate::faults::{self, Fault};
@@ -42,6 +43,9 @@ pub struct Draw {
     /// Whether members leave, return, are replaced and forgotten around partitions and passes.
     /// Without them a seed is what it was before there were any.
     pub edges: bool,
+    /// Whether there are strangers, disks that hang or fail, keys that change, nodes with other settings
+    /// and little room. Without them a seed is what it was before there were any.
+    pub hardships: bool,
 }
 
 impl Default for Draw {
@@ -49,7 +53,17 @@ impl Default for Draw {
     fn default() -> Self {
         let (duration, settle) = (Duration::from_secs(20), Duration::from_secs(60));
         let check = Checks::default();
-        Self { nodes: (3, 20), duration, settle, config: None, fixed: None, check, edges: true }
+        let (config, fixed) = (None, None);
+        Self {
+            nodes: (3, 20),
+            duration,
+            settle,
+            config,
+            fixed,
+            check,
+            edges: true,
+            hardships: true,
+        }
     }
 }
 
@@ -102,7 +116,7 @@ impl Draw {
         let mut scenario = Scenario::new(options, self.duration, self.settle);
         let load = fitting(draw_load(seed), &scenario.world.config);
         scenario.load = Some(load);
-        if is_too_narrow(&scenario.world, &load) {
+        if is_too_narrow(&scenario.world.config, scenario.world.bandwidth, &load) {
             scenario.world.bandwidth = None;
         }
         scenario.faults = draw_faults(seed, nodes, self.duration);
@@ -111,17 +125,26 @@ impl Draw {
         if self.edges {
             edges::draw(seed, &mut scenario, self.nodes.1.saturating_sub(nodes));
         }
+        if self.hardships {
+            let set = |config| self.config.is_none().then(|| self.fix(config));
+            hardships::draw(seed, &mut scenario, set);
+        }
         scenario.settle += Duration::from_secs(leaves_behind(&scenario.faults));
         scenario.settle += SLOW_PASS * waits_for_passes(&scenario.world.config, nodes);
         scenario
     }
 
     fn draw_settings(&self, seed: u64) -> Config {
-        let mut config = match &self.config {
-            Some(config) => config.clone(),
-            None if self.edges => edges::settings(seed, draw_ring(seed, draw_config(seed))),
-            None => draw_ring(seed, draw_config(seed)),
+        let drawn = || {
+            let config = draw_ring(seed, draw_config(seed));
+            let config = if self.edges { edges::settings(seed, config) } else { config };
+            if self.hardships { hardships::settings(seed, config) } else { config }
         };
+        self.fix(self.config.clone().unwrap_or_else(drawn))
+    }
+
+    /// Settings with those in them that are fixed.
+    fn fix(&self, mut config: Config) -> Config {
         if let Some((from, names)) = &self.fixed {
             for name in names {
                 config = copied(&config, from, name).unwrap_or(config);
@@ -149,10 +172,14 @@ impl Draw {
 /// Settings: half of the clusters run on the defaults.
 fn draw_config(seed: u64) -> Config {
     let mut rng = rng(seed, b"\0\0config");
-    let mut config = Config::default();
-    if rng.chance(0.5) {
-        return config;
+    match rng.chance(0.5) {
+        true => Config::default(),
+        false => vary(&mut rng, Config::default()),
     }
+}
+
+/// Settings of spreading and repair, drawn in place of those that there are.
+fn vary(rng: &mut Rng, mut config: Config) -> Config {
     let mut draw = |some: &[u64]| some[rng.index(some.len())];
     config.spread.method = match draw(&[0, 0, 1, 2, 3]) {
         0 => Method::Tree,
@@ -298,11 +325,11 @@ fn fitting(mut load: Workload, config: &Config) -> Workload {
 }
 
 /// True for lines on which exchanges of all data, over and over, would leave no room for anything.
-fn is_too_narrow(world: &Options, load: &Workload) -> bool {
+fn is_too_narrow(config: &Config, bandwidth: Option<u64>, load: &Workload) -> bool {
     let all = load.keys * (load.value as u64 + 64);
-    let interval = world.config.repair.interval.as_millis().max(1) as u64;
-    let full = world.config.repair.compare == Compare::Full;
-    full && world.bandwidth.is_some_and(|rate| all.saturating_mul(1000) / interval > rate / 8)
+    let interval = config.repair.interval.as_millis().max(1) as u64;
+    let full = config.repair.compare == Compare::Full;
+    full && bandwidth.is_some_and(|rate| all.saturating_mul(1000) / interval > rate / 8)
 }
 
 fn draw_faults(seed: u64, nodes: usize, duration: Duration) -> Vec<Trouble> {

@@ -6,6 +6,8 @@ use crate::checks::Looks;
 use crate::copies::Copied;
 use crate::disk::{Disk, Journal};
 use crate::event::Event;
+use crate::faults::Lock;
+use crate::store::Store;
 use crate::traffic::Traffic;
 use rumormill_core::member::Tags;
 use rumormill_core::output::{Covered, Send};
@@ -27,6 +29,14 @@ pub(crate) struct Host {
     pub(crate) covered: Vec<Covered>,
     /// What a power cut would take back.
     pub(crate) journal: Journal,
+    /// What waits for its disk.
+    pub(crate) store: Store,
+    /// True if it has the other settings of the world, or will have them from its next boot on.
+    pub(crate) other: bool,
+    /// The lock on its gossip port.
+    pub(crate) lock: Lock,
+    /// Bytes that it has room for, if that is little: see [`crate::Fault::Squeeze`].
+    pub(crate) room: Option<usize>,
     /// Copies of its disk, the last one last.
     pub(crate) copies: Vec<Copied>,
     /// If the disk is an old copy of that of the same node: from when.
@@ -73,6 +83,10 @@ impl Host {
             kept: Vec::new(),
             covered: Vec::new(),
             journal: Journal::default(),
+            store: Store::default(),
+            other: false,
+            lock: Lock::default(),
+            room: None,
             copies: Vec::new(),
             set_back: None,
             former: Vec::new(),

@@ -47,6 +47,8 @@ mod meter;
 mod network;
 mod packet;
 mod queue;
+mod store;
+mod strangers;
 mod stream;
 mod transit;
 mod view;

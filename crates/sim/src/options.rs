@@ -38,10 +38,15 @@ pub struct Options {
     pub late: usize,
     /// The settings of every node.
     pub config: Config,
+    /// Other settings, for nodes that [`crate::Fault::Settings`] gives them, as while a fleet is moved
+    /// from some settings to others. Cluster and ring are the same in both.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub other: Option<Config>,
     /// The versions of packets that nodes pretend to speak, from node 0 on; the rest what they do.
     #[serde(skip)]
     pub speaks: Vec<Versions>,
-    /// True if all have a key and seal what they send: nothing takes a proof then.
+    /// True if all have a key from the start, seal what they send and drop what is not sealed: nothing
+    /// takes a proof then.
     pub sealed: bool,
     /// How the nodes come to know each other.
     pub start: Start,
@@ -73,6 +78,8 @@ pub struct Options {
     pub stream_buffer: usize,
     /// Bytes of datagrams that wait for a paused node at most; more are dropped, as a socket does.
     pub socket_buffer: usize,
+    /// Bytes of keys and values that wait for a node's disk at which it takes no more data in.
+    pub disk_backlog: usize,
     /// Packets on their way at once, in the whole world, at most. More is a storm and ends the run.
     pub max_in_flight: usize,
     /// Packets that one node sends in one second of virtual time at most. More is a storm.
@@ -88,6 +95,7 @@ impl Default for Options {
             nodes: 5,
             late: 0,
             config: Config::default(),
+            other: None,
             speaks: Vec::new(),
             sealed: false,
             start: Start::Prefilled,
@@ -103,6 +111,7 @@ impl Default for Options {
             stream_timeout: Duration::from_millis(300),
             stream_buffer: 64 << 20,
             socket_buffer: 208 << 10,
+            disk_backlog: 64 << 20,
             max_in_flight: 4_000_000,
             max_sent: u32::MAX,
             check: Checks::default(),

@@ -13,6 +13,8 @@ pub(crate) struct Packet {
     pub(crate) stream: u32,
     /// True once it has waited for the receiver's link.
     pub(crate) queued: bool,
+    /// True if it is sealed.
+    pub(crate) sealed: bool,
     pub(crate) bytes: Vec<u8>,
 }
 
@@ -64,6 +66,7 @@ mod tests {
             class: Class::Repair,
             stream: 0,
             queued: false,
+            sealed: false,
             bytes: Vec::new(),
         };
         let mut packets = Packets::default();

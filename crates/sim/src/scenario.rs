@@ -228,7 +228,7 @@ impl Scenario {
     /// Settings that differ from the defaults, as `name = value`.
     #[must_use]
     pub fn settings(&self) -> Vec<String> {
-        form::settings(&self.world.config)
+        form::changed(&self.world.config, &Config::default())
     }
 
     /// Other settings, each with one setting less that differs from the defaults.
@@ -294,6 +294,10 @@ impl fmt::Display for Scenario {
         match self.settings() {
             settings if settings.is_empty() => writeln!(f, "  settings  the defaults")?,
             settings => writeln!(f, "  settings  {}", settings.join(", "))?,
+        }
+        if let Some(other) = &self.world.other {
+            let changed = form::changed(other, &self.world.config);
+            writeln!(f, "  others    {}", changed.join(", "))?;
         }
         if let Some(Workload { every, keys, value, deletes }) = self.load {
             let deletes = percent(deletes);

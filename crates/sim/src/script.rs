@@ -7,6 +7,7 @@ mod plan;
 
 pub use plan::Setting;
 
+use crate::faults::MAX_STRANGE;
 use crate::text::{Time, list, percent, time};
 use std::fmt;
 use std::str::FromStr;
@@ -71,6 +72,14 @@ pub enum Action {
     Reorder(f64),
     /// Wall clocks jump by this many milliseconds; with an end they jump back there.
     Clock(i64),
+    /// Disks do not answer.
+    HangDisk,
+    /// Disks answer that they could not write.
+    FailDisk,
+    /// Machines have room for this many bytes.
+    Squeeze(usize),
+    /// Strangers send this many packets a second of each kind.
+    Strangers(u32),
 }
 
 /// Who it happens to.
@@ -159,7 +168,7 @@ fn step(text: &str) -> Result<Step, String> {
     Ok(Step { action, who, from, to })
 }
 
-const KINDS: [&str; 24] = [
+const KINDS: [&str; 28] = [
     "crash",
     "restart",
     "lose-disk",
@@ -184,6 +193,10 @@ const KINDS: [&str; 24] = [
     "duplicate",
     "reorder",
     "clock",
+    "hang-disk",
+    "fail-disk",
+    "squeeze",
+    "strangers",
 ];
 
 fn action(kind: &str, details: Option<&str>) -> Result<(Action, Who), String> {
@@ -235,6 +248,24 @@ fn action(kind: &str, details: Option<&str>) -> Result<(Action, Who), String> {
                 return Err("by how much? Write clock:1,+500ms@10s or clock:n3,-2s@10s".into());
             };
             (Action::Clock(clock_jump(jump.trim())?), who(kind, Some(who_text))?)
+        }
+        "hang-disk" => (Action::HangDisk, who(kind, details)?),
+        "fail-disk" => (Action::FailDisk, who(kind, details)?),
+        "squeeze" => {
+            let Some(((who_text, room), _)) = amount else {
+                return Err("how much room? Write squeeze:1,8192@10s..20s (bytes)".into());
+            };
+            let bytes = room.trim().parse().ok().filter(|bytes| *bytes > 0);
+            let bytes = bytes.ok_or_else(|| format!("{room:?} is no number of bytes"))?;
+            (Action::Squeeze(bytes), who(kind, Some(who_text))?)
+        }
+        "strangers" => {
+            let rate = details
+                .and_then(|text| text.parse().ok())
+                .filter(|rate| (1..=MAX_STRANGE).contains(rate));
+            let rate =
+                rate.ok_or("how many packets a second? Write strangers:50@10s..20s (1 to 100000)")?;
+            (Action::Strangers(rate), Who::All)
         }
         _ => return Err(format!("there is no fault {kind:?}; there are {}", list(&KINDS))),
     })
@@ -380,6 +411,10 @@ impl Action {
             Self::Duplicate(_) => "duplicate",
             Self::Reorder(_) => "reorder",
             Self::Clock(_) => "clock",
+            Self::HangDisk => "hang-disk",
+            Self::FailDisk => "fail-disk",
+            Self::Squeeze(_) => "squeeze",
+            Self::Strangers(_) => "strangers",
         }
     }
 }
@@ -412,7 +447,8 @@ impl fmt::Display for Step {
             Action::Restart if *who == Who::All => {}
             Action::Slow(time) | Action::PowerCut(time) => write!(f, ":{who},{}", Time(*time))?,
             Action::Clock(ms) => write!(f, ":{who},{ms:+}ms")?,
-            Action::Narrow(bytes) => write!(f, ":{who},{bytes}")?,
+            Action::Narrow(bytes) | Action::Squeeze(bytes) => write!(f, ":{who},{bytes}")?,
+            Action::Strangers(rate) => write!(f, ":{rate}")?,
             _ => write!(f, ":{who}")?,
         }
         write!(f, "@{}", Time(*from))?;

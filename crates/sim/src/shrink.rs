@@ -213,9 +213,10 @@ impl Shrink<'_> {
     }
 
     fn calmer_network(&mut self) -> More<()> {
-        let calm: [fn(&mut Options); 9] = [
+        let calm: [fn(&mut Options); 10] = [
             |world| world.late = 0,
             |world| world.zones = None,
+            |world| world.other = None,
             |world| world.bandwidth = None,
             |world| world.clock_skew = Duration::ZERO,
             |world| world.reorder = 0.0,
@@ -262,8 +263,8 @@ mod tests {
         config.spread.method = Method::DirectMail;
         config.spread.mail.outbox_bytes = 200;
         let (duration, settle) = (Duration::from_secs(3), Duration::from_secs(10));
-        let (config, edges) = (Some(config), false);
-        Draw { nodes: (3, 6), duration, settle, config, edges, ..Draw::default() }
+        let (config, edges, hardships) = (Some(config), false, false);
+        Draw { nodes: (3, 6), duration, settle, config, edges, hardships, ..Draw::default() }
     }
 
     #[test]

@@ -63,6 +63,8 @@ pub enum What {
     Network,
     /// Its wall clock jumped.
     Clock,
+    /// Its disk works, hangs or fails from now on.
+    Disk,
     /// It learned that a stream is lost.
     StreamLost,
     /// It sent a datagram.
@@ -75,13 +77,15 @@ pub enum What {
     Receive,
     /// A frame came in.
     ReceiveFrame,
+    /// A packet came in that strangers made up.
+    Strange,
     /// Its deadline came.
     Tick,
 }
 
 impl What {
     /// All, with their names.
-    pub const ALL: [(Self, &'static str); 29] = [
+    pub const ALL: [(Self, &'static str); 31] = [
         (Self::Write, "write"),
         (Self::Hold, "hold"),
         (Self::Drop, "drop"),
@@ -104,12 +108,14 @@ impl What {
         (Self::Resume, "resume"),
         (Self::Network, "network"),
         (Self::Clock, "clock"),
+        (Self::Disk, "disk"),
         (Self::StreamLost, "stream-lost"),
         (Self::Send, "send"),
         (Self::SendFrame, "send-frame"),
         (Self::Lost, "lost"),
         (Self::Receive, "receive"),
         (Self::ReceiveFrame, "receive-frame"),
+        (Self::Strange, "strange"),
         (Self::Tick, "tick"),
     ];
 
@@ -162,7 +168,8 @@ pub struct Step {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size: Option<u64>,
     /// A number: boots before, seeds to join by, packets waiting, milliseconds of a clock's jump,
-    /// changes that a power cut took back, or microseconds by which the node became slower.
+    /// changes that a power cut took back or that waited for a disk, what a disk does (0 works, 1 hangs,
+    /// 2 fails), or microseconds by which the node became slower.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<i64>,
     /// What else there is to say.
@@ -357,8 +364,13 @@ impl Watcher {
                 }
             }
             Kind::Forget => step.member = Some(self.name(NodeId(line.about))),
-            Kind::Boot | Kind::Join | Kind::Resume | Kind::Clock | Kind::PowerCut => {
-                step.count = Some(line.about as i64);
+            Kind::Boot | Kind::Join | Kind::Resume | Kind::Clock | Kind::PowerCut | Kind::Disk => {
+                step.count = Some(line.about as i64)
+            }
+            Kind::Strange => {
+                step.size = size;
+                // What follows comes from nobody.
+                self.source = None;
             }
             // A node that became slower says by how much, all other changes are in words.
             Kind::Network if line.bytes.is_empty() => step.count = Some(line.about as i64),
@@ -444,6 +456,8 @@ fn what(kind: Kind) -> What {
         Kind::Depart => What::Depart,
         Kind::Forget => What::Forget,
         Kind::Pass => What::Pass,
+        Kind::Disk => What::Disk,
+        Kind::Strange => What::Strange,
     }
 }
 

@@ -66,6 +66,10 @@ pub enum Kind {
     Forget,
     /// The node was told to begin a pass of ring repair.
     Pass,
+    /// Its disk works (about: 0), hangs (1) or fails (2) from now on.
+    Disk,
+    /// A datagram (about: 0) or frame (1) that strangers made up came in.
+    Strange,
 }
 
 /// One thing that happened.
@@ -134,6 +138,12 @@ impl fmt::Display for Line<'_> {
             Kind::Depart => f.write_str("is told to hand over and leave"),
             Kind::Forget => write!(f, "is told to forget {about:016x}"),
             Kind::Pass => f.write_str("is told to begin a pass"),
+            Kind::Disk => match about {
+                0 => f.write_str("has a disk that works"),
+                1 => f.write_str("has a disk that hangs"),
+                _ => f.write_str("has a disk that fails"),
+            },
+            Kind::Strange => write!(f, "packet of strangers, {len} bytes"),
         }
     }
 }

@@ -28,7 +28,7 @@ impl World {
         self.hosts[from].traffic.count_sent(class, via, bytes.len());
         let packets = self.hosts[from].count_sent(self.now);
         let bounds = [
-            bounded::sent(&self.options.config, via, bytes.len()),
+            bounded::sent(self.config_at(from), via, bytes.len()),
             bounded::sent_in_a_second(packets, self.options.max_sent),
         ];
         for what in bounds.into_iter().filter_map(Result::err) {
@@ -44,8 +44,10 @@ impl World {
         let kind = if via == Via::Datagram { Kind::SendDatagram } else { Kind::SendFrame };
         let line = Line { at: self.now, node: from, kind, about: to as u64, bytes: &bytes };
         self.trace.record(&line, true);
+        let sealed = self.hosts[from].lock.seals();
         let (from, to) = (from as u32, to as u32);
-        let packet = Packet { from, to, via, class, stream: 0, queued: false, bytes };
+        let packet = Packet { from, to, via, class, stream: 0, queued: false, sealed, bytes };
+        self.strangers.overhear(&packet);
         match via {
             Via::Datagram => self.send_datagram(packet),
             Via::Stream => self.send_frame(packet),
@@ -73,8 +75,11 @@ impl World {
             delay += self.network.hop(from, to) + self.network.hop(to, from);
         }
         let at = Instant(self.now.0 + delay);
-        let limit = self.options.stream_buffer;
-        let reachable = self.network.connects(from, to) && self.hosts[to].node.is_some();
+        let room = self.hosts[from].room.unwrap_or(usize::MAX);
+        let limit = self.options.stream_buffer.min(room);
+        let admitted = self.hosts[to].lock.admits(packet.sealed);
+        let reachable =
+            admitted && self.network.connects(from, to) && self.hosts[to].node.is_some();
         match self.streams.send(from, to, packet.bytes.len(), at, limit) {
             Sent::Arrives { at, stream } if reachable => {
                 self.dispatch(Packet { stream, ..packet }, at);
@@ -128,7 +133,8 @@ impl World {
         let host = &mut self.hosts[to];
         if through && (host.paused || host.choked) {
             let datagram = via == Via::Datagram;
-            if !datagram || host.backlog_bytes + len <= self.options.socket_buffer {
+            let room = host.room.unwrap_or(usize::MAX).min(self.options.socket_buffer);
+            if !datagram || host.backlog_bytes + len <= room {
                 host.backlog_bytes += if datagram { len } else { 0 };
                 host.backlog.push_back(Event::Packet(slot));
                 return;
@@ -164,14 +170,15 @@ impl World {
 
     /// Hands a packet to the process on its host, if there is one.
     pub(crate) fn deliver(&mut self, slot: u32) {
-        let Some(Packet { from, to, via, class, stream, bytes, .. }) = self.packets.take(slot)
+        let Some(Packet { from, to, via, class, stream, sealed, bytes, .. }) =
+            self.packets.take(slot)
         else {
             return;
         };
         let (from, to) = (from as usize, to as usize);
         let open = via == Via::Datagram || self.streams.is_open(from, to, stream);
         let host = &mut self.hosts[to];
-        if !open || host.running().is_none() {
+        if !open || host.running().is_none() || !host.lock.admits(sealed) {
             return self.record(from, Kind::Lost, to as u64);
         }
         host.traffic.count_received(class, via, bytes.len());
@@ -180,10 +187,12 @@ impl World {
         self.trace.record(&line, false);
         let from_addr = address(from);
         match via {
-            Via::Datagram => self.input(to, Input::Datagram { from: from_addr, bytes: &bytes }),
+            Via::Datagram => {
+                self.input_as(to, Input::Datagram { from: from_addr, bytes: &bytes }, sealed);
+            }
             Via::Stream => {
                 self.streams.arrived(from, to, bytes.len());
-                self.input(to, Input::Frame { from: from_addr, bytes: &bytes });
+                self.input_as(to, Input::Frame { from: from_addr, bytes: &bytes }, sealed);
             }
         }
     }

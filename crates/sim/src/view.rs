@@ -1,10 +1,11 @@
 //! What a test can see of a world.
 
 use crate::checkers::{
-    Found, Violation, convergence, faithful_replica, membership, no_false_alarm, no_lost_write,
-    no_resurrection, well_formed,
+    Found, Violation, bounded, convergence, faithful_replica, membership, no_false_alarm,
+    no_lost_note, no_lost_write, no_resurrection, no_stranger, well_formed,
 };
 use crate::delivery::Delivery;
+use crate::host::Host;
 use crate::ledger::{Ledger, WriteId};
 use crate::meter;
 use crate::trace::{Line, Persisted};
@@ -17,6 +18,9 @@ use rumormill_core::spread::Method;
 use rumormill_core::{Node, NodeId, Stats};
 use std::net::SocketAddr;
 use std::time::Duration;
+
+/// How long a cluster is watched that a member of its own has harmed (guess).
+const OUTLIVE: Duration = Duration::from_secs(20);
 
 impl World {
     /// Time since the start of the world.
@@ -121,6 +125,9 @@ impl World {
     /// # Errors
     /// The first property that does not hold; convergence and membership have until the limit.
     pub fn settle(&mut self, limit: Duration) -> Result<Duration, Violation> {
+        if self.strangers.betrayed() {
+            return self.outlive(limit).map(|()| limit);
+        }
         let (begun, patience) = (self.now(), limit / 2);
         let over = |world: &Self, time| world.settled() || world.now() >= begun + time;
         let mut ended = self.run_until(|world| over(world, limit / 4), limit);
@@ -146,6 +153,17 @@ impl World {
             }
             Err(violation) => Err(violation),
         }
+    }
+
+    /// Lets time pass in a cluster that a member of its own has harmed. Nothing is promised there but that
+    /// nodes go on and stay within their bounds.
+    fn outlive(&mut self, limit: Duration) -> Result<(), Violation> {
+        self.run_for(limit.min(OUTLIVE))?;
+        for (index, node) in self.live() {
+            bounded::held(self.config_at(index), node)
+                .map_err(|what| self.violation(Some(index), "bounded", what))?;
+        }
+        Ok(())
     }
 
     /// An operator sees clusters that know nothing of each other, as nobody looks for whom he has
@@ -200,12 +218,20 @@ impl World {
         let live: Vec<(usize, &Node)> = self.live().collect();
         let ids = self.live_ids();
         let away = self.away();
+        let all = self.hosts.iter().flat_map(Host::ids).collect();
         let fail = |property, (node, what): Found| self.violation(node, property, what);
         for &(index, node) in &live {
             let at = |what| (Some(index), what);
+            bounded::held(self.config_at(index), node).map_err(|what| fail("bounded", at(what)))?;
             faithful_replica::settled(&self.ledger, index, node)
                 .map_err(|what| fail("faithful replica", at(what)))?;
-            well_formed::settled(node.stats()).map_err(|what| fail("well formed", at(what)))?;
+            // Where strangers send what is none, that is dropped and counted, as it must be.
+            if !self.strangers.came() {
+                well_formed::settled(node.stats()).map_err(|what| fail("well formed", at(what)))?;
+            }
+            no_stranger::settled(&all, node).map_err(|what| fail("no stranger", at(what)))?;
+            no_lost_note::settled(&self.noted, node)
+                .map_err(|what| fail("no lost note", at(what)))?;
             no_false_alarm::settled(node).map_err(|what| fail("no false alarm", at(what)))?;
             no_resurrection::settled(&self.ledger, index, node, &away)
                 .map_err(|what| fail("no resurrection", at(what)))?;

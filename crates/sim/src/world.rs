@@ -4,6 +4,7 @@
 //! the node's outputs out in their order: what is persisted goes to the host's disk and to the
 //! checkers, what is sent goes to the network. Then it arms the node's next wake-up.
 
+use crate::checkers::no_lost_note::Noted;
 use crate::checkers::one_chain::OneChain;
 use crate::checkers::{
     Violation, bounded, faithful_replica, invariants, monotonic_reads, no_invention,
@@ -13,7 +14,7 @@ use crate::checks::Checks;
 use crate::clock::Clocks;
 use crate::disk::{Disk, Undo};
 use crate::event::Event;
-use crate::faults::Fault;
+use crate::faults::{Does, Fault, Lock};
 use crate::host::Host;
 use crate::ledger::{Ledger, WriteId};
 use crate::meter::Meter;
@@ -21,6 +22,7 @@ use crate::network::Network;
 use crate::options::{Options, Start};
 use crate::packet::Packets;
 use crate::queue::Queue;
+use crate::strangers::Strangers;
 use crate::stream::Streams;
 use crate::trace::{Kind, Line, Trace};
 use crate::workload::Workload;
@@ -32,7 +34,7 @@ use rumormill_core::member::{Record, State};
 use rumormill_core::output::{Applied, Removed};
 use rumormill_core::retain::{Horizon, kept_link};
 use rumormill_core::spread::ring::Tombstones;
-use rumormill_core::{Identity, Input, Instant, NodeId, Now, Output};
+use rumormill_core::{Config, Identity, Input, Instant, NodeId, Now, Output};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +68,8 @@ pub struct World {
     pub(crate) waived: Vec<NodeId>,
     /// Members that run from an old copy of their disks, or did.
     pub(crate) set_back: Vec<NodeId>,
+    /// Whom the links listed that stood on disks in whose place old copies of them were put.
+    pub(crate) overwritten: Vec<Arc<[NodeId]>>,
     /// Members that have handed their vote over.
     pub(crate) handed_over: Vec<NodeId>,
     /// Equal entries of all nodes are one.
@@ -73,6 +77,12 @@ pub struct World {
     load_rng: Rng,
     /// What users have written in this turn.
     pub(crate) written: Vec<Stamp>,
+    /// True if nothing waits for disks that do not work: see [`World::wait_for_no_disk`].
+    pub(crate) impatient: bool,
+    /// Who sends from outside, and what.
+    pub(crate) strangers: Strangers,
+    /// Notes about the key ring that were written and that no lost disk excuses: where, key, stamp.
+    pub(crate) noted: Vec<Noted>,
     violation: Option<Violation>,
     /// Kept between inputs for its room.
     outputs: Vec<Output>,
@@ -137,11 +147,15 @@ impl World {
             roster: None,
             waived: Vec::new(),
             set_back: Vec::new(),
+            overwritten: Vec::new(),
             handed_over: Vec::new(),
             pool: Arc::default(),
             load_rng: rng.fork(),
             rng,
             written: Vec::new(),
+            impatient: false,
+            strangers: Strangers::new(options.seed),
+            noted: Vec::new(),
             violation: None,
             outputs: Vec::new(),
             options,
@@ -149,7 +163,9 @@ impl World {
         world.hosts = (0..world.options.nodes)
             .map(|index| {
                 let id = NodeId(world.rng.bits());
-                Host::new(index, id, world.options.tags(index), Disk::default())
+                let host = Host::new(index, id, world.options.tags(index), Disk::default());
+                let lock = if world.options.sealed { Lock::Require } else { Lock::Open };
+                Host { lock, ..host }
             })
             .collect();
         if world.options.start == Start::Prefilled {
@@ -247,6 +263,7 @@ impl World {
                 self.inflict(&fault);
             }
             Event::Write { load } => self.write_some(load),
+            Event::Strange { forge, begun } => self.send_strange(forge, begun),
         }
     }
 
@@ -267,10 +284,15 @@ impl World {
 
     /// Gives a running node an input and carries out what it wants.
     pub(crate) fn input(&mut self, node: usize, input: Input<'_>) {
+        self.input_as(node, input, false);
+    }
+
+    /// The same; `sealed` if it is a packet that came sealed.
+    pub(crate) fn input_as(&mut self, node: usize, input: Input<'_>, sealed: bool) {
         let now = self.now_at(node);
         let mut outputs = std::mem::take(&mut self.outputs);
         if let Some(machine) = &mut self.hosts[node].node {
-            match self.options.sealed {
+            match sealed {
                 true => machine.handle_sealed(input, now, &mut outputs),
                 false => machine.handle(input, now, &mut outputs),
             }
@@ -306,6 +328,9 @@ impl World {
     }
 
     pub(crate) fn carry_out(&mut self, node: usize, outputs: &mut Vec<Output>) {
+        if self.hosts[node].store.does() != Does::Works && !self.impatient {
+            self.hold_for_disk(node, outputs);
+        }
         for output in outputs.drain(..) {
             match &mut self.hosts[node].outputs_left {
                 Some(0) => {
@@ -325,6 +350,48 @@ impl World {
                 Output::Send(send) => self.send(node, send),
             }
         }
+    }
+
+    /// Keeps the packets of a turn that wait for a disk that does not work.
+    fn hold_for_disk(&mut self, node: usize, outputs: &mut Vec<Output>) {
+        let size = |output: &Output| match output {
+            Output::Applied(Applied { entry, .. }) | Output::Stray(entry) => entry.size(),
+            _ => 0,
+        };
+        let changes = |output: &&Output| !matches!(output, Output::Send(_) | Output::Covered(_));
+        let waits = |output: &Output| matches!(output, Output::Keep { wait: true, .. });
+        let store = &mut self.hosts[node].store;
+        if outputs.iter().any(|output| changes(&output)) {
+            let bytes = outputs.iter().filter(changes).map(size).sum();
+            store.submit(bytes, outputs.iter().any(waits));
+        }
+        // What follows in the turn waits for the disk, whatever it is.
+        let mut barred = false;
+        let all = std::mem::take(outputs).into_iter();
+        outputs.extend(all.filter_map(|output| {
+            barred |= waits(&output);
+            match output {
+                Output::Send(packet) => store.pass(packet, barred).map(Output::Send),
+                output => Some(output),
+            }
+        }));
+        self.look_at_backlog(node);
+    }
+
+    /// A node whose disk is too far behind takes no more data in.
+    pub(crate) fn look_at_backlog(&mut self, node: usize) {
+        let host = &mut self.hosts[node];
+        let room = host.room.unwrap_or(self.options.disk_backlog).min(self.options.disk_backlog);
+        let behind = host.store.backlog() > room;
+        if let Some(machine) = &mut host.node {
+            machine.set_behind(behind);
+        }
+    }
+
+    /// The settings that a node runs with.
+    pub(crate) fn config_at(&self, node: usize) -> &Config {
+        let other = self.options.other.as_ref().filter(|_| self.hosts[node].other);
+        other.unwrap_or(&self.options.config)
     }
 
     /// What a node's users have written in a turn: all that it has persisted as its own until now.
@@ -580,7 +647,6 @@ impl World {
         Violation { seed: self.options.seed, at, node, property, what }
     }
 
-    /// Notes that a property does not hold: the run ends with the first.
     /// A node has heard which pass is the latest complete one.
     fn note_pass(&mut self, node: usize, entry: &Entry) {
         let ring = &self.options.config.ring;
@@ -595,8 +661,11 @@ impl World {
         }
     }
 
+    /// Notes that a property does not hold: the run ends with the first.
     pub(crate) fn violated(&mut self, node: Option<usize>, property: &'static str, what: String) {
-        if self.violation.is_none() {
+        // A member that means harm may say anything: then it is only judged whether nodes are sound.
+        let counts = property == "bounded" || property.starts_with("check of");
+        if self.violation.is_none() && (counts || !self.strangers.betrayed()) {
             self.violation = Some(self.violation(node, property, what));
         }
     }

@@ -1,8 +1,8 @@
 //! Every message has a bound, timers do not spin, and traffic does not build up without end.
 
-use rumormill_core::Config;
 use rumormill_core::data::entry::{MAX_KEY, MAX_VALUE};
 use rumormill_core::output::Via;
+use rumormill_core::{Config, Node};
 
 /// Ticks of one node at one point in time, at most. A node does with one what is due.
 pub(crate) const MAX_TICKS: u32 = 1000;
@@ -44,6 +44,16 @@ pub(crate) fn in_flight(packets: usize, bound: usize) -> Result<(), String> {
     match packets <= bound {
         true => Ok(()),
         false => Err(format!("more than {bound} packets are on their way at once")),
+    }
+}
+
+/// Checks how much a node holds of what is not users' data.
+pub(crate) fn held(config: &Config, node: &Node) -> Result<(), String> {
+    let members = node.members().count();
+    let most = config.limits.max_members.saturating_add(1);
+    match members <= most {
+        true => Ok(()),
+        false => Err(format!("knows {members} members, itself included, of {most} at most")),
     }
 }
 

@@ -1,16 +1,20 @@
 //! What a scenario may be.
 
 use super::{Scenario, ScenarioError, VERSION};
-use crate::faults::{Fault, MAX_COPIES};
+use crate::faults::{Fault, MAX_COPIES, MAX_STRANGE};
 use crate::options::Start;
+use rumormill_core::Config;
+use rumormill_core::config::ConfigError;
 use rumormill_core::data::entry::{MAX_KEY, MAX_VALUE};
+use rumormill_core::member::notes::MAX_NOTE;
 use std::time::Duration;
 
 /// Nodes at most (guess: about what the memory of a large machine takes).
 const MAX_NODES: usize = 100_000;
 /// Faults and writes at most, each.
 const MAX_STEPS: usize = 1_000_000;
-const SOUND: &str = "shares 0 to 1, times up to 1day, power cuts of up to 1s, 8 copies";
+const SOUND: &str = "shares 0 to 1, times up to 1day, power cuts of up to 1s, 8 copies, 100,000 packets \
+                     of strangers a second, names of notes of 1 to 8 bytes but not 4, notes of up to 4,096";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Scenario {
@@ -27,12 +31,15 @@ impl Scenario {
         good("world.late", world.late < world.nodes, "fewer than there are nodes")?;
         good("duration", self.duration <= DAY, "1day at most")?;
         good("settle", self.settle <= DAY, "1day at most")?;
-        if let Err(error) = world.config.check() {
-            let what = format!("{} is not {}", error.got, error.expected);
-            return Err(ScenarioError::Bad {
-                field: format!("world.config.{}", error.field),
-                what,
-            });
+        sound("world.config", &world.config)?;
+        if let Some(other) = &world.other {
+            sound("world.other", other)?;
+            let same = other.cluster == world.config.cluster && other.ring == world.config.ring;
+            good(
+                "world.other",
+                same,
+                "the cluster and the settings of the ring as in world.config",
+            )?;
         }
         if let Start::Join { seeds } = world.start {
             good("world.start", (1..=world.nodes).contains(&seeds), "1 seed to all nodes")?;
@@ -96,6 +103,14 @@ impl Scenario {
     }
 }
 
+fn sound(field: &str, config: &Config) -> Result<(), ScenarioError> {
+    let bad = |error: ConfigError| ScenarioError::Bad {
+        field: format!("{field}.{}", error.field),
+        what: format!("{} is not {}", error.got, error.expected),
+    };
+    config.check().map_err(bad)
+}
+
 fn good(field: &str, good: bool, expected: &str) -> Result<(), ScenarioError> {
     match good {
         true => Ok(()),
@@ -118,6 +133,13 @@ fn is_sound(fault: &Fault) -> bool {
         Fault::PowerCut { back, .. } => *back <= Duration::from_secs(1),
         Fault::Restore { before, .. } => *before < MAX_COPIES,
         Fault::ClockJump { ms, .. } => ms.unsigned_abs() <= day_ms,
+        Fault::Strangers { per_second, .. } | Fault::Traitor { per_second, .. } => {
+            *per_second <= MAX_STRANGE
+        }
+        // Four letters more would be the key of a member.
+        Fault::Note { name, size, .. } => {
+            (1..=8).contains(&name.len()) && name.len() != 4 && *size <= MAX_NOTE
+        }
         _ => true,
     }
 }
@@ -143,7 +165,12 @@ pub fn within(fault: &Fault, nodes: usize) -> Option<Fault> {
         | Fault::CrashMidway { node, .. }
         | Fault::Slow { node, .. }
         | Fault::Narrow { node, .. }
-        | Fault::ClockJump { node, .. } => *node < nodes,
+        | Fault::ClockJump { node, .. }
+        | Fault::Settings { node, .. }
+        | Fault::Squeeze { node, .. }
+        | Fault::Disk { node, .. }
+        | Fault::Lock { node, .. }
+        | Fault::Note { node, .. } => *node < nodes,
         Fault::Restore { node, from, .. } => node.max(from) < &nodes,
         Fault::Forget { by, node, .. } => by.max(node) < &nodes,
         Fault::Pass { by, .. } => *by < nodes,
@@ -161,9 +188,13 @@ pub fn within(fault: &Fault, nodes: usize) -> Option<Fault> {
         Fault::Partition { one, other } => {
             return Some(Fault::Partition { one: some(one)?, other: some(other)? });
         }
-        Fault::Heal | Fault::Loss(_) | Fault::Duplicate(_) | Fault::Reorder(_) | Fault::Calm => {
-            true
-        }
+        Fault::Heal
+        | Fault::Loss(_)
+        | Fault::Duplicate(_)
+        | Fault::Reorder(_)
+        | Fault::Strangers { .. }
+        | Fault::Traitor { .. }
+        | Fault::Calm => true,
     };
     there.then(|| fault.clone())
 }
@@ -171,6 +202,7 @@ pub fn within(fault: &Fault, nodes: usize) -> Option<Fault> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::faults::Forge;
     use crate::options::Options;
     use crate::scenario::Trouble;
 
@@ -188,6 +220,27 @@ mod tests {
         assert_eq!(within(&Fault::Forget { by: 0, node: 3, force: true }, 3), None);
         assert_eq!(within(&Fault::Crash(3), 3), None);
         assert_eq!(within(&Fault::Heal, 1), Some(Fault::Heal));
+    }
+
+    #[test]
+    fn what_hardships_cannot_be_is_refused() {
+        let refused = |fault| {
+            let mut bad = Scenario::new(Options::default(), HOUR, HOUR);
+            bad.faults = vec![Trouble { at: HOUR, fault }];
+            bad.check().is_err()
+        };
+        let note = |name: &str, size| Fault::Note { node: 0, name: name.into(), size };
+        assert!(!refused(note("/a", 9)));
+        // A key of eight bytes is a member's.
+        assert!(refused(note("/abc", 9)) && refused(note("", 9)) && refused(note("/a", 5000)));
+        assert!(refused(Fault::Settings { node: 5, other: true }));
+        let strangers = |per_second| Fault::Strangers { forge: Forge::Noise, per_second };
+        assert!(refused(strangers(MAX_STRANGE + 1)) && !refused(strangers(MAX_STRANGE)));
+        let mut other = Scenario::new(Options::default(), HOUR, HOUR);
+        other.world.other = Some(Config::default());
+        assert_eq!(other.check(), Ok(()));
+        other.world.other.as_mut().unwrap().ring.interval = HOUR * 2;
+        assert!(other.check().unwrap_err().to_string().starts_with("world.other"));
     }
 
     #[test]

@@ -20,10 +20,12 @@ impl Scenario {
             world.retain(|name, value| {
                 name == "seed" || name == "nodes" || defaults.get(name) != Some(value)
             });
-            if let (Some(Value::Table(config)), Some(Value::Table(defaults))) =
-                (world.get_mut("config"), defaults.get("config"))
-            {
-                drop_equal(config, defaults);
+            if let Some(Value::Table(defaults)) = defaults.get("config") {
+                for name in ["config", "other"] {
+                    if let Some(config) = world.get_mut(name).and_then(Value::as_table_mut) {
+                        drop_equal(config, defaults);
+                    }
+                }
             }
         }
         let mut text = String::new();
@@ -75,10 +77,10 @@ fn table(config: &Config) -> Table {
     Table::try_from(config).unwrap_or_default()
 }
 
-/// The settings that differ from the defaults, by their names.
-fn differences(config: &Config) -> Vec<(String, Value)> {
+/// The settings that differ from others, by their names.
+fn differences(config: &Config, from: &Config) -> Vec<(String, Value)> {
     let mut table = table(config);
-    drop_equal(&mut table, &self::table(&Config::default()));
+    drop_equal(&mut table, &self::table(from));
     let mut all = Vec::new();
     collect(&table, "", &mut all);
     all
@@ -93,18 +95,19 @@ fn collect(table: &Table, under: &str, all: &mut Vec<(String, Value)>) {
     }
 }
 
-pub(super) fn settings(config: &Config) -> Vec<String> {
+/// The settings that differ from others, as `name = value`.
+pub(super) fn changed(config: &Config, from: &Config) -> Vec<String> {
     let text = |value: Value| match value {
         Value::String(text) => text,
         value => value.to_string(),
     };
-    differences(config).into_iter().map(|(name, v)| format!("{name} = {}", text(v))).collect()
+    differences(config, from).into_iter().map(|(name, v)| format!("{name} = {}", text(v))).collect()
 }
 
 pub(super) fn plainer(config: &Config) -> Vec<Config> {
     let without = |(name, _): (String, Value)| copied(config, &Config::default(), &name);
     let sound = |config: &Config| config.check().is_ok();
-    differences(config).into_iter().filter_map(without).filter(sound).collect()
+    differences(config, &Config::default()).into_iter().filter_map(without).filter(sound).collect()
 }
 
 /// The settings with one taken from others; none if there is no setting of this name.
@@ -203,10 +206,13 @@ interval = \"0s\"
         let mut config = Config::default();
         config.repair.interval = Duration::ZERO;
         config.spread.tree.fanout = 2;
-        assert_eq!(settings(&config), ["repair.interval = 0s", "spread.tree.fanout = 2"]);
+        assert_eq!(
+            changed(&config, &Config::default()),
+            ["repair.interval = 0s", "spread.tree.fanout = 2"]
+        );
         let plainer = plainer(&config);
         assert_eq!(plainer.len(), 2);
-        assert_eq!(settings(&plainer[0]), ["spread.tree.fanout = 2"]);
-        assert_eq!(settings(&plainer[1]), ["repair.interval = 0s"]);
+        assert_eq!(changed(&plainer[0], &Config::default()), ["spread.tree.fanout = 2"]);
+        assert_eq!(changed(&plainer[1], &Config::default()), ["repair.interval = 0s"]);
     }
 }

@@ -2,7 +2,7 @@
 //! troubles when one of them ends.
 
 use super::{Action, Script, ScriptError, Step, Who};
-use crate::faults::{Fault, Plan};
+use crate::faults::{Does, Fault, Forge, Plan};
 use crate::zones::Placement;
 use rumormill_core::base::rng::Rng;
 use std::collections::BTreeMap;
@@ -204,6 +204,40 @@ impl Planner<'_> {
                 }
                 return;
             }
+            Action::HangDisk | Action::FailDisk => {
+                for &node in nodes {
+                    let mut does =
+                        self.affected.values().filter_map(|(action, nodes)| match action {
+                            Action::HangDisk if nodes.contains(&node) => Some(Does::Hangs),
+                            Action::FailDisk if nodes.contains(&node) => Some(Does::Fails),
+                            _ => None,
+                        });
+                    let does = does.next_back().unwrap_or_default();
+                    self.steps.push((at, Fault::Disk { node, does }));
+                }
+                return;
+            }
+            Action::Squeeze(_) => {
+                for &node in nodes {
+                    let room = self.affected.values().filter_map(|(action, nodes)| match action {
+                        Action::Squeeze(bytes) if nodes.contains(&node) => Some(*bytes),
+                        _ => None,
+                    });
+                    let bytes = room.min().unwrap_or_default();
+                    self.steps.push((at, Fault::Squeeze { node, bytes }));
+                }
+                return;
+            }
+            Action::Strangers(_) => {
+                let mut rates = self.affected.values().filter_map(|(action, _)| match action {
+                    Action::Strangers(rate) => Some(*rate),
+                    _ => None,
+                });
+                let per_second = rates.next_back().unwrap_or_default();
+                let all = Forge::ALL.map(|forge| (at, Fault::Strangers { forge, per_second }));
+                self.steps.extend(all);
+                return;
+            }
             Action::Narrow(_) => {
                 for &node in nodes {
                     let width = self.affected.values().filter_map(|(action, nodes)| match action {
@@ -402,6 +436,26 @@ mod tests {
             plan("slow:n4,50ms@1s..3s; slow:n4@2s..4s"),
             [(1, slow(50)), (2, slow(100)), (3, slow(100)), (4, slow(0))]
         );
+    }
+
+    #[test]
+    fn hardships_end_and_what_overlaps_goes_on() {
+        let disk = |does| Fault::Disk { node: 4, does };
+        assert_eq!(
+            plan("hang-disk:n4@1s..3s; fail-disk:n4@2s..4s"),
+            [
+                (1, disk(Does::Hangs)),
+                (2, disk(Does::Fails)),
+                (3, disk(Does::Fails)),
+                (4, disk(Does::Works)),
+            ]
+        );
+        let room = |bytes| Fault::Squeeze { node: 4, bytes };
+        assert_eq!(plan("squeeze:n4,9000@1s..2s"), [(1, room(9000)), (2, room(0))]);
+        let steps = plan("strangers:50@1s..2s");
+        assert_eq!(steps.len(), 2 * Forge::ALL.len());
+        assert_eq!(steps[0], (1, Fault::Strangers { forge: Forge::Noise, per_second: 50 }));
+        assert_eq!(steps[7], (2, Fault::Strangers { forge: Forge::Change, per_second: 0 }));
     }
 
     #[test]

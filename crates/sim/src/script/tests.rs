@@ -14,10 +14,11 @@ fn scripts_are_read() {
         "crash:3@10s; restart@20s; partition:40%@30s..45s; pause:2@50s..55s; slow:5@10s..20s; \
          slow:n1, n2,20ms@1s..2s; lose-disk:1@5s..6s; cut:n3@1s..2s; leave:1@9s; \
          loss:20%@1s..2s; duplicate:0.5@1s..2s; reorder:5%@1s..2s; clock:n4,-2s@3s; \
-         pause:fra@1s..2s; narrow:n1,1252@1s..2s; cut-udp:n2@1s..2s; cut-tcp:1@1s..2s;",
+         pause:fra@1s..2s; narrow:n1,1252@1s..2s; cut-udp:n2@1s..2s; cut-tcp:1@1s..2s; \
+         hang-disk:1@1s..2s; fail-disk:n1@1s..2s; squeeze:1,8192@1s..2s; strangers:50@1s..2s;",
     );
     let secs = Duration::from_secs;
-    assert_eq!(read.steps.len(), 17);
+    assert_eq!(read.steps.len(), 21);
     assert_eq!(
         read.steps[0],
         Step { action: Action::Crash, who: Who::Count(3), from: secs(10), to: None }
@@ -33,6 +34,10 @@ fn scripts_are_read() {
     assert_eq!(read.steps[13].who, Who::Zone("fra".into()));
     assert_eq!(read.steps[14].action, Action::Narrow(1252));
     assert_eq!((read.steps[15].action, read.steps[16].action), (Action::CutUdp, Action::CutTcp));
+    assert_eq!(
+        [17, 18, 19, 20].map(|at| read.steps[at].action),
+        [Action::HangDisk, Action::FailDisk, Action::Squeeze(8192), Action::Strangers(50)]
+    );
     assert_eq!(script("").steps, []);
 }
 
@@ -61,6 +66,10 @@ fn errors_teach() {
         ("clock:1@5s", "by how much? Write clock:1,+500ms"),
         ("clock:1,0s@5s", "at least one"),
         ("slow:1,fast@1s..2s", "is no time"),
+        ("hang-disk:1@1s", "when does it end?"),
+        ("squeeze:1@1s..2s", "how much room?"),
+        ("strangers@1s..2s", "how many packets a second?"),
+        ("strangers:0@1s..2s", "how many packets a second?"),
         ("crash:99999999999999999999@1s", "too many nodes"),
         ("crash:n99999999999999999999@1s", "too large"),
     ] {
@@ -105,6 +114,9 @@ fn steps() -> impl Strategy<Value = Step> {
         Just(Action::CutUdp),
         Just(Action::CutTcp),
         Just(Action::Cut),
+        Just(Action::HangDisk),
+        Just(Action::FailDisk),
+        (1_usize..100_000).prop_map(Action::Squeeze),
         prop_oneof![-100_000_i64..0, 1_i64..100_000].prop_map(Action::Clock),
     ];
     let for_all = prop_oneof![
@@ -112,6 +124,7 @@ fn steps() -> impl Strategy<Value = Step> {
         percent().prop_map(Action::Loss),
         percent().prop_map(Action::Duplicate),
         percent().prop_map(Action::Reorder),
+        (1_u32..=100_000).prop_map(Action::Strangers),
     ];
     let both = prop_oneof![(with_who, whos()), (for_all, Just(Who::All))];
     (both, 0_u64..1_000_000_000, 1_u64..1_000_000_000, any::<bool>()).prop_map(

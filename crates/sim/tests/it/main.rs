@@ -10,6 +10,7 @@ mod determinism;
 mod epidemic_figures;
 mod epidemic_laws;
 mod epidemic_rules;
+mod hardships;
 mod identity;
 mod join;
 mod load;

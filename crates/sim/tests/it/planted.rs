@@ -2,8 +2,7 @@
 //! cluster as a whole.
 
 use rumormill_core::base::planted::{CHAIN, Fault};
-use rumormill_sim::fuzz::Draw;
-use rumormill_sim::planted::{first_found, table, try_fault};
+use rumormill_sim::planted::{first_found, plain, table, try_fault};
 
 #[test]
 fn checks_find_planted_faults_sooner_than_the_checkers_of_the_whole() {
@@ -43,7 +42,7 @@ fn random_scenarios_find_what_happens_without_a_part_of_the_chain() {
         let found = first_found(fault, seed..seed + 1);
         let found = found.map(|(_, violation)| violation.property);
         assert_eq!(found, Some(property), "{fault:?} with seed {seed}");
-        let sound = Draw::default().scenario(seed).run().outcome;
+        let sound = plain().scenario(seed).run().outcome;
         assert!(sound.is_ok(), "seed {seed} fails without {fault:?}: {sound:?}");
     }
 }

@@ -227,6 +227,11 @@ Faults: KIND:WHO@TIME or KIND:WHO@FROM..TO, times from the end of the warm-up.
   narrow:1,1252@5s..9s         datagrams above 1,252 bytes from or to it vanish
   loss:20%@5s..8s              so for duplicate and reorder
   clock:1,-2s@10s              a wall clock jumps; with an end it jumps back
+  hang-disk:1@5s..9s           its disk does not answer: nobody hears of what is not on it
+  fail-disk:1@5s..9s           its disk answers that it could not write
+  squeeze:1,8192@5s..9s        room for 8,192 bytes in its socket, on a stream, and for its disk
+  strangers:50@5s..9s          somebody from outside sends 50 packets a second of each kind that
+                               can be made up
 
 Zones: --latency zones:FILE, a TOML file:
   between = \"30ms..33ms\"        between zones of which nothing else is said

@@ -13,7 +13,8 @@ loss, duplicates and reordering, how far clocks are off, half of the time settin
 plan of faults: crashes (also halfway through an output), lost disks, old copies of disks, power
 cuts, pauses, slow nodes, partitions, one-way cuts, tunnels and firewalls, clock jumps, goodbyes,
 late joins; in most, passes of ring repair all the time, and members that are forgotten before they
-are back. Passes must form one chain, and no node may send more than 500,000 packets in a second.
+are back; in some, strangers who send what they make up, disks that hang or fail, keys that come or
+change node by node, nodes with other settings than the rest, and little room. Passes must form one chain, and no node may send more than 500,000 packets in a second.
 When it is over all must agree: nothing acknowledged is lost, nothing deleted comes back, everybody
 sees everybody.
 

@@ -40,6 +40,7 @@ pub fn draw(args: &DrawArgs) -> anyhow::Result<Draw> {
         fixed: (!flags.is_empty()).then_some((set, names)),
         check: args.check,
         edges: true,
+        hardships: true,
     };
     Ok(draw)
 }
