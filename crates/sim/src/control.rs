@@ -274,10 +274,16 @@ impl World {
     pub fn begin_pass_with(&mut self, node: usize, waive: bool) -> Result<u64, Option<NoPass>> {
         self.record(node, Kind::Pass, u64::from(waive));
         let mut begun = Err(None);
+        let behind = self.node(node).is_some_and(|machine| !machine.is_covered());
         self.at(node, |machine, now, out| {
             begun = machine.begin_pass(waive, now, out).map_err(Some);
         });
         if waive && begun.is_ok() {
+            if behind {
+                // All go on from what they hold: what the others have collected since the link of one
+                // of them comes back.
+                self.ledger.promises_deletions = false;
+            }
             let here = self.hosts[node].node.iter().flat_map(Node::members);
             let here: Vec<NodeId> = here
                 .filter(|member| member.state == State::Alive)

@@ -146,7 +146,7 @@ impl Strangers {
                 let chain = [0, 1, time][self.rng.index(3)];
                 let (forced, number) = (self.rng.below(3) as u32, self.rng.below(9) as u32);
                 let pass = self.rng.bits();
-                Horizon { time, pass, chain, forced, number }.to_entry(nodes)
+                Horizon { time, pass, chain, forced, number }.to_entry()
             }
             1 => {
                 let stamp = Stamp { time: wall_ms << 16, node: id };

@@ -48,7 +48,7 @@ fn forged(sender: &Rumormill, victim: &Rumormill) -> Vec<u8> {
     let nobody = SocketAddr::from(([127, 0, 0, 9], 9));
     let note = Stamp { time: ahead << 16, node: by };
     let roster = [
-        horizon.to_entry(3),
+        horizon.to_entry(),
         Record::new(NodeId(77), 1, State::Alive, "made up", nobody).to_entry(),
         Record::new(NodeId(78), 1, State::Alive, "\x1b[2J", nobody).to_entry(),
         Record::new(by, ahead, State::Forgotten, "forgotten", gossip).to_entry(),

@@ -437,7 +437,7 @@ mod tests {
         let horizon = later().to_horizon();
         for (keyed, how, taken) in BELIEVED {
             let mut node = node(keyed);
-            let body = roster_block(&[horizon.to_entry(3)]);
+            let body = roster_block(&[horizon.to_entry()]);
             receive(&mut node, (PEER, at(PEER), how), kind::ENTRIES, &body);
             assert_eq!(node.is_covered(), !taken, "{keyed} {how:?}");
             assert_eq!(node.horizon() == Some(horizon), taken);

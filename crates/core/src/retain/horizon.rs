@@ -32,11 +32,12 @@ impl Horizon {
         (Reverse(self.chain), self.forced, self.time, self.pass, self.number)
     }
 
-    /// As an entry of the roster.
+    /// As an entry of the roster, the same whoever makes it. Builds of before said how many members the
+    /// pass had; nobody reads that.
     #[must_use]
-    pub fn to_entry(self, members: usize) -> Entry {
+    pub fn to_entry(self) -> Entry {
         let mut value = vec![2];
-        value.put_varint(members as u64);
+        value.put_varint(0);
         value.put(&self.chain.to_le_bytes());
         value.put_varint(self.forced.into());
         value.put_varint(self.number.into());
@@ -98,11 +99,13 @@ impl PartialOrd for Horizon {
 pub fn offer(entry: &Arc<Entry>, from: NodeId, hold: &mut Holding<'_>) -> Fate {
     let Some(horizon) = Horizon::of(entry) else { return Fate::Useless };
     // A token may have told this node of it before.
-    let held = hold.replica.roster.get(KEY).and_then(|held| Horizon::of(held));
-    match held.map(|held| held.cmp(&horizon)) {
-        Some(Ordering::Equal) => return Fate::Known,
+    let held = hold.replica.roster.get(KEY);
+    let order = held.and_then(|held| Horizon::of(held)).map(|held| held.cmp(&horizon));
+    match order {
+        Some(Ordering::Equal) if held == Some(entry) => return Fate::Known,
         Some(Ordering::Greater) => return Fate::Useless,
-        Some(Ordering::Less) | None => {}
+        // Of two builds' words for one pass the map keeps the same everywhere.
+        Some(_) | None => {}
     }
     // It moves the clock of everyone who hears of it.
     if !hold.replica.clock.leads(entry.stamp().time, hold.wall_ms) {
@@ -115,9 +118,10 @@ pub fn offer(entry: &Arc<Entry>, from: NodeId, hold: &mut Holding<'_>) -> Fate {
     {
         hold.replica.roster.remove(KEY, stamp);
     }
-    if let data::Merged::New(replaced) = hold.replica.roster.apply(Arc::clone(entry)) {
-        hold.out.push(applied(Space::Roster, entry, replaced, Some(from)));
-    }
+    let data::Merged::New(replaced) = hold.replica.roster.apply(Arc::clone(entry)) else {
+        return Fate::Known;
+    };
+    hold.out.push(applied(Space::Roster, entry, replaced, Some(from)));
     Fate::New
 }
 
@@ -136,7 +140,7 @@ mod tests {
         let order = order.map(|(chain, forced, time)| horizon(chain, forced, time));
         assert!(order.is_sorted());
         for horizon in order {
-            assert_eq!(Horizon::of(&horizon.to_entry(5)), Some(horizon));
+            assert_eq!(Horizon::of(&horizon.to_entry()), Some(horizon));
             let mut bytes = Vec::new();
             horizon.encode(&mut bytes);
             assert_eq!(Horizon::decode(&mut Reader::new(&bytes)), Ok(horizon));
@@ -157,7 +161,7 @@ mod tests {
         let mut ground = Ground::new(1, 3);
         let (plain, forced) = (horizon(4, 0, H + 9), horizon(4, 1, H));
         let mut offer = |horizon: Horizon| {
-            let entry = Arc::new(horizon.to_entry(3));
+            let entry = Arc::new(horizon.to_entry());
             let fate = offer(&entry, NodeId(2), &mut ground.holding());
             (fate, ground.replica.roster.get(KEY).and_then(|held| Horizon::of(held)))
         };

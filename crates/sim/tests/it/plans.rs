@@ -55,7 +55,7 @@ const FOUND: [u64; 34] = [
 ];
 
 /// The same, of plans with the edges of membership: faults in the chain of passes.
-const FOUND_AT_EDGES: [u64; 15] = [
+const FOUND_AT_EDGES: [u64; 17] = [
     150_628,
     500_179,
     500_455,
@@ -80,6 +80,10 @@ const FOUND_AT_EDGES: [u64; 15] = [
     31_010_992,
     // The only member of the chain was set back.
     31_039_294,
+    // Who alone had heard that a pass was complete knew it from a token, and told nobody.
+    33_006_148,
+    // All that are left begin anew from what they hold.
+    33_067_825,
 ];
 
 /// And of plans with hardships.

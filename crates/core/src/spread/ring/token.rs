@@ -125,7 +125,7 @@ impl Rounds {
             return Vec::new();
         }
         site.hold.env.stats.ring_completed += 1;
-        let entry = Arc::new(horizon.to_entry(pass.order.len()));
+        let entry = Arc::new(horizon.to_entry());
         let mut deeds = Vec::new();
         if horizon::offer(&entry, site.own(), &mut site.hold) == Fate::New {
             deeds.push(Deed::Spread(Space::Roster, entry));
@@ -223,7 +223,9 @@ impl Rounds {
                 false => (Verdict::Different, 0),
             };
         }
-        if let Some(after) = pass.after {
+        if let Some(after) = pass.after.filter(|after| site.standing.horizon() < Some(*after)) {
+            // Whoever else knows of it may be gone before the roster has said so.
+            let _ = horizon::offer(&Arc::new(after.to_entry()), site.own(), &mut site.hold);
             self.learn(after, site);
         }
         let behind = site.standing.is_behind();
