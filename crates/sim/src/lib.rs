@@ -42,6 +42,7 @@ mod disk;
 mod event;
 mod host;
 mod identity;
+mod intrusion;
 mod link;
 mod meter;
 mod network;

@@ -6,66 +6,46 @@
 //! repeat a member's proof of its address for claims of their own either: who hears what is sent there
 //! can make them.
 
-use crate::event::Event;
 use crate::faults::Forge;
-use crate::host::{Host, address};
-use crate::ledger::Ledger;
+use crate::host::address;
 use crate::packet::Packet;
-use crate::trace::{Kind, Line};
-use crate::world::World;
+use rumormill_core::NodeId;
 use rumormill_core::base::codec::{Reader, Write as _};
-use rumormill_core::base::hash::Keyed;
 use rumormill_core::base::rng::Rng;
 use rumormill_core::data::{Entry, Space, Stamp, block};
 use rumormill_core::member::{Record, State};
-use rumormill_core::message::Message;
 use rumormill_core::output::Via;
-use rumormill_core::reconcile;
 use rumormill_core::retain::Horizon;
-use rumormill_core::spread::ring;
 use rumormill_core::wire::kind;
 use rumormill_core::wire::packet::{HEADER, Header, frame_message, next_message};
-use rumormill_core::{Input, NodeId};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
 
 /// Packets that they remember.
 const MAX_HEARD: usize = 256;
-/// Largest packet that they make up, bytes.
-const MAX_NOISE: u64 = 600;
 /// The largest number of a message's kind, and some above it.
 const KINDS: u64 = 80;
 
 /// What they do, and what they have heard.
 #[derive(Debug)]
 pub(crate) struct Strangers {
-    rng: Rng,
+    pub(crate) rng: Rng,
     /// By the way of making packets up: packets a second, and how often that was changed.
-    rates: [(u32, u32); Forge::ALL.len()],
+    pub(crate) rates: [(u32, u32); Forge::ALL.len()],
     heard: Vec<Heard>,
-    came: bool,
-    listen: bool,
+    pub(crate) came: bool,
+    pub(crate) listen: bool,
     /// True if a member has sent what they send: all of it comes sealed.
-    betrayed: bool,
+    pub(crate) betrayed: bool,
 }
 
 /// A packet of a member.
 #[derive(Clone, Debug)]
-struct Heard {
-    from: usize,
-    to: usize,
-    via: Via,
-    sealed: bool,
-    bytes: Vec<u8>,
-}
-
-/// A packet of strangers.
-struct Strange {
-    from: SocketAddr,
-    to: usize,
-    via: Via,
-    sealed: bool,
-    bytes: Vec<u8>,
+pub(crate) struct Heard {
+    pub(crate) from: usize,
+    pub(crate) to: usize,
+    pub(crate) via: Via,
+    pub(crate) sealed: bool,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Strangers {
@@ -110,13 +90,13 @@ impl Strangers {
         }
     }
 
-    fn one_heard(&mut self) -> Option<Heard> {
+    pub(crate) fn one_heard(&mut self) -> Option<Heard> {
         let at = self.rng.index(self.heard.len());
         self.heard.get(at).cloned()
     }
 
     /// One of these.
-    fn one<T: Copy>(&mut self, of: &[T]) -> T {
+    pub(crate) fn one<T: Copy>(&mut self, of: &[T]) -> T {
         of[self.rng.index(of.len())]
     }
 
@@ -166,13 +146,19 @@ impl Strangers {
     }
 
     /// An address that is nobody's.
-    fn nowhere(&mut self) -> SocketAddr {
+    pub(crate) fn nowhere(&mut self) -> SocketAddr {
         let ip = Ipv4Addr::new(203, 0, 113, self.rng.below(8) as u8);
         SocketAddr::new(ip.into(), 7946)
     }
 
     /// Messages of all kinds behind a sound header.
-    fn messages(&mut self, header: Header, ids: &[NodeId], nodes: usize, wall_ms: u64) -> Vec<u8> {
+    pub(crate) fn messages(
+        &mut self,
+        header: Header,
+        ids: &[NodeId],
+        nodes: usize,
+        wall_ms: u64,
+    ) -> Vec<u8> {
         let mut bytes = Vec::new();
         header.encode(&mut bytes);
         for _ in 0..1 + self.rng.below(3) {
@@ -200,7 +186,7 @@ impl Strangers {
     }
 
     /// A packet with some of its bytes changed, or with the messages of two in it, as if from another.
-    fn changed(&mut self, heard: &Heard, ids: &[NodeId]) -> Vec<u8> {
+    pub(crate) fn changed(&mut self, heard: &Heard, ids: &[NodeId]) -> Vec<u8> {
         let mut bytes = match without_proofs(&heard.bytes) {
             Some(bytes) => bytes,
             None => return Vec::new(),
@@ -244,138 +230,4 @@ fn without_proofs(packet: &[u8]) -> Option<Vec<u8>> {
         }
     }
     Some(bytes)
-}
-
-/// True if a packet brings users' data that no node wrote, or has a proof in it.
-fn invents(packet: &[u8], ledger: &Ledger, may_prove: bool) -> bool {
-    let Some(body) = packet.get(HEADER..) else { return false };
-    let mut reader = Reader::new(body);
-    while let Ok((kind, body)) = next_message(&mut reader) {
-        let Ok(Some(message)) = Message::decode(kind, body) else { continue };
-        if !may_prove && matches!(message, Message::Vouched(_) | Message::Fragment(_)) {
-            return true;
-        }
-        if !message.brings_data() {
-            continue;
-        }
-        let entries = match message {
-            Message::Tree(rumor) => block::read(&mut Reader::new(rumor.block)).unwrap_or_default(),
-            Message::Rumors(rumors) => rumors.entries,
-            Message::Mail(mail) => mail.entries,
-            Message::Repair(reconcile::Message::Entries(entries)) => entries.entries,
-            Message::Repair(reconcile::Message::Piece(piece)) => piece.entries,
-            Message::Ring(ring::Message::Entries(step)) => step.body.entries,
-            _ => return true,
-        };
-        let written = |entry: &Entry| {
-            let found = ledger.find_entry(entry).map(|write| ledger.get(write));
-            found.is_some_and(|written| *written.entry == *entry)
-        };
-        if !entries.iter().all(written) {
-            return true;
-        }
-    }
-    false
-}
-
-impl World {
-    /// All that strangers send comes from a member that means harm from now on, sealed.
-    pub fn betray(&mut self) {
-        self.strangers.betrayed = true;
-    }
-
-    /// Strangers send packets that they make up in this way, so many a second from now on; with 0 no
-    /// more.
-    pub fn let_in(&mut self, forge: Forge, per_second: u32) {
-        let (rate, begun) = &mut self.strangers.rates[forge as usize];
-        (*rate, *begun) = (per_second, *begun + 1);
-        let begun = *begun;
-        if per_second > 0 {
-            (self.strangers.came, self.strangers.listen) = (true, true);
-            self.next_strange(forge, begun, per_second);
-        }
-    }
-
-    fn next_strange(&mut self, forge: Forge, begun: u32, per_second: u32) {
-        let pause = Duration::from_secs(1) / per_second;
-        self.queue.push(self.now.after(pause), Event::Strange { forge, begun });
-    }
-
-    /// The next packet of strangers comes in, if they have not stopped since.
-    pub(crate) fn send_strange(&mut self, forge: Forge, begun: u32) {
-        let (per_second, latest) = self.strangers.rates[forge as usize];
-        if begun != latest || per_second == 0 {
-            return;
-        }
-        self.next_strange(forge, begun, per_second);
-        let Some(strange) = self.make_up(forge) else { return };
-        let Strange { from, to, via, sealed, bytes } = strange;
-        let betrayed = self.strangers.betrayed;
-        let sealed = sealed || betrayed && self.hosts[to].lock.is_keyed();
-        let host = &self.hosts[to];
-        let takes = host.running().is_some() && !host.choked && host.lock.admits(sealed);
-        let (ledger, may_prove) = (&self.ledger, forge == Forge::Replay);
-        if !takes || !betrayed && invents(&bytes, ledger, may_prove) {
-            return;
-        }
-        let about = u64::from(via == Via::Stream);
-        let line = Line { at: self.now, node: to, kind: Kind::Strange, about, bytes: &bytes };
-        self.trace.record(&line, true);
-        let input = match via {
-            Via::Datagram => Input::Datagram { from, bytes: &bytes },
-            Via::Stream => Input::Frame { from, bytes: &bytes },
-        };
-        self.input_as(to, input, sealed);
-    }
-
-    fn make_up(&mut self, forge: Forge) -> Option<Strange> {
-        let nodes = self.hosts.len();
-        let ids: Vec<NodeId> = self.hosts.iter().flat_map(Host::ids).collect();
-        let strangers = &mut self.strangers;
-        let (to, posed) = (strangers.rng.index(nodes), strangers.rng.index(nodes));
-        let from = match strangers.rng.chance(0.5) {
-            true => address(posed),
-            false => strangers.nowhere(),
-        };
-        // A member is taken for itself at its own address only.
-        let mostly = strangers.rng.chance(0.8);
-        let sender = if mostly { self.hosts[posed].identity.id } else { strangers.one(&ids) };
-        let tag = Keyed::for_cluster(&self.options.config.cluster).tag();
-        let header = Header { tag, sender };
-        let via = if strangers.rng.chance(0.2) { Via::Stream } else { Via::Datagram };
-        let made = |via, bytes| Some(Strange { from, to, via, sealed: false, bytes });
-        match forge {
-            Forge::Noise => {
-                let mut bytes = Vec::new();
-                if strangers.rng.chance(0.8) {
-                    header.encode(&mut bytes);
-                }
-                let len = strangers.rng.below(MAX_NOISE);
-                bytes.extend((0..len).map(|_| strangers.rng.bits() as u8));
-                made(via, bytes)
-            }
-            Forge::Message => {
-                let wall_ms = self.clocks.wall_ms(to, self.now);
-                made(via, self.strangers.messages(header, &ids, nodes, wall_ms))
-            }
-            Forge::Replay => {
-                let heard = strangers.one_heard()?;
-                // Who opens what is sealed remembers what it has opened, and its stream is its own.
-                let again = heard.to == to || heard.via == Via::Stream;
-                if heard.sealed && again {
-                    return None;
-                }
-                let from = if strangers.rng.chance(0.8) { address(heard.from) } else { from };
-                let Heard { via, sealed, bytes, .. } = heard;
-                Some(Strange { from, to, via, sealed, bytes })
-            }
-            Forge::Change => {
-                let betrayed = strangers.betrayed;
-                let heard = strangers.one_heard().filter(|heard| betrayed || !heard.sealed)?;
-                let from = if strangers.rng.chance(0.6) { address(heard.from) } else { from };
-                let bytes = strangers.changed(&heard, &ids);
-                Some(Strange { from, to, via: heard.via, sealed: false, bytes })
-            }
-        }
-    }
 }
