@@ -107,6 +107,13 @@ pub fn is_step(kind: u8) -> bool {
     (RING_CHECK..=RING_ENTRIES).contains(&kind)
 }
 
+/// True for those that belong to a walk under way: the other end waits for them, and they are not said
+/// again by themselves.
+#[must_use]
+pub fn is_walk(kind: u8) -> bool {
+    (RING_ANSWER..=RING_ENTRIES).contains(&kind)
+}
+
 /// A part of a frame. See [`crate::wire::pieces`].
 pub const FRAGMENT: u8 = 62;
 /// Which parts have come. See [`crate::wire::pieces`].

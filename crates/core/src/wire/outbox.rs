@@ -90,6 +90,8 @@ struct Queue {
     /// True if something in it lasts, or asks for what does: see [`proof`].
     claims: bool,
     asks: bool,
+    /// True if something in it is waited for and not said again.
+    walks: bool,
 }
 
 impl Outbox {
@@ -223,6 +225,7 @@ impl Outbox {
         queue.messages += 1;
         queue.claims |= proof::claims(kind, body);
         queue.asks |= proof::asks(kind, body);
+        queue.walks |= kind::is_walk(kind);
     }
 
     /// The queue for an address; a new one has room for a first message.
@@ -236,7 +239,14 @@ impl Outbox {
         }
         let mut bytes = Vec::with_capacity(HEADER + room);
         bytes.put(&[0; HEADER]);
-        self.queues.push(Queue { address, bytes, messages: 0, claims: false, asks: false });
+        self.queues.push(Queue {
+            address,
+            bytes,
+            messages: 0,
+            claims: false,
+            asks: false,
+            walks: false,
+        });
         let place = self.queues.len() - 1;
         if place == FEW {
             let places = self.queues.iter().enumerate();
@@ -310,7 +320,7 @@ impl Outbox {
         let mut exit = Exit { budgets, paths, pieces, now: *now, stats, out };
         let plain = |to, class, dialects: &Dialects| {
             let header = header.to_bytes(dialects.with(to));
-            Tally { to, class, far: far(to), header, member: false, in_pieces: false }
+            Tally { to, class, far: far(to), header, member: false, in_pieces: false, walks: false }
         };
         for to in self.greeted.drain(..) {
             let bytes = header.saying(self.dialects.own());
@@ -338,6 +348,7 @@ impl Outbox {
                 false => exit.paths.size(to).min(most),
             };
             let mut tally = plain(to, class, &self.dialects);
+            tally.walks = queue.walks;
             // What asks by stream whether that is open, and what answers, goes by stream.
             let asks = class == Class::Membership && queue.address.2 == Via::Stream;
             match asks && queued <= ASKING && !route.streams {
@@ -467,10 +478,12 @@ impl Packet {
             return;
         }
         let Tally { to, class, far, .. } = tally;
-        let via = self.via;
+        let mut via = self.via;
         if via == Via::Stream && tally.in_pieces {
-            // Small ones as well: who sends by stream counts on it that nothing is lost.
-            return exit.pieces.put(to, class, self.bytes, exit.now);
+            if tally.walks || self.bytes.len() > exit.paths.size(to) {
+                return exit.pieces.put(to, class, self.bytes, exit.now);
+            }
+            via = Via::Datagram;
         } else if via == Via::Stream && tally.member {
             let probe = exit.paths.by_stream(to, self.bytes.len(), exit.now);
             if let Some(probe) = probe {
@@ -494,8 +507,10 @@ struct Tally {
     header: [u8; HEADER],
     /// A member is there, as far as is known.
     member: bool,
-    /// What would take the stream goes in pieces.
+    /// What would take the stream goes in pieces, if it is large
     in_pieces: bool,
+    /// or its sender counts on it that it arrives.
+    walks: bool,
 }
 
 /// Where packets leave.
