@@ -25,7 +25,7 @@ fn checks_find_planted_faults_sooner_than_the_checkers_of_the_whole() {
 /// passes form one chain: the example `planted` looks for others, when what is drawn has changed.
 const FINDS: [(Fault, u64, &str); 7] = [
     (Fault::Majority, 244, "one chain"),
-    (Fault::Open, 477, "one chain"),
+    (Fault::Open, 592, "one chain"),
     (Fault::Founding, 42, "one chain"),
     (Fault::Doubt, 244, "one chain"),
     (Fault::Strays, 28, "no resurrection"),
