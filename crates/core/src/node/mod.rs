@@ -326,7 +326,6 @@ impl Node {
         self.ways.poll(self.header.sender, &mut env!(self, now));
         self.watch_questions(now, out);
         self.watch_isolation(now);
-        self.standing.reserve(&self.replica.clock, self.watch.has_left());
         self.standing.keep(out);
         for (to, cost) in self.outbox.exchanged() {
             self.repair.sessions.sent(to, cost, now.mono);

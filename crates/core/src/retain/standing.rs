@@ -40,11 +40,6 @@ pub const MAX_OPEN: usize = 16;
 /// the outage.
 const BEAT_MS: u64 = 60 * 1000;
 
-/// So far ahead stamps are reserved on disk, at most. After a crash a node goes on from there.
-const RESERVED_MS: u64 = 5000;
-/// How late the disk may be: twice what `everysec` promises.
-const DISK_MS: u64 = 2000;
-
 /// The machine.
 #[derive(Debug)]
 pub struct Standing {
@@ -76,8 +71,6 @@ pub struct Standing {
     floor: u64,
     /// No own stamp up to this time was issued after what is on disk.
     beat: u64,
-    /// No stamp above this time is issued before the disk has been told.
-    reserved: u64,
     /// False while it is not known whether the wall clock is right.
     trusts_clock: bool,
     confirmed: Confirmed,
@@ -110,7 +103,6 @@ impl Standing {
             isolation: Isolation::default(),
             floor: 0,
             beat: 0,
-            reserved: 0,
             trusts_clock: true,
             confirmed: Confirmed::default(),
             collecting: VecDeque::new(),
@@ -345,7 +337,7 @@ impl Standing {
         // What a crash has taken back is a suffix, and a stamp is above all that its writer had
         // seen: so what may be missing lies above the largest stamp that is there.
         let to = (hold.wall_ms << 16).saturating_sub(1);
-        self.history.note_gap(Gap { id: self.own, from, to: to.max(self.reserved) });
+        self.history.note_gap(Gap { id: self.own, from, to });
         let doubted = millis(self.policy.doubted_after) << 16;
         self.doubt |= to.saturating_sub(from) > doubted;
     }
@@ -366,21 +358,6 @@ impl Standing {
         if self.beat.saturating_add(every.max(1)) <= now {
             self.beat = now;
             clock.raise(now);
-            self.changed = true;
-        }
-    }
-
-    /// Sees to it that no stamp is given twice, whatever a crash takes back and wherever the clock is
-    /// then: the disk knows before how far they may go. Who has `left` gives none any more.
-    pub fn reserve(&mut self, clock: &Clock, left: bool) {
-        let most = if left { 0 } else { RESERVED_MS };
-        let (ahead, late) = (most.min(clock.lead_ms() / 2) << 16, DISK_MS << 16);
-        let issued = clock.issued();
-        // What is left must be more than what may be given until the disk has heard.
-        let little = if ahead > 2 * late { late } else { ahead };
-        if issued > 0 && issued.saturating_add(little) > self.reserved {
-            self.waits |= issued > self.reserved || little == ahead;
-            self.reserved = issued.saturating_add(ahead);
             self.changed = true;
         }
     }

@@ -25,7 +25,6 @@ struct Kept {
     waived: Vec<NodeId>,
     doubt: bool,
     unsent: Option<u64>,
-    reserved: u64,
 }
 
 fn accepted(pass: Pass, clean: bool) -> Pending {
@@ -80,9 +79,7 @@ impl Kept {
             false => None,
             true => Some(from.varint()?),
         };
-        // Builds of before did not reserve stamps.
-        let reserved = if from.is_empty() { 0 } else { from.varint()? };
-        let passes = Self { covered, pending, history, reserved, ..Self::default() };
+        let passes = Self { covered, pending, history, ..Self::default() };
         Ok(Self { own, confirmed, floor, beat, gave, speaks, waived, doubt, unsent, ..passes })
     }
 
@@ -120,7 +117,6 @@ impl Standing {
         let unsent = self.isolation.unsent();
         bytes.put(&[u8::from(self.doubt), u8::from(unsent.is_some())]);
         unsent.iter().for_each(|from| bytes.put_varint(*from));
-        bytes.put_varint(self.reserved);
         bytes
     }
 
@@ -134,9 +130,6 @@ impl Standing {
             None => 0,
         }));
         let Kept { floor, beat, covered, pending, history, gave, speaks, waived, .. } = kept;
-        // What may be lost lies above what is there, and up to what may have been given.
-        let (started_at, reserved) = (Some(clock.last()), kept.reserved);
-        clock.raise(reserved);
         let own = covered.as_ref().map(Pass::to_horizon);
         let before = Self::new(self.own, self.policy);
         *self = Self {
@@ -148,11 +141,10 @@ impl Standing {
             speaks,
             waived,
             doubt: kept.doubt,
-            started_at,
+            started_at: Some(clock.last()),
             isolation: Isolation::restored(kept.unsent),
             floor,
             beat,
-            reserved,
             confirmed,
             ..before
         };
@@ -169,9 +161,8 @@ impl Standing {
     }
 
     /// This node is about to end: what it knows is to be kept as it is now, on the disk.
-    pub fn close(&mut self, clock: &Clock) {
+    pub fn close(&mut self) {
         (self.changed, self.waits) = (true, true);
-        self.reserved = clock.issued();
     }
 }
 
@@ -228,45 +219,6 @@ mod tests {
         let last = ground.replica.clock.last();
         assert!(last >= H + 40, "no stamps below a horizon that came by");
         after.check(&ground.replica);
-    }
-
-    #[test]
-    fn no_stamp_is_given_twice_whatever_a_crash_takes_back() {
-        let (mut ground, mut node) = (Ground::new(1, 3), standing());
-        let wait = |node: &mut Standing, ground: &mut Ground, ms: u64| {
-            let stamp = ground.replica.clock.tick(NOW.wall_ms + ms);
-            node.reserve(&ground.replica.clock, false);
-            let mut out = Vec::new();
-            node.keep(&mut out);
-            let kept = out.into_iter().find_map(|output| match output {
-                Output::Keep { bytes, wait } => Some((bytes, wait)),
-                _ => None,
-            });
-            (stamp, kept)
-        };
-        let (_, first) = wait(&mut node, &mut ground, 0);
-        assert!(first.as_ref().is_some_and(|(_, wait)| *wait), "nothing was reserved before");
-        assert_eq!(wait(&mut node, &mut ground, 2900).1, None);
-        let (_, second) = wait(&mut node, &mut ground, 3100);
-        assert!(second.is_some_and(|(_, wait)| !wait), "two seconds are left");
-        // A power cut takes that back, and the clock stands where the battery was empty.
-        let (last, _) = wait(&mut node, &mut ground, 4900);
-        let (mut ground, mut after) = (Ground::new(1, 3), standing());
-        after.restore(&first.unwrap().0, &mut ground.replica.clock);
-        assert!(ground.replica.clock.tick(0) > last);
-        after.poll(&mut ground.holding());
-        assert!(after.history().is_in_gap(NodeId(1), last.time), "it may be lost");
-        // Far ahead at once: nothing goes out before that is on disk.
-        let (_, third) = wait(&mut after, &mut ground, 60_000);
-        assert!(third.is_some_and(|(_, wait)| wait));
-        // Who leaves needs nothing more.
-        after.close(&ground.replica.clock);
-        let last = ground.replica.clock.last();
-        after.reserve(&ground.replica.clock, true);
-        let bytes = kept(&mut after).unwrap();
-        let (mut ground, mut again) = (Ground::new(1, 3), standing());
-        again.restore(&bytes, &mut ground.replica.clock);
-        assert_eq!(ground.replica.clock.last(), last);
     }
 
     #[test]
