@@ -48,6 +48,7 @@ mod meter;
 mod network;
 mod packet;
 mod queue;
+mod storage;
 mod store;
 mod strangers;
 mod stream;
