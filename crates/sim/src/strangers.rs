@@ -32,6 +32,7 @@ pub(crate) struct Strangers {
     /// By the way of making packets up: packets a second, and how often that was changed.
     pub(crate) rates: [(u32, u32); Forge::ALL.len()],
     heard: Vec<Heard>,
+    /// True if they have ever come.
     pub(crate) came: bool,
     pub(crate) listen: bool,
     /// True if a member has sent what they send: all of it comes sealed.
@@ -53,16 +54,6 @@ impl Strangers {
         let rng = Rng::new(seed ^ u64::from_be_bytes(*b"stranger"));
         let (rates, heard) = (Default::default(), Vec::new());
         Self { rng, rates, heard, came: false, listen: false, betrayed: false }
-    }
-
-    /// True if what has come of them came from a member.
-    pub(crate) fn betrayed(&self) -> bool {
-        self.betrayed
-    }
-
-    /// True if they have ever come.
-    pub(crate) fn came(&self) -> bool {
-        self.came
     }
 
     /// They go.

@@ -125,7 +125,7 @@ impl World {
     /// # Errors
     /// The first property that does not hold; convergence and membership have until the limit.
     pub fn settle(&mut self, limit: Duration) -> Result<Duration, Violation> {
-        if self.strangers.betrayed() {
+        if self.strangers.betrayed {
             return self.outlive(limit).map(|()| limit);
         }
         let (begun, patience) = (self.now(), limit / 2);
@@ -226,7 +226,7 @@ impl World {
             faithful_replica::settled(&self.ledger, index, node)
                 .map_err(|what| fail("faithful replica", at(what)))?;
             // Where strangers send what is none, that is dropped and counted, as it must be.
-            if !self.strangers.came() {
+            if !self.strangers.came {
                 well_formed::settled(node.stats()).map_err(|what| fail("well formed", at(what)))?;
             }
             no_stranger::settled(&all, node).map_err(|what| fail("no stranger", at(what)))?;

@@ -665,7 +665,7 @@ impl World {
     pub(crate) fn violated(&mut self, node: Option<usize>, property: &'static str, what: String) {
         // A member that means harm may say anything: then it is only judged whether nodes are sound.
         let counts = property == "bounded" || property.starts_with("check of");
-        if self.violation.is_none() && (counts || !self.strangers.betrayed()) {
+        if self.violation.is_none() && (counts || !self.strangers.betrayed) {
             self.violation = Some(self.violation(node, property, what));
         }
     }

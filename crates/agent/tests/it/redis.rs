@@ -98,6 +98,17 @@ impl Raw {
     }
 }
 
+/// Asks again and again until the answer has this in it.
+async fn until_told(client: &mut redis::aio::MultiplexedConnection, line: &str, what: &str) {
+    let told = async {
+        while !run::<String>(client, line).await.unwrap().contains(what) {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(30), told).await;
+    assert!(in_time.is_ok(), "{line} never says {what:?}");
+}
+
 async fn run<T: redis::FromRedisValue>(
     client: &mut redis::aio::MultiplexedConnection,
     line: &str,
@@ -670,19 +681,13 @@ async fn wait_counts_the_other_members_that_hold_all_writes() {
     // Who waits for ever and goes is forgotten.
     raw.ask("SET e 1\r\nWAIT 9 0\r\n", "+OK\r\n").await;
     let mut other = port.client(3).await;
-    while !run::<String>(&mut other, "INFO clients").await.unwrap().contains("blocked_clients:1\r")
-    {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    until_told(&mut other, "INFO clients", "blocked_clients:1\r").await;
     let list = run::<String>(&mut other, "CLIENT LIST").await.unwrap();
     assert!(list.lines().next().unwrap().contains(" flags=b db=0 "), "{list}");
     assert!(list.lines().next().unwrap().contains(" cmd=wait "), "{list}");
     assert!(list.lines().nth(1).unwrap().contains(" flags=N db=0 "), "{list}");
     drop(raw);
-    while !run::<String>(&mut other, "INFO clients").await.unwrap().contains("blocked_clients:0\r")
-    {
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
+    until_told(&mut other, "INFO clients", "blocked_clients:0\r").await;
     drop(other);
     port.eventually(|stats| &stats.connections, 0).await;
 }

@@ -122,7 +122,8 @@ fn node(args: &ExplainNodeArgs, format: Format) -> anyhow::Result<()> {
     out.flush()
 }
 
-/// Ways to a member, or from it, that agents find closed, and addresses where nobody answers, in words; who cannot be asked is passed over.
+/// Ways to a member, or from it, that agents find closed, and addresses where nobody answers, in words;
+/// who cannot be asked is passed over.
 fn closed_ways(
     client: &Client,
     all: bool,
@@ -154,20 +155,29 @@ fn closed_ways(
             };
             told.push((name.clone(), format!("{what} {arrow} do not get through")));
         }
-        for (field, to_this) in [("unreached", false), ("unreached_by", true)] {
-            for pair in status.get(field).and_then(Value::as_array).into_iter().flatten() {
-                let text = |field| pair.get(field).and_then(Value::as_str).unwrap_or_default();
-                let (other, address) = (text("member"), text("address"));
-                if !itself && about.iter().all(|member| member.name != other) {
-                    continue;
-                }
-                let (hears, heard) = if to_this { (other, &*name) } else { (&*name, other) };
-                let words = format!("{hears} hears {heard} and cannot reach it at {address}");
-                told.push((name.clone(), words));
-            }
-        }
+        let concerns = |other: &str| itself || about.iter().any(|member| member.name == other);
+        told.extend(unreached(&status, &name, concerns).map(|words| (name.clone(), words)));
     }
     told
+}
+
+/// Members of concern that the one with this status, of this name, hears and cannot reach, or that cannot
+/// reach it, in words.
+fn unreached<'a>(
+    status: &'a Value,
+    name: &'a str,
+    concerns: impl Fn(&str) -> bool + Copy + 'a,
+) -> impl Iterator<Item = String> + 'a {
+    [("unreached", false), ("unreached_by", true)].into_iter().flat_map(move |(field, of_this)| {
+        let pairs = status.get(field).and_then(Value::as_array).into_iter().flatten();
+        pairs.filter_map(move |pair| {
+            let text = |field| pair.get(field).and_then(Value::as_str).unwrap_or_default();
+            let (other, address) = (text("member"), text("address"));
+            let (hears, heard) = if of_this { (other, name) } else { (name, other) };
+            concerns(other)
+                .then(|| format!("{hears} hears {heard} and cannot reach it at {address}"))
+        })
+    })
 }
 
 /// The stories of all present members but the one that was asked first.

@@ -4,15 +4,20 @@ use super::fleet::{agree, all_alive};
 use super::process::{Agent, run, until};
 use super::wire::{Redis, Reply};
 use super::world::{Network, folder, run_child};
+use std::path::Path;
 
-/// Three agents on hosts of their own.
+/// Three agents on hosts of their own, that see each other.
 fn three() -> (Network, Vec<Agent>) {
-    let (folder, network) = (folder().unwrap(), Network::new(3));
-    let join = |host: usize| if host == 0 { vec![] } else { vec![0] };
-    let start = |host| Network::start(host, &join(host), &folder, &[]);
-    let agents: Vec<Agent> = (0..3).map(start).collect();
+    let network = Network::new(3);
+    let agents = start(&folder().unwrap(), |_| vec![]);
     all_alive(&agents);
     (network, agents)
+}
+
+/// An agent on each of three hosts, with flags of its own.
+fn start<'a>(folder: &Path, more: impl Fn(usize) -> Vec<&'a str>) -> Vec<Agent> {
+    let join = |host: usize| if host == 0 { vec![] } else { vec![0] };
+    (0..3).map(|host| Network::start(host, &join(host), folder, &more(host))).collect()
 }
 
 #[test]
@@ -158,13 +163,10 @@ fn an_address_where_nobody_answers_is_named_at_both_ends_child() {
     for (more, name) in [(keyed, "keyed"), (vec![], "plain")] {
         let folder = folder.join(name);
         std::fs::create_dir(&folder).unwrap();
-        let extra = |host: usize| match host {
+        let agents = start(&folder, |host| match host {
             2 => [&more[..], &["--advertise", nowhere]].concat(),
             _ => more.clone(),
-        };
-        let join = |host: usize| if host == 0 { vec![] } else { vec![0] };
-        let start = |host| Network::start(host, &join(host), &folder, &extra(host));
-        let agents: Vec<Agent> = (0..3).map(start).collect();
+        });
         let says = format!("it says that it is at {nowhere}");
         if more.is_empty() {
             until("whom it asks says so, and so does it", || {

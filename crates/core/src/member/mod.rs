@@ -4,9 +4,9 @@
 //! [`probe`] asks members whether they are there, [`suspicion`] gives the silent time to answer,
 //! [`health`] doubts this node itself first, [`rejoin`] finds lost members again, [`twin`] bounds the
 //! quarrel of two with one id, [`reach`] finds who is heard and cannot be reached, and [`flight`]
-//! remembers why what was believed. They do not know each
-//! other, but for [`probe`], which stands on [`health`]; [`watch`] joins them. [`notes`] are what else the
-//! roster carries, and [`hours`] sets the wall clock against those of the others.
+//! remembers why what was believed. They do not know each other, but for [`probe`], which stands on
+//! [`health`]; [`watch`] joins them. [`notes`] are what else the roster carries, and [`hours`] sets the
+//! wall clock against those of the others.
 
 pub mod config;
 pub mod env;

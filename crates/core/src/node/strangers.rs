@@ -120,7 +120,8 @@ impl Node {
             Claim::Passes | Claim::Members => (self.proves(from, home), home),
             Claim::Itself(at) => {
                 let good = self.proves(from, Some(at)) || home.is_none() && self.proves(from, None);
-                if good && self.is_crowded(from.peer, at, now) {
+                let new = good && self.is_new_at(from.peer, at);
+                if new && (self.is_crowded(at) || !self.guard.joiners.admits(at.ip(), now.mono)) {
                     self.stats.refused_crowded += 1;
                     return false;
                 }
@@ -128,10 +129,9 @@ impl Node {
             }
         };
         if let Message::Join(entry) = message {
-            let record = Record::from_entry(entry).ok();
-            match record.filter(|record| !good && record.id == from.peer) {
-                Some(record) => self.guard.joiners.refused(from, record, now.mono),
-                None => self.guard.joiners.proved(from.peer),
+            match good {
+                true => self.guard.joiners.proved(from.peer),
+                false => self.guard.joiners.refused(from, entry, now.mono),
             }
         }
         if !good {
@@ -174,18 +174,17 @@ impl Node {
         found.is_some()
     }
 
-    /// True if so many members that are there say that they receive at an address, or so many of its
-    /// host have come lately, that nobody else may. Those that are gone do not count: a node in memory
-    /// is another one after each start.
-    fn is_crowded(&mut self, id: NodeId, at: SocketAddr, now: Now) -> bool {
-        let new = self.table.get(id).is_none_or(|member| member.gossip() != at);
+    /// True if a member is not known to receive at an address.
+    fn is_new_at(&self, id: NodeId, at: SocketAddr) -> bool {
+        self.table.get(id).is_none_or(|member| member.gossip() != at)
+    }
+
+    /// True if so many members that are there say that they receive at an address that nobody else
+    /// may. Those that are gone do not count: a node in memory is another one after each start.
+    fn is_crowded(&self, at: SocketAddr) -> bool {
         let there =
             |member: &crate::member::Member<'_>| member.state.is_present() && member.gossip() == at;
-        if !new {
-            return false;
-        }
-        let crowded = self.table.members().filter(there).count() >= MAX_AT;
-        crowded || !self.guard.joiners.admits(at.ip(), now.mono)
+        self.table.members().filter(there).count() >= MAX_AT
     }
 
     fn claim_of(&self, from: &Origin, message: &Message<'_>, now: Now) -> Claim {

@@ -170,4 +170,20 @@ mod tests {
         assert_eq!(offer(plain), (Fate::Useless, Some(forced)));
         assert_eq!(offer(forced), (Fate::Known, Some(forced)));
     }
+
+    #[test]
+    fn of_two_words_for_one_pass_all_keep_the_same() {
+        let pass = horizon(4, 0, H);
+        let ours = Arc::new(pass.to_entry());
+        let value = [&[2, 5], &ours.value().unwrap()[2..]].concat();
+        let theirs = Arc::new(Entry::new(KEY, &value, ours.stamp(), None));
+        for (first, second) in [(&ours, &theirs), (&theirs, &ours)] {
+            let mut ground = Ground::new(1, 3);
+            assert_eq!(offer(first, NodeId(2), &mut ground.holding()), Fate::New);
+            let news = Arc::ptr_eq(second, &theirs);
+            let fate = if news { Fate::New } else { Fate::Known };
+            assert_eq!(offer(second, NodeId(2), &mut ground.holding()), fate);
+            assert_eq!(ground.replica.roster.get(KEY), Some(&theirs));
+        }
+    }
 }

@@ -151,7 +151,9 @@ fn ways(status: &Status, to: &mut DescriptorEncoder) -> Result<(), fmt::Error> {
         let labels = [("way", way), ("direction", direction)];
         ConstGauge::new(closed.count() as u64).encode(family.encode_family(&labels)?)?;
     }
-    let Alarms { unreached, unreached_by, .. } = &status.alarms;
+    let Alarms { unreached, unreached_by, joining_in_vain, .. } = &status.alarms;
+    let help = "Nodes that ask to be let in and cannot be reached at the address that they say";
+    gauge(to, "joining_in_vain", help, joining_in_vain.len() as u64)?;
     let help = "Members that this node hears and cannot reach at the address that they say";
     gauge(to, "unreached_members", help, unreached.len() as u64)?;
     let help = "Members that hear this node and cannot reach it at the address that it says";

@@ -14,9 +14,9 @@ plan of faults: crashes (also halfway through an output), lost disks, old copies
 cuts, pauses, slow nodes, partitions, one-way cuts, tunnels and firewalls, clock jumps, goodbyes,
 late joins; in most, passes of ring repair all the time, and members that are forgotten before they
 are back; in some, strangers who send what they make up, disks that hang or fail, keys that come or
-change node by node, nodes with other settings than the rest, and little room. Passes must form one chain, and no node may send more than 500,000 packets in a second.
-When it is over all must agree: nothing acknowledged is lost, nothing deleted comes back, everybody
-sees everybody.
+change node by node, nodes with other settings than the rest, and little room. Passes must form one
+chain, and no node may send more than 500,000 packets in a second. When it is over all must agree:
+nothing acknowledged is lost, nothing deleted comes back, everybody sees everybody.
 
 A seed that fails is shrunk: whatever can go without the same property failing again is left out.
 --save keeps the result as a file that `rumormill sim replay` shows. A panic counts as a failure.

@@ -4,6 +4,7 @@
 use crate::base::hash::Map;
 use crate::base::id::NodeId;
 use crate::base::time::{Instant, micros};
+use crate::data::Entry;
 use crate::member::Record;
 use crate::wire::Origin;
 use std::collections::BTreeMap;
@@ -45,9 +46,11 @@ pub(in crate::node) struct Joiners {
 
 impl Joiners {
     /// Somebody asks to be let in and has not proved that it receives where it says.
-    pub(super) fn refused(&mut self, from: &Origin, record: Record, now: Instant) {
+    pub(super) fn refused(&mut self, from: &Origin, entry: &Entry, now: Instant) {
+        let Ok(record) = Record::from_entry(entry) else { return };
         self.in_vain.retain(|_, joiner| now < joiner.last.after(TOLD.1));
-        if self.in_vain.len() >= MAX && !self.in_vain.contains_key(&from.peer) {
+        let full = self.in_vain.len() >= MAX && !self.in_vain.contains_key(&from.peer);
+        if full || record.id != from.peer {
             return;
         }
         let (name, claimed) = (record.name, record.gossip);
@@ -110,7 +113,7 @@ mod tests {
         let talks = SocketAddr::from(([10, 0, 0, 3], 3));
         let ask = |joiners: &mut Joiners, id: u64, ms: u64| {
             let from = Origin::new(NodeId(id), talks, Via::Datagram, false);
-            joiners.refused(&from, record(id, 1, State::Alive), at(ms));
+            joiners.refused(&from, &record(id, 1, State::Alive).to_entry(), at(ms));
         };
         let told = |joiners: &Joiners, ms: u64| {
             joiners.told(at(ms)).map(|joiner| joiner.name.clone()).collect::<Vec<_>>()
