@@ -9,7 +9,6 @@ use crate::error::StartError;
 use crate::handle::{Rumormill, Shared};
 use crate::net::stream::{Intake, Streams};
 use crate::net::{self, Counters};
-use crate::report::RingStatus;
 use crate::seal::{ClusterRing, Door, Encryption, Keeper, Lock, OVERHEAD};
 use crate::seeds::Seeker;
 use crate::snapshot::Snapshot;
@@ -61,7 +60,7 @@ impl Builder {
         let Restored { node, store, kept } = restore(node, store, &view, now).await?;
         let durable = store.map(Writer::spawn).transpose()?;
         let durable = durable.map(|(writer, events)| Durable { writer, events });
-        let snapshot = Arc::new(first_snapshot(&node, durable.is_some()));
+        let snapshot = Arc::new(first_snapshot(durable.is_some()));
         let restored = node.data().digest().count > 0;
         let others = !seeds.is_empty() || seeker.has_names() || node.staleness(now).is_none();
         snapshot.unagreed.store(others, Relaxed);
@@ -71,7 +70,7 @@ impl Builder {
         let counters = Arc::new(Counters::default());
         let tag = Keyed::for_cluster(&self.config.cluster).tag();
         let intake = Arc::new(Intake::new(self.config.limits.incoming));
-        let driver = Driver {
+        let mut driver = Driver {
             node,
             inbox,
             udp,
@@ -92,6 +91,8 @@ impl Builder {
             started,
             turn: Turn::new(kept),
         };
+        // Whoever asks before the first turn is told what the folder holds.
+        driver.publish();
         tokio::spawn(driver.run());
         let (cluster, limits) = (self.config.cluster, self.config.limits);
         let shared =
@@ -224,11 +225,8 @@ async fn restore(
     .await
 }
 
-/// What readers see before the loop's first turn.
-fn first_snapshot(node: &Node, is_durable: bool) -> Snapshot {
+fn first_snapshot(is_durable: bool) -> Snapshot {
     let snapshot = Snapshot::default();
-    let ring = RingStatus { covered: node.is_covered(), ..RingStatus::default() };
-    *snapshot.ring.lock().unwrap_or_else(PoisonError::into_inner) = ring;
     let kept = if is_durable { "ok" } else { "memory" };
     *snapshot.store.lock().unwrap_or_else(PoisonError::into_inner) = kept.into();
     snapshot

@@ -44,7 +44,6 @@ impl Driver {
     /// Runs until a handle says stop, or the last handle is gone.
     pub(crate) async fn run(mut self) {
         let _end = End(Arc::clone(&self.snapshot));
-        self.turn.roster_changed = true;
         self.keep_ring();
         self.finish_turn();
         while self.turn.stop.as_ref().is_none_or(|stop| stop.at > tokio::time::Instant::now()) {

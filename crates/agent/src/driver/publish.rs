@@ -22,7 +22,7 @@ fn is_settled(members: MemberCounts, staleness: Option<Duration>, uptime: Durati
 
 impl Driver {
     /// Lets readers see what the turn has changed.
-    pub(super) fn publish(&mut self) {
+    pub(crate) fn publish(&mut self) {
         let changed = std::mem::take(&mut self.turn.roster_changed);
         if changed {
             self.view.look_at_owners(|id| self.node.is_present(id), wall_ms());

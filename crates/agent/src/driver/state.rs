@@ -76,7 +76,7 @@ impl Turn {
     /// Begins with what the node wanted kept in the run before.
     pub(crate) fn new(kept: Option<Arc<[u8]>>) -> Self {
         // The first turn looks at all that expires: the clock may have been set back since the last.
-        Self { kept, wall_ms: u64::MAX, ..Self::default() }
+        Self { kept, wall_ms: u64::MAX, roster_changed: true, ..Self::default() }
     }
 }
 
