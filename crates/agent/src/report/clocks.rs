@@ -70,7 +70,8 @@ impl Clocks {
                 ),
                 false => format!(
                     "this node's clock is {off} of those of the others, by the median of those that it \
-                     hears: set it, for from limits.max_clock_skew on it takes no writes"
+                     hears: set it; while it stays so it stamps what it writes by theirs, and from \
+                     limits.max_clock_skew on it takes no writes"
                 ),
             }
         });

@@ -30,6 +30,8 @@ pub enum Fault {
     Session,
     /// Who is visited by a pass may go on writing below its horizon.
     Floor,
+    /// The disk is not told how far stamps may go.
+    Reserved,
     /// What was sent for repair in one turn counts in the next as well.
     Room,
     /// What leaves is not paid for.
@@ -67,7 +69,7 @@ pub const CHAIN: [(Fault, &str); 8] = [
 
 impl Fault {
     /// All of them, each with the file that it is planted in and what it does there.
-    pub const ALL: [(Self, &'static str, &'static str); 15] = [
+    pub const ALL: [(Self, &'static str, &'static str); 16] = [
         (Self::Digest, "data/map/trie", "digests keep what was replaced"),
         (Self::Tombstones, "data/map", "a tombstone that is overwritten is still counted"),
         (Self::Cells, "data/sketch", "an item that goes stays in one table"),
@@ -85,6 +87,7 @@ impl Fault {
             "retain/standing/visits",
             "who is visited by a pass may write below its horizon",
         ),
+        (Self::Reserved, "retain/standing", "the disk is not told how far stamps may go"),
         (Self::Room, "wire/outbox", "the room for repair is never given back"),
         (Self::Budget, "wire/budget", "what leaves is not paid for"),
     ];

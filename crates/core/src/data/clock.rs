@@ -26,6 +26,8 @@ pub struct Ahead {
 pub struct Clock {
     node: NodeId,
     last: u64,
+    /// The largest stamp that was given here.
+    issued: u64,
     /// The largest stamp that was taken in, followed or not.
     seen: u64,
     max_skew_ms: u64,
@@ -40,12 +42,14 @@ impl Clock {
     /// refused by a clock of the same bound that is less than the other half apart.
     #[must_use]
     pub fn new(node: NodeId, max_skew: Duration) -> Self {
-        Self { node, last: 0, seen: 0, max_skew_ms: millis(max_skew), spent: Vec::new() }
+        let max_skew_ms = millis(max_skew);
+        Self { node, last: 0, issued: 0, seen: 0, max_skew_ms, spent: Vec::new() }
     }
 
     /// The next stamp, however far ahead it has to be.
     pub fn tick(&mut self, wall_ms: u64) -> Stamp {
         self.last = self.free(self.last.saturating_add(1).max(wall_ms.min(MAX_WALL_MS) << 16));
+        self.issued = self.last;
         Stamp { time: self.last, node: self.node }
     }
 
@@ -62,7 +66,7 @@ impl Clock {
         if !given && !self.leads(time, wall_ms) {
             return Err(Ahead { needs_ms: time >> 16 });
         }
-        self.last = time;
+        (self.last, self.issued) = (time, time);
         Ok(Stamp { time, node: self.node })
     }
 
@@ -156,6 +160,12 @@ impl Clock {
     #[must_use]
     pub fn is_past(&self, time: u64) -> bool {
         time <= self.last || self.spent.iter().any(|(from, to)| (*from..=*to).contains(&time))
+    }
+
+    /// The largest time issued in this run; 0 if none was.
+    #[must_use]
+    pub fn issued(&self) -> u64 {
+        self.issued
     }
 
     /// The largest time issued, followed, or taken in without following it.

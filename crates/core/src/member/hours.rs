@@ -26,6 +26,9 @@ const OFF_MS: i64 = 1000;
 /// For so long after the start others are waited for, before a clock that nobody contradicts is
 /// taken to be right.
 const SETTLED: Duration = Duration::from_secs(5);
+/// After so long that a node's clock was off by nearly the same it stamps by the cluster's time (guess:
+/// a few answers to probes).
+const STEADY: Duration = Duration::from_secs(10);
 /// A clock whose reading changes by more than this has jumped.
 const NEAR_MS: i64 = 500;
 /// Clocks that are kept at most (guess: the median of many is no better).
@@ -109,6 +112,8 @@ pub struct Hours {
     zero: Option<i64>,
     /// The cluster's.
     cluster: Option<i64>,
+    /// By how much this node's is ahead of it, if that is more than a second, and since when.
+    off: Option<(i64, Instant)>,
     ahead: BTreeMap<NodeId, (Instant, i64)>,
 }
 
@@ -128,6 +133,7 @@ impl Hours {
             wants: false,
             zero: None,
             cluster: None,
+            off: None,
             ahead: BTreeMap::new(),
         }
     }
@@ -142,7 +148,7 @@ impl Hours {
         }
         if before != zero || self.zero.is_none() {
             self.zero = Some(zero);
-            self.weigh();
+            self.weigh(now.mono);
         }
     }
 
@@ -189,7 +195,7 @@ impl Hours {
         }
         self.heard.insert(peer, Heard { zero, at: now, doubted: false });
         self.pause = PAUSE.0;
-        self.weigh();
+        self.weigh(now);
     }
 
     /// A clock that reads the same as before this node's jumped says that its wall clock was set:
@@ -200,24 +206,43 @@ impl Hours {
             self.heard.values_mut().for_each(|heard| heard.doubted = false);
         } else {
             self.heard.retain(|_, heard| !heard.doubted);
-            self.cluster = None;
+            (self.cluster, self.off) = (None, None);
+        }
+    }
+
+    /// The time that this node stamps its writes by, milliseconds since 1970: the cluster's where its
+    /// own clock has been off by nearly the same for a while, and no further than it may be.
+    #[must_use]
+    pub fn stamp_ms(&self, now: Now) -> u64 {
+        let steady = |(_, since): &(i64, Instant)| now.mono.since(*since) >= STEADY;
+        let near = |(off, _): &(i64, Instant)| off.unsigned_abs() <= self.max_ms as u64;
+        let sure = !self.heard.values().any(|heard| heard.doubted);
+        match self.off.filter(steady).filter(near) {
+            Some((off, _)) if sure => now.wall_ms.saturating_add_signed(off.saturating_neg()),
+            Some(_) | None => now.wall_ms,
         }
     }
 
     /// Takes the median anew.
-    fn weigh(&mut self) {
-        let Some(zero) = self.zero else { return };
-        if self.heard.len() < 2 {
-            self.cluster = None;
-            return;
-        }
+    fn weigh(&mut self, now: Instant) {
+        self.cluster = self.median();
+        let off = self.zero.zip(self.cluster).map(|(own, cluster)| own.saturating_sub(cluster));
+        let off = off.filter(|off| off.abs() > OFF_MS);
+        self.off = off.map(|off| match self.off {
+            Some(held) if held.0.abs_diff(off) <= NEAR_MS as u64 => held,
+            Some(_) | None => (off, now),
+        });
+    }
+
+    /// The median of this node's clock and of at least two others.
+    fn median(&self) -> Option<i64> {
+        let zero = self.zero.filter(|_| self.heard.len() > 1)?;
         let mut readings: Vec<i64> = self.heard.values().map(|heard| heard.zero).collect();
         readings.push(zero);
         readings.sort_unstable();
         let middle = |at: usize| readings.get(at).copied().unwrap_or(zero);
         let len = readings.len();
-        let median = i64::midpoint(middle((len - 1) / 2), middle(len / 2));
-        self.cluster = Some(median);
+        Some(i64::midpoint(middle((len - 1) / 2), middle(len / 2)))
     }
 
     /// What this node's own wall clock reads, milliseconds since 1970.
@@ -340,6 +365,44 @@ mod tests {
         }
         hours.check();
         hours
+    }
+
+    #[test]
+    fn stamps_go_by_the_clusters_time_once_a_clock_is_steadily_off() {
+        // Ahead, behind; near, too far to be trusted with writes, alone with another.
+        let cases: [(i64, &[i64], i64); 6] = [
+            (20_000, &[0, 10], 0),
+            (-20_000, &[0, 10], 0),
+            (800, &[0, 0], 800),
+            (61_000, &[0, 0], 61_000),
+            (20_000, &[0], 20_000),
+            (20_000, &[0, 30_000], 20_000),
+        ];
+        for (own, others, by) in cases {
+            let mut hours = hours(own, others);
+            let off = |hours: &mut Hours, ms: u64| {
+                hours.time(at(ms, own));
+                hours.check();
+                hours.stamp_ms(at(ms, own)).cast_signed() - (WALL + ms).cast_signed()
+            };
+            assert_eq!(off(&mut hours, 9_000), own, "not before that is steady");
+            let by_cluster = off(&mut hours, 11_000);
+            assert!(by_cluster.abs_diff(by) <= 10, "{own} {others:?}: {by_cluster}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_jumps_is_not_steady() {
+        let mut hours = hours(20_000, &[0, 0]);
+        hours.time(at(11_000, 25_000));
+        let stamps = |hours: &Hours, ms: u64, own: i64| hours.stamp_ms(at(ms, own)) - WALL - ms;
+        assert_eq!(stamps(&hours, 11_000, 25_000), 25_000, "the others have not said which it was");
+        hear(&mut hours, 2, 11_100, 0);
+        assert_eq!(stamps(&hours, 20_000, 25_000), 25_000);
+        assert_eq!(stamps(&hours, 21_500, 25_000), 0);
+        // It is right again: at once.
+        hours.time(at(30_000, 0));
+        assert_eq!(stamps(&hours, 30_000, 0), 0);
     }
 
     /// The answer of a member takes 40 ms.

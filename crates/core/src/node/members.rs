@@ -87,7 +87,7 @@ impl Node {
 
     /// Says goodbye.
     pub(super) fn leave(&mut self, now: Now, out: &mut Vec<Output>) {
-        self.standing.close();
+        self.standing.close(&self.replica.clock);
         self.outbox.paths_mut().rest();
         self.watch.leave(&mut registry!(self, now, out));
         self.spread_news(now);

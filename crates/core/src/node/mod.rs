@@ -261,14 +261,18 @@ impl Node {
         let above = self.replica.data.get(key).map_or(0, |held| held.stamp().time);
         // Alone it goes on above what it has given, and with others not where they would refuse it.
         let met = self.table.peer_count() > 0;
-        let clock = &mut self.replica.clock;
-        let far = met && clock.last() >> 16 > now.wall_ms.saturating_add(clock.max_skew_ms());
+        let (clock, time_ms) = (&mut self.replica.clock, self.hours.stamp_ms(now));
+        // What it writes is not what it may have lost, though its clock was ahead at the start.
+        if clock.leads(self.standing.lost_upto(), now.wall_ms) {
+            clock.raise(self.standing.lost_upto());
+        }
+        let far = met && clock.last() >> 16 > time_ms.saturating_add(clock.max_skew_ms());
         let strict = far || self.hours.is_sure();
-        clock.next(above, strict, now.wall_ms).map_err(|data::Ahead { needs_ms }| {
+        clock.next(above, strict, time_ms).map_err(|data::Ahead { needs_ms }| {
             self.stats.refused_clock += 1;
-            let leads_ms = now.wall_ms.saturating_add(clock.lead_ms());
+            let leads_ms = time_ms.saturating_add(clock.lead_ms());
             let wait_ms = needs_ms.saturating_sub(leads_ms);
-            Refused::Ahead { stamp_ms: needs_ms, time_ms: now.wall_ms, wait_ms }
+            Refused::Ahead { stamp_ms: needs_ms, time_ms, wait_ms }
         })
     }
 
@@ -326,6 +330,7 @@ impl Node {
         self.ways.poll(self.header.sender, &mut env!(self, now));
         self.watch_questions(now, out);
         self.watch_isolation(now);
+        self.standing.reserve(&self.replica.clock, self.hours.stamp_ms(now));
         self.standing.keep(out);
         for (to, cost) in self.outbox.exchanged() {
             self.repair.sessions.sent(to, cost, now.mono);

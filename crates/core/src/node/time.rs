@@ -7,7 +7,8 @@ impl Node {
     /// What time it is: if the wall clock was set back, what had expired stays so.
     pub(super) fn look_at_clock(&mut self, now: Now) {
         self.hours.time(now);
-        self.standing.trust_clock(self.hours.is_plausible(now));
+        let trusted = self.hours.is_plausible(now);
+        self.standing.trust_clock(trusted.then(|| self.hours.stamp_ms(now)));
         if !std::mem::replace(&mut self.looked, true) {
             self.look_at_ended(now);
         }

@@ -40,6 +40,16 @@ pub const MAX_OPEN: usize = 16;
 /// the outage.
 const BEAT_MS: u64 = 60 * 1000;
 
+/// So far ahead of the clock stamps are reserved on disk, at most (guess: one more write to the disk in
+/// three seconds of writing). After a crash a node goes on from there.
+const RESERVED_MS: u64 = 5000;
+/// The same above what was given, for stamps that lead the clock: 1.3 million. That adds up where one
+/// crash follows the other, so it is less than a start takes.
+const RESERVED_ABOVE: u64 = 20 << 16;
+
+/// A start goes on from somewhere in so much above what was reserved: 10 ms.
+const APART: u64 = 10 << 16;
+
 /// The machine.
 #[derive(Debug)]
 pub struct Standing {
@@ -71,8 +81,15 @@ pub struct Standing {
     floor: u64,
     /// No own stamp up to this time was issued after what is on disk.
     beat: u64,
-    /// False while it is not known whether the wall clock is right.
-    trusts_clock: bool,
+    /// Nothing that is stamped above this time goes out before the disk has been told.
+    reserved: u64,
+    /// What was given when that was looked at.
+    looked_at: u64,
+    /// The time that stamps are given by, milliseconds since 1970; none while nobody knows whether it is
+    /// right.
+    time_ms: Option<u64>,
+    /// What may be lost lies up to here.
+    lost_upto: u64,
     confirmed: Confirmed,
     collecting: VecDeque<Arc<Entry>>,
     /// True if what is kept on disk is behind.
@@ -103,7 +120,10 @@ impl Standing {
             isolation: Isolation::default(),
             floor: 0,
             beat: 0,
-            trusts_clock: true,
+            reserved: 0,
+            looked_at: 0,
+            time_ms: None,
+            lost_upto: 0,
             confirmed: Confirmed::default(),
             collecting: VecDeque::new(),
             changed: false,
@@ -305,7 +325,7 @@ impl Standing {
         let table = hold.env.table;
         let incarnation = |id| table.get(id).map(|member| member.incarnation);
         self.confirmed.poll(hold.env.now, incarnation);
-        self.beat(hold.wall_ms, &mut hold.replica.clock);
+        self.beat(&mut hold.replica.clock);
         if self.is_collecting() {
             // Whoever has let something go must know for ever that it has.
             self.keep(hold.out);
@@ -337,28 +357,54 @@ impl Standing {
         // What a crash has taken back is a suffix, and a stamp is above all that its writer had
         // seen: so what may be missing lies above the largest stamp that is there.
         let to = (hold.wall_ms << 16).saturating_sub(1);
-        self.history.note_gap(Gap { id: self.own, from, to });
+        self.lost_upto = to.max(self.reserved);
+        // Of two copies of one disk each goes on elsewhere, more likely than not by far.
+        let apart = hold.env.rng.below(APART);
+        hold.replica.clock.raise(self.reserved.saturating_add(apart));
+        self.history.note_gap(Gap { id: self.own, from, to: self.lost_upto });
         let doubted = millis(self.policy.doubted_after) << 16;
         self.doubt |= to.saturating_sub(from) > doubted;
     }
 
-    /// Says whether the wall clock may be told to the disk: one that others contradict would move this
-    /// node's stamps ahead for as long as it was wrong.
-    pub fn trust_clock(&mut self, trusted: bool) {
-        self.trusts_clock = trusted;
+    /// The time that stamps are given by, if it may be told to the disk: that of a clock that others
+    /// contradict would move this node's stamps ahead for as long as it was wrong.
+    pub fn trust_clock(&mut self, time_ms: Option<u64>) {
+        self.time_ms = time_ms;
+    }
+
+    /// Own stamps up to this time may have been given before the start and lost.
+    #[must_use]
+    pub fn lost_upto(&self) -> u64 {
+        self.lost_upto
     }
 
     /// Tells the disk the time now and then.
-    fn beat(&mut self, wall_ms: u64, clock: &mut Clock) {
-        if !self.trusts_clock {
-            return;
-        }
+    fn beat(&mut self, clock: &mut Clock) {
+        let Some(time_ms) = self.time_ms else { return };
         let every = BEAT_MS.min(millis(self.policy.doubted_after) / 4) << 16;
-        let now = wall_ms << 16;
+        let now = time_ms << 16;
         if self.beat.saturating_add(every.max(1)) <= now {
             self.beat = now;
             clock.raise(now);
             self.changed = true;
+        }
+    }
+
+    /// Sees to it that no stamp is given twice, whatever a crash takes back and wherever the clock is
+    /// then: before a stamp goes out, the disk knows how far they may go. Done anew while there is
+    /// some left, so that it is one write to the disk for many stamps.
+    pub fn reserve(&mut self, clock: &Clock, time_ms: u64) {
+        let issued = clock.issued();
+        if issued <= self.looked_at || planted::has(Fault::Reserved) {
+            return;
+        }
+        self.looked_at = issued;
+        let (ahead, time) = (RESERVED_MS.min(clock.lead_ms() / 2) << 16, time_ms << 16);
+        let upto =
+            |ahead: u64, above: u64| time.saturating_add(ahead).max(issued.saturating_add(above));
+        if self.reserved < upto(ahead / 5 * 2, RESERVED_ABOVE / 2) {
+            self.reserved = upto(ahead, RESERVED_ABOVE);
+            (self.changed, self.waits) = (true, true);
         }
     }
 
@@ -384,6 +430,8 @@ impl Standing {
         let came_by = self.pending.iter().map(|pending| pending.pass.horizon);
         let came_by = came_by.chain(self.covered.iter().map(|pass| pass.horizon)).max();
         assert!(came_by <= Some(self.floor), "a pass came by above the floor");
+        let issued = replica.clock.issued();
+        assert!(issued <= self.reserved, "a stamp goes out that the disk knows nothing of");
         assert!(self.floor <= replica.clock.last(), "the clock is below a horizon that came by");
         self.pending.iter().for_each(Pending::check);
         self.history.check();

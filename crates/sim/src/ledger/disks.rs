@@ -66,6 +66,15 @@ impl Ledger {
         (0..self.held.len()).for_each(|key| self.excuse(key));
     }
 
+    /// True if a disk has forgotten a write before anybody but its writer held it: nobody was told that
+    /// it is there, and packets that hold it would be new to all.
+    pub(crate) fn is_undone(&self, write: WriteId) -> bool {
+        let written = self.get(write);
+        let forgotten = self.forgot[written.by].iter().any(|at| *at >= written.at);
+        let held = self.held[written.key as usize].contains(&write.0);
+        forgotten && !held && written.delays().next().is_none()
+    }
+
     /// A node keeps an entry aside in place of any of its key, or none any more. Answers what it
     /// kept before.
     pub(crate) fn put_aside(

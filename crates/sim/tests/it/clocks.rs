@@ -1,8 +1,11 @@
 //! Wall clocks that are off: by seconds, by half a minute, by more than is admitted.
 
 use crate::{ms, secs};
+use rumormill_core::base::planted::{Fault, plant};
 use rumormill_core::data::{Digest, Range, Refused, Space};
 use rumormill_core::{Instant, NodeId, Now};
+use rumormill_sim::checkers::Violation;
+use rumormill_sim::checks::Checks;
 use rumormill_sim::clock::EPOCH_MS;
 use rumormill_sim::{Options, World, WriteError};
 use std::ops::ControlFlow;
@@ -146,4 +149,59 @@ fn one_liar_drags_no_clock_along_and_no_honest_write_is_refused_for_it() {
     let mono = Instant(world.now().as_micros() as u64);
     let told = world.node(1).unwrap().clocks(Now { mono, wall_ms: now });
     assert!(told.off.iter().any(|off| off.id == world.id(0) && off.ahead_ms > 58_000), "{told:?}");
+}
+
+#[test]
+fn a_clock_that_is_steadily_off_does_not_decide_who_wins() {
+    for off in [20_000, -20_000] {
+        let mut world = world(36, &[0, 0, off, 0]);
+        world.run_for(secs(30)).unwrap();
+        world.partition(&[2], &[0, 1, 3]);
+        let (first, then) = if off > 0 { (2, 0) } else { (0, 2) };
+        world.write(first, "k", "first").unwrap();
+        world.run_for(secs(1)).unwrap();
+        let write = world.write(then, "k", "then").unwrap();
+        let stamp = world.ledger().get(write).entry.stamp().wall_ms();
+        let now = EPOCH_MS + world.now().as_millis() as u64;
+        assert!(stamp.abs_diff(now) < 100, "{stamp}, but it is {now}");
+        world.heal();
+        world.settle(secs(30)).unwrap();
+        assert_eq!(world.read(1, "k"), Some(&b"then"[..]), "off by {off}");
+    }
+}
+
+/// A write that others have heard and a power cut has taken back; then the clock stands a second
+/// before, and reads again what it read at that write. What comes of another one then.
+fn stamped_again_after_a_power_cut() -> Result<(u64, u64), Violation> {
+    let options = Options { seed: 37, nodes: 3, check: Checks::Off, ..Options::default() };
+    let mut world = World::new(options);
+    // With this one the disk hears how far stamps may go, and holds it.
+    world.write(0, "early", "v").unwrap();
+    world.run_for(secs(1)).unwrap();
+    let at = world.now();
+    let before = world.write(0, "k", "v").unwrap();
+    world.run_for(ms(100)).unwrap();
+    assert_eq!(world.read(1, "k"), Some(&b"v"[..]));
+    // It comes back alone, or the others would tell it.
+    world.partition(&[0], &[1, 2]);
+    world.power_cut(0, ms(500));
+    world.jump_clock(0, -1000);
+    world.boot(0);
+    assert_eq!(world.read(0, "k"), None);
+    world.run_for(at + secs(1) - world.now()).unwrap();
+    let after = world.write(0, "k", "another");
+    world.heal();
+    world.settle(secs(60))?;
+    let stamp = |write| world.ledger().get(write).entry.stamp().time;
+    Ok((stamp(before), stamp(after.unwrap())))
+}
+
+#[test]
+fn no_stamp_is_given_twice_after_a_power_cut_wherever_the_clock_stands() {
+    let (before, after) = stamped_again_after_a_power_cut().unwrap();
+    assert!(after > before);
+    plant(Some(Fault::Reserved));
+    let again = stamped_again_after_a_power_cut();
+    plant(None);
+    assert_eq!(again.map_err(|found| found.property), Err("unique stamps"));
 }

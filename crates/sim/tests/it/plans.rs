@@ -112,7 +112,7 @@ fn what_was_found_once_stays_found() {
 /// What must not go out before it is on a disk, and does, is found where disks hang.
 #[test]
 fn what_does_not_wait_for_a_disk_is_found() {
-    let scenario = Draw::default().scenario(700_823);
+    let scenario = Draw::default().scenario(704_075);
     assert!(scenario.run().outcome.is_ok());
     let found = scenario.run_watched(World::wait_for_no_disk).outcome.unwrap_err();
     assert_eq!(found.property, "no resurrection", "{found}");

@@ -12,6 +12,7 @@ impl Hours {
         assert!(self.asked.len() <= WANTED, "too many members are asked");
         assert!(self.ahead.len() <= MAX_AHEAD, "too many writers are remembered");
         assert!(!self.heard.contains_key(&self.own), "its own clock is no other's");
+        assert!(self.off.is_none() || self.cluster.is_some(), "off from what nobody knows");
         assert!(self.cluster.is_none() || self.heard.len() > 1, "a median of fewer than three");
     }
 }

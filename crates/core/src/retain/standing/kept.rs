@@ -25,6 +25,7 @@ struct Kept {
     waived: Vec<NodeId>,
     doubt: bool,
     unsent: Option<u64>,
+    reserved: u64,
 }
 
 fn accepted(pass: Pass, clean: bool) -> Pending {
@@ -79,7 +80,9 @@ impl Kept {
             false => None,
             true => Some(from.varint()?),
         };
-        let passes = Self { covered, pending, history, ..Self::default() };
+        // Builds of before did not reserve stamps.
+        let reserved = if from.is_empty() { 0 } else { from.varint()? };
+        let passes = Self { covered, pending, history, reserved, ..Self::default() };
         Ok(Self { own, confirmed, floor, beat, gave, speaks, waived, doubt, unsent, ..passes })
     }
 
@@ -117,6 +120,7 @@ impl Standing {
         let unsent = self.isolation.unsent();
         bytes.put(&[u8::from(self.doubt), u8::from(unsent.is_some())]);
         unsent.iter().for_each(|from| bytes.put_varint(*from));
+        bytes.put_varint(self.reserved);
         bytes
     }
 
@@ -130,6 +134,9 @@ impl Standing {
             None => 0,
         }));
         let Kept { floor, beat, covered, pending, history, gave, speaks, waived, .. } = kept;
+        // What may be lost lies above what is there, and up to what may have been given.
+        let (started_at, reserved) = (Some(clock.last()), kept.reserved);
+        clock.raise(reserved);
         let own = covered.as_ref().map(Pass::to_horizon);
         let before = Self::new(self.own, self.policy);
         *self = Self {
@@ -141,10 +148,11 @@ impl Standing {
             speaks,
             waived,
             doubt: kept.doubt,
-            started_at: Some(clock.last()),
+            started_at,
             isolation: Isolation::restored(kept.unsent),
             floor,
             beat,
+            reserved,
             confirmed,
             ..before
         };
@@ -161,8 +169,12 @@ impl Standing {
     }
 
     /// This node is about to end: what it knows is to be kept as it is now, on the disk.
-    pub fn close(&mut self) {
+    pub fn close(&mut self, clock: &Clock) {
         (self.changed, self.waits) = (true, true);
+        // What was reserved and not needed is given back.
+        if clock.issued() > 0 {
+            self.reserved = clock.issued();
+        }
     }
 }
 
@@ -175,7 +187,9 @@ pub fn kept_link(bytes: &[u8]) -> Option<Pass> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::RESERVED_MS;
     use super::*;
+    use crate::data::Stamp;
     use crate::retain::tests::{Ground, H, NOW, pass, policy};
     use crate::retain::{Census, Tombstones};
     use proptest::prelude::*;
@@ -221,6 +235,70 @@ mod tests {
         after.check(&ground.replica);
     }
 
+    /// Gives a stamp; what was to be kept for it before anything went out.
+    fn give(node: &mut Standing, ground: &mut Ground, wall_ms: u64) -> (Stamp, Option<Vec<u8>>) {
+        let stamp = ground.replica.clock.tick(wall_ms);
+        node.reserve(&ground.replica.clock, wall_ms);
+        let mut out = Vec::new();
+        node.keep(&mut out);
+        let kept = out.into_iter().find_map(|output| match output {
+            Output::Keep { bytes, wait } => wait.then_some(bytes),
+            _ => None,
+        });
+        (stamp, kept)
+    }
+
+    /// Starts from what is on disk of passes, where nothing else is.
+    fn restart(kept: &[u8]) -> (Ground, Standing) {
+        let (mut ground, mut node) = (Ground::new(1, 3), standing());
+        node.restore(kept, &mut ground.replica.clock);
+        (ground, node)
+    }
+
+    #[test]
+    fn no_stamp_is_given_twice_whatever_a_crash_takes_back() {
+        let (mut ground, mut node) = (Ground::new(1, 3), standing());
+        let (_, first) = give(&mut node, &mut ground, NOW.wall_ms);
+        let first = first.expect("nothing was reserved before");
+        assert_eq!(give(&mut node, &mut ground, NOW.wall_ms + 2900).1, None);
+        let (last, second) = give(&mut node, &mut ground, NOW.wall_ms + 3100);
+        assert!(second.is_some(), "less than two seconds are left");
+        // A power cut takes that back, and the clock stands where the battery was empty.
+        let (mut ground, mut after) = restart(&first);
+        assert!(ground.replica.clock.tick(0) > last);
+        after.poll(&mut ground.holding());
+        assert!(after.history().is_in_gap(NodeId(1), last.time), "it may be lost");
+        // Far ahead at once: nothing goes out before that is on disk.
+        assert!(give(&mut after, &mut ground, NOW.wall_ms + 60_000).1.is_some());
+        assert_eq!(after.reserved, (NOW.wall_ms + 65_000) << 16);
+    }
+
+    #[test]
+    fn who_ends_gives_back_what_was_reserved_and_keeps_what_others_may_have() {
+        let (mut ground, mut node) = (Ground::new(1, 3), standing());
+        let (given, crashed) = give(&mut node, &mut ground, NOW.wall_ms);
+        node.close(&ground.replica.clock);
+        let (ground, _) = restart(&kept(&mut node).unwrap());
+        assert_eq!(ground.replica.clock.last(), given.time);
+        // After a crash this run has written nothing, and the one before may have given more than is there.
+        let (ground, mut node) = restart(&crashed.unwrap());
+        node.close(&ground.replica.clock);
+        let (ground, _) = restart(&kept(&mut node).unwrap());
+        assert_eq!(ground.replica.clock.last(), (NOW.wall_ms + RESERVED_MS) << 16);
+    }
+
+    #[test]
+    fn one_crash_after_the_other_drives_no_stamp_ahead() {
+        let (mut ground, mut node) = (Ground::new(1, 3), standing());
+        for crash in 0..1000 {
+            let wall_ms = NOW.wall_ms + crash * 25;
+            let (stamp, kept) = give(&mut node, &mut ground, wall_ms);
+            assert!(stamp.time >> 16 <= wall_ms + RESERVED_MS + 20, "crash {crash}");
+            let Some(kept) = kept else { continue };
+            (ground, node) = restart(&kept);
+        }
+    }
+
     #[test]
     fn a_copy_of_a_folder_has_no_say_in_what_its_original_accepted() {
         let (mut ground, mut before) = (Ground::new(1, 3), standing());
@@ -244,6 +322,7 @@ mod tests {
     fn who_was_down_for_long_says_what_it_may_have_lost_and_does_not_decide() {
         for (hours, doubted) in [(0, false), (2, true)] {
             let (mut ground, mut before) = (Ground::new(1, 3), standing());
+            before.trust_clock(Some(NOW.wall_ms));
             before.poll(&mut ground.holding());
             let bytes = kept(&mut before).unwrap();
             let (mut ground, mut after) = (Ground::new(1, 3), standing());
