@@ -6,7 +6,7 @@ use crate::faults::{Does, MAX_COPIES};
 use crate::trace::Kind;
 use crate::world::World;
 use rumormill_core::base::time::micros;
-use rumormill_core::retain::kept_link;
+use rumormill_core::retain::{Horizon, kept_link};
 use rumormill_core::{Instant, NodeId};
 use std::time::Duration;
 
@@ -45,6 +45,9 @@ impl World {
             match undo {
                 Undo::Data(slot) => slots.push(slot),
                 Undo::Roster { entry, previous } => {
+                    if let Some(horizon) = Horizon::of(&entry) {
+                        self.chain.take_back(node, horizon);
+                    }
                     self.hosts[node].disk.take_back(&entry, previous);
                 }
                 Undo::Kept(bytes) => {

@@ -652,7 +652,7 @@ impl World {
         let ring = &self.options.config.ring;
         let proves = ring.fence && ring.tombstones.is_fenced() && self.ledger.promises_deletions;
         let Some(horizon) = Horizon::of(entry).filter(|_| proves) else { return };
-        match self.chain.complete(horizon) {
+        match self.chain.complete(node, horizon) {
             Ok(true) => {}
             // Those that lost their disks and know of nobody are a cluster of their own: see "What it
             // assumes" in docs/chain.md.
