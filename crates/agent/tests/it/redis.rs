@@ -181,6 +181,14 @@ async fn expiry() {
     assert_eq!(run::<i64>(c, "TTL k").await.unwrap(), -1);
     assert_eq!(run::<String>(c, "GETEX k EX 50").await.unwrap(), "w");
     assert!((1..=50).contains(&run::<i64>(c, "TTL k").await.unwrap()));
+    // One option may stand twice, two may not; where there is no value no time is looked at.
+    run::<()>(c, "SET k v EX 5 EX 90").await.unwrap();
+    assert!((6..=90).contains(&run::<i64>(c, "TTL k").await.unwrap()));
+    for mixed in ["SET k v EX 5 PX 6", "SET k v EX 5 KEEPTTL", "GETEX k EX 5 PERSIST"] {
+        let said = run::<String>(c, mixed).await.unwrap_err().to_string();
+        assert!(said.contains("syntax error"), "{mixed}: {said}");
+    }
+    assert_eq!(run::<Option<String>>(c, "GETEX nope EX x").await.unwrap(), None);
     // A time that is past deletes.
     assert_eq!(run::<i64>(c, "EXPIRE k -1").await.unwrap(), 1);
     assert_eq!(run::<i64>(c, "EXISTS k").await.unwrap(), 0);

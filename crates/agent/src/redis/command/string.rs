@@ -52,17 +52,22 @@ struct Moment {
 }
 
 impl Asked {
-    /// Reads the options from `from` on.
+    /// Reads the options from `from` on. Of those for the time one may stand, be it more than once: the
+    /// last counts.
     fn parse(request: &Request<'_>, from: usize, getex: bool) -> Result<Self, Fault> {
         let mut asked = Self::default();
         let mut index = from;
         while index < request.len() {
             let option = request.arg(index).to_ascii_lowercase();
-            let timed = asked.expiry.is_some() || asked.keep || asked.persist;
+            let timed = asked.expiry.is_some();
             match option.as_slice() {
-                b"ex" | b"px" | b"exat" | b"pxat" if !timed && index + 1 < request.len() => {
+                b"ex" | b"px" | b"exat" | b"pxat" if index + 1 < request.len() => {
                     let unit = if option.starts_with(b"p") { 1 } else { 1000 };
                     let absolute = option.ends_with(b"at");
+                    let same = |held: &Moment| (held.unit, held.absolute) == (unit, absolute);
+                    if asked.keep || asked.persist || !asked.expiry.as_ref().is_none_or(same) {
+                        return Err(Fault::SYNTAX);
+                    }
                     index += 1;
                     asked.expiry = Some(Moment { index, unit, absolute });
                 }
@@ -175,8 +180,12 @@ pub(crate) fn getdel(session: &mut Session, request: &Request<'_>) {
 /// `GETEX key [EX s | PX ms | EXAT s | PXAT ms | PERSIST]`
 pub(crate) fn getex(session: &mut Session, request: &Request<'_>) -> Result<(), Fault> {
     let asked = Asked::parse(request, 2, true)?;
-    let deadline = asked.deadline(request, "getex")?;
     let entry = session.read_value(request.arg(1))?;
+    // As in Redis: where there is no value, no time is looked at.
+    let deadline = match &entry {
+        Some(_) => asked.deadline(request, "getex")?,
+        None => None,
+    };
     let key = request.arg(1).into();
     let op = match (deadline, entry.as_deref()) {
         (Some(None), Some(_)) => Op::Delete { key },
