@@ -119,7 +119,7 @@ fn who_was_forgotten_brings_nothing_back_but_what_nobody_had_heard() {
     let folder = tempfile::tempdir().unwrap();
     let mut agents = fleet(folder.path(), 2, &[]);
     // The last one does not find out that the others are gone before it is killed itself.
-    let trusting = ["--join", agents[0].gossip(), "--set", "member.suspicion_mult=1000"];
+    let trusting = ["--join", agents[0].gossip(), "--set", "member.suspicion_mult=100"];
     agents.push(start(folder.path(), "n2", "127.0.0.1:0", &trusting));
     all_alive(&agents);
     write(&agents[0], 0..30);
