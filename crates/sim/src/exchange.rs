@@ -233,8 +233,7 @@ impl Pair {
     fn begin(&mut self, setup: &Setup) -> Letters {
         let (flow, mut begun) = (self.flow, None);
         let letters = self.at(0, |desk| match setup.compare {
-            Compare::Full if flow.yours => full::pull(desk, flow.mine, false, 0, Via::Datagram),
-            Compare::Full => full::send(desk, false, true, 0),
+            Compare::Full => full::begin(desk, flow, 0),
             Compare::Checksum => begin_by_checksum(desk, flow),
             Compare::Sketch => {
                 begun = Exchange::begin(desk, flow, Cut::NONE, Digest::default(), 0);
@@ -360,7 +359,9 @@ fn answer(desk: &mut Desk<'_>, flow: Flow, begun: &mut Option<Exchange>, message
         Told::Items(items) => checksum::on_items(desk, items),
         Told::Want(want) => checksum::on_want(desk, want),
         Told::Entries(_) => {}
-        Told::Pull(pull) => full::send(desk, pull.back, pull.pushed, pull.from),
+        Told::Pull(pull) => {
+            full::send(desk, pull.back, pull.pushed, pull.from);
+        }
         Told::Piece(piece) => {
             if piece.back {
                 full::send_missing(desk, piece);

@@ -149,7 +149,10 @@ impl World {
             Err(violation) if violation.property == "time limit" => {
                 // What is missing says more than that time is up.
                 self.check()?;
-                Err(violation)
+                let uncovered = self.live().filter(|(_, node)| !node.is_covered());
+                let nodes: Vec<String> = uncovered.map(|(node, _)| format!("n{node}")).collect();
+                let what = format!("{}: {} not covered", violation.what, nodes.join(", "));
+                Err(Violation { what, ..violation })
             }
             Err(violation) => Err(violation),
         }

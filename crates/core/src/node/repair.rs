@@ -114,7 +114,7 @@ impl Node {
 
     /// What follows from what a member was found to hold the same.
     fn agrees_on(&mut self, same: Same, from: &Origin, cut: Cut, now: Now) {
-        if same.data && self.is_at_home(from) {
+        if same.data && self.speaks_itself(from, now) {
             self.agrees(from.peer, cut, now);
         }
         if same.roster {

@@ -136,14 +136,30 @@ impl Node {
         }
         if !good {
             self.stats.refused_unproven += 1;
-            let aims =
-                |at: &SocketAddr| *at == from.address || self.guard.aimed.may_tell(*at, now.mono);
-            if let Some(at) = ask.filter(aims) {
-                let unknown = self.table.get(from.peer).is_none();
-                self.outbox.challenge(at, from.via, unknown, from.given);
+            if let Some(at) = ask {
+                self.ask_for_proof(from, at, now);
             }
         }
         good
+    }
+
+    /// Asks whoever receives at an address for a proof of what came as if from there.
+    fn ask_for_proof(&mut self, from: &Origin, at: SocketAddr, now: Now) {
+        if at == from.address || self.guard.aimed.may_tell(at, now.mono) {
+            let unknown = self.table.get(from.peer).is_none();
+            self.outbox.challenge(at, from.via, unknown, from.given);
+        }
+    }
+
+    /// True if it is the peer that says what it holds, so that this counts. Else it is asked for a
+    /// proof: what a node says itself could come back to it as if from another that holds the same.
+    pub(super) fn speaks_itself(&mut self, from: &Origin, now: Now) -> bool {
+        let Some(home) = self.home(from).filter(|_| !from.sealed) else { return from.sealed };
+        let proved = self.proves(from, Some(home));
+        if !proved {
+            self.ask_for_proof(from, home, now);
+        }
+        proved
     }
 
     /// Those that ask to be let in and cannot be reached where they say that they receive.
@@ -265,11 +281,6 @@ impl Node {
         }
     }
 
-    /// True if a peer talks from where the roster says that it receives: what it holds counts.
-    pub(super) fn is_at_home(&self, from: &Origin) -> bool {
-        from.sealed || self.home(from) == Some(from.address)
-    }
-
     /// A peer gives a cookie. It is kept for what this node has to say there, and what was passed
     /// over for lack of it is said again.
     pub(super) fn on_cookie(&mut self, from: &Origin, given: Given, now: Now) {
@@ -305,8 +316,10 @@ mod tests {
     use crate::member::Identity;
     use crate::member::record::tests::record;
     use crate::output::Output;
+    use crate::reconcile::checksum::Opening;
     use crate::retain::tests::{NOW, pass};
     use crate::retain::{Census, Pass};
+    use crate::spread::entropy::Direction;
     use crate::spread::ring::Token;
     use crate::wire::kind;
     use crate::wire::packet::{HEADER, Header, frame_message, next_message};
@@ -428,6 +441,27 @@ mod tests {
                 assert_eq!(challenges(&sent), asked, "{keyed} {how:?}");
                 assert_eq!(answered.count(), asked.len());
             }
+        }
+    }
+
+    #[test]
+    fn that_a_member_holds_the_same_counts_from_who_proves_where_it_is() {
+        for (keyed, how, counts) in
+            [(false, How::Bare, false), (false, How::Proved, true), (true, How::Sealed, true)]
+        {
+            let mut node = node(keyed);
+            let opening = Opening {
+                flow: Direction::PushPull.flow(),
+                answer: false,
+                cut: Cut::around(NOW.wall_ms, 300),
+                data: node.digest(Space::Data),
+                roster: node.digest(Space::Roster),
+            };
+            let from = (PEER, at(PEER), how);
+            let sent = receive(&mut node, from, kind::DIGEST, &opening.encode());
+            assert_eq!(node.staleness(NOW).is_some(), counts, "{keyed} {how:?}");
+            let asked = challenges(&sent).contains(&at(PEER));
+            assert_eq!(asked, how == How::Bare, "{keyed} {how:?}");
         }
     }
 

@@ -11,8 +11,13 @@ use crate::base::codec::{Coded as _, DecodeError, Reader, Write};
 use crate::data::{Entry, Space, block};
 use crate::output::Via;
 use crate::wire::kind;
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::Arc;
+
+/// Exchanges of which it is remembered how far they have come; one more begins at the beginning.
+const MAX_PLACES: usize = 64;
 
 /// Asks for everything from a hash on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,12 +89,40 @@ impl Piece {
     }
 }
 
-/// Begins an exchange of everything: pulls if entries may come, else pushes.
-pub fn begin(desk: &mut Desk<'_>, flow: Flow) {
+/// Begins an exchange of everything from a hash on: pulls if entries may come, else pushes.
+pub fn begin(desk: &mut Desk<'_>, flow: Flow, from: u64) {
     if flow.yours {
-        pull(desk, flow.mine, false, 0, Via::Datagram);
+        pull(desk, flow.mine, false, from, Via::Datagram);
     } else {
-        send(desk, false, true, 0);
+        send(desk, false, true, from);
+    }
+}
+
+/// How far exchanges of everything that this node began have come, of those that are not at their
+/// end. What is begun next with the same member goes on from there: where less may be sent at a time
+/// than there is, the last entries would have no turn otherwise.
+#[derive(Debug, Default)]
+pub struct Places {
+    unfinished: VecDeque<(SocketAddr, Space, u64)>,
+}
+
+impl Places {
+    /// Where the next exchange begins.
+    #[must_use]
+    pub fn of(&self, with: SocketAddr, space: Space) -> u64 {
+        let here = |place: &&(SocketAddr, Space, u64)| (place.0, place.1) == (with, space);
+        self.unfinished.iter().find(here).map_or(0, |place| place.2)
+    }
+
+    /// One has come as far as a hash, or to its end.
+    pub fn note(&mut self, with: SocketAddr, space: Space, next: Option<u64>) {
+        self.unfinished.retain(|place| (place.0, place.1) != (with, space));
+        if let Some(next) = next {
+            self.unfinished.push_back((with, space, next));
+        }
+        if self.unfinished.len() > MAX_PLACES {
+            self.unfinished.pop_front();
+        }
     }
 }
 
@@ -100,12 +133,12 @@ pub fn pull(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64, via: Via) 
     desk.push_via(via, kind::PULL, &[&pull.encode()]);
 }
 
-/// Sends the piece that begins at a hash.
-pub fn send(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64) {
+/// Sends the piece that begins at a hash. Returns where the next one begins, if there is more.
+pub fn send(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64) -> Option<u64> {
     if desk.silent {
         // Asked again, it may be answered.
         desk.stats.repair_withheld += 1;
-        return;
+        return None;
     }
     let (entries, next) = desk.map.page(from, desk.budget(), block::MAX_ENTRIES);
     desk.carries(entries.len());
@@ -122,6 +155,7 @@ pub fn send(desk: &mut Desk<'_>, back: bool, pushed: bool, from: u64) {
     // Pieces of one transfer stay in order.
     let via = if next.is_some() || from > 0 { Via::Stream } else { Via::Datagram };
     desk.push_via(via, kind::PIECE, &[&body]);
+    next
 }
 
 /// Sends what a piece lacks of this replica, up to a piece: entries in its span that it does not
@@ -212,21 +246,37 @@ mod tests {
         assert_eq!(Pull::decode(Reader::new(&pull.encode())), Ok(pull));
 
         let mut pair = Pair::new([map([(1, 7), (2, 7)]), map([])], 20);
-        pair.at(0, |desk| send(desk, false, true, 0));
-        let piece = pair.letters.pop_front().unwrap();
         let keys = map([]);
         let hash = |key: u16| keys.hash(&key.to_be_bytes());
         let (first, next) = if hash(1) < hash(2) { (1, 2) } else { (2, 1) };
+        pair.at(0, |desk| assert_eq!(send(desk, false, true, 0), Some(hash(next))));
+        let piece = pair.letters.pop_front().unwrap();
         let mut golden = vec![0, 6, 0, 0, 0, 0, 0, 0, 0, 0];
         golden.extend(hash(next).to_le_bytes());
         golden.extend([1, 14, 1, 0, 0, 0, 0, 0, 0, 0, 2, 0, first]);
         assert_eq!((piece.kind, &piece.body), (kind::PIECE, &golden));
 
-        pair.at(0, |desk| send(desk, true, false, hash(next)));
+        pair.at(0, |desk| assert_eq!(send(desk, true, false, hash(next)), None));
         let piece = pair.letters.pop_front().unwrap();
         let read = Piece::decode(Reader::new(&piece.body)).unwrap();
         assert_eq!((read.back, read.pushed, read.next), (true, false, None));
         assert_eq!(read.entries, [write(next, 7).as_ref().clone()]);
+    }
+
+    #[test]
+    fn what_is_unfinished_goes_on_with_the_same_member_where_it_stopped() {
+        let at = |port: u16| SocketAddr::from(([10, 0, 0, 1], port));
+        let mut places = Places::default();
+        places.note(at(1), Space::Data, Some(7));
+        places.note(at(1), Space::Data, Some(9));
+        let of = |places: &Places, port, space| places.of(at(port), space);
+        assert_eq!(of(&places, 1, Space::Data), 9);
+        assert_eq!([of(&places, 1, Space::Roster), of(&places, 2, Space::Data)], [0, 0]);
+        places.note(at(1), Space::Data, None);
+        assert_eq!(of(&places, 1, Space::Data), 0, "at its end");
+        (1..=65).for_each(|port| places.note(at(port), Space::Data, Some(1)));
+        assert_eq!(of(&places, 1, Space::Data), 0, "the oldest is forgotten");
+        assert_eq!(of(&places, 65, Space::Data), 1);
     }
 
     #[test]

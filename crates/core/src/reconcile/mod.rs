@@ -286,7 +286,9 @@ pub(crate) mod tests {
                 Message::Want(want) => self.at(end, |desk| checksum::on_want(desk, &want)),
                 Message::Entries(entries) => self.apply(end, &entries.entries),
                 Message::Pull(pull) => {
-                    self.at(end, |desk| full::send(desk, pull.back, pull.pushed, pull.from));
+                    self.at(end, |desk| {
+                        full::send(desk, pull.back, pull.pushed, pull.from);
+                    });
                 }
                 Message::Piece(piece) => {
                     self.apply(end, &piece.entries);
@@ -347,10 +349,7 @@ pub(crate) mod tests {
 
         /// The first end begins an exchange of everything.
         pub(crate) fn begin_full(&mut self, flow: Flow) {
-            self.at(0, |desk| match flow.yours {
-                true => full::pull(desk, flow.mine, false, 0, Via::Datagram),
-                false => full::send(desk, false, true, 0),
-            });
+            self.at(0, |desk| full::begin(desk, flow, 0));
         }
 
         /// Delivers until nothing is on its way. Some messages are lost and some repeated late, in

@@ -372,6 +372,12 @@ impl Standing {
         self.time_ms = time_ms;
     }
 
+    /// The time that passes are dated by: that of stamps, or the own clock's where that is not trusted.
+    #[must_use]
+    pub fn time_ms(&self, wall_ms: u64) -> u64 {
+        self.time_ms.unwrap_or(wall_ms)
+    }
+
     /// Own stamps up to this time may have been given before the start and lost.
     #[must_use]
     pub fn lost_upto(&self) -> u64 {

@@ -16,7 +16,7 @@ use crate::data::{Cut, Digest, Replica, Space};
 use crate::member::table::Peer;
 use crate::output::{Class, Via};
 use crate::reconcile::checksum::{self, Opening};
-use crate::reconcile::full::{self, Piece, Pull};
+use crate::reconcile::full::{self, Piece, Places, Pull};
 use crate::reconcile::sketch::exchange::{on_ask, on_opening};
 use crate::reconcile::sketch::message::shortened;
 use crate::reconcile::sketch::{
@@ -38,6 +38,8 @@ pub struct Repair {
     pub auditor: Auditor,
     /// What it costs.
     pub sessions: Sessions,
+    /// How far exchanges of everything have come.
+    places: Places,
     /// True while entries of the data are not to be sent.
     pub silent: bool,
 }
@@ -60,6 +62,7 @@ impl Repair {
             comparisons: Comparisons::default(),
             auditor: Auditor::new(config, seed, now),
             sessions: Sessions::default(),
+            places: Places::default(),
             silent: false,
         }
     }
@@ -150,7 +153,8 @@ impl Repair {
         match method {
             Compare::Full => {
                 for space in Space::ALL {
-                    full::begin(&mut self.desk(space, peer.gossip, hold), flow);
+                    let from = self.places.of(peer.gossip, space);
+                    full::begin(&mut self.desk(space, peer.gossip, hold), flow, from);
                 }
             }
             Compare::Checksum => self.open(peer.gossip, flow, false, hold),
@@ -377,7 +381,10 @@ impl Repair {
     pub fn on_pull(&mut self, from: &Origin, pull: Pull, hold: &mut Holding<'_>) {
         let mut desk = self.desk(pull.space, from.address, hold);
         if desk.is_open() {
-            full::send(&mut desk, pull.back, pull.pushed, pull.from);
+            let next = full::send(&mut desk, pull.back, pull.pushed, pull.from);
+            if pull.pushed {
+                self.places.note(from.address, pull.space, next.map(|_| pull.from));
+            }
         }
     }
 
@@ -400,11 +407,14 @@ impl Repair {
             if let Some(at) = self.auditor.advance(piece.next, now) {
                 full::pull(desk, true, false, at, Via::Stream);
             }
-        } else if let Some(at) = piece.next
-            && (piece.pushed || self.entropy.config().compare == Compare::Full)
-        {
-            self.entropy.progress(now);
-            full::pull(desk, piece.back, piece.pushed, at, Via::Stream);
+        } else if piece.pushed || self.entropy.config().compare == Compare::Full {
+            if let Some(at) = piece.next {
+                full::pull(desk, piece.back, piece.pushed, at, Via::Stream);
+                self.entropy.progress(now);
+            }
+            if !piece.pushed {
+                self.places.note(from.address, space, piece.next);
+            }
         }
     }
 }

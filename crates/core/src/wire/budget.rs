@@ -2,7 +2,7 @@
 //!
 //! A token bucket per class, where packets leave. What is over the rate waits its turn for a moment;
 //! what would wait longer is dropped and counted: updates and repair come again by repair, probes by
-//! the next probe. The classes know nothing of each other.
+//! the next probe. Steps of walks come by nothing and wait. The classes know nothing of each other.
 
 mod check;
 
@@ -18,6 +18,8 @@ pub const MAX_RATE: u64 = 1_000_000_000_000;
 /// What may be sent at once after a pause, as a part of a second's worth (guess: short against every
 /// timeout of the protocol).
 const BURST: u64 = 4;
+/// Steps of walks that wait at most, whatever their bytes: far more than walks are given at once.
+const MAX_WALKS: usize = 64;
 /// A packet's bytes count as so many tokens: those of a microsecond at a byte per second.
 const TOKENS: i64 = 1_000_000;
 
@@ -30,6 +32,9 @@ pub struct Parcel {
     pub messages: u64,
     /// True if it goes to another zone.
     pub far: bool,
+    /// True for a step of a walk: one at a time is under way, both ends wait for it, and nobody says
+    /// it again.
+    pub walks: bool,
 }
 
 impl Parcel {
@@ -109,7 +114,8 @@ impl Budgets {
         }
         let (delayed, shed) = held_back(class, stats);
         // One may always wait, however large.
-        if bucket.held.is_empty() || bucket.held_bytes + parcel.len() <= bucket.rate / BURST {
+        let fits = bucket.held_bytes + parcel.len() <= bucket.rate / BURST;
+        if bucket.held.is_empty() || fits || parcel.walks && bucket.walks() < MAX_WALKS {
             *delayed += 1;
             bucket.held_bytes += parcel.len();
             bucket.held.push_back(parcel);
@@ -176,6 +182,11 @@ impl Bucket {
         }
     }
 
+    /// Steps of walks that wait.
+    fn walks(&self) -> usize {
+        self.held.iter().filter(|parcel| parcel.walks).count()
+    }
+
     /// Microseconds until there is a token.
     fn wait(&self) -> u64 {
         let lacking = u64::try_from(1_i64.saturating_sub(self.tokens)).unwrap_or(0);
@@ -213,13 +224,14 @@ fn held_back(class: Class, s: &mut Stats) -> (&mut u64, &mut u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::check::Depth;
     use crate::output::Via;
     use proptest::prelude::*;
 
     fn parcel(class: Class, len: usize) -> Parcel {
         let to = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
         let send = Send { to, via: Via::Datagram, class, bytes: vec![0; len] };
-        Parcel { send, messages: 1, far: false }
+        Parcel { send, messages: 1, far: false, walks: false }
     }
 
     fn budgets(membership_rate: u64, updates_rate: u64, repair_rate: u64) -> Budgets {
@@ -250,6 +262,25 @@ mod tests {
         budgets.pass(parcel(Class::Membership, 9_000_000), &mut stats, &mut out);
         assert_eq!((bytes(&out, Class::Updates), bytes(&out, Class::Membership)), (900, 9_000_000));
         assert_eq!((stats.budget_updates_delayed, stats.budget_membership_delayed), (0, 0));
+    }
+
+    #[test]
+    fn a_step_of_a_walk_waits_where_others_are_dropped() {
+        let (mut budgets, mut stats, mut out) = (budgets(0, 0, 4000), Stats::default(), vec![]);
+        for _ in 0..3 {
+            budgets.pass(parcel(Class::Repair, 1000), &mut stats, &mut out);
+        }
+        assert_eq!((budgets.held(Class::Repair), stats.budget_repair_shed), (1, 1));
+        for _ in 0..=MAX_WALKS {
+            let step = Parcel { walks: true, ..parcel(Class::Repair, 1000) };
+            budgets.pass(step, &mut stats, &mut out);
+        }
+        assert_eq!((budgets.held(Class::Repair), stats.budget_repair_shed), (1 + MAX_WALKS, 2));
+        budgets.check(&stats, Depth::Whole);
+        while let Some(due) = budgets.deadline() {
+            budgets.advance(due, &mut stats, &mut out);
+        }
+        assert_eq!(bytes(&out, Class::Repair), 1000 * (2 + MAX_WALKS as u64));
     }
 
     #[test]

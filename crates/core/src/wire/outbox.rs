@@ -223,7 +223,7 @@ impl Outbox {
         let Some(queue) = self.queues.get_mut(place) else { return };
         frame_message(kind, body, &mut queue.bytes);
         queue.messages += 1;
-        queue.claims |= proof::claims(kind, body);
+        queue.claims |= proof::claims(kind, body) || proof::may_claim(kind);
         queue.asks |= proof::asks(kind, body);
         queue.walks |= kind::is_walk(kind);
     }
@@ -492,7 +492,7 @@ impl Packet {
             }
         }
         let send = Send { to, via, class, bytes: self.bytes };
-        let parcel = Parcel { send, messages: self.messages, far };
+        let parcel = Parcel { send, messages: self.messages, far, walks: tally.walks };
         exit.budgets.pass(parcel, exit.stats, exit.out);
     }
 }

@@ -278,7 +278,8 @@ pub fn claims(kind: u8, body: &[&[u8]]) -> bool {
 }
 
 /// True for messages that may be claims, which depends on what their receiver holds: that far more is
-/// held here. They carry no proof, and are said again with one.
+/// held here, or the same. They carry a proof where there is one, and are said again with it where
+/// there was none.
 #[must_use]
 pub fn may_claim(kind: u8) -> bool {
     matches!(kind, kind::DIGEST | kind::SKETCH)

@@ -87,9 +87,14 @@ const FOUND_AT_EDGES: [u64; 17] = [
 ];
 
 /// And of plans with hardships.
-const FOUND_IN_HARDSHIP: [u64; 1] = [
+const FOUND_IN_HARDSHIP: [u64; 5] = [
     // Both whom the latest pass had covered were set back, and with that its only link was gone.
     201_230,
+    // What a member said of itself came back to it as if from another that holds the same.
+    35_002_796,
+    // Steps of ring repair were dropped where there was much other repair, and both ends waited;
+    // and alarms where comparisons took far longer than they may.
+    35_075_115, 35_059_518, 36_006_023,
 ];
 
 #[test]

@@ -70,7 +70,7 @@ impl Standing {
 
     /// Nobody can have seen it: it is written anew, with the stamp that it had.
     fn write_anew(&self, entry: &Entry, hold: &mut Holding<'_>) -> Sieved {
-        let stamp = hold.replica.clock.tick(self.time_ms.unwrap_or(hold.wall_ms));
+        let stamp = hold.replica.clock.tick(self.time_ms(hold.wall_ms));
         debug_assert!(self.may_issue(stamp), "no stamp below a horizon that came by");
         let Some(anew) = entry.anew(stamp.time) else { return Sieved::Gone };
         hold.env.stats.fence_reissued += 1;

@@ -74,8 +74,9 @@ impl Rounds {
         let mut order: Vec<NodeId> = present.map(|member| member.id).collect();
         let start = site.hold.env.rng.index(order.len());
         order.rotate_left(start);
-        // What is younger is still on its way. The low bits tell apart passes of one millisecond.
-        let before = now.wall_ms.saturating_sub(self.hidden_ms);
+        // What is younger is still on its way. The low bits tell apart passes of one millisecond. By
+        // the cluster's time: nobody stamps below a horizon, so one ahead would move them all there.
+        let before = site.standing.time_ms(now.wall_ms).saturating_sub(self.hidden_ms);
         let low = site.hold.env.rng.below(1 << 16);
         let last = site.standing.horizon().map_or(0, |horizon| horizon.time);
         // Nobody lends itself to a pass that is not above all that came by.

@@ -1,6 +1,6 @@
 //! What holds of the budgets: the account of every bucket adds up, and what waits is bounded.
 
-use super::{BURST, Bucket, Budgets, TOKENS};
+use super::{BURST, Bucket, Budgets, MAX_WALKS, TOKENS};
 use crate::base::check::Depth;
 use crate::output::Class;
 use crate::stats::Stats;
@@ -45,11 +45,15 @@ impl Bucket {
     }
 
     fn check_held(&self, class: Class) {
-        let (held, bytes, rate) = (self.held.len(), self.held_bytes, self.rate);
+        let (bytes, rate) = (self.held_bytes, self.rate);
         let waiting: u64 = self.held.iter().map(|parcel| parcel.len()).sum();
         assert_eq!(bytes, waiting, "bytes that wait in {class:?}, as counted and as they are");
         let strange = self.held.iter().filter(|parcel| parcel.send.class != class).count();
         assert_eq!(strange, 0, "packets of other classes in {class:?}");
+        let walks = self.walks();
+        assert!(walks <= MAX_WALKS, "{walks} steps of walks wait in {class:?}");
+        let others = || self.held.iter().filter(|parcel| !parcel.walks);
+        let (held, bytes) = (others().count(), others().map(|parcel| parcel.len()).sum::<u64>());
         let bounded = held <= 1 || bytes <= rate / BURST;
         assert!(bounded, "{bytes} bytes in {held} packets wait in {class:?} at {rate} a second");
     }
