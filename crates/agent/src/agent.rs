@@ -1,16 +1,17 @@
 //! The agent: a node with a Redis port and an HTTP port beside it. A thin user of the library.
 
 use crate::error::StartError;
-use crate::handle::Rumormill;
+use crate::handle::{LeaveOptions, Rumormill};
 use crate::namesake::Namesake;
 use crate::seal::Encryption;
-use crate::settings::Settings;
+use crate::settings::{OnTerminate, Settings};
 use crate::tls::{Tls, TlsFiles};
 use crate::{http, net, redis};
 use rumormill_core::base::hash::Keyed;
 use serde::Serialize;
 use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -19,6 +20,8 @@ use tokio::task::JoinSet;
 
 /// How long the ports may take to finish once the agent stops; each has a shorter bound itself.
 const DRAIN: Duration = Duration::from_secs(8);
+/// How often the log says how far a leave is.
+const TELL: Duration = Duration::from_secs(1);
 
 /// A running agent. Dropping it stops its ports; [`Agent::run_until`] or [`Agent::stop`] stops it
 /// in order.
@@ -29,6 +32,8 @@ pub struct Agent {
     services: JoinSet<&'static str>,
     /// Watches whether the name is taken, unless it may be.
     namesake: Option<Namesake>,
+    on_terminate: OnTerminate,
+    leave_timeout: Duration,
 }
 
 /// Where an agent is reached: the addresses that are really bound.
@@ -49,6 +54,9 @@ pub enum Ended {
     Stopped,
     /// Its node left the cluster.
     Left,
+    /// The same because of `on_terminate`, and not all was handed over; [`Rumormill::leaving`] has
+    /// what.
+    LeftInPart,
     /// Another member of its name is alive there, and was before it.
     NameTaken(SocketAddr),
     /// A part of it ended by itself: `Redis`, `HTTP` or `node`.
@@ -93,7 +101,8 @@ impl Agent {
             lock: node.shared.lock.clone(),
             snapshot: Arc::clone(&node.shared.snapshot),
         });
-        Ok(Self { node, addresses, stopping, services, namesake })
+        let Settings { on_terminate, leave_timeout, .. } = settings;
+        Ok(Self { node, addresses, stopping, services, namesake, on_terminate, leave_timeout })
     }
 
     /// The node.
@@ -108,9 +117,12 @@ impl Agent {
         self.addresses
     }
 
-    /// Runs until `shutdown` is ready, the node has left the cluster, or a port has failed; then
+    /// Runs until it is asked to end, the node has left the cluster, or a port has failed; then it
     /// stops in order. Everything acknowledged is on disk when this returns.
-    pub async fn run_until(mut self, shutdown: impl Future<Output = ()>) -> Ended {
+    ///
+    /// `asked` is ready whenever somebody asks: the first time the agent does what `on_terminate`
+    /// says; once more while it leaves, and it stops at once.
+    pub async fn run_until(mut self, mut asked: impl AsyncFnMut()) -> Ended {
         let node = self.node.clone();
         let namesake = self.namesake.take();
         let taken = async {
@@ -120,19 +132,24 @@ impl Agent {
             }
         };
         let ended = tokio::select! {
-            () = shutdown => Ended::Stopped,
+            () = asked() => Ended::Stopped,
             address = taken => Ended::NameTaken(address),
             () = self.node.shared.commands.closed() => Ended::Failed("node"),
             Some(service) = self.services.join_next() => Ended::Failed(service.unwrap_or("a task")),
         };
-        if let Ended::NameTaken(_) = ended {
+        let leaves = self.on_terminate == OnTerminate::Leave && ended == Ended::Stopped;
+        match ended {
             // Else it would be held dead, and passes would wait for it.
-            node.leave().await;
+            Ended::NameTaken(_) => drop(node.leave().await),
+            Ended::Stopped if leaves => leave(&node, self.leave_timeout, asked()).await,
+            Ended::Stopped => tracing::info!("stopping as a member, since on_terminate = stop"),
+            Ended::Left | Ended::LeftInPart | Ended::Failed(_) => {}
         }
         // This lets the request that made the node leave be answered, and noted.
         self.stop().await;
         match node.leaving() {
             _ if matches!(ended, Ended::NameTaken(_)) => ended,
+            Some(told) if told.leaves && leaves && !told.missing.is_empty() => Ended::LeftInPart,
             Some(told) if told.leaves => Ended::Left,
             _ => ended,
         }
@@ -149,6 +166,30 @@ impl Agent {
         }
         self.node.shutdown().await;
     }
+}
+
+/// Leaves as `rumormill leave` makes it, and says how far it is; stops at once if that is asked for.
+async fn leave(node: &Rumormill, limit: Duration, again: impl Future<Output = ()>) {
+    tracing::info!("leaving, since on_terminate = leave; asked again, it stops at once");
+    let options = LeaveOptions::default().timeout(limit).by("on_terminate = leave");
+    let (mut leaving, mut again) = (pin!(node.leave_with(options)), pin!(again));
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + TELL, TELL);
+    let mut said = String::new();
+    loop {
+        tokio::select! {
+            _ = &mut leaving => return,
+            () = &mut again => break,
+            _ = ticks.tick() => {}
+        }
+        let words = node.leaving().map(|told| told.words()).unwrap_or_default();
+        if words != said {
+            tracing::info!("still leaving: {words}");
+            said = words;
+        }
+    }
+    tracing::warn!("asked again while leaving: stopping at once, without a goodbye");
+    node.give_up_leaving().await;
+    leaving.await;
 }
 
 fn redis_options(settings: &Settings) -> redis::Options {

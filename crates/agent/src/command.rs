@@ -90,6 +90,8 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Vec<KeyStory>>,
     },
     Depart(Farewell),
+    /// A node that is leaving is to stop instead, at once.
+    GiveUpLeaving,
 }
 
 /// What becomes of what is kept aside.

@@ -97,6 +97,7 @@ impl Driver {
                 let _ = reply.send(strays::stories(&self.node, &key));
             }
             Command::Depart(farewell) => self.begin_departure(farewell),
+            Command::GiveUpLeaving => self.give_up_leaving(),
         }
     }
 

@@ -50,6 +50,17 @@ impl Driver {
         }
     }
 
+    /// Makes a leave a stop that waits for nothing more, unless goodbye has been said. Whoever has its
+    /// vote by now keeps it until the node is back, as after a crash.
+    pub(super) fn give_up_leaving(&mut self) {
+        if let Some(departing) = &mut self.turn.departing
+            && self.turn.stop.is_none()
+        {
+            departing.leaves = false;
+            departing.until = Instant::now();
+        }
+    }
+
     /// True once this node takes no more writes.
     pub(super) fn departs(&self) -> bool {
         self.turn.departing.is_some()
@@ -125,6 +136,10 @@ fn handover(node: &Node, departing: &Departing) -> Handover {
         told.vote = vote_name(so_far.vote).into();
         if let Vote::Given(to) = so_far.vote {
             told.vote_with = Some(name_of(node, to));
+        }
+        // It was to be given, until the leave became a stop.
+        if !leaves && so_far.vote == Vote::Open {
+            told.vote = vote_name(Vote::Kept).into();
         }
         told.done = so_far.done;
     }

@@ -257,6 +257,12 @@ impl Rumormill {
         self.depart(true, wait, by).await
     }
 
+    /// Stops at once instead, if it is leaving and has not said goodbye yet.
+    pub(crate) async fn give_up_leaving(&self) {
+        // An error means that the node has shut down.
+        let _ = self.shared.commands.send(Command::GiveUpLeaving).await;
+    }
+
     /// How far this node is with leaving or stopping; `None` if nobody has asked for that.
     #[must_use]
     pub fn leaving(&self) -> Option<Handover> {

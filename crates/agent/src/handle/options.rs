@@ -1,10 +1,7 @@
 //! What can be said of a value beside the value, and of a leave.
 
+use crate::clock::DEFAULT_LEAVE;
 use std::time::Duration;
-
-/// How long a node that leaves may take to hand over what it has, if nothing is said (guess: some
-/// rounds of anti-entropy, and less than the ten seconds after which supervisors kill).
-const LEAVE: Duration = Duration::from_secs(10);
 
 /// How a node is to leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,7 +12,7 @@ pub struct LeaveOptions {
 
 impl Default for LeaveOptions {
     fn default() -> Self {
-        Self { wait: Some(LEAVE), by: "the program".into() }
+        Self { wait: Some(DEFAULT_LEAVE), by: "the program".into() }
     }
 }
 

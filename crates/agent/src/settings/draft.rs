@@ -6,6 +6,7 @@ use super::given::Given;
 use super::names::read;
 use super::secret::SecretSource;
 use super::tls;
+use crate::clock::MAX_LEAVE;
 use crate::reach::advertisable;
 use crate::seal::file as key_file;
 use crate::seeds::Seed;
@@ -161,6 +162,8 @@ impl Draft {
             "tags" => settings.tags = add_tags(&settings.tags, read(value)?)?,
             "insecure" => settings.insecure = read(value)?,
             "allow_shared_name" => settings.allow_shared_name = read(value)?,
+            "on_terminate" => settings.on_terminate = read(value)?,
+            "leave_timeout" => settings.leave_timeout = check_leave(read::<Span>(value)?.0)?,
             "fsync" => settings.fsync = read(value)?,
             "encryption" => settings.encryption = read(value)?,
             "key" => {
@@ -246,6 +249,13 @@ fn check_seeds(seeds: Vec<String>) -> Result<Vec<String>, String> {
 fn add_tags(held: &Tags, given: BTreeMap<String, String>) -> Result<Tags, String> {
     let held = held.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
     Tags::new(held.chain(given)).map_err(|error| error.to_string())
+}
+
+fn check_leave(limit: Duration) -> Result<Duration, String> {
+    match limit.is_zero() || limit > MAX_LEAVE {
+        true => Err(format!("{} is not 1ms to 10m", humantime::format_duration(limit))),
+        false => Ok(limit),
+    }
 }
 
 fn check_hosts(hosts: Vec<String>) -> Result<Vec<String>, String> {

@@ -21,7 +21,7 @@ pub use secret::Secret;
 pub use variables::check_variables;
 
 use crate::builder::Builder;
-use crate::clock::DEFAULT_LOADING;
+use crate::clock::{DEFAULT_LEAVE, DEFAULT_LOADING};
 use crate::seal::{Encryption, KeyRing};
 use crate::store::Fsync;
 use crate::tls::TlsFiles;
@@ -72,6 +72,10 @@ pub struct Settings {
     pub insecure: bool,
     /// Whether the agent goes on although another member of its name is alive.
     pub allow_shared_name: bool,
+    /// What the agent does when it is asked to end.
+    pub on_terminate: OnTerminate,
+    /// How long it may take to hand over what it has, if it leaves then.
+    pub leave_timeout: Duration,
     /// When writes are forced to the disk.
     pub fsync: Fsync,
     /// The keys of the cluster; without any gossip is not encrypted.
@@ -111,6 +115,8 @@ impl Default for Settings {
             tags: Tags::default(),
             insecure: false,
             allow_shared_name: false,
+            on_terminate: OnTerminate::default(),
+            leave_timeout: DEFAULT_LEAVE,
             fsync: Fsync::default(),
             keys: None,
             key_file: None,
@@ -135,6 +141,18 @@ pub enum LogFormat {
     Human,
     /// One JSON object per line.
     Json,
+}
+
+/// What an agent does when it is asked to end: by a signal, or the end of its input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTerminate {
+    /// It stops and stays a member: a restart is no departure. Its name keeps its place, and nothing
+    /// has to be handed over.
+    #[default]
+    Stop,
+    /// It hands over what it has and says goodbye: nobody probes it, and no pass waits for it.
+    Leave,
 }
 
 /// A setting that was given as a flag.
@@ -167,6 +185,8 @@ impl Settings {
         table.insert("loading".into(), text(&humantime::format_duration(self.loading)));
         table.insert("insecure".into(), self.insecure.into());
         table.insert("allow_shared_name".into(), self.allow_shared_name.into());
+        table.extend(Value::try_from(self.on_terminate).map(|what| ("on_terminate".into(), what)));
+        table.insert("leave_timeout".into(), text(&humantime::format_duration(self.leave_timeout)));
         table.extend(Value::try_from(self.fsync).map(|fsync| ("fsync".into(), fsync)));
         let file = self.key_file.iter();
         table.extend(file.map(|path| ("key_file".into(), text(&path.display()))));

@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 
 /// Settings of the agent itself; those of the protocol are found in [`Config`].
-const OWN: [&str; 29] = [
+const OWN: [&str; 31] = [
     "name",
     "gossip",
     "advertise",
@@ -19,6 +19,8 @@ const OWN: [&str; 29] = [
     "tags",
     "insecure",
     "allow_shared_name",
+    "on_terminate",
+    "leave_timeout",
     "fsync",
     "key_file",
     "encryption",

@@ -43,6 +43,23 @@ fn flags_go_before_environment_before_file() {
 }
 
 #[test]
+fn what_ends_an_agent_stops_it_unless_a_source_says_leave() {
+    let settings = load("", &[], &[]).unwrap();
+    assert_eq!(settings.on_terminate, OnTerminate::Stop);
+    assert_eq!(settings.leave_timeout, Duration::from_secs(10));
+    let leave = "on_terminate = \"leave\"\nleave_timeout = \"1m\"\n";
+    let settings = load(leave, &[], &[]).unwrap();
+    assert_eq!(settings.on_terminate, OnTerminate::Leave);
+    assert_eq!(settings.leave_timeout, Duration::from_secs(60));
+    let again = load(&settings.to_toml(), &[], &[]).unwrap();
+    assert_eq!(format!("{settings:?}"), format!("{again:?}"));
+    let settings = load(leave, &[("RUMORMILL_ON_TERMINATE", "stop")], &[]).unwrap();
+    assert_eq!(settings.on_terminate, OnTerminate::Stop);
+    let settings = load("", &[], &[("on_terminate", "leave")]).unwrap();
+    assert_eq!(settings.on_terminate, OnTerminate::Leave);
+}
+
+#[test]
 fn protocol_settings_come_from_every_source() {
     let file = "[spread]\nmethod = \"rumor\"\n[spread.tree]\nfanout = 3\n\
                 [repair]\ninterval = \"1s\"\n";
@@ -109,6 +126,12 @@ fn errors_name_source_line_and_field() {
         ("advertise = \"[::]:7400\"", "agent.toml:1: advertise: nobody can reach a node at [::]"),
         ("join = [\"0.0.0.0:7400\"]", "agent.toml:1: join: nobody can be reached at 0.0.0.0:7400"),
         ("http = \"here\"", "agent.toml:1: http: \"here\" is neither an address (IP:PORT"),
+        (
+            "on_terminate = \"go\"",
+            "agent.toml:1: on_terminate: unknown variant `go`, expected `stop` or `leave`",
+        ),
+        ("leave_timeout = \"0s\"", "agent.toml:1: leave_timeout: 0s is not 1ms to 10m"),
+        ("leave_timeout = \"11m\"", "agent.toml:1: leave_timeout: 11m is not 1ms to 10m"),
         ("name = \"\"", "agent.toml:1: name: \"\" is no name"),
         ("name = 5", "agent.toml:1: name: invalid type: integer `5`, expected a string"),
         (

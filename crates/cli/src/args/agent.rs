@@ -21,6 +21,7 @@ Examples:
   rumormill agent --gossip 10.0.0.7:7400 --key-file /etc/rumormill.key
   rumormill agent --tls-cert /etc/rumormill/cert.pem --tls-key /etc/rumormill/key.pem
   rumormill agent --tag zone=a --tag role=db
+  rumormill agent --on-terminate leave --set leave_timeout=20s
   rumormill agent --config /etc/rumormill.toml --set spread.tree.fanout=4
   rumormill agent --print-config > rumormill.toml")]
 pub struct AgentArgs {
@@ -68,6 +69,10 @@ pub struct AgentArgs {
     /// Go on although another member of this name is alive.
     #[arg(long)]
     allow_shared_name: bool,
+    /// What SIGTERM and Ctrl-C do: stop (it stays a member, as for a restart) or leave (hands over what
+    /// it has, as `rumormill leave` does; again: stops at once) [default: stop].
+    #[arg(long, value_name = "WHAT")]
+    on_terminate: Option<String>,
     /// When writes are forced to the disk: everysec or always [default: everysec].
     #[arg(long, value_name = "WHEN")]
     fsync: Option<String>,
@@ -128,6 +133,7 @@ impl AgentArgs {
             ("http", &self.http),
             ("loading", &self.loading),
             ("data", &self.data),
+            ("on_terminate", &self.on_terminate),
             ("fsync", &self.fsync),
             ("key_file", &self.key_file),
             ("encryption", &self.encryption),

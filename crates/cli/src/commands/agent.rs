@@ -82,9 +82,10 @@ async fn serve(settings: Settings, exit_with_stdin: bool, format: Format) -> any
     let (cluster, data) = (settings.config.cluster.clone(), settings.data.clone());
     let (redis_tls, http_tls) = (settings.redis_tls.is_some(), settings.http_tls.is_some());
     // Signals are listened to before anything is started that they should stop.
-    let shutdown = shutdown(exit_with_stdin)?;
+    let mut ends = Ends::listen(exit_with_stdin)?;
     let agent = Agent::start(settings).await?;
-    let (identity, at) = (agent.node().identity().clone(), agent.addresses());
+    let node = agent.node().clone();
+    let (identity, at) = (node.identity().clone(), agent.addresses());
     let hello = Hello {
         name: identity.name.clone(),
         id: identity.id.to_string(),
@@ -102,9 +103,13 @@ async fn serve(settings: Settings, exit_with_stdin: bool, format: Format) -> any
         // Nobody may be reading; that is no reason not to run.
         tracing::debug!(%error, "the start was not printed");
     }
-    match agent.run_until(shutdown).await {
+    match agent.run_until(async || ends.next().await).await {
         Ended::Stopped => tracing::info!("stopped"),
         Ended::Left => tracing::info!("left the cluster and stopped"),
+        Ended::LeftInPart => {
+            let missing = node.leaving().map(|told| told.missing.join("; ")).unwrap_or_default();
+            anyhow::bail!("it has left, and not all was handed over: {missing}")
+        }
         Ended::NameTaken(address) => anyhow::bail!(
             "another member named {:?} is alive at {address}: give this one a name of its own with \
              --name, stop the other, or let both be with --allow-shared-name; left and stopped",
@@ -142,23 +147,34 @@ fn greet(hello: &Hello, format: Format) -> anyhow::Result<()> {
     out.flush()
 }
 
-/// Ready on SIGINT, SIGTERM, or (if wanted) at the end of standard input.
-fn shutdown(exit_with_stdin: bool) -> anyhow::Result<impl Future<Output = ()>> {
-    let signal = signal()?;
-    let stdin = exit_with_stdin.then(end_of_stdin).transpose()?;
-    Ok(async move {
+/// What asks an agent to end: SIGINT, SIGTERM, and (if wanted) the end of standard input.
+struct Ends {
+    signals: Signals,
+    stdin: Option<oneshot::Receiver<()>>,
+}
+
+impl Ends {
+    /// Listens from now on.
+    fn listen(with_stdin: bool) -> anyhow::Result<Self> {
+        let signals = Signals::listen()?;
+        Ok(Self { signals, stdin: with_stdin.then(end_of_stdin).transpose()? })
+    }
+
+    /// Ready when one of them asks; the end of standard input does so once.
+    async fn next(&mut self) {
         let stdin = async {
-            match stdin {
+            match &mut self.stdin {
                 // An error means that the thread is gone, which it is at the end only.
                 Some(end) => drop(end.await),
                 None => std::future::pending().await,
             }
         };
         tokio::select! {
-            () = signal => {}
+            () = self.signals.next() => return,
             () = stdin => {}
         }
-    })
+        self.stdin = None;
+    }
 }
 
 fn end_of_stdin() -> anyhow::Result<oneshot::Receiver<()>> {
@@ -175,26 +191,47 @@ fn end_of_stdin() -> anyhow::Result<oneshot::Receiver<()>> {
     Ok(end)
 }
 
+/// SIGINT and SIGTERM.
 #[cfg(unix)]
-pub fn signal() -> anyhow::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen to signals")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen to signals")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
+pub struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
 }
 
+#[cfg(unix)]
+impl Signals {
+    /// Listens from now on.
+    pub fn listen() -> anyhow::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let interrupt = signal(SignalKind::interrupt()).context("cannot listen to signals")?;
+        let terminate = signal(SignalKind::terminate()).context("cannot listen to signals")?;
+        Ok(Self { interrupt, terminate })
+    }
+
+    /// Ready when one has come.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C.
 #[cfg(not(unix))]
-pub fn signal() -> anyhow::Result<impl Future<Output = ()>> {
-    Ok(async {
+pub struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    pub fn listen() -> anyhow::Result<Self> {
+        Ok(Self)
+    }
+
+    pub async fn next(&mut self) {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
-    })
+    }
 }
 
 fn start_logs(settings: &Settings) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! `rumormill agent`: start, settings, errors, stop.
 
+use super::fleet::QUICK;
 use super::process::{Agent, run, until};
 use std::fs;
 
@@ -27,10 +28,87 @@ fn it_prints_one_line_of_json_and_stops_with_its_input() {
 fn it_stops_in_order_on_sigterm_and_sigint() {
     for signal in ["TERM", "INT"] {
         let mut agent = Agent::start(&[]);
-        let mut kill = std::process::Command::new("kill");
-        assert!(kill.args(["-s", signal, &agent.pid().to_string()]).status().unwrap().success());
+        send(signal, &agent);
         assert!(agent.wait().success(), "{signal}");
     }
+}
+
+#[cfg(unix)]
+fn send(signal: &str, agent: &Agent) {
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args(["-s", signal, &agent.pid().to_string()]).status().unwrap().success());
+}
+
+/// An agent that logs all, and a member beside it; both have met.
+#[cfg(unix)]
+fn a_pair(more: &[&str]) -> (Agent, Agent) {
+    let other = Agent::start(&QUICK);
+    let args = [&QUICK[..], &["--join", other.gossip()], more].concat();
+    let agent = Agent::start_with(&args, |command| {
+        command.env("RUST_LOG", "info");
+    });
+    until("both have met", || {
+        [&other, &agent].iter().all(|agent| agent.members("alive") == 2).then_some(())
+    });
+    (agent, other)
+}
+
+#[cfg(unix)]
+#[test]
+fn on_terminate_says_whether_sigterm_is_a_leave_or_a_stop() {
+    let (mut leaves, other) = a_pair(&["--on-terminate", "leave", "--set", "leave_timeout=1m"]);
+    leaves.run(&["set", "last", "value"]).good();
+    send("TERM", &leaves);
+    assert_eq!(leaves.wait().code(), Some(0), "{}", leaves.said());
+    assert_eq!(other.run(&["get", "last"]).good().stdout, b"value", "it was handed over");
+    until("it is held as left", || (other.members("left") == 1).then_some(()));
+    assert_eq!(other.members("dead"), 0);
+    until("the log says why, and that it is done", || {
+        let said = leaves.said();
+        let parts = ["leaving, since on_terminate = leave", "left the cluster and stopped"];
+        parts.iter().all(|part| said.contains(part)).then_some(())
+    });
+
+    let (mut stops, other) = a_pair(&["--on-terminate", "stop"]);
+    send("TERM", &stops);
+    assert_eq!(stops.wait().code(), Some(0), "{}", stops.said());
+    until("probes have found it gone", || (other.members("dead") == 1).then_some(()));
+    assert_eq!(other.members("left"), 0);
+}
+
+/// The only other member is gone: the leave would take all its time.
+#[cfg(unix)]
+#[test]
+fn a_leave_by_signal_that_hands_nothing_over_ends_with_1_and_a_second_signal_makes_it_a_stop() {
+    let patient = ["--on-terminate", "leave", "--set", "leave_timeout=10m"];
+    let begin = || {
+        let (agent, other) = a_pair(&patient);
+        other.kill();
+        agent.run(&["set", "kept", "value"]).good();
+        send("TERM", &agent);
+        until("it is leaving", || {
+            agent.run(&["status"]).text().contains("takes no more writes").then_some(())
+        });
+        agent
+    };
+    let mut agent = begin();
+    until("the log says how far it is", || agent.said().contains("still leaving: ").then_some(()));
+    // The time is up earlier than it was told.
+    assert_eq!(agent.run(&["leave", "--timeout", "100ms"]).code, 1);
+    assert_eq!(agent.wait().code(), Some(1), "{}", agent.said());
+    until("what is missing is said", || {
+        agent.said().contains("it has left, and not all was handed over: ").then_some(())
+    });
+
+    let mut agent = begin();
+    send("INT", &agent);
+    assert_eq!(agent.wait().code(), Some(0), "{}", agent.said());
+    until("the log says that it is no leave", || {
+        let said = agent.said();
+        let parts = ["asked again while leaving", "stopping although not all was handed over"];
+        parts.iter().all(|part| said.contains(part)).then_some(())
+    });
+    assert!(!agent.said().contains("left the cluster"), "{}", agent.said());
 }
 
 #[test]

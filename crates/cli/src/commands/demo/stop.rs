@@ -19,12 +19,12 @@ impl Stop {
             .enable_all()
             .build()
             .context("cannot listen to signals")?;
-        let signal = {
+        let mut signals = {
             let _entered = runtime.enter();
-            crate::commands::agent::signal()?
+            crate::commands::agent::Signals::listen()?
         };
         let wait = move || {
-            runtime.block_on(signal);
+            runtime.block_on(signals.next());
             signalled.set();
         };
         let thread = std::thread::Builder::new().name("signals".into());
