@@ -25,8 +25,13 @@ pub struct Config {
     /// streams.
     pub stream_probe: bool,
     /// A suspect whose silence others confirm is held dead after this many probe intervals, times
-    /// the decimal logarithm of the number of members (at least 1).
+    /// the decimal logarithm of the number of members (at least 1), or `confirmed_timeout`.
     pub suspicion_mult: u32,
+    /// A suspect whose silence as many as `confirmations` have confirmed is held dead after this if
+    /// that is less: it has been told by then, and so has everyone. "0s" for the time of Lifeguard's
+    /// paper, which grows with the cluster. Source: the simulation in docs/simulator.md.
+    #[serde(with = "text")]
+    pub confirmed_timeout: Duration,
     /// A suspect whose silence nobody confirms has this many times longer.
     pub suspicion_max_mult: u32,
     /// How many others must confirm a silence to bring the time down to its least, at most 3.
@@ -54,6 +59,7 @@ impl Default for Config {
             indirect_probes: 3,
             stream_probe: true,
             suspicion_mult: 4,
+            confirmed_timeout: Duration::from_secs(2),
             suspicion_max_mult: 6,
             confirmations: 3,
             doubt: 8,

@@ -4,7 +4,10 @@
 //! If it stays silent, a few others are asked to ping it too, and it is pinged over a stream; if
 //! nobody has heard it after as much time again, it has failed. Those who were asked say so when it
 //! is silent to them (Lifeguard's nacks): if not even they answer, this node may be the one that
-//! is cut off.
+//! is cut off. Or they are gone as well: so that is judged later, by what has become of them.
+//!
+//! Where many go at once most probes fail, and rightly. While anybody is suspected this node probes
+//! twice as often, and where many are it passes over them.
 //!
 //! Messages: PING (number), PONG (number, wall clock: see [`super::hours`]), PROBE_FOR_ME (number, member), PROBED (number, heard).
 
@@ -26,7 +29,19 @@ use std::time::Duration;
 /// Probes for others that run at once at most: more requests are dropped.
 const MAX_RELAYS: usize = 64;
 /// Suspects that wait to be probed out of turn at most.
-const MAX_VERIFY: usize = 16;
+const MAX_VERIFY: usize = 64;
+/// Those who see for themselves do so within this time and not all at once, so that each knows of the
+/// confirmations before its own: of those at the same moment only one counts (guess: some hops each).
+const VERIFIED_WITHIN: Duration = Duration::from_millis(500);
+/// With more suspects than this the round passes over them: others look after them (guess).
+const MANY: usize = 8;
+/// Probe intervals after which it is judged whether those who were asked in vain are there: by then
+/// most of those who are not have been found out (guess).
+const JUDGED_AFTER: u32 = 5;
+/// Probes whose helpers are still to be judged, at most.
+const MAX_JUDGED: usize = 64;
+/// Members that were heard last, of whom helpers are chosen first.
+const LATELY: usize = 16;
 /// Of how many members each suspicion is verified at once, in the mean (guess: enough for three
 /// confirmations when one fails).
 const WITNESSES: u64 = 5;
@@ -95,7 +110,8 @@ struct Probe {
     /// Others were asked.
     indirect: bool,
     through: Vec<NodeId>,
-    nacks: usize,
+    /// Which of them found it silent too.
+    nacks: Vec<NodeId>,
     /// Out of turn, to verify a suspicion.
     verifies: bool,
 }
@@ -120,9 +136,13 @@ pub struct Prober {
     look: Instant,
     number: u64,
     probes: Vec<Probe>,
-    /// Suspects that this node will probe out of turn.
-    verify: VecDeque<NodeId>,
+    /// Suspects that this node will probe out of turn, and when.
+    verify: Vec<(Instant, NodeId)>,
     relays: BTreeMap<u64, Relay>,
+    /// Who was asked to probe somebody and has not answered, and when that is judged.
+    missing: VecDeque<(Instant, Vec<NodeId>)>,
+    /// Who was heard last, the latest last.
+    lately: VecDeque<NodeId>,
 }
 
 impl Prober {
@@ -137,8 +157,10 @@ impl Prober {
             look: Instant(now.0 + phase).after(LOOK),
             number: 0,
             probes: Vec::new(),
-            verify: VecDeque::new(),
+            verify: Vec::new(),
             relays: BTreeMap::new(),
+            missing: VecDeque::new(),
+            lately: VecDeque::with_capacity(LATELY + 1),
             config,
         }
     }
@@ -160,13 +182,21 @@ impl Prober {
         let probes = self.probes.iter().map(|probe| probe.due);
         let relays = self.relays.values().map(|relay| relay.due);
         let relays = relays.filter(|_| !planted::has(Fault::Relay));
-        probes.chain(relays).fold(self.next, Instant::min)
+        let verify = self.verify.iter().map(|(at, _)| *at);
+        let judged = self.missing.front().map(|(at, _)| *at);
+        probes.chain(relays).chain(verify).chain(judged).fold(self.next, Instant::min)
     }
 
-    /// True if a suspect is to be probed at once.
-    #[must_use]
-    pub fn is_asked(&self) -> bool {
-        !self.verify.is_empty()
+    /// Something has come from a member.
+    pub fn heard(&mut self, from: NodeId) {
+        if self.lately.back() == Some(&from) {
+            return;
+        }
+        self.lately.retain(|id| *id != from);
+        self.lately.push_back(from);
+        if self.lately.len() > LATELY {
+            self.lately.pop_front();
+        }
     }
 
     /// Gives everyone who was to answer this much more time. What has come in since then, and begun
@@ -185,14 +215,23 @@ impl Prober {
         self.config.probe_timeout * 4 / 5
     }
 
-    /// Others suspect a member: some of those who hear of it see for themselves at once, so that
-    /// a true suspicion is soon confirmed.
-    pub fn verify(&mut self, id: NodeId, env: &mut Env<'_>) {
-        let chosen = env.rng.below(env.table.peer_count() as u64) < WITNESSES;
-        let asked = self.verify.contains(&id) || self.probes.iter().any(|probe| probe.id == id);
+    /// Others suspect a member, as they do so many: some of those who hear of it see for themselves
+    /// soon, so that a true suspicion is soon confirmed.
+    pub fn verify(&mut self, id: NodeId, suspects: usize, env: &mut Env<'_>) {
+        let alive = env.table.peer_count().saturating_sub(suspects).max(1);
+        let chosen = env.rng.below(alive as u64) < WITNESSES;
+        let asked = self.verify.iter().any(|(_, asked)| *asked == id)
+            || self.probes.iter().any(|probe| probe.id == id);
         if self.config.confirmations > 0 && chosen && !asked && self.verify.len() < MAX_VERIFY {
-            self.verify.push_back(id);
+            let within = micros(VERIFIED_WITHIN.min(self.config.probe_interval / 2));
+            let at = Instant(env.now.0 + env.rng.below(within.max(1)));
+            self.verify.push((at, id));
         }
+    }
+
+    /// A member is not suspected any more, or as much as can be: nobody needs to see for himself.
+    pub fn spare(&mut self, id: NodeId) {
+        self.verify.retain(|(_, asked)| *asked != id);
     }
 
     /// A member answered a ping; returns how long it took if it answered this node's own first.
@@ -213,8 +252,9 @@ impl Prober {
             self.take(report.number, asked);
         } else if let Some(probe) =
             self.probes.iter_mut().find(|probe| probe.number == report.number && asked(probe))
+            && !probe.nacks.contains(&from)
         {
-            probe.nacks = (probe.nacks + 1).min(probe.through.len());
+            probe.nacks.push(from);
         }
     }
 
@@ -239,10 +279,17 @@ impl Prober {
         ping(peer.gossip, self.number, Via::Datagram, env);
     }
 
-    /// Does what is due; returns those who were silent, and whom else this node now pings, so that
-    /// more can be said to them in the same packet.
-    pub fn poll(&mut self, env: &mut Env<'_>, silent: &mut Vec<Silence>, pinged: &mut Vec<NodeId>) {
+    /// Does what is due, while so many are suspected; returns those who were silent, and whom else
+    /// this node now pings, so that more can be said to them in the same packet.
+    pub fn poll(
+        &mut self,
+        suspects: usize,
+        env: &mut Env<'_>,
+        silent: &mut Vec<Silence>,
+        pinged: &mut Vec<NodeId>,
+    ) {
         self.check_relays(env);
+        self.judge(env);
         let mut at = 0;
         while let Some(probe) = self.probes.get(at) {
             if probe.due > env.now {
@@ -253,14 +300,29 @@ impl Prober {
                 self.ask_others(at, env);
             }
         }
-        while let Some(id) = self.verify.pop_front() {
+        while let Some(at) = self.verify.iter().position(|(at, _)| *at <= env.now) {
+            let (_, id) = self.verify.swap_remove(at);
             self.begin(id, true, env, pinged);
         }
         if self.next <= env.now {
-            self.next = env.now.after(self.health.stretch(self.config.probe_interval));
-            if self.probes.iter().all(|probe| probe.verifies) {
-                self.probe_next(env, pinged);
+            let hurried = if suspects > 0 { 2 } else { 1 };
+            self.next = env.now.after(self.health.stretch(self.config.probe_interval) / hurried);
+            let own = self.probes.iter().filter(|probe| !probe.verifies).count();
+            if own < hurried as usize {
+                self.probe_next(suspects > MANY, env, pinged);
             }
+        }
+    }
+
+    /// Judges those who were asked to probe somebody and have not answered. Who is still held alive
+    /// speaks against this node: it may not have heard them. Who is not was gone, as was whom they
+    /// were to probe.
+    fn judge(&mut self, env: &Env<'_>) {
+        while self.missing.front().is_some_and(|(at, _)| *at <= env.now)
+            && let Some((_, missing)) = self.missing.pop_front()
+        {
+            let there = |id: &&NodeId| env.table.peer(**id).is_some_and(|peer| peer.alive);
+            self.health.worse(missing.iter().filter(there).count() as u32);
         }
     }
 
@@ -280,10 +342,16 @@ impl Prober {
             return;
         }
         env.stats.probes_failed += 1;
-        // Those who were asked and did not even say that they hear nothing speak against this
-        // node; where nobody was asked, the failure itself does.
-        let missing = through.len().saturating_sub(nacks) as u32;
-        self.health.worse(if through.is_empty() { 1 } else { missing });
+        // Those who were asked and did not even say that they hear nothing may speak against this
+        // node; where there is nobody else at all, the failure itself does.
+        let missing: Vec<NodeId> =
+            through.iter().filter(|asked| !nacks.contains(*asked)).copied().collect();
+        self.health.worse(u32::from(env.table.peer_count() == 1));
+        let nacks = nacks.len();
+        if !missing.is_empty() && self.missing.len() < MAX_JUDGED {
+            let at = env.now.after(self.config.probe_interval * JUDGED_AFTER);
+            self.missing.push_back((at, missing));
+        }
         silent.push(Silence { id, through, nacks });
     }
 
@@ -293,14 +361,17 @@ impl Prober {
         probe.indirect = true;
         probe.due = probe.ends;
         env.outbox.paths_mut().doubt(target.gossip, env.now);
-        let alive = |peer: &super::table::Peer| peer.alive && peer.id != target.id;
-        let mut others: Vec<_> = Vec::new();
-        // Drawn with a few tries instead of going through everyone.
-        for _ in 0..self.config.indirect_probes * 4 {
-            let Some(other) = env.table.random(env.rng).filter(alive) else {
-                continue;
-            };
-            if others.len() < self.config.indirect_probes && !probe.through.contains(&other.id) {
+        let mut others: Vec<SocketAddr> = Vec::new();
+        // Of those heard last, who are there most likely; then any, drawn with a few tries instead of
+        // going through everyone.
+        env.rng.shuffle(self.lately.make_contiguous());
+        let lately = self.lately.iter().map(|id| env.table.peer(*id));
+        let tries = self.config.indirect_probes * 4;
+        let mut drawn = lately.chain((0..tries).map(|_| env.table.random(env.rng))).flatten();
+        while others.len() < self.config.indirect_probes
+            && let Some(other) = drawn.next()
+        {
+            if other.alive && other.id != target.id && !probe.through.contains(&other.id) {
                 probe.through.push(other.id);
                 others.push(other.gossip);
             }
@@ -316,14 +387,15 @@ impl Prober {
         }
     }
 
-    fn probe_next(&mut self, env: &mut Env<'_>, pinged: &mut Vec<NodeId>) {
+    fn probe_next(&mut self, alive: bool, env: &mut Env<'_>, pinged: &mut Vec<NodeId>) {
         if self.round.is_empty() {
             self.round = env.table.peers().map(|peer| peer.id).collect();
             env.rng.shuffle(&mut self.round);
         }
         // Members that have gone since the round began are passed over.
         while let Some(id) = self.round.pop() {
-            if self.begin(id, false, env, pinged) {
+            let waits = alive && env.table.peer(id).is_some_and(|peer| !peer.alive);
+            if !waits && self.begin(id, false, env, pinged) {
                 return;
             }
         }
@@ -339,21 +411,24 @@ impl Prober {
         let Some(peer) = env.table.peer(id) else { return false };
         self.number += 1;
         let timeout = self.health.stretch(self.config.probe_timeout);
-        let due = env.now.after(timeout);
-        let ends = due.after(timeout);
+        let ends = env.now.after(timeout * 2);
+        // Who sees for himself asks nobody: he is one of several who do.
+        let due = if verifies { ends } else { env.now.after(timeout) };
         self.probes.push(Probe {
             id,
             number: self.number,
             sent: env.now,
             due,
             ends,
-            indirect: false,
+            indirect: verifies,
             through: Vec::new(),
-            nacks: 0,
+            nacks: Vec::new(),
             verifies,
         });
         ping(peer.gossip, self.number, Via::Datagram, env);
-        if self.config.stream_probe && self.look <= env.now {
+        if verifies && self.config.stream_probe {
+            ping(peer.gossip, self.number, Via::Stream, env);
+        } else if self.config.stream_probe && self.look <= env.now {
             self.look = env.now.after(LOOK);
             env.outbox.paths_mut().look_at_stream(peer.gossip, env.now);
         }
@@ -387,7 +462,10 @@ fn report(to: SocketAddr, number: u64, heard: bool, env: &mut Env<'_>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::member::State;
+    use crate::member::record::tests::record;
     use crate::spread::tests::{Sent, Stand};
+    use std::sync::Arc;
 
     fn machine(config: Config, stand: &mut Stand) -> Prober {
         Prober::new(config, stand.now, stand.env().rng)
@@ -397,7 +475,7 @@ mod tests {
     fn step(prober: &mut Prober, stand: &mut Stand) -> (Vec<Silence>, Vec<Sent>) {
         stand.now = prober.deadline().max(stand.now);
         let (mut silent, mut pinged) = (Vec::new(), Vec::new());
-        prober.poll(&mut stand.env(), &mut silent, &mut pinged);
+        prober.poll(0, &mut stand.env(), &mut silent, &mut pinged);
         (silent, stand.sent())
     }
 
@@ -452,8 +530,66 @@ mod tests {
         assert_eq!(stand.now.since(began), Duration::from_millis(500));
         assert_eq!((failed[0].id.0, failed[0].nacks), (first[0].to, 1));
         assert!(failed[0].through.iter().all(|id| helpers.contains(&id.0)));
-        // Two of those who were asked did not even say that they hear nothing.
-        assert_eq!(prober.health().score(), 2);
+        // Two of those who were asked did not even say that they hear nothing; and are there.
+        let spoken = prober.health().score();
+        stand.pass(Duration::from_secs(5));
+        prober.judge(&stand.env());
+        assert_eq!((spoken, prober.health().score()), (0, 2));
+    }
+
+    #[test]
+    fn helpers_that_are_gone_do_not_speak_against_this_node() {
+        let mut stand = Stand::new(9, 1);
+        let mut prober = machine(Config::default(), &mut stand);
+        let mut failed = Vec::new();
+        while failed.is_empty() {
+            failed = step(&mut prober, &mut stand).0;
+        }
+        assert_eq!(failed[0].through.len(), 3);
+        for id in &failed[0].through {
+            let gone = record(id.0, 1, State::Suspect);
+            stand.table.update(&gone, &Arc::new(gone.to_entry()), stand.now);
+        }
+        stand.pass(Duration::from_secs(5));
+        prober.judge(&stand.env());
+        assert_eq!((prober.health().score(), prober.missing.len()), (0, 0));
+    }
+
+    #[test]
+    fn helpers_are_those_who_were_heard_last() {
+        let mut stand = Stand::new(100, 1);
+        let mut prober = machine(Config::default(), &mut stand);
+        let (_, first) = step(&mut prober, &mut stand);
+        let heard: Vec<u64> = (1..=100).filter(|id| *id != first[0].to).take(3).collect();
+        heard.iter().for_each(|id| prober.heard(NodeId(*id)));
+        let (_, sent) = step(&mut prober, &mut stand);
+        let asked = sent.iter().filter(|sent| sent.kind == kind::PROBE_FOR_ME);
+        let mut asked: Vec<u64> = asked.map(|sent| sent.to).collect();
+        asked.sort_unstable();
+        assert_eq!(asked, heard);
+        (1..=100).for_each(|id| prober.heard(NodeId(id)));
+        assert_eq!(prober.lately.len(), LATELY);
+    }
+
+    #[test]
+    fn while_somebody_is_suspected_probes_are_twice_as_frequent_and_pass_over_many_suspects() {
+        let mut stand = Stand::new(40, 1);
+        for id in 1..=20 {
+            let suspect = record(id, 1, State::Suspect);
+            stand.table.update(&suspect, &Arc::new(suspect.to_entry()), stand.now);
+        }
+        for (suspects, seconds) in [(0, 40), (20, 10)] {
+            let mut prober = machine(Config::default(), &mut stand);
+            let (mut asked, began) = (Vec::new(), stand.now);
+            while asked.len() < 20 || suspects == 0 && asked.len() < 40 {
+                stand.now = prober.deadline().max(stand.now);
+                prober.poll(suspects, &mut stand.env(), &mut Vec::new(), &mut asked);
+                prober.probes.clear();
+            }
+            let took = stand.now.since(began).as_secs_f64();
+            assert!((took - f64::from(seconds)).abs() <= 1.0, "{took} s with {suspects}");
+            assert!(suspects == 0 || asked.iter().all(|id| id.0 > 20), "{asked:?}");
+        }
     }
 
     #[test]
@@ -511,7 +647,7 @@ mod tests {
         let mut verifying = 0;
         for _ in 0..1000 {
             let mut prober = machine(Config::default(), &mut stand);
-            prober.verify(NodeId(7), &mut stand.env());
+            prober.verify(NodeId(7), 0, &mut stand.env());
             verifying += prober.verify.len();
         }
         assert!((35..70).contains(&verifying), "{verifying} of 1,000 where 50 are expected");

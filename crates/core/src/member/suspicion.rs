@@ -1,6 +1,8 @@
 //! Suspicion: how long a silent member may take to speak up before it is held dead.
 //!
-//! The more members have found it silent by themselves, the shorter (Lifeguard, section 4.2). How
+//! The more members have found it silent by themselves, the shorter (Lifeguard, section 4.2). With
+//! enough of them it does not grow with the cluster as the paper's does, which is the time that news
+//! takes by gossip: here a suspicion is at all members, and at the suspect, within some hops. How
 //! many have is part of the rank in the stamp of the suspect's record, so it spreads as all
 //! beliefs do; if two members confirm at the same moment, one of them does not count, which only
 //! errs to the side of patience.
@@ -26,6 +28,8 @@ struct Suspect {
     confirmations: u8,
     /// True if this node has found it silent itself.
     mine: bool,
+    /// When this node thinks again of seeing for itself.
+    look: Instant,
     until: Instant,
 }
 
@@ -44,34 +48,62 @@ impl Suspicions {
         Self { config, suspects: BTreeMap::new(), earliest: None }
     }
 
+    /// How many are suspected.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.suspects.len()
+    }
+
+    /// How many others than this one are.
+    #[must_use]
+    pub fn count_without(&self, id: NodeId) -> usize {
+        self.suspects.len() - usize::from(self.suspects.contains_key(&id))
+    }
+
     /// How long a suspect has in a cluster of so many members, when so many have confirmed its
     /// silence beside the first who found it silent.
     #[must_use]
     pub fn patience(config: &Config, members: usize, confirmations: u8) -> Duration {
         let base = micros(config.probe_interval).saturating_mul(config.suspicion_mult.into());
-        let least = base.saturating_mul(log10_thousandths(members).max(1000)) / 1000;
+        let paper = base.saturating_mul(log10_thousandths(members).max(1000)) / 1000;
         // Beside the suspect and the first who found it silent.
         let others = members.saturating_sub(2).min(usize::from(MAX_CONFIRMATIONS)) as u8;
         let needed = config.confirmations.min(others);
         let Some(row) = needed.checked_sub(1).and_then(|row| PROGRESS.get(usize::from(row))) else {
-            return Duration::from_micros(least);
+            return Duration::from_micros(paper);
+        };
+        let least = match micros(config.confirmed_timeout) {
+            0 => paper,
+            confirmed => paper.min(confirmed),
         };
         let progress = row.get(usize::from(confirmations)).copied().unwrap_or(1000);
-        let most = least.saturating_mul(config.suspicion_max_mult.max(1).into());
+        let most = paper.saturating_mul(config.suspicion_max_mult.max(1).into());
         Duration::from_micros(most - (most - least) / 1000 * progress)
     }
 
     /// A member is suspected, or its silence was confirmed.
     pub fn suspect(&mut self, id: NodeId, confirmations: u8, members: usize, now: Instant) {
-        let new = Suspect { since: now, confirmations, mine: false, until: now };
+        let look = now.after(self.config.probe_interval);
+        let new = Suspect { since: now, confirmations, mine: false, look, until: now };
         let suspect = self.suspects.entry(id).or_insert(new);
         suspect.confirmations = suspect.confirmations.max(confirmations);
         // Its time may have been over for long by the shorter measure. It is over now, not then: a
         // deadline that has gone by is how a node notices that it stood still.
         let patience = Self::patience(&self.config, members, suspect.confirmations);
         suspect.until = suspect.since.after(patience).max(now);
+        if members <= usize::from(MAX_CONFIRMATIONS) + 2 {
+            self.expect_of(members, now);
+        }
         if !planted::has(Fault::Suspicion) {
             self.recount();
+        }
+    }
+
+    /// So few are left that not as many can confirm a silence as was waited for.
+    fn expect_of(&mut self, members: usize, now: Instant) {
+        for suspect in self.suspects.values_mut() {
+            let patience = Self::patience(&self.config, members, suspect.confirmations);
+            suspect.until = suspect.until.min(suspect.since.after(patience).max(now));
         }
     }
 
@@ -87,6 +119,20 @@ impl Suspicions {
         self.suspects
             .get_mut(&id)
             .is_some_and(|suspect| !std::mem::replace(&mut suspect.mine, true))
+    }
+
+    /// Those whose silence too few have confirmed, this node not among them, once in an interval each:
+    /// of those who were to see for themselves most may be gone as well.
+    pub fn unconfirmed(&mut self, now: Instant) -> Vec<NodeId> {
+        let needed = self.config.confirmations.min(MAX_CONFIRMATIONS);
+        let mut found = Vec::new();
+        for (id, suspect) in &mut self.suspects {
+            if !suspect.mine && suspect.confirmations < needed && suspect.look <= now {
+                suspect.look = now.after(self.config.probe_interval);
+                found.push(*id);
+            }
+        }
+        found
     }
 
     /// When the first suspect's time is over.
@@ -148,6 +194,10 @@ mod tests {
 
     #[test]
     fn patience_follows_the_paper() {
+        let config = Config { confirmed_timeout: Duration::ZERO, ..Config::default() };
+        let seconds = |members, confirmations| {
+            Suspicions::patience(&config, members, confirmations).as_secs_f64()
+        };
         // 4 x log10(128) = 8.43 s at least, six times that at most.
         assert!((8.3..8.5).contains(&seconds(128, 3)), "{}", seconds(128, 3));
         assert!((seconds(128, 0) / seconds(128, 3) - 6.0).abs() < 0.01);
@@ -157,10 +207,29 @@ mod tests {
     }
 
     #[test]
+    fn a_silence_that_is_confirmed_is_believed_soon_among_any_number() {
+        for members in [5, 128, 1_000_000] {
+            assert_eq!(seconds(members, 3), 2.0);
+            assert!(seconds(members, 0) >= 24.0);
+        }
+    }
+
+    #[test]
     fn few_members_need_few_confirmations() {
         assert_eq!(seconds(2, 0), 4.0);
-        assert_eq!((seconds(3, 0), seconds(3, 1)), (24.0, 4.0));
-        assert_eq!(seconds(4, 2), 4.0);
+        assert_eq!((seconds(3, 0), seconds(3, 1)), (24.0, 2.0));
+        assert_eq!(seconds(4, 2), 2.0);
+    }
+
+    #[test]
+    fn who_is_left_among_few_is_enough() {
+        let mut suspicions = Suspicions::new(Config::default());
+        for (id, members) in [(1, 6), (2, 5), (3, 4), (4, 3)] {
+            suspicions.suspect(NodeId(id), 1, members, NOW);
+        }
+        // Two are left to see it, and for the first three more than they are would have been needed.
+        let late = NOW.after(Duration::from_secs(2));
+        assert_eq!(suspicions.expired(late).len(), 4);
     }
 
     #[test]
@@ -218,6 +287,18 @@ mod tests {
         suspicions.clear(NodeId(1));
         suspicions.suspect(NodeId(1), 0, 9, NOW);
         assert!(suspicions.witness(NodeId(1)));
+    }
+
+    #[test]
+    fn who_is_not_confirmed_is_looked_at_again() {
+        let mut suspicions = Suspicions::new(Config::default());
+        suspicions.suspect(NodeId(1), 0, 9, NOW);
+        suspicions.suspect(NodeId(2), 3, 9, NOW);
+        suspicions.suspect(NodeId(3), 0, 9, NOW);
+        suspicions.witness(NodeId(3));
+        let after = |ms| NOW.after(Duration::from_millis(ms));
+        let mut found = |ms| suspicions.unconfirmed(after(ms)).len();
+        assert_eq!([found(999), found(1000), found(1001), found(2000)], [0, 1, 0, 1]);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What holds of the probes between turns: every one ends, and soon.
 
-use super::{MAX_RELAYS, Prober};
+use super::{LATELY, MAX_JUDGED, MAX_RELAYS, MAX_VERIFY, Prober, VERIFIED_WITHIN};
 use crate::base::id::NodeId;
 use crate::base::time::Instant;
 
@@ -12,9 +12,14 @@ impl Prober {
         assert!(self.next > now, "the next member was to be probed at {:?}", self.next);
         let latest = now.after(self.config.probe_interval.saturating_mul(most + 1));
         assert!(self.next <= latest, "nobody is probed before {:?}", self.next);
-        assert!(self.verify.is_empty(), "{} suspects were not verified", self.verify.len());
+        let soon = now.after(VERIFIED_WITHIN);
+        let in_time = self.verify.iter().all(|(at, _)| now < *at && *at <= soon);
+        assert!(in_time && self.verify.len() <= MAX_VERIFY, "to be verified: {:?}", self.verify);
+        let judged = self.missing.front().is_none_or(|(at, _)| now < *at);
+        assert!(judged && self.missing.len() <= MAX_JUDGED, "to be judged: {:?}", self.missing);
+        assert!(self.lately.len() <= LATELY, "{} were heard lately", self.lately.len());
         let regular = self.probes.iter().filter(|probe| !probe.verifies).count();
-        assert!(regular <= 1, "{regular} members are probed in turn at once");
+        assert!(regular <= 2, "{regular} members are probed in turn at once");
         let patience = self.config.probe_timeout.saturating_mul(2 * (most + 1));
         for probe in &self.probes {
             let (id, number) = (probe.id, probe.number);
@@ -27,10 +32,13 @@ impl Prober {
             let latest = now.after(patience);
             let ends = probe.ends;
             assert!(ends <= latest, "the probe of {id} ends at {ends:?}, over {latest:?}");
-            let (asked, nacks) = (probe.through.len(), probe.nacks);
+            let (asked, nacks) = (probe.through.len(), probe.nacks.len());
             let sound = asked <= self.config.indirect_probes && nacks <= asked;
             assert!(sound, "{asked} were asked for {id}, {nacks} of them heard nothing");
-            assert!(probe.indirect || asked == 0, "others were asked for {id} before its time");
+            assert!(
+                probe.indirect && !probe.verifies || asked == 0,
+                "others were asked for {id} before its time"
+            );
             assert!(!probe.through.contains(&id), "{id} was asked for itself");
         }
         let relays = self.relays.len();

@@ -3,6 +3,7 @@
 use crate::args::PlanArgs;
 use crate::commands::sim::cluster::setup;
 use rumormill_core::Config;
+use rumormill_core::member::suspicion::Suspicions;
 use rumormill_sim::{Latency, Options, Script, Trial};
 use std::time::Duration;
 
@@ -108,11 +109,8 @@ fn trial(kind: Kind, args: &PlanArgs, options: &Options) -> anyhow::Result<Trial
 
 /// How long a suspect has at least, and at most, before it is held dead.
 pub fn suspicion(config: &Config, nodes: usize) -> (Duration, Duration) {
-    let member = &config.member;
-    let scale = (nodes.max(1) as f64).log10().max(1.0);
-    let least = (member.probe_interval * member.suspicion_mult).mul_f64(scale);
-    let most = if member.confirmations > 0 { member.suspicion_max_mult } else { 1 };
-    (least, least * most)
+    let after = |confirmations| Suspicions::patience(&config.member, nodes, confirmations);
+    (after(config.member.confirmations), after(0))
 }
 
 /// What delivery times grow by from the simulated cluster to the whole: every method here takes
