@@ -25,6 +25,8 @@ const MAX_ITEMS: usize = 65_536;
 const MANY: u64 = 4 * FEW;
 /// What the split of a range takes in a message, about.
 const SPLIT_BYTES: usize = 160;
+/// Pieces out of which one is sent (guess).
+const FROM: usize = 4;
 /// Entries of a range that are looked at and not sent, at most.
 const MAX_SKIPPED: usize = 1024;
 
@@ -203,12 +205,16 @@ pub fn begin(desk: &mut Desk<'_>, flow: Flow, theirs: u64) {
 pub fn on_split(desk: &mut Desk<'_>, split: &Split) {
     let flow = split.flow.flip();
     let mut further = Vec::new();
-    for (parent, parts) in &split.parents {
+    // Not always the same first: what is over the budget would never have its turn.
+    let turn = desk.stats.repair_entries_sent as usize % split.parents.len().max(1);
+    let (last, first) = split.parents.split_at(turn);
+    for (parent, parts) in first.iter().chain(last) {
         if desk.budget() <= further.len() * SPLIT_BYTES {
             desk.stats.repair_shed += 1;
             break;
         }
-        for (nibble, theirs) in parts.iter().enumerate() {
+        for nibble in (0..16_usize).map(|nibble| (nibble + turn) % 16) {
+            let Some(theirs) = parts.get(nibble) else { continue };
             let Some(range) = parent.child(nibble as u8) else { continue };
             let mine = Part::from(desk.map.digest_of(range));
             if mine != *theirs {
@@ -279,22 +285,35 @@ fn send_items(desk: &mut Desk<'_>, flow: Flow, range: Range) {
     desk.push(kind::ITEMS, &[&body]);
 }
 
-/// Sends the entries of a range that are `wanted`, up to a piece.
+/// Sends the entries of a range that are `wanted`, up to a piece: of a few pieces not always the same
+/// first.
 fn send_range(desk: &mut Desk<'_>, range: Range, wanted: impl Fn(&Desk<'_>, &Entry) -> bool) {
     let mut entries = Vec::new();
-    let (mut left, mut skipped) = (desk.budget(), 0);
+    let budget = desk.budget();
+    let (mut room, mut skipped) = (budget.saturating_mul(FROM), 0);
     desk.map.walk(range, &mut |_, entry| {
-        if left == 0 || skipped > MAX_SKIPPED {
+        if room == 0 || skipped > MAX_SKIPPED {
             return ControlFlow::Break(());
         }
         if !desk.is_young(entry) && wanted(desk, entry) {
-            left = left.saturating_sub(entry.size() + 24);
+            room = room.saturating_sub(entry.size() + 24);
             entries.push(Arc::clone(entry));
         } else {
             skipped += 1;
         }
         ControlFlow::Continue(())
     });
+    // Some may be refused, again and again.
+    let turn = desk.stats.repair_entries_sent as usize % entries.len().max(1);
+    entries.rotate_left(turn);
+    let mut left = budget;
+    let fits = entries.iter().take_while(|entry| {
+        let fits = left > 0;
+        left = left.saturating_sub(entry.size() + 24);
+        fits
+    });
+    let fits = fits.count();
+    entries.truncate(fits);
     desk.send_entries(&entries);
 }
 
