@@ -103,6 +103,8 @@ async def sample(soak, agent, warnings, t):
         "doubt": status["doubt"],
         "sent": traffic["sent_bytes"],
         "received": traffic["received_bytes"],
+        # The copies that joiners fetch are repair: they are not what is sent in vain.
+        "repair": counters["sent_repair_bytes"],
         "horizon_ms": status["horizon_ms"],
         "passes_ended_here": counters["ring_completed"],
         "passes_given_up": counters["ring_given_up"],

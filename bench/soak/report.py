@@ -50,7 +50,10 @@ class Report:
         )
         yield at_most(
             "sent / received",
-            self.worst(lambda found: found[-1]["sent"] / max(1, found[-1]["received"])),
+            self.worst(
+                lambda found: (found[-1]["sent"] - found[-1]["repair"])
+                / max(1, found[-1]["received"])
+            ),
             options.ratio,
         )
         yield self.check_of_passes()
@@ -124,7 +127,10 @@ class Report:
     def table(self):
         plain = lambda value: f"{value:.0f}"
         mega, kilo = (lambda value: f"{value / 1e6:.1f}"), (lambda value: f"{value / 1e3:.1f}")
-        ratio = [max(one["sent"] / max(1, one["received"]) for one in row) for row in self.rows]
+        ratio = [
+            max((one["sent"] - one["repair"]) / max(1, one["received"]) for one in row)
+            for row in self.rows
+        ]
         passes = [sum(at <= row[0]["t"] for at in self.soak.passes.values()) for row in self.rows]
         states = ("alive", "suspect", "dead", "left", "forgotten")
         lines = [("running in truth", plain, self.series("running"))]

@@ -21,7 +21,12 @@ class Soak:
     def __init__(self, options):
         self.options = options
         self.program = os.path.abspath(options.program)
-        self.settings = ["ring.interval=20s", "ring.reap_after=30s", *options.set]
+        self.settings = [
+            "ring.interval=20s",
+            "ring.reap_after=30s",
+            "ring.eager=true",
+            *options.set,
+        ]
         self.folder = tempfile.mkdtemp(prefix="rumormill-soak-")
         for part in ("logs", "data"):
             os.mkdir(os.path.join(self.folder, part))

@@ -49,7 +49,7 @@ def arguments():
     add = limits.add_argument
     add("--report-only", action="store_true", help="do not fail for a limit that is not kept")
     add("--dead-alive", type=int, default=10, metavar="N", help="dead counted alive (%(default)s)")
-    add("--ratio", type=float, default=3.0, metavar="X", help="sent / received (%(default)s)")
+    add("--ratio", type=float, default=4.0, metavar="X", help="sent, but for repair, to received (%(default)s)")
     add("--passes", type=duration, default=60.0, metavar="TIME", help="per complete pass (60s)")
     add("--agree", type=duration, default=1.0, metavar="TIME", help="after the last write (1s)")
     add("--agree-wait", type=duration, metavar="TIME", help="how long to wait for it (60s)")

@@ -78,6 +78,7 @@ mod tests {
             redis: None,
             http: None,
             tags: Tags::default(),
+            ephemeral: false,
             is_self: port == 1,
         }
     }

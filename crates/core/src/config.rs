@@ -84,6 +84,7 @@ impl Config {
                 config.member.probe_interval = Duration::from_secs(5);
                 config.member.probe_timeout = Duration::from_secs(2);
                 config.member.suspicion_mult = 6;
+                config.member.confirmed_timeout = Duration::from_secs(10);
                 config.member.rejoin_interval = Duration::from_secs(10);
             }
             _ => return None,
@@ -177,9 +178,11 @@ impl Config {
         for (field, duration, most, expected) in [
             ("spread.tree.window", self.spread.tree.window, SECOND, "0s to 1s"),
             ("repair.interval", self.repair.interval, DAY, "0s to 1day"),
+            ("member.confirmed_timeout", self.member.confirmed_timeout, DAY, "0s to 1day"),
             ("repair.settle", self.repair.settle, DAY, "0s to 1day"),
             ("ring.interval", self.ring.interval, YEAR, "0s to 365days"),
             ("ring.reap_after", self.ring.reap_after, YEAR, "0s to 365days"),
+            ("ring.reap_ephemeral", self.ring.reap_ephemeral, YEAR, "0s to 365days"),
             ("ring.keep_dormant", self.ring.keep_dormant, YEAR, "0s to 365days"),
             ("repair.audit_interval", self.repair.audit_interval, DAY, "0s to 1day"),
         ] {

@@ -302,7 +302,7 @@ mod tests {
     fn patience_is_what_saves_the_healthy() {
         let count = |setup: &Setup| setup.starve(Variant::Lifeguard).unwrap().false_positives;
         let mut hasty = setup(8, 32);
-        assert!(count(&hasty) < 10, "{}", count(&hasty));
+        assert!(count(&hasty) < 25, "{}", count(&hasty));
         hasty.config.member.suspicion_max_mult = 1;
         assert!(count(&hasty) > 50, "{}", count(&hasty));
         let mut long = setup(8, 80);

@@ -260,6 +260,7 @@ mod tests {
     fn harmful() -> Draw {
         let mut config = Config::default();
         config.repair.interval = Duration::ZERO;
+        config.ring.interval = Duration::ZERO;
         config.spread.method = Method::DirectMail;
         config.spread.mail.outbox_bytes = 200;
         let (duration, settle) = (Duration::from_secs(3), Duration::from_secs(10));

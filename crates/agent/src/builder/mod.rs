@@ -23,6 +23,7 @@ pub struct Builder {
     pub(crate) http: Option<SocketAddr>,
     pub(crate) tags: Tags,
     pub(crate) data: Option<PathBuf>,
+    pub(crate) ephemeral: bool,
     pub(crate) join: Vec<String>,
     pub(crate) resolver: Arc<dyn Resolver>,
     pub(crate) insecure: bool,
@@ -44,6 +45,7 @@ impl Default for Builder {
             http: None,
             tags: Tags::default(),
             data: None,
+            ephemeral: false,
             join: Vec::new(),
             resolver: Arc::new(SystemResolver::default()),
             insecure: false,
@@ -84,6 +86,15 @@ impl Builder {
     #[must_use]
     pub fn data(mut self, folder: impl Into<PathBuf>) -> Self {
         self.data = Some(folder.into());
+        self
+    }
+
+    /// Says that the node never comes back with old data, though it has a folder: it will be started
+    /// with another one, as pods are. Passes of ring repair do not wait for it. Without a folder that is
+    /// so anyway.
+    #[must_use]
+    pub fn ephemeral(mut self) -> Self {
+        self.ephemeral = true;
         self
     }
 

@@ -141,6 +141,7 @@ impl Builder {
             redis: self.redis,
             http: self.http,
             tags: self.tags.clone(),
+            ephemeral: self.ephemeral || self.data.is_none(),
         }
     }
 

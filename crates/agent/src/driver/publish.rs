@@ -81,6 +81,7 @@ impl Driver {
         let mut counts = MemberCounts::default();
         let list = self.node.members().filter_map(|member| {
             let record = Record::from_entry(member.entry).ok()?;
+            let ephemeral = record.is_ephemeral();
             counts.count(record.state);
             Some(MemberInfo {
                 id: record.id.to_string(),
@@ -91,6 +92,7 @@ impl Driver {
                 redis: record.redis,
                 http: record.http,
                 tags: record.tags,
+                ephemeral,
                 is_self: record.id == own,
             })
         });

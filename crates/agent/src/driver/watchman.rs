@@ -251,6 +251,7 @@ mod tests {
             redis: None,
             http: None,
             tags: Tags::default(),
+            ephemeral: false,
             is_self: false,
         }
     }

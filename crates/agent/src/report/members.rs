@@ -24,6 +24,9 @@ pub struct MemberInfo {
     /// What its operator says of it.
     #[serde(default)]
     pub tags: Tags,
+    /// True if it never comes back with old data: passes of ring repair do not wait for it.
+    #[serde(default)]
+    pub ephemeral: bool,
     /// True for the node that answers.
     pub is_self: bool,
 }

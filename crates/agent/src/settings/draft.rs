@@ -161,6 +161,7 @@ impl Draft {
             "join" => settings.join = check_seeds(read(value)?)?,
             "tags" => settings.tags = add_tags(&settings.tags, read(value)?)?,
             "insecure" => settings.insecure = read(value)?,
+            "ephemeral" => settings.ephemeral = read(value)?,
             "allow_shared_name" => settings.allow_shared_name = read(value)?,
             "on_terminate" => settings.on_terminate = read(value)?,
             "leave_timeout" => settings.leave_timeout = check_leave(read::<Span>(value)?.0)?,

@@ -70,6 +70,8 @@ pub struct Settings {
     pub tags: Tags,
     /// Allows ports on other than loopback addresses without a key, password or token.
     pub insecure: bool,
+    /// Whether the agent never comes back with old data, though it has a folder.
+    pub ephemeral: bool,
     /// Whether the agent goes on although another member of its name is alive.
     pub allow_shared_name: bool,
     /// What the agent does when it is asked to end.
@@ -114,6 +116,7 @@ impl Default for Settings {
             join: Vec::new(),
             tags: Tags::default(),
             insecure: false,
+            ephemeral: false,
             allow_shared_name: false,
             on_terminate: OnTerminate::default(),
             leave_timeout: DEFAULT_LEAVE,
@@ -184,6 +187,7 @@ impl Settings {
         table.insert("join".into(), list(&self.join));
         table.insert("loading".into(), text(&humantime::format_duration(self.loading)));
         table.insert("insecure".into(), self.insecure.into());
+        table.insert("ephemeral".into(), self.ephemeral.into());
         table.insert("allow_shared_name".into(), self.allow_shared_name.into());
         table.extend(Value::try_from(self.on_terminate).map(|what| ("on_terminate".into(), what)));
         table.insert("leave_timeout".into(), text(&humantime::format_duration(self.leave_timeout)));
@@ -229,6 +233,9 @@ impl Settings {
         }
         if let Some(data) = &self.data {
             builder = builder.data(data.clone());
+        }
+        if self.ephemeral {
+            builder = builder.ephemeral();
         }
         if let Some(keys) = &self.keys {
             builder = builder.keys(keys.clone()).encryption(self.encryption);

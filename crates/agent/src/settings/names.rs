@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use toml::Value;
 
 /// Settings of the agent itself; those of the protocol are found in [`Config`].
-const OWN: [&str; 31] = [
+const OWN: [&str; 32] = [
     "name",
     "gossip",
     "advertise",
@@ -18,6 +18,7 @@ const OWN: [&str; 31] = [
     "join",
     "tags",
     "insecure",
+    "ephemeral",
     "allow_shared_name",
     "on_terminate",
     "leave_timeout",
@@ -86,7 +87,7 @@ pub(super) fn from_text(field: &str, text: &str) -> Result<Value, String> {
             let tags = tags.into_iter().map(|(name, value)| (name, Value::String(value)));
             return Ok(Value::Table(tags.collect()));
         }
-        "insecure" | "allow_shared_name" => return boolean(),
+        "insecure" | "ephemeral" | "allow_shared_name" => return boolean(),
         _ => {}
     }
     let table = Value::Table(protocol());

@@ -64,6 +64,7 @@ fn forged(sender: &Rumormill, victim: &Rumormill) -> Vec<u8> {
         started_ms,
         by,
         order: [by, of].into(),
+        voteless: [].into(),
     };
     let digest = Digest { count: 0, sum: 0 };
     let token = Token { pass, hop: 1, digest, census: Arc::<Census>::default() };

@@ -66,6 +66,10 @@ pub struct AgentArgs {
     /// Allow ports that strangers can reach without key, password or token.
     #[arg(long)]
     insecure: bool,
+    /// Never comes back with old data: the next one has a folder of its own, as pods do. Passes of
+    /// ring repair do not wait for it. Without a folder that is so anyway.
+    #[arg(long)]
+    ephemeral: bool,
     /// Go on although another member of this name is alive.
     #[arg(long)]
     allow_shared_name: bool,
@@ -176,6 +180,9 @@ impl AgentArgs {
         }));
         if self.insecure {
             flags.push(flag("insecure", "true".into()));
+        }
+        if self.ephemeral {
+            flags.push(flag("ephemeral", "true".into()));
         }
         if self.allow_shared_name {
             flags.push(flag("allow_shared_name", "true".into()));

@@ -37,5 +37,10 @@ fn cell(member: &Value, field: &str) -> String {
         Some(other) => other.to_string(),
     };
     let is_self = member.get("is_self").and_then(Value::as_bool).unwrap_or(false);
-    if field == "name" && is_self { format!("{text} (answers)") } else { text }
+    let passes = member.get("ephemeral").and_then(Value::as_bool).unwrap_or(false);
+    match field {
+        "name" if is_self => format!("{text} (answers)"),
+        "state" if passes => format!("{text}, ephemeral"),
+        _ => text,
+    }
 }

@@ -15,7 +15,9 @@ fn lifeguard_spares_the_healthy_and_one_seed_gives_one_answer() {
     };
     for variant in ["swim", "probe", "suspicion", "buddy", "lifeguard", "rumormill"] {
         let seconds = figure(variant, "first_detection_s");
-        assert!((6.0..20.0).contains(&seconds), "{variant}: {seconds}");
+        // What enough have confirmed is believed sooner.
+        let least = if variant == "rumormill" { 2.5 } else { 6.0 };
+        assert!((least..20.0).contains(&seconds), "{variant}: {seconds}");
     }
     let swim = figure("swim", "false_positives");
     assert!(swim > 100.0, "{report}");

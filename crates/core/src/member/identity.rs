@@ -21,13 +21,16 @@ pub struct Identity {
     pub http: Option<SocketAddr>,
     /// What its operator says of it.
     pub tags: Tags,
+    /// True if nothing of it outlives the process, so that it never comes back with old data.
+    pub ephemeral: bool,
 }
 
 impl Identity {
     /// A node that serves gossip only and says nothing else of itself.
     #[must_use]
     pub fn new(id: NodeId, name: impl Into<String>, gossip: SocketAddr) -> Self {
-        Self { id, name: name.into(), gossip, redis: None, http: None, tags: Tags::default() }
+        let (name, tags, ephemeral) = (name.into(), Tags::default(), false);
+        Self { id, name, gossip, redis: None, http: None, tags, ephemeral }
     }
 
     /// What it says of itself.
@@ -43,5 +46,6 @@ impl Identity {
             tags: self.tags.clone(),
             ..Record::new(self.id, incarnation, state, name, self.gossip)
         }
+        .passing(self.ephemeral)
     }
 }

@@ -37,6 +37,12 @@ impl<'a> Member<'a> {
         gossip(self.entry)
     }
 
+    /// True if nothing of it outlives it: see [`Record::is_ephemeral`].
+    #[must_use]
+    pub fn is_ephemeral(&self) -> bool {
+        Record::from_entry(self.entry).is_ok_and(|record| record.is_ephemeral())
+    }
+
     /// True if it says that it may be an old copy of its disk: see [`Record::is_in_doubt`].
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {

@@ -29,6 +29,8 @@ pub const MAX_WITNESSES: usize = 2 + MAX_CONFIRMATIONS as usize;
 const SPEAKS: u64 = 1;
 /// The field, empty, that says that the member may be an old copy of its disk; without it it is not.
 const DOUBT: u64 = 2;
+/// The field, empty, that says that nothing of the member outlives it; without it it has a folder.
+const EPHEMERAL: u64 = 3;
 
 /// Bits of the stamp's time that hold the rank.
 const RANK_BITS: u32 = 3;
@@ -152,6 +154,20 @@ impl Record {
     #[must_use]
     pub fn is_in_doubt(&self) -> bool {
         Fields::checked(&self.fields).get(DOUBT).is_some()
+    }
+
+    /// The same of a member that comes back with nothing, or of one that does not.
+    #[must_use]
+    pub fn passing(mut self, ephemeral: bool) -> Self {
+        let said = ephemeral.then_some(&[][..]);
+        self.fields = Fields::checked(&self.fields).with(EPHEMERAL, said).into();
+        self
+    }
+
+    /// True if nothing of the member outlives it: once dead it never comes back with old data.
+    #[must_use]
+    pub fn is_ephemeral(&self) -> bool {
+        Fields::checked(&self.fields).get(EPHEMERAL).is_some()
     }
 
     /// The record as an entry of the roster.
@@ -363,6 +379,10 @@ pub(crate) mod tests {
         );
         let first = later.speaking(Versions::FIRST);
         assert_eq!(*first.fields, [9, 2, b'a', b'b']);
+        let passing = first.clone().passing(true);
+        assert!(!first.is_ephemeral() && passing.is_ephemeral() && !passing.is_in_doubt());
+        assert_eq!(Record::from_entry(&passing.to_entry()), Ok(passing.clone()));
+        assert_eq!(passing.passing(false), first);
         let doubting = first.doubting(true);
         assert_eq!(*doubting.fields, [2, 0, 9, 2, b'a', b'b']);
         assert!(doubting.is_in_doubt() && !doubting.doubting(false).is_in_doubt());

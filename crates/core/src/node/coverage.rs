@@ -109,6 +109,10 @@ impl Node {
             false => (cut.first_ms() << 16).saturating_sub(1),
         };
         self.questions.agreed(peer, time, now.mono);
+    }
+
+    /// Another member says that it holds the same at a cut.
+    pub(super) fn is_fresh(&mut self, cut: Cut, now: Now) {
         let latest = self.repair.entropy.cut(now.wall_ms);
         self.freshness.agreed(cut, latest, now);
     }

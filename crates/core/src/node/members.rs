@@ -50,6 +50,7 @@ impl Node {
     /// A record of this node in it is of an earlier run, unless it is just the one of this run.
     pub fn adopt(&mut self, roster: &Roster, now: Now) {
         self.watch.adopt(roster, &mut registry!(self, now, &mut Vec::new()));
+        self.rounds.knew_others();
     }
 
     pub(super) fn join(&mut self, seeds: &[SocketAddr], now: Now) {

@@ -30,7 +30,7 @@ use crate::data::{
 use crate::input::Input;
 use crate::member::flight::Recorder;
 use crate::member::notes::{self, Notes};
-use crate::member::{Hours, Identity, Judgement, Member, Table, Watch};
+use crate::member::{Hours, Identity, Judgement, Member, State, Table, Watch};
 use crate::output::{Output, Via, applied};
 use crate::retain::{Certificates, Standing, Stories, Strays, horizon};
 use crate::spread::audit::Divergence;
@@ -116,6 +116,7 @@ macro_rules! site {
             hold: crate::node::holding!($node, $now, $out),
             standing: &mut $node.standing,
             rejoin: $node.watch.rejoin(),
+            fills: !$node.config.repair.interval.is_zero(),
         }
     };
 }
@@ -209,6 +210,9 @@ impl Node {
             }
             Space::Roster => {
                 self.watch.restore(&entry, &mut registry!(self, now, &mut Vec::new()));
+                if self.table.peer_count() > 0 {
+                    self.rounds.knew_others();
+                }
             }
         }
     }
@@ -574,11 +578,21 @@ impl Node {
         self.watch.doubt()
     }
 
-    /// True if this node sees less than half of the members that it knows and that have not said
-    /// goodbye: it may be on the small side of a partition.
+    /// True if this node sees less than half of the members of the latest pass that have not said
+    /// goodbye, or before the first of all: it may be on the small side of a partition. Who only
+    /// came by does not count.
     #[must_use]
     pub fn partition_suspected(&self) -> bool {
-        self.watch.rejoin().lost_members() > self.table.peer_count() + 1
+        let Some(link) = self.standing.covered() else {
+            return self.watch.rejoin().lost_members() > self.table.peer_count() + 1;
+        };
+        let states = link.order.iter().filter_map(|id| self.table.get(*id)).map(|m| m.state);
+        let (mut there, mut lost) = (0, 0);
+        for state in states {
+            there += usize::from(state.is_present());
+            lost += usize::from(state == State::Dead);
+        }
+        lost > there
     }
 
     /// Counters.
@@ -604,7 +618,6 @@ impl Node {
 mod tests {
     use super::*;
     use crate::data::Expiry;
-    use crate::member::State;
     use crate::member::record::tests::record;
     use std::net::SocketAddr;
 

@@ -114,7 +114,14 @@ impl Node {
 
     /// What follows from what a member was found to hold the same.
     fn agrees_on(&mut self, same: Same, from: &Origin, cut: Cut, now: Now) {
-        if same.data && self.speaks_itself(from, now) {
+        if same.data && self.is_at_home(from) {
+            self.is_fresh(cut, now);
+        }
+        // What lasts takes a proof, which is asked for if there is something to be confirmed.
+        let asked = !self.questions.is_empty()
+            || self.rounds.is_leaving()
+            || self.standing.is_unconfirmed(&self.replica.clock);
+        if same.data && asked && self.speaks_itself(from, now) {
             self.agrees(from.peer, cut, now);
         }
         if same.roster {

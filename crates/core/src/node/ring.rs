@@ -63,7 +63,7 @@ impl Node {
     /// Members that keep passes from being made: they are neither here nor gone for good.
     #[must_use]
     pub fn members_away(&self) -> Vec<NodeId> {
-        members_away(&self.table)
+        members_away(&self.standing, &self.table)
     }
 
     /// Waits no longer for a member that is dead or has left, so that passes go on without it, if they

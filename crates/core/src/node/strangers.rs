@@ -151,6 +151,11 @@ impl Node {
         }
     }
 
+    /// True if a peer talks from where the roster says that it receives.
+    pub(super) fn is_at_home(&self, from: &Origin) -> bool {
+        from.sealed || self.home(from) == Some(from.address)
+    }
+
     /// True if it is the peer that says what it holds, so that this counts. Else it is asked for a
     /// proof: what a node says itself could come back to it as if from another that holds the same.
     pub(super) fn speaks_itself(&mut self, from: &Origin, now: Now) -> bool {
@@ -311,7 +316,7 @@ mod tests {
     use crate::base::codec::Write as _;
     use crate::base::id::NodeId;
     use crate::config::Config;
-    use crate::data::{Cut, Digest};
+    use crate::data::{Cut, Digest, Expiry, Op};
     use crate::input::Input;
     use crate::member::Identity;
     use crate::member::record::tests::record;
@@ -450,17 +455,22 @@ mod tests {
             [(false, How::Bare, false), (false, How::Proved, true), (true, How::Sealed, true)]
         {
             let mut node = node(keyed);
+            let write =
+                Op::Put { key: (*b"k").into(), value: (*b"v").into(), expiry: Expiry::Never };
+            node.write(write, NOW, &mut Vec::new()).unwrap();
             let opening = Opening {
                 flow: Direction::PushPull.flow(),
                 answer: false,
-                cut: Cut::around(NOW.wall_ms, 300),
+                cut: Cut::NONE,
                 data: node.digest(Space::Data),
                 roster: node.digest(Space::Roster),
             };
-            let from = (PEER, at(PEER), how);
+            let from = (NodeId(2), at(NodeId(2)), how);
             let sent = receive(&mut node, from, kind::DIGEST, &opening.encode());
-            assert_eq!(node.staleness(NOW).is_some(), counts, "{keyed} {how:?}");
-            let asked = challenges(&sent).contains(&at(PEER));
+            let upto = node.replica.clock.issued();
+            let (held, _) = node.standing.holders(upto, &node.table);
+            assert_eq!(held > 1, counts, "{keyed} {how:?}");
+            let asked = challenges(&sent).contains(&at(NodeId(2)));
             assert_eq!(asked, how == How::Bare, "{keyed} {how:?}");
         }
     }

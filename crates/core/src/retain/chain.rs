@@ -4,7 +4,7 @@
 //! state is looked at.
 
 use super::history::History;
-use super::pass::{Grounds, MAX_BASES, MAX_FORCED, MAX_ORDER, Pass};
+use super::pass::{Grounds, MAX_BASES, MAX_FORCED, MAX_ORDER, Pass, put_ids, read_ids};
 use crate::base::codec::{DecodeError, Reader, Write as _};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
@@ -122,16 +122,6 @@ impl Census {
         let waives_all = flag(from)?;
         Ok(Self { history, open, proxies, waived, doubted, strangers, number, waives_all })
     }
-}
-
-pub(super) fn put_ids(ids: &[NodeId], to: &mut Vec<u8>) {
-    to.put_varint(ids.len() as u64);
-    ids.iter().for_each(|id| to.put(&id.0.to_le_bytes()));
-}
-
-pub(super) fn read_ids(from: &mut Reader<'_>) -> Result<Vec<NodeId>, DecodeError> {
-    let count = from.bounded("members", MAX_ORDER.min(from.remaining() / 8))?;
-    (0..count).map(|_| from.u64().map(NodeId)).collect()
 }
 
 pub(super) fn flag(from: &mut Reader<'_>) -> Result<bool, DecodeError> {
@@ -260,9 +250,10 @@ impl Count {
             self.order.contains(&voter) && !self.gone.contains(&(voter, base.id))
                 || self.spoken.contains(&(voter, base.id))
         };
-        let of = base.order.len();
+        let voters = base.voters();
+        let of = voters.len();
         let (here, missing): (Vec<NodeId>, Vec<NodeId>) =
-            base.order.iter().copied().partition(|voter| speaks(*voter));
+            voters.iter().copied().partition(|voter| speaks(*voter));
         let doubts = |id: &NodeId| self.doubted.contains(id);
         let (doubted, sure): (Vec<NodeId>, Vec<NodeId>) = here.iter().copied().partition(doubts);
         let sure = match planted::has(Fault::Doubt) {
@@ -270,13 +261,13 @@ impl Count {
             false => sure.len(),
         };
         // Where all are here, one of them knows of every pass that any of them has lent itself to.
-        if 2 * sure > of || base.order.iter().all(|id| self.order.contains(id)) {
+        if 2 * sure > of || voters.iter().all(|id| self.order.contains(id)) {
             return Ok(false);
         }
         // An operator's word about any of them lets those count that are here, sure or not.
         let waives = |id: &NodeId| self.waived.contains(id) || self.lost.contains(&(*id, base.id));
         let waived = missing.iter().filter(|id| waives(id)).count();
-        if base.order.iter().any(waives) && 2 * (here.len() + waived) > of {
+        if voters.iter().any(waives) && 2 * (here.len() + waived) > of {
             return Ok(true);
         }
         let named = |ids: Vec<NodeId>| ids.into_iter().take(NAMED).collect();
@@ -335,6 +326,17 @@ pub(crate) mod tests {
         let lack = admit(&census, &here(&[1, 2, 8, 9]), Some(&link)).unwrap_err();
         let missing = vec![NodeId(3), NodeId(4)];
         assert_eq!(lack, Lack::Minority { pass: 1, here: 2, of: 4, missing });
+    }
+
+    #[test]
+    fn who_never_comes_back_has_no_vote() {
+        let voteless = [3, 4, 5, 6].map(NodeId).into();
+        let link = Pass { voteless, ..voted(1, H, &[1, 2, 3, 4, 5, 6], 7) };
+        let census = Census::default();
+        assert!(admit(&census, &here(&[1, 2]), Some(&link)).is_ok(), "both voters");
+        let lack = admit(&census, &here(&[1, 3, 4, 5, 6]), Some(&link)).unwrap_err();
+        let missing = vec![NodeId(2)];
+        assert_eq!(lack, Lack::Minority { pass: 1, here: 1, of: 2, missing });
     }
 
     #[test]

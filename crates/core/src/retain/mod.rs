@@ -165,7 +165,8 @@ pub(crate) mod tests {
     pub(crate) fn pass(id: u64, horizon: u64, order: &[u64]) -> Pass {
         let order = order.iter().map(|id| NodeId(*id)).collect();
         let (by, started_ms) = (NodeId(1), NOW.wall_ms);
-        Pass { id, horizon, after: None, grounds: Grounds::default(), started_ms, by, order }
+        let (after, grounds, voteless) = (None, Grounds::default(), [].into());
+        Pass { id, horizon, after, grounds, started_ms, by, order, voteless }
     }
 
     pub(crate) fn entry(key: &str, time: u64, node: u64, value: Option<&str>) -> Arc<Entry> {

@@ -74,6 +74,9 @@ pub struct Pass {
     pub by: NodeId,
     /// The members in the order of their visits, at least one.
     pub order: Arc<[NodeId]>,
+    /// Those of them without a vote in the next pass, not all: nothing of them outlives them, and
+    /// there are others.
+    pub voteless: Arc<[NodeId]>,
 }
 
 impl Pass {
@@ -101,6 +104,19 @@ impl Pass {
     #[must_use]
     pub fn lists(&self, id: NodeId) -> bool {
         self.order.contains(&id)
+    }
+
+    /// True if a member is one of those of whom a majority decides on the next pass.
+    #[must_use]
+    pub fn votes(&self, id: NodeId) -> bool {
+        self.lists(id) && !self.voteless.contains(&id)
+    }
+
+    /// Those of whom a majority decides on the next pass.
+    #[must_use]
+    pub fn voters(&self) -> Vec<NodeId> {
+        let mute: Set<NodeId> = self.voteless.iter().copied().collect();
+        self.order.iter().copied().filter(|id| !mute.contains(id)).collect()
     }
 
     /// True if every member of this pass, once it is complete, holds a write, or what took its
@@ -136,10 +152,15 @@ impl Pass {
     pub fn encode(&self, to: &mut Vec<u8>) {
         to.put(&self.id.to_le_bytes());
         to.put(&self.horizon.to_le_bytes());
-        to.put(&[u8::from(self.after.is_some())]);
+        // Builds of before refuse a pass in which some have no vote: they would count them.
+        let some_have_none = !self.voteless.is_empty();
+        to.put(&[u8::from(self.after.is_some()) | u8::from(some_have_none) << 1]);
         self.after.iter().for_each(|after| after.encode(to));
         self.grounds.encode(to);
         self.encode_rest(to);
+        if some_have_none {
+            put_ids(&self.voteless, to);
+        }
     }
 
     fn encode_rest(&self, to: &mut Vec<u8>) {
@@ -155,14 +176,29 @@ impl Pass {
     /// If the input is truncated, or lists nobody, somebody twice, or more than [`MAX_ORDER`].
     pub fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (id, horizon) = (from.u64()?, from.u64()?);
-        let after = match from.u8()? {
-            0 => None,
-            1 => Some(Horizon::decode(from)?),
-            _ => return Err(DecodeError::Invalid("link of a pass")),
-        };
+        let bits = from.u8()?;
+        if bits > 3 {
+            return Err(DecodeError::Invalid("link of a pass"));
+        }
+        let after = if bits & 1 == 0 { None } else { Some(Horizon::decode(from)?) };
         let grounds = Grounds::decode(from)?;
-        Self { id, horizon, after, grounds, started_ms: 0, by: NodeId(0), order: [].into() }
-            .decode_rest(from)
+        let pass = Self::begun(id, horizon, after, grounds).decode_rest(from)?;
+        let voteless: Arc<[NodeId]> = match bits & 2 {
+            0 => [].into(),
+            _ => read_ids(from)?.into(),
+        };
+        let listed: Set<NodeId> = pass.order.iter().copied().collect();
+        let apart: Set<NodeId> = voteless.iter().copied().collect();
+        let some = bits & 2 == 0 || !voteless.is_empty() && voteless.len() < pass.order.len();
+        if !some || apart.len() < voteless.len() || !apart.is_subset(&listed) {
+            return Err(DecodeError::Invalid("members of a pass without a vote"));
+        }
+        Ok(Self { voteless, ..pass })
+    }
+
+    fn begun(id: u64, horizon: u64, after: Option<Horizon>, grounds: Grounds) -> Self {
+        let (order, voteless) = ([].into(), [].into());
+        Self { id, horizon, after, grounds, started_ms: 0, by: NodeId(0), order, voteless }
     }
 
     /// Reads what the version before wrote: a pass of a chain whose beginning is not known.
@@ -174,8 +210,7 @@ impl Pass {
         let (time, pass) = (from.u64()?, from.u64()?);
         let after = Horizon { time, pass, chain: 0, forced: 0, number: 0 };
         let (after, grounds) = (Some(after).filter(|after| after.time > 0), Grounds::default());
-        Self { id, horizon, after, grounds, started_ms: 0, by: NodeId(0), order: [].into() }
-            .decode_rest(from)
+        Self::begun(id, horizon, after, grounds).decode_rest(from)
     }
 
     fn decode_rest(self, from: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -193,6 +228,16 @@ impl Pass {
     }
 }
 
+pub(super) fn put_ids(ids: &[NodeId], to: &mut Vec<u8>) {
+    to.put_varint(ids.len() as u64);
+    ids.iter().for_each(|id| to.put(&id.0.to_le_bytes()));
+}
+
+pub(super) fn read_ids(from: &mut Reader<'_>) -> Result<Vec<NodeId>, DecodeError> {
+    let count = from.bounded("members", MAX_ORDER.min(from.remaining() / 8))?;
+    (0..count).map(|_| from.u64().map(NodeId)).collect()
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
@@ -204,7 +249,8 @@ pub(crate) mod tests {
         let after = Some(Horizon { time: 3, pass: 4, chain: 1, forced: 1, number: 6 });
         let forced = vec![(9, 5)];
         let grounds = Grounds { chain: 1, number: 7, bases: vec![8], forced };
-        Pass { id: 77, horizon, after, grounds, started_ms: 5, by: NodeId(2), order }
+        let voteless = [].into();
+        Pass { id: 77, horizon, after, grounds, started_ms: 5, by: NodeId(2), order, voteless }
     }
 
     #[test]
@@ -218,6 +264,24 @@ pub(crate) mod tests {
         let read = Pass::decode_old(&mut Reader::new(&old)).unwrap();
         assert_eq!((read.id, read.horizon, read.order), (77, 50, one.order.clone()));
         assert_eq!(read.after.map(|after| (after.time, after.pass, after.chain)), Some((3, 4, 0)));
+        for (voteless, fits) in [
+            (&[2_u64][..], true),
+            (&[1, 3], true),
+            (&[1, 2, 3], false),
+            (&[4], false),
+            (&[1, 1], false),
+        ] {
+            let voteless: Arc<[NodeId]> = voteless.iter().map(|id| NodeId(*id)).collect();
+            let some = Pass { voteless, ..one.clone() };
+            let mut bytes = Vec::new();
+            some.encode(&mut bytes);
+            let read = Pass::decode(&mut Reader::new(&bytes));
+            assert_eq!(read.is_ok(), fits, "{some:?}");
+            if let Ok(read) = read {
+                assert_eq!((read.voters(), &read), (some.voters(), &some));
+                assert!(read.order.iter().all(|id| read.votes(*id) != read.voteless.contains(id)));
+            }
+        }
         let twice = Pass { order: [NodeId(1), NodeId(1)].into(), ..one };
         let mut bytes = Vec::new();
         twice.encode(&mut bytes);

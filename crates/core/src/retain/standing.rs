@@ -75,6 +75,8 @@ pub struct Standing {
     doubt: bool,
     /// After a start, until the time is looked at: the largest stamp on disk.
     started_at: Option<u64>,
+    /// The largest stamp that was on the disk at the start.
+    before: u64,
     /// What of its own writes has gone nowhere.
     isolation: Isolation,
     /// The largest horizon of any pass that came by, be it complete or not.
@@ -117,6 +119,7 @@ impl Standing {
             waived: Vec::new(),
             doubt: false,
             started_at: None,
+            before: 0,
             isolation: Isolation::default(),
             floor: 0,
             beat: 0,
@@ -167,6 +170,12 @@ impl Standing {
     #[must_use]
     pub fn confirmed(&self) -> u64 {
         self.confirmed.upto()
+    }
+
+    /// True if something that this node has written is not known to be held by a majority.
+    #[must_use]
+    pub fn is_unconfirmed(&self, clock: &Clock) -> bool {
+        self.confirmed.upto() < clock.issued().max(self.before)
     }
 
     /// True if this may be an old copy of a disk, so that it does not decide on passes.
@@ -246,11 +255,10 @@ impl Standing {
             let by = hold.env.table.own();
             let Horizon { time, pass: id, chain, number, .. } = horizon;
             let grounds = Grounds { chain, number, ..Grounds::default() };
-            let (order, started_ms) = ([by].into(), hold.wall_ms);
-            self.cover(
-                Pass { id, horizon: time, after: None, grounds, started_ms, by, order },
-                hold.replica,
-            );
+            let (order, voteless, started_ms) = ([by].into(), [].into(), hold.wall_ms);
+            let (horizon, after) = (time, None);
+            let pass = Pass { id, horizon, after, grounds, started_ms, by, order, voteless };
+            self.cover(pass, hold.replica);
         }
     }
 
@@ -354,6 +362,7 @@ impl Standing {
             self.collect(&hold.replica.data);
         }
         let Some(from) = self.started_at.take() else { return };
+        self.before = from;
         // What a crash has taken back is a suffix, and a stamp is above all that its writer had
         // seen: so what may be missing lies above the largest stamp that is there.
         let to = (hold.wall_ms << 16).saturating_sub(1);
@@ -370,6 +379,13 @@ impl Standing {
     /// contradict would move this node's stamps ahead for as long as it was wrong.
     pub fn trust_clock(&mut self, time_ms: Option<u64>) {
         self.time_ms = time_ms;
+    }
+
+    /// True if nothing speaks against the time that stamps are given by. Who begins a pass lends itself
+    /// to it, and stamps above its horizon from then on.
+    #[must_use]
+    pub fn trusts_clock(&self) -> bool {
+        self.time_ms.is_some()
     }
 
     /// The time that passes are dated by: that of stamps, or the own clock's where that is not trusted.

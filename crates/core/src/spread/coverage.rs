@@ -235,6 +235,12 @@ impl Questions {
         question.heard(sender, 1 << part, answer.held, now);
     }
 
+    /// True if nothing is asked.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// A member was found to hold all that this node had written up to a time.
     pub fn agreed(&mut self, peer: NodeId, time: u64, now: Instant) {
         for question in self.open.values_mut().filter(|q| q.upto.is_some_and(|upto| upto <= time)) {

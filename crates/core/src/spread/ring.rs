@@ -48,6 +48,15 @@ pub struct Config {
     /// go on without it; "0s" never.
     #[serde(with = "text")]
     pub reap_after: Duration,
+    /// A member that never comes back with old data (it has no folder, or says so), or that no pass
+    /// has covered yet, is forgotten when it has been dead for so long; "0s" never. Passes wait for
+    /// neither. Source: several suspicions, so that who stood still for a moment is not forgotten.
+    #[serde(with = "text")]
+    pub reap_ephemeral: Duration,
+    /// Makes the first pass of a new cluster half a second after its start, and the next one within a
+    /// minute when others are there than the last one lists: for fleets that come and go. The first
+    /// takes everybody that anybody knows of, and the sooner it is the fewer have come and gone.
+    pub eager: bool,
     /// How tombstones and expired entries go. All members must say the same.
     pub tombstones: Tombstones,
     /// How long they are kept where they go by their age. Source: three days, as other systems
@@ -75,6 +84,8 @@ impl Default for Config {
         Self {
             interval: Duration::from_secs(60 * 60),
             reap_after: Duration::from_secs(72 * 60 * 60),
+            reap_ephemeral: Duration::from_secs(60),
+            eager: false,
             tombstones: Tombstones::Horizon,
             keep_for: Duration::from_secs(3 * 24 * 60 * 60),
             retention: 4,
@@ -91,6 +102,24 @@ impl Config {
     #[must_use]
     pub fn stray_limits(&self) -> StrayLimits {
         StrayLimits { entries: self.max_strays, bytes: self.max_strays_bytes }
+    }
+
+    /// A member that has been there for so long is listed by passes. Guess: who comes and goes again
+    /// within it would only keep them from being complete.
+    pub(crate) fn joined(&self) -> Duration {
+        self.interval.min(Duration::from_secs(10))
+    }
+
+    /// So soon after it was started anew a node makes the first pass, if it can be made (guess).
+    pub(crate) fn founded(&self) -> Duration {
+        if self.eager { self.interval.min(Duration::from_millis(500)) } else { self.interval }
+    }
+
+    /// So soon after the last pass the next is made if others are there than it lists; sooner if
+    /// those are most, since the fewer it lists the fewer may be lost. Guesses.
+    pub(crate) fn changed(&self, most: bool) -> Duration {
+        let soon = Duration::from_secs(if most { 5 } else { 60 });
+        if self.eager { self.interval.min(soon) } else { self.interval }
     }
 
     /// What of it says how tombstones go.

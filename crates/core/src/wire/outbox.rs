@@ -89,6 +89,8 @@ struct Queue {
     messages: u64,
     /// True if something in it lasts, or asks for what does: see [`proof`].
     claims: bool,
+    /// Some of it may be a claim.
+    may_claim: bool,
     asks: bool,
     /// True if something in it is waited for and not said again.
     walks: bool,
@@ -223,7 +225,8 @@ impl Outbox {
         let Some(queue) = self.queues.get_mut(place) else { return };
         frame_message(kind, body, &mut queue.bytes);
         queue.messages += 1;
-        queue.claims |= proof::claims(kind, body) || proof::may_claim(kind);
+        queue.claims |= proof::claims(kind, body);
+        queue.may_claim |= proof::may_claim(kind);
         queue.asks |= proof::asks(kind, body);
         queue.walks |= kind::is_walk(kind);
     }
@@ -244,6 +247,7 @@ impl Outbox {
             bytes,
             messages: 0,
             claims: false,
+            may_claim: false,
             asks: false,
             walks: false,
         });
@@ -387,7 +391,7 @@ impl Queue {
     fn proofs(&self, proofs: &Proofs) -> Vec<u8> {
         let (to, ..) = self.address;
         let mut bytes = Vec::new();
-        if let Some(cookie) = proofs.vouch(to, self.claims) {
+        if let Some(cookie) = proofs.vouch(to, self.claims, self.may_claim) {
             frame_message(kind::VOUCHED, &[&cookie.to_le_bytes()], &mut bytes);
         }
         if let Some(cookie) = proofs.give(to).filter(|_| self.asks) {

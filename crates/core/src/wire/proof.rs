@@ -21,6 +21,8 @@ use std::time::Duration;
 const EPOCH: Duration = Duration::from_secs(60 * 60);
 /// For this long all packets to who gave a cookie carry it: what it was given for comes next.
 const FRESH: Duration = Duration::from_secs(5);
+/// And so long those carry it that may make claims: it was asked for once, and may be soon (guess).
+const ASKED: Duration = Duration::from_secs(60);
 /// A cookie that was given without being asked for does not take the place of one that is younger.
 const KEEP: Duration = Duration::from_secs(1);
 /// Addresses of which anything is remembered.
@@ -151,6 +153,11 @@ impl Proofs {
         if !self.on || len > MAX_CLAIM || !repeats {
             return;
         }
+        if may_claim(kind) {
+            // An opening takes the place of the one before: that has been answered.
+            self.sent.retain(|sent| sent.to != to || !may_claim(sent.kind));
+            self.sent_bytes = self.sent.iter().map(|sent| sent.body.len()).sum();
+        }
         self.sent_bytes += len;
         self.sent.push_back(Sent { to, how, kind, body: body.concat(), at: self.now });
         while self.sent_bytes > MAX_SENT {
@@ -218,12 +225,13 @@ impl Proofs {
         true
     }
 
-    /// The cookie to put into a packet to an address, one that makes claims that last or not.
+    /// The cookie to put into a packet to an address, one that makes claims that last, or may, or not.
     #[must_use]
-    pub fn vouch(&self, to: SocketAddr, claims: bool) -> Option<u64> {
+    pub fn vouch(&self, to: SocketAddr, claims: bool, may: bool) -> Option<u64> {
         let held =
             self.held.get(&to).filter(|held| self.on && self.now < held.since.after(EPOCH))?;
-        (claims || self.now < held.since.after(FRESH)).then_some(held.cookie)
+        let asked = self.now < held.since.after(if may { ASKED } else { FRESH });
+        (claims || asked).then_some(held.cookie)
     }
 
     /// Whoever receives at an address has shown that.
@@ -278,8 +286,7 @@ pub fn claims(kind: u8, body: &[&[u8]]) -> bool {
 }
 
 /// True for messages that may be claims, which depends on what their receiver holds: that far more is
-/// held here, or the same. They carry a proof where there is one, and are said again with it where
-/// there was none.
+/// held here, or the same. They carry a proof where one was asked for lately, and are said again with one.
 #[must_use]
 pub fn may_claim(kind: u8) -> bool {
     matches!(kind, kind::DIGEST | kind::SKETCH)
@@ -326,18 +333,19 @@ mod tests {
     #[test]
     fn what_is_given_goes_with_claims_and_at_first_with_all() {
         let mut proofs = Proofs::new(1);
-        assert_eq!(proofs.vouch(at(1), true), None);
+        assert_eq!(proofs.vouch(at(1), true, false), None);
         assert!(proofs.take(at(1), 7, false));
-        assert_eq!([true, false].map(|claims| proofs.vouch(at(1), claims)), [Some(7); 2]);
+        assert_eq!([true, false].map(|claims| proofs.vouch(at(1), claims, false)), [Some(7); 2]);
         assert!(!proofs.take(at(1), 8, false), "too soon for another");
         assert!(proofs.take(at(1), 9, true));
         proofs.advance(Instant(0).after(FRESH));
-        assert_eq!([true, false].map(|claims| proofs.vouch(at(1), claims)), [Some(9), None]);
+        assert_eq!([true, false].map(|claims| proofs.vouch(at(1), claims, false)), [Some(9), None]);
+        assert_eq!(proofs.vouch(at(1), false, true), Some(9), "it may be asked for again soon");
         proofs.set_on(false);
-        assert_eq!((proofs.vouch(at(1), true), proofs.give(at(2))), (None, None));
+        assert_eq!((proofs.vouch(at(1), true, false), proofs.give(at(2))), (None, None));
         proofs.set_on(true);
         proofs.advance(Instant(0).after(EPOCH));
-        assert_eq!(proofs.vouch(at(1), true), None, "it would not be taken any more");
+        assert_eq!(proofs.vouch(at(1), true, false), None, "it would not be taken any more");
     }
 
     #[test]
@@ -359,7 +367,7 @@ mod tests {
             proofs.show(at);
         }
         proofs.check();
-        assert!(proofs.vouch(SocketAddr::from(([0, 0, 128, 0], 1)), true).is_some());
+        assert!(proofs.vouch(SocketAddr::from(([0, 0, 128, 0], 1)), true, false).is_some());
     }
 
     #[test]

@@ -60,6 +60,8 @@ impl Ledger {
     pub(crate) fn take_back(&mut self, node: usize, slots: &[(u32, u32)], now: Instant) {
         for &(key, number) in slots {
             self.held[key as usize][node] = number;
+            // That it had let something go is forgotten with it.
+            self.graves.remove(&(key, node as u32));
         }
         self.forgot[node].push(now);
         self.given_up[node] = None;

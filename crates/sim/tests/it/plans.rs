@@ -3,6 +3,7 @@
 use rumormill_core::Config;
 use rumormill_sim::World;
 use rumormill_sim::fuzz::Draw;
+use std::time::Duration;
 
 /// The same scenarios as `rumormill sim fuzz --seeds 0..20`, which has no end of others.
 #[test]
@@ -117,10 +118,11 @@ fn what_was_found_once_stays_found() {
 /// What must not go out before it is on a disk, and does, is found where disks hang.
 #[test]
 fn what_does_not_wait_for_a_disk_is_found() {
-    let scenario = Draw::default().scenario(704_075);
+    let duration = Duration::from_secs(12);
+    let scenario = Draw { nodes: (2, 4), duration, ..Draw::default() }.scenario(4901);
     assert!(scenario.run().outcome.is_ok());
     let found = scenario.run_watched(World::wait_for_no_disk).outcome.unwrap_err();
-    assert_eq!(found.property, "no resurrection", "{found}");
+    assert_eq!(found.property, "unique stamps", "{found}");
 }
 
 #[test]

@@ -21,12 +21,12 @@ fn checks_find_planted_faults_sooner_than_the_checkers_of_the_whole() {
     }
 }
 
-/// Seeds below 1,000 whose random scenario finds what happens without a part of the rule by which
+/// Seeds, most of them below 1,000, whose random scenario finds what happens without a part of the rule by which
 /// passes form one chain: the example `planted` looks for others, when what is drawn has changed.
 const FINDS: [(Fault, u64, &str); 7] = [
-    (Fault::Majority, 244, "one chain"),
-    (Fault::Open, 592, "one chain"),
-    (Fault::Founding, 42, "one chain"),
+    (Fault::Majority, 36, "one chain"),
+    (Fault::Open, 3366, "one chain"),
+    (Fault::Founding, 1, "one chain"),
     (Fault::Doubt, 244, "one chain"),
     (Fault::Strays, 28, "no resurrection"),
     (Fault::Gaps, 326, "no lost write"),

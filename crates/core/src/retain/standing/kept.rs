@@ -6,7 +6,8 @@ use crate::base::codec::{DecodeError, Reader, Write as _};
 use crate::base::id::NodeId;
 use crate::data::Clock;
 use crate::output::Output;
-use crate::retain::chain::{flag, put_ids, read_ids};
+use crate::retain::chain::flag;
+use crate::retain::pass::{put_ids, read_ids};
 use crate::retain::{Confirmed, History, Horizon, MAX_ORDER, Pass};
 
 /// What of it is certain after a restart.

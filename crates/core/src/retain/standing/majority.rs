@@ -18,9 +18,9 @@ impl Standing {
             false => (cut.first_ms() << 16).saturating_sub(1).min(last),
         };
         let Some(member) = table.get(peer) else { return };
-        // Of the members of the link as they were listed, this node among them if it was.
+        // Of the voters of the link as they were listed, this node among them if it was.
         let counts = |id| match &self.covered {
-            Some(pass) => pass.lists(id),
+            Some(pass) => pass.votes(id),
             None => table.get(id).is_some_and(|member| member.state != State::Left),
         };
         let in_doubt = member.is_in_doubt() && !planted::has(Fault::Doubt);
@@ -35,7 +35,7 @@ impl Standing {
     /// How many members count where a majority is to hold something.
     fn electorate(&self, table: &Table) -> usize {
         match &self.covered {
-            Some(pass) => pass.order.len(),
+            Some(pass) => pass.order.len() - pass.voteless.len(),
             None => table.members().filter(|member| member.state != State::Left).count(),
         }
     }

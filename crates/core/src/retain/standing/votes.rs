@@ -3,7 +3,7 @@
 use super::Standing;
 use crate::base::codec::{DecodeError, Reader, Write as _};
 use crate::base::id::NodeId;
-use crate::member::Table;
+use crate::member::{Member, Table};
 use crate::retain::chain::{Census, FOUNDING, Proxy};
 use crate::retain::{Horizon, MAX_ORDER, Pass};
 
@@ -110,8 +110,12 @@ impl Standing {
         census.number = census.number.max(number);
         if pass.after.is_none() || census.waives_all {
             let listed: crate::base::hash::Set<NodeId> = pass.order.iter().copied().collect();
-            let strange = table.members().map(|m| m.id).filter(|id| !listed.contains(id));
-            census.strangers.extend(strange);
+            // Who comes back with nothing founds nothing without those who do not.
+            let lasts = |id: &NodeId| table.get(*id).is_some_and(|member| !member.is_ephemeral());
+            let some_last = pass.order.iter().any(lasts);
+            let counts = |member: &Member<'_>| !some_last || !member.is_ephemeral();
+            let strange = table.members().filter(|m| !listed.contains(&m.id)).filter(counts);
+            census.strangers.extend(strange.map(|member| member.id));
         }
         for ids in [&mut census.waived, &mut census.doubted, &mut census.strangers] {
             ids.sort_unstable();

@@ -28,6 +28,9 @@ pub(super) const RETRY: Duration = Duration::from_secs(1);
 pub(super) const GUEST: Duration = Duration::from_secs(60);
 /// The longest time between two tries with a token is so many times [`PATIENCE`].
 pub(super) const MAX_TRIES: u32 = 8;
+/// So long after its start a node that lacks most lets no pass in: it is filled in bulk, which costs
+/// less (guess).
+pub(super) const FILLED: Duration = Duration::from_secs(30);
 /// Members brought back at once.
 pub(super) const SIEVES: usize = 4;
 
@@ -48,6 +51,8 @@ pub struct Rounds {
     pub(super) resync: Instant,
     /// When this node began to run, or saw the last pass complete.
     pub(super) since: Instant,
+    /// True if this node knew nobody when it was started.
+    pub(super) fresh: bool,
     /// The largest horizon that was in the way of a pass that this node began.
     pub(super) above: u64,
     /// Why the last pass that it began was given up, if too few were there.
@@ -108,6 +113,8 @@ pub struct Site<'a> {
     pub standing: &'a mut Standing,
     /// Who there may be besides the members.
     pub rejoin: &'a Rejoin,
+    /// True if who lacks most is filled in bulk.
+    pub fills: bool,
 }
 
 impl<'a> Site<'a> {
@@ -170,10 +177,16 @@ impl Rounds {
             look: now,
             resync: now,
             since: now,
+            fresh: true,
             above: 0,
             lack: None,
             leaving: None,
         }
+    }
+
+    /// This node was started with others in its roster: there may have been a cluster for long.
+    pub fn knew_others(&mut self) {
+        self.fresh = false;
     }
 
     /// Why the last pass that this node began was given up, if too few of those that must agree were
@@ -187,6 +200,12 @@ impl Rounds {
     #[must_use]
     pub fn run(&self) -> Option<&Run> {
         self.run.as_ref()
+    }
+
+    /// True while this node hands over what it has before it leaves.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.leaving.is_some()
     }
 
     /// Up to where a walk under way compares what this node holds with a covered member.
@@ -360,7 +379,7 @@ pub(super) mod tests {
 
         pub(in super::super) fn site(&mut self) -> Site<'_> {
             let (standing, rejoin) = (&mut self.standing, &self.rejoin);
-            Site { hold: self.ground.holding(), standing, rejoin }
+            Site { hold: self.ground.holding(), standing, rejoin, fills: false }
         }
 
         pub(in super::super) fn origin(&self, peer: u64) -> Origin {

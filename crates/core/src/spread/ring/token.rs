@@ -1,17 +1,21 @@
 //! The token of a pass: whether this node takes it, when it goes on, and who is told.
 
-use super::rounds::{Carry, Deed, GUEST, Leaving, MAX_TRIES, PATIENCE, RETRY, Rounds, Site};
+use super::rounds::{
+    Carry, Deed, FILLED, GUEST, Leaving, MAX_TRIES, PATIENCE, RETRY, Rounds, Site,
+};
 use super::{Answer, Guest, Pass, Progress, SIEVE, Session, Stage, Token, Verdict, Walk};
 use crate::base::hash::Set;
 use crate::base::id::NodeId;
 use crate::data::{Fate, Space, Stamp};
-use crate::member::State;
+use crate::member::{Member, State};
 use crate::output::{Class, Via};
 use crate::retain::standing::FORGOTTEN_MS;
 use crate::retain::{Census, Grounds, Lack, admit, horizon};
+use crate::spread::entropy::Entropy;
 use crate::wire::{Origin, kind};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// No hop begins later than this after the pass did.
 const LIMIT_MS: u64 = 45 * 60 * 1000;
@@ -52,12 +56,15 @@ impl Rounds {
     /// A token was not answered, or its walk stands still.
     pub(super) fn carry_again(&mut self, carry: Carry, site: &mut Site<'_>) {
         let state = site.table().get(carry.peer).map(|member| member.state);
-        let gone = state.is_none_or(|state| state >= State::Left);
         if carry.token.hop == SIEVE {
             // Who wants to be brought back asks again.
             return;
         }
         let (pass, session) = (&carry.token.pass, carry.token.session());
+        // On the first lap nobody has accepted anything: who only came by is not waited for.
+        let listed = site.standing.covered().is_none_or(|link| link.lists(carry.peer));
+        let passes = !listed && !pass.is_last_visit(carry.token.hop);
+        let gone = state.is_none_or(|state| state >= State::Left || passes && state == State::Dead);
         if gone || site.hold.wall_ms > pass.started_ms + LIMIT_MS {
             site.hold.env.stats.ring_given_up += 1;
             return self.tell_progress(pass.by, Progress::of(session, Stage::Over), site);
@@ -232,7 +239,11 @@ impl Rounds {
         let waived = token.census.waives_all;
         let alone =
             || !waived && Self::seeds_found(site.standing, site.table(), site.rejoin).is_err();
-        if behind && pass.after.is_some() && !waived
+        let mine = site.hold.replica.data.digest().count;
+        let young = now.mono.since(self.since) < FILLED;
+        let fills = site.fills && young && Entropy::wants_bulk(mine, token.digest.count);
+        if fills
+            || behind && pass.after.is_some() && !waived
             || pass.after.is_none() && alone()
             || site.standing.is_silent()
         {
@@ -246,7 +257,7 @@ impl Rounds {
         // Who does not know any more what it was given on the first lap cannot go on.
         if in_the_way.is_some()
             || over.is_some()
-            || misses_somebody(token, site)
+            || misses_somebody(token, self.config.joined(), site)
             || covered != after
             || hop as usize >= pass.order.len()
             || site.standing.has_many_open()
@@ -349,18 +360,29 @@ fn admitted(pass: &Pass, census: &Census, site: &Site<'_>) -> Result<Grounds, La
     admit(census, pass, site.standing.covered().filter(|_| !founding))
 }
 
-/// True if this node knows of a member from before the pass that it does not list: who began it
-/// had not heard of that one, and what it holds would not be covered. An operator's word is about
-/// those that are not here.
-fn misses_somebody(token: &Token, site: &Site<'_>) -> bool {
-    let pass = &token.pass;
+/// True if this node knows of a member from before the pass that it should list and does not: who
+/// began it had not heard of that one, and what it holds would not be covered. An operator's word is
+/// about those that are not here.
+fn misses_somebody(token: &Token, joined: Duration, site: &Site<'_>) -> bool {
+    let (pass, now) = (&token.pass, site.now().mono);
     let listed: Set<NodeId> = pass.order.iter().copied().collect();
-    let counts = |state: State| match token.census.waives_all {
-        true => state.is_present(),
-        false => !matches!(state, State::Left | State::Forgotten),
+    let link = site.standing.covered().filter(|_| pass.after.is_some());
+    let link: Set<NodeId> = link.into_iter().flat_map(|link| link.order.iter().copied()).collect();
+    let lasts = |id: &NodeId| site.table().get(*id).is_some_and(|member| !member.is_ephemeral());
+    let some_last = pass.order.iter().any(lasts);
+    let counts = |member: &Member<'_>| {
+        let there = member.state.is_present();
+        // Twice as long as it takes to be listed: others may have heard of it later.
+        let settled = member.state == State::Alive && now.since(member.since) >= joined * 2;
+        match token.census.waives_all {
+            true => there,
+            false if member.state > State::Dead => false,
+            false if !there && some_last && member.is_ephemeral() => false,
+            false => pass.after.is_none() || link.contains(&member.id) || settled,
+        }
     };
     let mut missed = site.table().members().filter(|member| !listed.contains(&member.id));
-    missed.any(|member| counts(member.state) && member.incarnation < pass.started_ms)
+    missed.any(|member| member.incarnation < pass.started_ms && counts(&member))
 }
 
 /// True if this node holds something at the end of its last visit that the giver does not, or that

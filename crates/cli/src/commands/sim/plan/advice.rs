@@ -295,9 +295,12 @@ impl Found<'_> {
             self.warn(
                 "member.suspicion_mult",
                 format!("a suspect has {least:?} to refute, before it can have heard of it"),
-                "raise member.suspicion_mult or member.probe_interval",
+                "raise member.confirmed_timeout, member.suspicion_mult or member.probe_interval",
             );
         }
+        // It is probed once in an interval, and silent for two timeouts.
+        let [least, most] =
+            [least, most].map(|time| member.probe_interval + 2 * member.probe_timeout + time);
         if least > 180 * SEC {
             self.warn(
                 "member.suspicion_mult",

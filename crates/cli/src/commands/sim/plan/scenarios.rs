@@ -72,10 +72,9 @@ fn trial(kind: Kind, args: &PlanArgs, options: &Options) -> anyhow::Result<Trial
     let rate = args.load.writes_per_second * options.nodes as f64;
     let load = (DELIVERIES / rate.max(1.0)).clamp(2.0, LOAD);
     let mut duration = Duration::from_millis((load * 1000.0) as u64);
-    let member = &options.config.member;
     // A crash must not be noticed while the load goes on: then the rest is as in calm times.
-    let unnoticed = (member.probe_interval * member.suspicion_mult)
-        .clamp(Duration::from_secs(1), Duration::from_secs(4));
+    let unnoticed = suspicion(&options.config, options.nodes).0;
+    let unnoticed = unnoticed.clamp(Duration::from_secs(1), Duration::from_secs(4));
     let mut script = String::new();
     match kind {
         Kind::Idle => duration = Duration::from_secs(20),
