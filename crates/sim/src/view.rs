@@ -151,7 +151,10 @@ impl World {
                 self.check()?;
                 let uncovered = self.live().filter(|(_, node)| !node.is_covered());
                 let nodes: Vec<String> = uncovered.map(|(node, _)| format!("n{node}")).collect();
-                let what = format!("{}: {} not covered", violation.what, nodes.join(", "));
+                let what = match nodes.is_empty() {
+                    true => violation.what,
+                    false => format!("{}: {} not covered", violation.what, nodes.join(", ")),
+                };
                 Err(Violation { what, ..violation })
             }
             Err(violation) => Err(violation),

@@ -305,7 +305,8 @@ fn passes_alone_carry_data_and_members() {
         agents[0].run(&["set", "meanwhile", "x"]).good();
         agents.push(start(folder.path(), "late", &gossip, &ALONE));
         all_see(&agents, "alive", count as u64 + 1);
-        // Who has just come back may have lent itself to nothing yet: then the command says so.
+        // Who was killed right after a pass may hear that it is complete only now: one that it has begun
+        // is over then, and the command says to run it again.
         until("a pass with who is back", || {
             let run = agents[count].run(&["repair", "ring"]);
             let again = run.code == 1 && run.stderr.contains("Run the command again");

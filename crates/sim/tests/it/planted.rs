@@ -21,8 +21,8 @@ fn checks_find_planted_faults_sooner_than_the_checkers_of_the_whole() {
     }
 }
 
-/// Seeds, most of them below 1,000, whose random scenario finds what happens without a part of the rule by which
-/// passes form one chain: the example `planted` looks for others, when what is drawn has changed.
+/// Seeds, most of them below 1,000, whose random scenario finds what happens without a part of the
+/// rule by which passes form one chain: the example `planted` looks for others, when what is drawn has changed.
 const FINDS: [(Fault, u64, &str); 7] = [
     (Fault::Majority, 36, "one chain"),
     (Fault::Open, 3366, "one chain"),
